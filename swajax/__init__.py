@@ -1,0 +1,1 @@
+"""Small neural networks, architecture and weights together, by gradient descent."""
