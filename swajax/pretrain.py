@@ -1,0 +1,276 @@
+"""The command `python -m swajax.pretrain`: train an autoencoder of networks."""
+
+import contextlib
+import dataclasses
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import tyro
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from tqdm import tqdm
+
+from swajax import checkpoints, commands, configs, files, pretraining, runlog
+from swajax.autoencoder.pretrained import load_pretrained
+from swajax.pretraining import PretrainingConfig, PretrainingState
+from swajax.report.curves import draw_curves
+from swajax.validation import validate
+
+STATE_FILE = "state.safetensors"
+BEST_FILE = "best.safetensors"
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainCommand:
+    """Pretrain an autoencoder on random networks, on all devices there are."""
+
+    # Without a default here, so that what is not given can follow the preset.
+    training: Annotated[
+        PretrainingConfig, tyro.conf.arg(name=""), tyro.conf.OmitArgPrefixes
+    ]
+    """how to train"""
+    chunk_steps: int = 250
+    """steps between two saved states: what kill -9 can lose"""
+    validation_chunks: int = 8
+    """chunks between two validations"""
+    seed: int = 0
+    """of the parameters and of all networks"""
+    time_budget: float | None = None
+    """seconds after which the run ends, saved and ready to be resumed"""
+    out: Path | None = None
+    """folder of the run, new; by default runs/ and a name"""
+    resume: Path | None = None
+    """folder of a run to go on with; its own settings hold, others are ignored"""
+    start_from: Path | None = None
+    """checkpoint file whose parameters are the start of a new run"""
+    coordinator: str | None = None
+    """host:port of the first process, if several hosts train together"""
+    num_processes: int | None = None
+    """processes that train together, with --coordinator"""
+    process_id: int | None = None
+    """number of this process, from 0, with --coordinator"""
+
+    def __post_init__(self) -> None:
+        """Reject what cannot run."""
+        for name in ("chunk_steps", "validation_chunks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        processes = (self.coordinator, self.num_processes, self.process_id)
+        if processes.count(None) not in (0, 3):
+            raise ValueError(
+                "coordinator, num_processes and process_id go together, got "
+                f"{processes}"
+            )
+
+
+def main(config: PretrainCommand) -> None:
+    """Train, saving as it goes; ends with the curves and the best measures."""
+    if config.coordinator is not None:
+        jax.distributed.initialize(
+            config.coordinator, config.num_processes, config.process_id
+        )
+    folder, config = _open_run(config)
+    trainer = make_trainer(config)
+    state = _start(config, folder, trainer)
+    with _saved_on_interrupt(folder):
+        state = train(state, trainer, config=config, folder=folder)
+    if not files.is_writer():
+        return
+    draw_curves(folder)
+    _, header = checkpoints.load(folder / BEST_FILE)
+    sys.stdout.write(
+        f"step {int(state.step)} of {config.training.num_steps}; best at step "
+        f"{header['step']}:\n"
+        + "".join(f"  {k:28} {v:.4g}\n" for k, v in header["validation"].items())
+        + f"curves.png and {BEST_FILE} are in {folder}\n"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """The compiled programs of a run."""
+
+    init_fn: Callable[[jax.Array], PretrainingState]
+    chunk_fn: Callable[..., tuple[PretrainingState, pretraining.Metrics]]
+    replicated: NamedSharding
+
+
+def make_trainer(config: PretrainCommand) -> Trainer:
+    """Compiled init and chunk, data-parallel over all devices of all hosts.
+
+    State is replicated; each device draws and trains on its share of a batch.
+    """
+    training = config.training
+    num_devices, num_groups = jax.device_count(), training.autoencoder.spec.max_depth
+    if training.batch_size % (num_devices * num_groups):
+        raise ValueError(
+            f"batch_size must be a multiple of {num_devices * num_groups} on "
+            f"{num_devices} devices, got {training.batch_size}"
+        )
+    mesh = Mesh(np.array(jax.devices()), ("data",))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    shared = {"config": training, "optimizer": pretraining.make_optimizer(training)}
+    chunk = functools.partial(
+        pretraining.chunk, **shared, sharding=NamedSharding(mesh, PartitionSpec("data"))
+    )
+    return Trainer(
+        jax.jit(
+            functools.partial(pretraining.init, **shared), out_shardings=replicated
+        ),
+        jax.jit(
+            chunk,
+            static_argnames="num_steps",
+            donate_argnums=0,
+            out_shardings=replicated,
+        ),
+        replicated,
+    )
+
+
+def train(
+    state: PretrainingState, trainer: Trainer, *, config: PretrainCommand, folder: Path
+) -> PretrainingState:
+    """Chunks until the schedule or the time budget ends; saves after each.
+
+    Raises:
+      ValueError: the loss is not finite; the state of the last chunk stays saved.
+    """
+    training = config.training
+    best, spent = _read_progress(folder)
+    start, step = time.monotonic(), int(state.step)
+    bar = tqdm(
+        total=training.num_steps, initial=step, unit="step", disable=_is_bar_off()
+    )
+    while step < training.num_steps:
+        num_steps = min(config.chunk_steps, training.num_steps - step)
+        state, metrics = trainer.chunk_fn(state, num_steps=num_steps)
+        means = _average(jax.device_get(metrics), step, folder)
+        step += num_steps
+        seconds = spent + time.monotonic() - start
+        is_over = config.time_budget is not None and (
+            time.monotonic() - start >= config.time_budget
+        )
+        is_last = is_over or step == training.num_steps
+        line = {"step": step, "seconds": seconds, **means}
+        if is_last or (step // config.chunk_steps) % config.validation_chunks == 0:
+            line |= _validate(state, config)
+            if line["explained_variance"] > best:
+                best = line["explained_variance"]
+                _save_best(folder, state, config, line)
+        runlog.log_metrics(folder, line)
+        _save_state(folder, state, best=best, seconds=seconds)
+        bar.update(num_steps)
+        bar.set_postfix(loss=f"{means['loss']:.4g}", best_explained=f"{best:.4f}")
+        if is_over:
+            break
+    bar.close()
+    return state
+
+
+def _open_run(config: PretrainCommand) -> tuple[Path, PretrainCommand]:
+    """The run's folder and configuration, of a new run or of the one to resume."""
+    if config.resume is None:
+        training = config.training.autoencoder
+        name = f"pretrain-{training.preset}-{training.activation}"
+        folder = config.out or runlog.default_run_folder(name)
+        return runlog.make_run_folder(folder, config), config
+    stored = runlog.read_config(config.resume, PretrainCommand)
+    kept = ("resume", "time_budget", "coordinator", "num_processes", "process_id")
+    now = {name: getattr(config, name) for name in kept}
+    return config.resume, dataclasses.replace(stored, **now)
+
+
+def _start(config: PretrainCommand, folder: Path, trainer: Trainer) -> PretrainingState:
+    key = jax.random.key(config.seed)
+    if config.resume is not None and (folder / STATE_FILE).exists():
+        like = jax.eval_shape(trainer.init_fn, key)
+        saved = checkpoints.restore(folder / STATE_FILE, like)
+        if files.is_writer():
+            runlog.truncate_metrics(folder, int(saved.step))
+        return jax.device_put(saved, trainer.replicated)
+    state = trainer.init_fn(key)
+    if config.start_from is None:
+        return state
+    params, model = load_pretrained(config.start_from)
+    if model != config.training.autoencoder:
+        raise ValueError(f"{config.start_from} holds {model}, not what is trained")
+    return state._replace(params=jax.device_put(params, trainer.replicated))
+
+
+def _average(
+    metrics: dict[str, np.ndarray], start: int, folder: Path
+) -> dict[str, float]:
+    bad = np.flatnonzero(~np.isfinite(metrics["loss"]))
+    if bad.size:
+        raise ValueError(
+            f"the loss is {metrics['loss'][bad[0]]} at step {start + bad[0] + 1}; the "
+            f"last good state is kept in {folder / STATE_FILE}"
+        )
+    return {name: float(values.mean()) for name, values in metrics.items()}
+
+
+def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, float]:
+    # The networks are those of another key than any training step's.
+    key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
+    return validate(state.params, key, config=config.training.autoencoder)
+
+
+def _save_best(
+    folder: Path, state: PretrainingState, config: PretrainCommand, line: dict[str, Any]
+) -> None:
+    measured = {
+        name: value
+        for name, value in line.items()
+        if name not in ("step", "seconds", "loss", "min_loss", "geometry")
+    }
+    header = {
+        "autoencoder": configs.to_dict(config.training.autoencoder),
+        "step": line["step"],
+        "seconds": line["seconds"],
+        "num_networks": line["step"] * config.training.batch_size,
+        "validation": measured,
+    }
+    checkpoints.save(folder / BEST_FILE, state.params, header=header)
+
+
+def _save_state(
+    folder: Path, state: PretrainingState, *, best: float, seconds: float
+) -> None:
+    header = {"best": best, "seconds": seconds}
+    checkpoints.save(folder / STATE_FILE, state, header=header)
+
+
+def _read_progress(folder: Path) -> tuple[float, float]:
+    """Best explained variance and seconds so far; of several hosts all must agree."""
+    if not (folder / STATE_FILE).exists():
+        return -float("inf"), 0.0
+    _, header = checkpoints.load(folder / STATE_FILE)
+    return header["best"], header["seconds"]
+
+
+@contextlib.contextmanager
+def _saved_on_interrupt(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nstopped; go on by --resume {folder}\n")
+        raise
+
+
+def _is_bar_off() -> bool | None:
+    return None if files.is_writer() else True
+
+
+if __name__ == "__main__":
+    sys.exit(
+        commands.run_command(main, PretrainCommand, name="python -m swajax.pretrain")
+    )
