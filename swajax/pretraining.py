@@ -240,19 +240,23 @@ def encode_groups(
     """
     probes = jnp.asarray(autoencoder.probe_points(config))
     points = jnp.concatenate([probes, x])
-    embeddings, outputs = [], []
-    for depth, networks in enumerate(groups, start=1):
-        y = apply_batch(
-            networks, points, activations=config.spec.activations, depth=depth
+    outputs = [
+        apply_batch(networks, points, activations=config.spec.activations, depth=depth)
+        for depth, networks in enumerate(groups, start=1)
+    ]
+    y = jnp.concatenate(outputs)
+    seen = y[:, : len(probes)]
+    if config.preset == "compact":  # one encoder for all depths
+        z = _encode(params, _concatenate(groups), seen, config=config)
+    else:
+        parts = zip(groups, jnp.split(seen, len(groups)), strict=True)
+        z = jnp.concatenate(
+            [
+                _encode(params, group, part, config=config, depth=depth)
+                for depth, (group, part) in enumerate(parts, start=1)
+            ]
         )
-        outputs.append(y[:, len(probes) :])
-        z = jax.vmap(
-            lambda network, seen, depth=depth: autoencoder.encode(
-                params, network, config=config, depth=depth, probes=seen
-            )
-        )(networks, y[:, : len(probes)])
-        embeddings.append(z)
-    return jnp.concatenate(embeddings), jnp.concatenate(outputs)
+    return z, y[:, len(probes) :]
 
 
 def decoder_errors(
@@ -297,6 +301,26 @@ def pairwise_distances(rows: Float[Array, "B D"]) -> Float[Array, "B B"]:
     products = rows @ rows.T / rows.shape[1]
     squared = squares[:, None] + squares[None] - 2 * products
     return jnp.sqrt(jnp.maximum(squared, 0.0) + 1e-8)
+
+
+def _encode(
+    params: Any,
+    networks: Network,
+    probes: Float[Array, "B N O"],
+    *,
+    config: AutoencoderConfig,
+    depth: int | None = None,
+) -> Float[Array, "B Z"]:
+    def encode(network: Network, seen: Float[Array, "N O"]) -> Float[Array, " Z"]:
+        return autoencoder.encode(
+            params, network, config=config, depth=depth, probes=seen
+        )
+
+    return jax.vmap(encode)(networks, probes)
+
+
+def _concatenate(groups: tuple[Network, ...]) -> Network:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
 
 
 def _score(

@@ -10,7 +10,6 @@ import functools
 from typing import Any, Literal
 
 import flax.linen as nn
-
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,13 +30,30 @@ class AutoencoderConfig:
     """architecture: ours or that of arXiv:2410.08339"""
     activation: Activation = "sigmoid"
     """activation of all hidden neurons of the embedded networks"""
+    num_inputs: int = 3
+    """inputs of the embedded networks"""
+    max_width: int = 7
+    """neurons a hidden layer at most"""
+    max_depth: int = 4
+    """hidden layers at most; there is a decoder for each depth"""
     num_probes: int = 64
     """points at which the encoder of `compact` reads the network"""
 
+    def __post_init__(self) -> None:
+        """Reject sizes below one."""
+        if self.num_probes < 1:
+            raise ValueError(f"num_probes must be >= 1, got {self.num_probes}")
+        _ = self.spec
+
     @property
     def spec(self) -> NetworkSpec:
-        """Limits of the embedded networks: 3 inputs, 1 output, 7 wide, 4 deep."""
-        return NetworkSpec(activations=(self.activation,))
+        """Limits of the embedded networks."""
+        return NetworkSpec(
+            num_inputs=self.num_inputs,
+            max_width=self.max_width,
+            max_depth=self.max_depth,
+            activations=(self.activation,),
+        )
 
     @property
     def embedding_size(self) -> int:
