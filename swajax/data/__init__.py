@@ -1,0 +1,1 @@
+"""Tables, benchmark functions, splits and scaling: data as NumPy arrays."""
