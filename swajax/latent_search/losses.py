@@ -1,0 +1,123 @@
+"""What a candidate is worth: soft while it is trained, hard when it is judged."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from swajax.batched import apply_batch
+from swajax.gates import hard_threshold, soft_threshold
+from swajax.latent_search.config import Point, SearchConfig, Space
+from swajax.network import apply, mask_weights, pack, unpack
+from swajax.types import Network
+
+
+def candidate_loss(
+    point: Point,
+    penalty_weight: Float[Array, ""],
+    params: Any,
+    x: Float[Array, "N I"],
+    y: Float[Array, "N O"],
+    *,
+    space: Space,
+    config: SearchConfig,
+    depth: int,
+) -> Float[Array, ""]:
+    """Loss of ONE candidate: MSE of the soft-thresholded network plus penalty.
+
+    The reference; `loss_fn` has the same numbers for many candidates together.
+    """
+    network = space.decode_fn(params, point.z, depth)
+    soft = _soften(network, point.threshold, config)
+    out = apply(soft, x, activations=space.spec.activations, depth=depth)
+    cost = penalty(network, point.threshold, config=config)
+    return jnp.mean((out - y) ** 2) + penalty_weight * cost
+
+
+def penalty(
+    network: Network, threshold: Float[Array, ""], *, config: SearchConfig
+) -> Float[Array, ""]:
+    """Soft count of the weights above the threshold plus their size.
+
+    The sum of 0.5 sigmoid(10 (|W| - t)) + 0.1 |W| over the weights and biases that are
+    there: those of absent neurons cost nothing. The count has a gradient by the masks,
+    of what a neuron's weights cost together; the paper's masks have none.
+    """
+    weights = pack(network)
+    is_there = jax.lax.stop_gradient((weights != 0).astype(weights.dtype))
+    gate = pack(mask_weights(unpack(is_there, network)))
+    size = jnp.abs(weights)
+    above = jax.nn.sigmoid(config.count_sharpness * (size - threshold))
+    return jnp.sum(config.count_cost * gate * above + config.size_cost * size)
+
+
+def loss_fn(
+    points: Point,
+    penalty_weight: Float[Array, " B"],
+    params: Any,
+    x: Float[Array, "N I"],
+    y: Float[Array, "N O"],
+    *,
+    space: Space,
+    config: SearchConfig,
+    depth: int,
+) -> Float[Array, " B"]:
+    """`candidate_loss` of B candidates with one decoder, evaluated together."""
+    networks = jax.vmap(lambda z: space.decode_fn(params, z, depth))(points.z)
+    soften = functools.partial(_soften, config=config)
+    soft = jax.vmap(soften)(networks, points.threshold)
+    costs = jax.vmap(functools.partial(penalty, config=config))
+    mse = batch_mse(soft, x, y, space=space, depth=depth)
+    return mse + penalty_weight * costs(networks, points.threshold)
+
+
+def hard_objective(
+    networks: Network,
+    penalty_weight: Float[Array, " B"],
+    x: Float[Array, "N I"],
+    y: Float[Array, "N O"],
+    *,
+    space: Space,
+    config: SearchConfig,
+    depth: int,
+) -> Float[Array, " B"]:
+    """The limit of `loss_fn` for steep gates, given hard-thresholded networks."""
+    size = jnp.abs(jax.vmap(pack)(networks))
+    costs = config.count_cost * (size > 0) + config.size_cost * size
+    mse = batch_mse(networks, x, y, space=space, depth=depth)
+    return mse + penalty_weight * costs.sum(axis=1)
+
+
+def make_hard_networks(
+    points: Point, params: Any, *, space: Space, depth: int
+) -> Network:
+    """Decode B candidates and remove the weights below their thresholds."""
+
+    def decode(point: Point) -> Network:
+        network = space.decode_fn(params, point.z, depth)
+        return unpack(hard_threshold(pack(network), point.threshold), network)
+
+    return jax.vmap(decode)(points)
+
+
+def batch_mse(
+    networks: Network,
+    x: Float[Array, "N I"],
+    y: Float[Array, "N O"],
+    *,
+    space: Space,
+    depth: int,
+) -> Float[Array, " B"]:
+    """Mean squared error of B networks of one depth over points and outputs."""
+    out = apply_batch(networks, x, activations=space.spec.activations, depth=depth)
+    return jnp.mean((out - y[None]) ** 2, axis=(1, 2))
+
+
+def _soften(
+    network: Network, threshold: Float[Array, ""], config: SearchConfig
+) -> Network:
+    sharpness = config.gate_sharpness
+    weights = soft_threshold(pack(network), threshold, sharpness=sharpness)
+    return unpack(weights, network)

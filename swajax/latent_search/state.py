@@ -1,0 +1,203 @@
+"""The state of a search and its pure steps: init, step, validate, chunk."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from swajax.latent_search.blocks import over_candidates, over_depths, select
+from swajax.latent_search.config import (
+    Data,
+    Point,
+    SearchConfig,
+    Space,
+    make_optimizer,
+)
+from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
+
+
+class SearchState(NamedTuple):
+    """All candidates; every leaf has the leading axes [D, S, R].
+
+    It holds the loss and the gradient of its own point, so that `best` has seen every
+    point visited, the last one too.
+    """
+
+    point: Point
+    loss: Float[Array, "*B D S R"]  # inf for a start that is not finite
+    gradient: Point
+    opt_state: optax.OptState
+    penalty_weight: Float[Array, "*B D S R"]
+    best: Point  # by training loss
+    best_loss: Float[Array, "*B D S R"]
+    picked: Point  # by validation of the hard-thresholded network
+    picked_objective: Float[Array, "*B D S R"]
+
+
+def init(
+    starts: Any,
+    params: Any,
+    data: Data,
+    *,
+    space: Space,
+    config: SearchConfig,
+    optimizer: optax.GradientTransformation | None = None,
+) -> SearchState:
+    """Every decoder and sparsity weight at every start, evaluated and validated.
+
+    Args:
+      starts: z, [R, Z].
+      params: of the decoders.
+      data: training and validation part.
+      space: decoders and family of networks.
+      config: of the search.
+      optimizer: acts on the `Point` of one candidate; default of the configuration.
+    """
+    optimizer = optimizer or make_optimizer(config)
+    first = jax.tree.leaves(starts)[0]
+    weights = jnp.asarray(config.sparsity_weights, first.dtype)
+    lead = (space.spec.max_depth, weights.shape[0], first.shape[0])
+    z = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(leaf, (*lead[:2], *leaf.shape)), starts
+    )
+    point = Point(z, jnp.zeros(lead, first.dtype))
+    scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
+    if config.penalty_scale == "first_mse":
+        free = jnp.zeros(lead, first.dtype)
+        scale, *_ = _evaluate(point, free, params, data, space=space, config=config)
+    penalty_weight = weights[None, :, None] * scale
+    loss, gradient, is_finite = _evaluate(
+        point, penalty_weight, params, data, space=space, config=config
+    )
+    loss = jnp.where(is_finite, loss, jnp.inf)
+    state = SearchState(
+        point=point,
+        loss=loss,
+        gradient=select(is_finite, gradient, jax.tree.map(jnp.zeros_like, gradient)),
+        opt_state=over_candidates(optimizer.init)(point),
+        penalty_weight=penalty_weight,
+        best=point,
+        best_loss=loss,
+        picked=point,
+        picked_objective=jnp.full_like(loss, jnp.inf),
+    )
+    return validate(state, params, data, space=space, config=config)
+
+
+def step(
+    state: SearchState,
+    params: Any,
+    data: Data,
+    *,
+    space: Space,
+    config: SearchConfig,
+    optimizer: optax.GradientTransformation | None = None,
+) -> SearchState:
+    """One optimizer step of every candidate.
+
+    A step to a loss or gradient that is not finite is not taken, and other candidates
+    do not notice; the optimizer's moments go on, so that its next try is another one.
+    """
+    optimizer = optimizer or make_optimizer(config)
+    updates, opt_state = over_candidates(optimizer.update)(
+        state.gradient, state.opt_state, state.point
+    )
+    point = optax.apply_updates(state.point, updates)
+    threshold = jnp.clip(point.threshold, 0.0, config.max_threshold)
+    point = point._replace(threshold=threshold)
+    loss, gradient, is_finite = _evaluate(
+        point, state.penalty_weight, params, data, space=space, config=config
+    )
+    old = (state.point, state.loss, state.gradient)
+    point, loss, gradient = select(is_finite, (point, loss, gradient), old)
+    is_best = loss < state.best_loss
+    return state._replace(
+        point=point,
+        loss=loss,
+        gradient=gradient,
+        opt_state=opt_state,
+        best=select(is_best, point, state.best),
+        best_loss=jnp.minimum(loss, state.best_loss),
+    )
+
+
+def validate(
+    state: SearchState, params: Any, data: Data, *, space: Space, config: SearchConfig
+) -> SearchState:
+    """Update `picked`: the best hard-thresholded network that validation has seen.
+
+    It looks at the current point and at the best one by training loss.
+    """
+
+    def loss(points: Point, weight: Array, *, depth: int) -> Float[Array, " B"]:
+        networks = make_hard_networks(points, params, space=space, depth=depth)
+        x, y = data.x_valid, data.y_valid
+        static = {"space": space, "config": config, "depth": depth}
+        return hard_objective(networks, weight, x, y, **static)
+
+    for point in (state.point, state.best):
+        losses = over_depths(
+            loss,
+            (point, state.penalty_weight),
+            num_depths=space.spec.max_depth,
+            max_block=max(1, config.block_size // data.x_valid.shape[0]),
+        )
+        is_better = losses < state.picked_objective
+        state = state._replace(
+            picked=select(is_better, point, state.picked),
+            picked_objective=jnp.where(is_better, losses, state.picked_objective),
+        )
+    return state
+
+
+def chunk(
+    state: SearchState,
+    params: Any,
+    data: Data,
+    *,
+    space: Space,
+    config: SearchConfig,
+    optimizer: optax.GradientTransformation | None = None,
+) -> SearchState:
+    """`config.chunk_steps` steps, then a validation."""
+    static = {"space": space, "config": config}
+
+    def body(state: SearchState, _: None) -> tuple[SearchState, None]:
+        return step(state, params, data, optimizer=optimizer, **static), None
+
+    state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
+    return validate(state, params, data, **static)
+
+
+def _evaluate(
+    point: Point,
+    penalty_weight: Float[Array, "D S R"],
+    params: Any,
+    data: Data,
+    *,
+    space: Space,
+    config: SearchConfig,
+) -> tuple[Float[Array, "D S R"], Point, Bool[Array, "D S R"]]:
+    """Loss and gradient of every candidate, and whether both are finite."""
+
+    def value_and_grad(points: Point, weight: Array, *, depth: int) -> tuple:
+        def total(points: Point) -> tuple[Array, Array]:
+            static = {"space": space, "config": config, "depth": depth}
+            losses = loss_fn(points, weight, params, data.x, data.y, **static)
+            # No candidate enters another's loss: the sum has the gradient of each.
+            return losses.sum(), losses
+
+        (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(points)
+        is_finite = jnp.isfinite(losses)
+        for leaf in jax.tree.leaves(gradient):
+            is_finite &= jnp.isfinite(leaf).reshape(losses.shape[0], -1).all(axis=1)
+        return losses, gradient, is_finite
+
+    return over_depths(
+        value_and_grad,
+        (point, penalty_weight),
+        num_depths=space.spec.max_depth,
+        max_block=max(1, config.block_size // data.x.shape[0]),
+    )
