@@ -38,6 +38,22 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
         raise ValueError(f"{config_class.__name__}: {error}") from error
 
 
+def check_choices(config: Any) -> None:
+    """Reject values of `Literal` fields, None among them, that are no choice.
+
+    Raises:
+      ValueError: names the field, the choices and the value.
+    """
+    for name, hint in typing.get_type_hints(type(config)).items():
+        options = (hint, *typing.get_args(hint))
+        literals = [o for o in options if typing.get_origin(o) is typing.Literal]
+        choices = tuple(c for o in literals for c in typing.get_args(o))
+        if choices and getattr(config, name) not in choices:
+            raise ValueError(
+                f"{name} must be one of {choices}, got {getattr(config, name)!r}"
+            )
+
+
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)

@@ -32,7 +32,7 @@ def soft_threshold(
     """Shrink weights below a threshold towards zero and let the others pass.
 
     Forward: W sigmoid(sharpness (|W| - t)) (arXiv:2410.08339, search).
-    Gradient: the true one, smooth in W and t; at W = 0 that of |W| counts as 0.
+    Gradient: the true one, in W and in t.
     """
     return weights * jax.nn.sigmoid(sharpness * (jnp.abs(weights) - threshold))
 

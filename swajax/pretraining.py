@@ -14,7 +14,7 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
-from swajax import autoencoder, prior
+from swajax import autoencoder, configs, prior
 from swajax.autoencoder import AutoencoderConfig
 from swajax.batched import apply_batch
 from swajax.types import Key, Network
@@ -83,10 +83,11 @@ class PretrainingConfig:
     """gradients are scaled down to this global norm"""
 
     def __post_init__(self) -> None:
-        """Fill in what follows the preset and reject sizes that cannot run."""
+        """Fill in what follows the preset; reject unknown choices and bad sizes."""
         for name, value in PRESET_DEFAULTS[self.autoencoder.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        configs.check_choices(self)
         num_depths = self.autoencoder.spec.max_depth
         if self.batch_size < 1 or self.batch_size % num_depths:
             raise ValueError(

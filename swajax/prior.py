@@ -107,7 +107,7 @@ def _keep(
 
 def _split(
     weights: Float[Array, " W"], spec: NetworkSpec
-) -> tuple[Float[Array, "I H"], Float[Array, "L-1 H H"], Float[Array, "H O"]]:
+) -> tuple[Float[Array, "I H"], Float[Array, "_ H H"], Float[Array, "H O"]]:
     width = spec.max_width
     num_first, num_readout = spec.num_inputs * width, width * spec.num_outputs
     end = weights.shape[0] - num_readout

@@ -27,8 +27,15 @@ def default_run_folder(name: str, root: Path | str = "runs") -> Path:
     return root / f"{name}-{max(taken) + 1:03d}"
 
 
-def make_run_folder(path: Path | str, config: Any) -> Path:
+def make_run_folder(
+    path: Path | str, config: Any, *, is_resumable: bool = True
+) -> Path:
     """Create the folder of a new run and write the configuration into it.
+
+    Args:
+      path: the folder; those above it are made as well.
+      config: a frozen dataclass.
+      is_resumable: whether to advise `--resume` when the folder is in use.
 
     Raises:
       FileExistsError: there is a file of this name, or a folder that is not empty.
@@ -37,9 +44,9 @@ def make_run_folder(path: Path | str, config: Any) -> Path:
     if not files.is_writer():
         return path
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        advice = " or go on with that run by --resume" if is_resumable else ""
         raise FileExistsError(
-            f"{path} exists and is not empty: choose another --out or go on with "
-            "that run by --resume"
+            f"{path} exists and is not empty: choose another --out{advice}"
         )
     path.mkdir(parents=True, exist_ok=True)
     write_json(path / "config.json", configs.to_dict(config))

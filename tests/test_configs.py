@@ -53,3 +53,9 @@ def test_round_trip(config):
 def test_bad_values_are_named(values, message):
     with pytest.raises(ValueError, match=message):
         configs.from_dict(Config, values)
+
+
+def test_unknown_choices_are_named():
+    configs.check_choices(Config(lr=1.0, loss="mean"))
+    with pytest.raises(ValueError, match="loss must be one of .*'min'.* got 'max'"):
+        configs.check_choices(Config(lr=1.0, loss="max"))

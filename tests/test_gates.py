@@ -32,7 +32,7 @@ def test_soft_threshold_gradient_is_the_true_one():
     with jax.enable_x64(True):
         weights = jnp.asarray([-0.7, -0.35, 0.2, 0.45])
         fn = lambda w, t: gates.soft_threshold(w, t, sharpness=5.0)  # noqa: E731
-        check_grads(fn, (weights, jnp.asarray(0.4)), order=1, rtol=1e-6)
+        check_grads(jax.jit(fn), (weights, jnp.asarray(0.4)), order=1, rtol=1e-6)
 
 
 def test_soft_threshold_has_a_finite_gradient_at_zero():

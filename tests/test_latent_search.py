@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 from swajax import autoencoder, latent_search, network
 from swajax.gates import binarize
 from swajax.latent_search import Data, Point, SearchConfig, Space
+from swajax.latent_search.blocks import over_depths
 from swajax.types import Network, NetworkSpec
 
 SPEC = NetworkSpec(num_inputs=3, max_width=4, max_depth=2)
@@ -75,6 +76,11 @@ def starts(key):
     return jax.random.normal(jax.random.fold_in(key, 5), (3, SIZE))
 
 
+def leaves_of(*trees):
+    return zip(*map(jax.tree.leaves, trees), strict=True)
+
+
+@functools.cache
 def jitted(fn, **static):
     return jax.jit(functools.partial(fn, **(STATIC | static)))
 
@@ -104,11 +110,12 @@ def test_candidate_loss_against_numpy(params, data, starts):
     net = jax.tree.map(np.float64, decode(params, starts[0], 1))
     soft = [w * sigmoid(100 * (abs(w) - 0.5)) for w in net[:5]]
     first, _, readout, bias, readout_bias = soft
-    out = sigmoid(data.x @ first + bias[0]) @ readout + readout_bias
+    x, y = np.asarray(data.x), np.asarray(data.y)
+    out = sigmoid(x @ first + bias[0]) @ readout + readout_bias
     used = (net.first, net.readout, net.bias[0], net.readout_bias)
     size = np.concatenate([abs(w).ravel() for w in used])
     cost = (0.5 * sigmoid(10 * (size - 0.5)) + 0.1 * size).sum()
-    expected = np.mean((out - data.y) ** 2) + 0.01 * cost
+    expected = np.mean((out - y) ** 2) + 0.01 * cost
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
@@ -132,7 +139,7 @@ def test_gradient_against_finite_differences():
             return latent_search.candidate_loss(*args, **static)
 
         args = (jnp.asarray(rng.normal(size=SIZE)), jnp.asarray(0.4))
-        check_grads(loss, args, order=1, modes=["rev"], rtol=1e-5)
+        check_grads(jax.jit(loss), args, order=1, modes=["rev"], rtol=1e-5)
 
 
 def test_penalty_has_nothing_for_absent_neurons_and_a_gradient_by_masks():
@@ -152,54 +159,6 @@ def test_penalty_has_nothing_for_absent_neurons_and_a_gradient_by_masks():
     slope = 0.5 * 10 * np.exp(-10)
     np.testing.assert_allclose(gradient[0, 0], 4 * (weight + slope), rtol=1e-3)
     np.testing.assert_array_equal(gradient[0, 1], 0.0)
-
-
-def test_best_never_rises_and_counts_every_point_and_the_last(params, data, starts):
-    state = jitted(latent_search.init)(starts, params, data)
-    step_fn = jitted(latent_search.step)
-    losses, bests = [state.loss], [state.best_loss]
-    for _ in range(6):
-        state = step_fn(state, params, data)
-        losses.append(state.loss)
-        bests.append(state.best_loss)
-    np.testing.assert_array_equal(bests, np.minimum.accumulate(losses))
-    is_last_best = np.argmin(losses, axis=0) == 6
-    assert is_last_best.any(), "no candidate where the last step could be missed"
-    for depth in (1, 2):
-        best = jax.tree.map(lambda leaf: leaf[depth - 1, 1], state.best)  # noqa: B023
-        weight = state.penalty_weight[depth - 1, 1]
-        args = (best, weight, params, data.x, data.y)
-        again = jitted(latent_search.loss_fn, depth=depth)(*args)
-        np.testing.assert_allclose(again, state.best_loss[depth - 1, 1], rtol=1e-5)
-
-
-def test_a_start_among_others_equals_the_same_start_alone(params, data, starts):
-    result_fn = lambda starts: _search(starts, params, data)  # noqa: E731
-    together, alone = result_fn(starts), result_fn(starts[1:2])
-    for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-        np.testing.assert_allclose(a[:, :, 1:2], b, rtol=1e-4, atol=1e-6)
-
-
-def test_blocks_change_nothing(params, data, starts):
-    whole = _search(starts, params, data)
-    # Six candidates a depth: blocks of 4 leave a remainder, which is filled up.
-    config = dataclasses.replace(CONFIG, block_size=4 * 20)
-    parts = _search(starts, params, data, config=config)
-    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-
-
-def _search(starts, params, data, **static):
-    state = jitted(latent_search.init, **static)(starts, params, data)
-    return jitted(latent_search.chunk, **static)(state, params, data)
-
-
-def test_a_start_that_is_not_finite_harms_no_other(params, data, starts):
-    clean = _search(starts, params, data)
-    broken = _search(starts.at[0].set(jnp.nan), params, data)
-    for a, b in zip(jax.tree.leaves(clean), jax.tree.leaves(broken), strict=True):
-        np.testing.assert_allclose(a[:, :, 1:], b[:, :, 1:], rtol=1e-5, atol=1e-7)
-    assert np.isinf(broken.best_loss[:, :, 0]).all()
 
 
 def test_a_step_that_is_not_finite_is_not_taken(params, data, starts):
@@ -223,41 +182,6 @@ def test_the_state_keeps_its_structure_and_dtypes(params, data, starts):
             assert (a.shape, a.dtype, a.weak_type) == (b.shape, b.dtype, False)
 
 
-def test_run_compiles_once_and_reports_each_chunk(params, data, starts):
-    num_traces, reports = 0, []
-
-    def counting_decode(params, z, depth):
-        nonlocal num_traces
-        num_traces += 1
-        return decode(params, z, depth)
-
-    def callback(progress):
-        reports.append((num_traces, progress))
-
-    space = Space(counting_decode, SPEC)
-    config = dataclasses.replace(CONFIG, num_steps=10)
-    run = functools.partial(
-        latent_search.run, space=space, config=config, callback=callback
-    )
-    run(starts, params, data)
-    assert [progress.step for _, progress in reports] == [3, 6, 9, 12]
-    assert len({traces for traces, _ in reports}) == 1
-    once = num_traces
-    run(starts + 1, params, data)
-    assert num_traces == once
-
-
-def test_run_equals_its_chunks_and_itself(params, data, starts):
-    result, state = latent_search.run(starts, params, data, **STATIC)
-    by_hand = _search(starts, params, data)
-    by_hand = jitted(latent_search.chunk)(by_hand, params, data)
-    again, _ = latent_search.run(starts, params, data, **STATIC)
-    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(by_hand), strict=True):
-        np.testing.assert_array_equal(a, b)
-    for a, b in zip(jax.tree.leaves(result), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_result_is_the_best_hard_network_and_its_numbers(params, data, starts):
     result, state = latent_search.run(starts, params, data, **STATIC)
     np.testing.assert_array_equal(result.objective, state.picked_objective.min(-1))
@@ -278,84 +202,6 @@ def test_result_is_the_best_hard_network_and_its_numbers(params, data, starts):
         assert result.num_weights_raw[d, s] == kept.size
         assert result.num_weights[d, s] == network.count_weights(live)
         assert result.num_neurons[d, s] == network.count_neurons(live)
-
-
-def test_search_learns(params, data, starts):
-    config = dataclasses.replace(CONFIG, num_steps=300, chunk_steps=100)
-    static = {"space": SPACE, "config": config}
-    result, state = latent_search.run(starts, params, data, **static)
-    first = jitted(latent_search.init)(starts, params, data).best_loss.min(-1)
-    assert (result.train_mse < 0.5 * first).all()
-    # More weight on the penalty, fewer weights.
-    assert (result.num_weights_raw[:, 1] <= result.num_weights_raw[:, 0]).all()
-    assert ((state.point.threshold >= 0) & (state.point.threshold <= 3)).all()
-
-
-def test_ctrl_c_and_time_budget_return_the_best_so_far(params, data, starts):
-    steps = []
-
-    def interrupt(progress):
-        steps.append(progress.step)
-        raise KeyboardInterrupt
-
-    stopped, _ = latent_search.run(starts, params, data, callback=interrupt, **STATIC)
-    late, _ = latent_search.run(starts, params, data, time_budget=1e-9, **STATIC)
-    once = _search(starts, params, data)
-    assert steps == [3]
-    for result in (stopped, late):
-        np.testing.assert_array_equal(result.objective, once.picked_objective.min(-1))
-
-
-def test_penalty_relative_to_the_first_error(params, data, starts):
-    config = dataclasses.replace(CONFIG, penalty_scale="first_mse")
-    free = dataclasses.replace(CONFIG, sparsity_weights=(0.0, 0.0))
-    scaled = jitted(latent_search.init, config=config)(starts, params, data)
-    first = jitted(latent_search.init, config=free)(starts, params, data).loss
-    weights = np.float32(CONFIG.sparsity_weights)[None, :, None]
-    np.testing.assert_allclose(scaled.penalty_weight, weights * first, rtol=1e-5)
-
-
-def test_in_another_program_over_three_data_sets(params, data, starts):
-    many = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf, leaf + 1]), data)
-
-    @jax.jit
-    @jax.vmap
-    def search(data):
-        state = latent_search.init(starts, params, data, **STATIC)
-        state, _ = jax.lax.scan(
-            lambda state, _: (latent_search.step(state, params, data, **STATIC), None),
-            state,
-            length=3,
-        )
-        state = latent_search.validate(state, params, data, **STATIC)
-        return latent_search.collect(state, params, data, **STATIC)
-
-    together = search(many)
-    one = jitted(latent_search.collect)(_search(starts, params, data), params, data)
-    for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(one), strict=True):
-        assert a.shape == (3, *b.shape)
-        np.testing.assert_allclose(a[0], b, rtol=1e-3, atol=1e-5)
-
-
-def test_with_the_compact_autoencoder(key, data):
-    config = dataclasses.replace(CONFIG, num_steps=4, chunk_steps=2, num_starts=2)
-    model = autoencoder.AutoencoderConfig(preset="compact")
-    params = autoencoder.init(key, config=model)
-    kwargs = {"config": config, "autoencoder_config": model}
-    starts = latent_search.make_starts(key, params, **kwargs)
-    more = dataclasses.replace(config, num_starts=3)
-    kwargs = {"config": more, "autoencoder_config": model}
-    np.testing.assert_allclose(
-        latent_search.make_starts(key, params, **kwargs)[:2], starts, rtol=1e-4
-    )
-    space = latent_search.make_space(model)
-    assert space is latent_search.make_space(autoencoder.AutoencoderConfig())
-    result, state = latent_search.run(starts, params, data, space=space, config=config)
-    assert state.point.z.shape == (4, 2, 2, 128)
-    np.testing.assert_array_equal(
-        result.network.depth, [[1, 1], [2, 2], [3, 3], [4, 4]]
-    )
-    assert (state.best_loss < np.inf).all()
 
 
 def test_uniform_starts_are_those_of_the_paper(key):
@@ -381,3 +227,175 @@ def test_nothing_finite_is_an_error(params, data, starts):
 def test_bad_configuration_names_the_field(field, value):
     with pytest.raises(ValueError, match=field):
         SearchConfig(**{field: value})
+
+
+def test_best_never_rises_and_counts_every_point_and_the_last(params, data, starts):
+    state = jitted(latent_search.init)(starts, params, data)
+    losses, bests = [state.loss], [state.best_loss]
+    for _ in range(CONFIG.num_steps):
+        state = jitted(latent_search.step)(state, params, data)
+        losses.append(state.loss)
+        bests.append(state.best_loss)
+    np.testing.assert_array_equal(bests, np.minimum.accumulate(losses))
+    is_last_best = np.argmin(losses, axis=0) == CONFIG.num_steps
+    assert is_last_best.any(), "no candidate where the last step could be missed"
+    for depth in (1, 2):
+        best = jax.tree.map(lambda leaf: leaf[depth - 1, 1], state.best)  # noqa: B023
+        args = (best, state.penalty_weight[depth - 1, 1], params, data.x, data.y)
+        again = jitted(latent_search.loss_fn, depth=depth)(*args)
+        np.testing.assert_allclose(again, state.best_loss[depth - 1, 1], rtol=1e-5)
+    _, end = latent_search.run(starts, params, data, **STATIC)
+    np.testing.assert_allclose(end.best_loss, state.best_loss, rtol=1e-4)
+    np.testing.assert_allclose(end.point.z, state.point.z, rtol=1e-3, atol=1e-5)
+
+
+def test_a_start_alone_in_blocks_of_one_equals_it_among_others(params, data, starts):
+    _, together = latent_search.run(starts, params, data, **STATIC)
+    static = STATIC | {"config": dataclasses.replace(CONFIG, block_size=1)}
+    _, alone = latent_search.run(starts[1:2], params, data, **static)
+    for a, b in leaves_of(together, alone):
+        np.testing.assert_allclose(a[:, :, 1:2], b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_block", [1, 4, 6, 100])
+def test_blocks_hold_at_most_so_many_and_change_nothing(max_block):
+    args = (jnp.arange(24.0).reshape(2, 2, 3, 2), jnp.arange(12.0).reshape(2, 2, 3))
+
+    def fn(a, b, *, depth):
+        assert b.shape[0] <= max_block
+        return {"sum": depth * (a.sum(axis=1) + b), "same": a}
+
+    out = over_depths(fn, args, num_depths=2, max_block=max_block)
+    np.testing.assert_array_equal(out["same"], args[0])
+    depth = np.array([1, 2])[:, None, None]
+    np.testing.assert_array_equal(out["sum"], depth * (args[0].sum(-1) + args[1]))
+
+
+def test_a_start_that_is_not_finite_harms_no_other(params, data, starts):
+    _, clean = latent_search.run(starts, params, data, **STATIC)
+    _, broken = latent_search.run(starts.at[0].set(jnp.nan), params, data, **STATIC)
+    for a, b in leaves_of(clean, broken):
+        np.testing.assert_array_equal(a[:, :, 1:], b[:, :, 1:])
+    assert np.isinf(broken.best_loss[:, :, 0]).all()
+
+
+def test_run_repeats_itself(params, data, starts):
+    once = latent_search.run(starts, params, data, **STATIC)
+    again = latent_search.run(starts, params, data, **STATIC)
+    for a, b in leaves_of(once, again):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_run_compiles_once_reports_each_chunk_and_learns(params, data, starts):
+    num_traces, reports = 0, []
+
+    def counting_decode(params, z, depth):
+        nonlocal num_traces
+        num_traces += 1
+        return decode(params, z, depth)
+
+    def callback(progress):
+        reports.append((num_traces, progress))
+
+    config = dataclasses.replace(CONFIG, num_steps=250, chunk_steps=100)
+    static = {"space": Space(counting_decode, SPEC), "config": config}
+    result, _ = latent_search.run(starts, params, data, callback=callback, **static)
+    assert [progress.step for _, progress in reports] == [100, 200, 300]
+    assert len({traces for traces, _ in reports}) == 1
+    after_one_run = num_traces
+    latent_search.run(starts + 1, params, data, **static)
+    assert num_traces == after_one_run
+    first = jitted(latent_search.init)(starts, params, data).best_loss.min(-1)
+    assert (result.train_mse < 0.8 * first).all()
+    # More weight on the penalty: no more weights.
+    assert (result.num_weights_raw[:, 1] <= result.num_weights_raw[:, 0]).all()
+
+
+def test_ctrl_c_and_time_budget_return_the_best_so_far(params, data, starts):
+    reports = []
+
+    def interrupt(progress):
+        reports.append(progress)
+        raise KeyboardInterrupt
+
+    stopped, _ = latent_search.run(starts, params, data, callback=interrupt, **STATIC)
+    late, state = latent_search.run(starts, params, data, time_budget=1e-9, **STATIC)
+    assert [progress.step for progress in reports] == [CONFIG.chunk_steps]
+    np.testing.assert_array_equal(reports[0].objective, stopped.objective)
+    np.testing.assert_array_equal(reports[0].best_loss, state.best_loss.min(-1))
+    np.testing.assert_array_equal(stopped.objective, late.objective)
+
+
+def test_penalty_relative_to_the_first_error(params, data, starts):
+    config = dataclasses.replace(CONFIG, penalty_scale="first_mse")
+    state = jitted(latent_search.init, config=config)(starts, params, data)
+    zeros = jnp.zeros(3)
+    args = (Point(starts, zeros), zeros, params, data.x, data.y)
+    for depth in (1, 2):
+        first = jitted(latent_search.loss_fn, depth=depth)(*args)
+        expected = np.float32(CONFIG.sparsity_weights)[:, None] * first[None]
+        np.testing.assert_allclose(state.penalty_weight[depth - 1], expected, rtol=1e-5)
+
+
+def test_in_another_program_over_three_data_sets(params, data, starts):
+    many = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf, leaf + 1]), data)
+
+    @jax.jit
+    @jax.vmap
+    def search(data):
+        def body(state, _):
+            return latent_search.step(state, params, data, **STATIC), None
+
+        state = latent_search.init(starts, params, data, **STATIC)
+        state, _ = jax.lax.scan(body, state, length=CONFIG.num_steps)
+        return latent_search.collect(
+            latent_search.validate(state, params, data, **STATIC),
+            params,
+            data,
+            **STATIC,
+        )
+
+    together = search(many)
+    # Chunks as long as the whole, so that validation comes at the same step.
+    config = dataclasses.replace(CONFIG, chunk_steps=CONFIG.num_steps)
+    static = STATIC | {"config": config}
+    one, _ = latent_search.run(starts, params, data, **static)
+    for a, b in leaves_of(together, one):
+        assert a.shape == (3, *b.shape)
+        np.testing.assert_allclose(a[0], b, rtol=1e-3, atol=1e-5)
+
+
+def test_with_the_compact_autoencoder(key, data):
+    model = autoencoder.AutoencoderConfig(preset="compact")
+    space = latent_search.make_space(model)
+    assert space is latent_search.make_space(autoencoder.AutoencoderConfig())
+    static = {"space": space, "config": CONFIG}
+
+    def search(key):
+        params = autoencoder.init(key, config=model)
+        starts = latent_search.make_starts(
+            key, params, config=CONFIG, autoencoder_config=model
+        )
+        state = latent_search.init(starts, params, data, **static)
+        state = latent_search.chunk(state, params, data, **static)
+        return state, latent_search.collect(state, params, data, **static)
+
+    # Shapes only: what compiles is tested by the command.
+    state, result = jax.eval_shape(search, key)
+    assert state.point.z.shape == (4, 2, 3, 128)
+    assert result.network.hidden.shape == (4, 2, 3, 7, 7)
+
+
+def test_starts_do_not_depend_on_their_number(key):
+    model = autoencoder.AutoencoderConfig(preset="compact")
+    params = jax.jit(functools.partial(autoencoder.init, config=model))(key)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def starts(num):
+        config = dataclasses.replace(CONFIG, num_starts=num)
+        return latent_search.make_starts(
+            key, params, config=config, autoencoder_config=model
+        )
+
+    assert np.isfinite(starts(3)).all()
+    np.testing.assert_allclose(starts(3)[:2], starts(2), rtol=1e-4, atol=1e-5)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from swajax import configs
 from swajax import network as network_lib
 from swajax.autoencoder import compact
 from swajax.autoencoder.paper import PaperAutoencoder
@@ -40,9 +41,15 @@ class AutoencoderConfig:
     """points at which the encoder of `compact` reads the network"""
 
     def __post_init__(self) -> None:
-        """Reject sizes below one."""
+        """Reject unknown choices and sizes that cannot be."""
+        configs.check_choices(self)
         if self.num_probes < 1:
             raise ValueError(f"num_probes must be >= 1, got {self.num_probes}")
+        if self.max_width < self.num_inputs:  # inputs are rows of a layer's matrix
+            raise ValueError(
+                f"max_width must be >= num_inputs = {self.num_inputs}, "
+                f"got {self.max_width}"
+            )
         _ = self.spec
 
     @property

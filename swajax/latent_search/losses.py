@@ -48,7 +48,8 @@ def penalty(
     weights = pack(network)
     is_there = jax.lax.stop_gradient((weights != 0).astype(weights.dtype))
     gate = pack(mask_weights(unpack(is_there, network)))
-    size = jnp.abs(weights)
+    # At zero |W| has the slope 1 in JAX: an absent neuron must not feel it.
+    size = is_there * jnp.abs(weights)
     above = jax.nn.sigmoid(config.count_sharpness * (size - threshold))
     return jnp.sum(config.count_cost * gate * above + config.size_cost * size)
 
