@@ -23,7 +23,7 @@ Metrics = dict[str, Float[Array, "*T"]]
 
 VARIANCE_FLOOR = 1e-6  # a network this constant is compared in absolute terms
 MUON_ITERATIONS = 4  # Newton-Schulz; the fifth costs more time than it is worth
-LOG_FLOOR = 0.01  # relative errors below 1 % of the variance no longer pay
+LOG_FLOOR = 0.002  # smaller errors, relative to the variance, hardly pay
 
 # `paper` is section 5 of the spec, but for the number of networks.
 PRESET_DEFAULTS = {
@@ -57,7 +57,7 @@ class PretrainingConfig:
     loss: Literal["min", "mean"] = "min"
     """error of the best decoder of a network, or the average over its decoders"""
     error: Literal["log", "normalised", "raw"] | None = None
-    """log(1 % + MSE/variance) [compact], MSE/variance, or MSE [paper]"""
+    """log(0.002 + MSE/variance) [compact], MSE/variance, or MSE [paper]"""
     mean_weight: float | None = None
     """weight of the mean loss beside the min loss; keeps all decoders alive
     [compact 0.1, paper 0]"""

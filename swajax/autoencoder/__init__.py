@@ -134,7 +134,6 @@ def decode_all(
 
 @functools.cache
 def _module(config: AutoencoderConfig) -> nn.Module:
-    preset = {"paper": PaperAutoencoder, "compact": compact.CompactAutoencoder}[
-        config.preset
-    ]
-    return preset(spec=config.spec)
+    if config.preset == "paper":
+        return PaperAutoencoder(spec=config.spec)
+    return compact.CompactAutoencoder(spec=config.spec, num_probes=config.num_probes)

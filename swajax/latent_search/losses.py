@@ -45,7 +45,7 @@ def penalty(
     there: those of absent neurons cost nothing. The count has a gradient by the masks,
     of what a neuron's weights cost together; the paper's masks have none.
     """
-    weights = pack(network)
+    weights = pack(mask_weights(network))
     is_there = jax.lax.stop_gradient((weights != 0).astype(weights.dtype))
     gate = pack(mask_weights(unpack(is_there, network)))
     # At zero |W| has the slope 1 in JAX: an absent neuron must not feel it.
@@ -94,10 +94,10 @@ def hard_objective(
 def make_hard_networks(
     points: Point, params: Any, *, space: Space, depth: int
 ) -> Network:
-    """Decode B candidates and remove the weights below their thresholds."""
+    """Decode B candidates; remove weights below their thresholds and absent neurons'."""
 
     def decode(point: Point) -> Network:
-        network = space.decode_fn(params, point.z, depth)
+        network = mask_weights(space.decode_fn(params, point.z, depth))
         return unpack(hard_threshold(pack(network), point.threshold), network)
 
     return jax.vmap(decode)(points)
