@@ -68,12 +68,7 @@ def load(runs: Path, name: str) -> dict[str, Any] | None:
 
 
 def draw_grid(
-    path: Path,
-    rows: list[Row],
-    *,
-    title: str,
-    heads: list[str] | None = None,
-    pair: bool = False,
+    path: Path, rows: list[Row], *, title: str, heads: list[str] | None = None
 ) -> None:
     """Surfaces as a grid: the PNG, the panels' numbers and the surfaces as CSV.
 
@@ -81,42 +76,38 @@ def draw_grid(
       path: of the PNG; the CSV files lie beside it.
       rows: of equally many panels; without any nothing is drawn.
       title: of the figure.
-      heads: above the columns, or above the pairs of columns.
-      pair: each two panels stand closer together.
+      heads: above the columns.
     """
     if not rows:
         sys.stderr.write(f"{path.name} is not drawn: it has no data\n")
         return
     num = len(rows[0].panels)
-    ratios = [1.0] * num if not pair else [1.0, 1.0, 0.22] * (num // 2 - 1) + [1.0] * 2
-    places = [i for i, ratio in enumerate(ratios) if ratio == 1.0]
-    width, height = 1.85 * sum(ratios) + 0.5, 2.15 * len(rows) + 1.15
+    top = 1.0 if heads else 0.75
+    width, height = 2.2 * num + 0.4, 2.15 * len(rows) + top
     figure = Figure(figsize=(width, height))
     grid = figure.add_gridspec(
         len(rows),
-        len(ratios),
-        width_ratios=ratios,
-        left=0.5 / width,
-        right=1 - 0.12 / width,
-        bottom=0.15 / height,
-        top=1 - (1.1 if heads else 0.9) / height,
-        wspace=0.0,
-        hspace=0.16,
+        num,
+        left=0.4 / width,
+        right=1 - 0.15 / width,
+        bottom=0.02 / height,
+        top=1 - top / height,
+        wspace=0.03,
+        hspace=0.0,
     )
-    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
+    figure.suptitle(title, fontsize=10, y=1 - 0.12 / height, va="top")
+    bold = {"ha": "center", "fontsize": 10, "weight": "bold"}
     for index, row in enumerate(rows):
-        for panel, place in zip(row.panels, places, strict=True):
-            axes = figure.add_subplot(grid[index, place], projection="3d")
+        for column, panel in enumerate(row.panels):
+            axes = figure.add_subplot(grid[index, column], projection="3d")
             _draw_surface(axes, np.asarray(row.axis), panel)
         box = grid[index, 0].get_position(figure)
         middle = (box.y0 + box.y1) / 2
-        style = {"rotation": 90, "va": "center", "ha": "center", "weight": "bold"}
-        figure.text(0.2 / width, middle, row.label, fontsize=10, **style)
-    for index, head in enumerate(heads or []):
-        first = grid[0, places[2 * index if pair else index]].get_position(figure)
-        last = grid[0, places[2 * index + 1 if pair else index]].get_position(figure)
-        style = {"ha": "center", "va": "bottom", "weight": "bold"}
-        figure.text((first.x0 + last.x1) / 2, first.y1 + 0.28 / height, head, **style)
+        style = bold | {"va": "center", "rotation": 90}
+        figure.text(0.22 / width, middle, row.label, **style)
+    for column, head in enumerate(heads or []):
+        box = grid[0, column].get_position(figure)
+        figure.text((box.x0 + box.x1) / 2, box.y1 + 0.06 / height, head, **bold)
     save(figure, path)
     _write_numbers(path, rows)
 
@@ -157,21 +148,38 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
         first,
         second,
         panel.surface,
-        color=panel.color,
+        facecolors=_shade(panel),
         rcount=len(axis),
         ccount=len(axis),
         linewidth=0,
         antialiased=False,
+        shade=False,
     )
-    axes.set_title(panel.title, fontsize=7.5, pad=-4, y=1.0)
+    place = {"ha": "center", "va": "top", "transform": axes.transAxes}
+    axes.text2D(0.5, 0.99, panel.title, fontsize=8, **place)
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zlim=panel.limits)
     axes.zaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
     axes.zaxis.set_major_formatter(lambda value, _: _short(value))
-    axes.tick_params(labelsize=6, pad=-3)
-    axes.set_xlabel("$x_1$", fontsize=7, labelpad=-10)
-    axes.set_ylabel("$x_2$", fontsize=7, labelpad=-10)
+    axes.tick_params(labelsize=7, pad=-3)
+    axes.tick_params(axis="z", pad=-1)
+    axes.set_xlabel("$x_1$", fontsize=8, labelpad=-9)
+    axes.set_ylabel("$x_2$", fontsize=8, labelpad=-9)
     axes.view_init(elev=25, azim=-55)
-    axes.set_box_aspect(None, zoom=0.95)
+    axes.set_box_aspect((1, 1, 0.75), zoom=0.95)
+    axes.patch.set_alpha(0)  # or it would hide the numbers of the panel to its left
+
+
+def _shade(panel: Panel) -> np.ndarray:
+    """Colours [K, K, 3] as if lit from the left, with slopes as they are drawn."""
+    low, high = panel.limits
+    height = (panel.surface - low) / (high - low)
+    by_first, by_second = np.gradient(height, 2 / (len(height) - 1))
+    normal = np.stack([-by_first, -by_second, np.ones_like(height)], axis=-1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    light = normal @ np.array([-0.5, -0.3, 0.8])
+    base = np.array(matplotlib.colors.to_rgb(panel.color))
+    mix = np.clip(light, 0, 1)[..., None]
+    return (1 - mix) * 0.4 * base + mix * (0.8 * base + 0.2)
 
 
 def _short(value: float) -> str:

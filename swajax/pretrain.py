@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import jax
 import numpy as np
 import tyro
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
@@ -19,7 +20,7 @@ from swajax import checkpoints, commands, configs, files, pretraining, runlog
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.pretraining import PretrainingConfig, PretrainingState
 from swajax.report.curves import draw_curves
-from swajax.validation import validate
+from swajax.validation import NUM_GEOMETRY, NUM_NETWORKS, validate
 
 STATE_FILE = "state.safetensors"
 BEST_FILE = "best.safetensors"
@@ -38,6 +39,8 @@ class PretrainCommand:
     """steps between two saved states: what kill -9 can lose"""
     validation_chunks: int = 8
     """chunks between two validations"""
+    validation_networks: int = NUM_NETWORKS
+    """unseen networks of a validation; distances are compared of 1,000 at most"""
     seed: int = 0
     """of the parameters and of all networks"""
     time_budget: float | None = None
@@ -57,7 +60,7 @@ class PretrainCommand:
 
     def __post_init__(self) -> None:
         """Reject what cannot run."""
-        for name in ("chunk_steps", "validation_chunks"):
+        for name in ("chunk_steps", "validation_chunks", "validation_networks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
@@ -78,9 +81,11 @@ def main(config: PretrainCommand) -> None:
         jax.distributed.initialize(
             config.coordinator, config.num_processes, config.process_id
         )
-    folder, config = _open_run(config)
+    folder, config = _find_run(config)
     trainer = make_trainer(config)
     state = _start(config, folder, trainer)
+    if config.resume is None:  # only now: what is refused leaves no folder behind
+        runlog.make_run_folder(folder, config)
     with _saved_on_interrupt(folder):
         state = train(state, trainer, config=config, folder=folder)
     if not files.is_writer():
@@ -142,7 +147,8 @@ def train(
     """Chunks until the schedule or the time budget ends; saves after each.
 
     Raises:
-      ValueError: the loss is not finite; the state of the last chunk stays saved.
+      ValueError: the loss or a parameter is not finite; the state of the last chunk
+        stays saved.
     """
     training = config.training
     best, spent = _read_progress(folder)
@@ -153,12 +159,12 @@ def train(
     while step < training.num_steps:
         num_steps = min(config.chunk_steps, training.num_steps - step)
         state, metrics = trainer.chunk_fn(state, num_steps=num_steps)
-        means = _average(jax.device_get(metrics), step, folder)
+        metrics = jax.device_get(metrics)
+        _check_finite(metrics["loss"], state.params, step, folder)
+        means = {name: float(values.mean()) for name, values in metrics.items()}
         step += num_steps
         seconds = spent + time.monotonic() - start
-        is_over = config.time_budget is not None and (
-            time.monotonic() - start >= config.time_budget
-        )
+        is_over = _is_over(config.time_budget, time.monotonic() - start)
         is_last = is_over or step == training.num_steps
         line = {"step": step, "seconds": seconds, **means}
         if is_last or (step // config.chunk_steps) % config.validation_chunks == 0:
@@ -176,13 +182,12 @@ def train(
     return state
 
 
-def _open_run(config: PretrainCommand) -> tuple[Path, PretrainCommand]:
+def _find_run(config: PretrainCommand) -> tuple[Path, PretrainCommand]:
     """The run's folder and configuration, of a new run or of the one to resume."""
     if config.resume is None:
         training = config.training.autoencoder
         name = f"pretrain-{training.preset}-{training.activation}"
-        folder = config.out or runlog.default_run_folder(name)
-        return runlog.make_run_folder(folder, config), config
+        return config.out or runlog.default_run_folder(name), config
     stored = runlog.read_config(config.resume, PretrainCommand)
     kept = ("resume", "time_budget", "coordinator", "num_processes", "process_id")
     now = {name: getattr(config, name) for name in kept}
@@ -206,22 +211,39 @@ def _start(config: PretrainCommand, folder: Path, trainer: Trainer) -> Pretraini
     return state._replace(params=jax.device_put(params, trainer.replicated))
 
 
-def _average(
-    metrics: dict[str, np.ndarray], start: int, folder: Path
-) -> dict[str, float]:
-    bad = np.flatnonzero(~np.isfinite(metrics["loss"]))
+def _check_finite(losses: np.ndarray, params: Any, start: int, folder: Path) -> None:
+    """Stop where numbers are lost; a loss is of the parameters BEFORE its step."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    leaves = jax.tree.leaves(jax.device_get(params))
     if bad.size:
-        raise ValueError(
-            f"the loss is {metrics['loss'][bad[0]]} at step {start + bad[0] + 1}; the "
-            f"last good state is kept in {folder / STATE_FILE}"
-        )
-    return {name: float(values.mean()) for name, values in metrics.items()}
+        what = f"the loss is {losses[bad[0]]} at step {start + bad[0] + 1}"
+    elif not all(np.isfinite(leaf).all() for leaf in leaves):
+        what = f"a parameter is not finite after step {start + len(losses)}"
+    else:
+        return
+    path = folder / STATE_FILE
+    kept = f"the last good state is kept in {path}"
+    raise ValueError(f"{what}; {kept if path.exists() else 'none was saved before'}")
+
+
+def _is_over(time_budget: float | None, seconds: float) -> bool:
+    """Whether the budget is spent; the first of several hosts decides for all."""
+    if time_budget is None:
+        return False
+    is_spent = np.bool_(seconds >= time_budget)
+    return bool(multihost_utils.broadcast_one_to_all(is_spent))
 
 
 def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, float]:
     # The networks are those of another key than any training step's.
     key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
-    return validate(state.params, key, config=config.training.autoencoder)
+    return validate(
+        state.params,
+        key,
+        config=config.training.autoencoder,
+        num_networks=config.validation_networks,
+        num_geometry=min(config.validation_networks, NUM_GEOMETRY),
+    )
 
 
 def _save_best(

@@ -30,7 +30,7 @@ PRESET_DEFAULTS = {
     "compact": {
         "error": "log",
         "mean_weight": 0.1,
-        "geometry_weight": 0.1,
+        "geometry_weight": 0.5,
         "batch_size": 1024,
         "optimizer": "muon",
         "learning_rate": 5e-3,
@@ -63,7 +63,7 @@ class PretrainingConfig:
     [compact 0.1, paper 0]"""
     geometry_weight: float | None = None
     """weight of 1 - correlation of embedding distances with functional distances
-    [compact 0.1, paper 0]"""
+    [compact 0.5, paper 0]"""
     batch_size: int | None = None
     """networks a step, a multiple of the number of depths [compact 1024, paper 32]"""
     num_points: int = 128

@@ -145,7 +145,7 @@ def _geometry(
         for index, group in enumerate(groups)
     )
     permuted, _ = pretraining.encode_groups(params, shuffled, points, config=config)
-    return z, permuted, y.reshape(num, -1)
+    return z, permuted, y.reshape(len(y), -1)
 
 
 def shuffle_neurons(key: Key, networks: Network) -> Network:

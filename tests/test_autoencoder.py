@@ -166,19 +166,29 @@ def test_probe_points_fill_the_cube():
     np.testing.assert_array_equal(few, points[:4])
 
 
-def test_masks_are_hard_and_learn(params, z, decoded):
+def test_masks_are_hard_and_an_absent_neuron_can_come_back(key, params, decoded):
+    x = jax.random.uniform(key, (5, 3), minval=-1.0)
+
+    def total(networks):
+        return jnp.square(apply_batch(networks, x, **KINDS)).sum()
+
     for depth, networks in enumerate(decoded, start=1):
-        masks = np.asarray(networks.mask[:, :depth])
-        assert set(np.unique(masks)) == {0.0, 1.0}
-
-        def total(z, depth=depth):
-            return decode(params, z, depth=depth).mask.sum()
-
-        gradient = jax.jit(jax.grad(total))(z[0])
-        assert np.abs(gradient).max() > 1e-3
+        masks = np.asarray(networks.mask)
+        assert set(np.unique(masks[:, :depth])) == {0.0, 1.0}
+        slopes = np.abs(jax.jit(jax.grad(total, allow_int=True))(networks).mask)
+        assert (slopes[:, :depth][masks[:, :depth] == 0] > 0).all()
+        assert not masks[:, depth:].any() and not slopes[:, depth:].any()
 
 
-def test_what_is_not_there_is_zero_and_has_no_gradient(key, decoded):
+def test_masks_move_with_the_embedding(params, z):
+    def total(z):
+        return sum(decode(params, z, depth=depth).mask.sum() for depth in (1, 2))
+
+    gradient = jax.jit(jax.grad(total))(z[0])
+    assert np.abs(gradient).max() > 1e-3
+
+
+def test_what_is_not_there_has_no_gradient(key, decoded):
     x = jax.random.uniform(key, (5, 3), minval=-1.0)
 
     def total(networks):
@@ -187,16 +197,33 @@ def test_what_is_not_there_is_zero_and_has_no_gradient(key, decoded):
     for depth, networks in enumerate(decoded, start=1):
         gradient = jax.jit(jax.grad(total, allow_int=True))(networks)
         absent = np.asarray(networks.mask) == 0
-        last = absent[:, depth - 1]
-        for tree in (networks, gradient):
-            assert not tree.first.mT[absent[:, 0]].any()
-            assert not tree.hidden[absent[:, :-1]].any()
-            assert not tree.hidden.mT[absent[:, 1:]].any()
-            assert not tree.readout[last].any()
-            assert not tree.bias[absent].any()
-            assert not tree.hidden[:, depth - 1 :].any()
-            assert not tree.mask[:, depth:].any()
-        assert np.abs(gradient.first).max() > 0
+        assert absent[:, :depth].any() and np.abs(gradient.first).max() > 0
+        assert not gradient.first.mT[absent[:, 0]].any()
+        assert not gradient.hidden[absent[:, :-1]].any()
+        assert not gradient.hidden.mT[absent[:, 1:]].any()
+        assert not gradient.readout[absent[:, depth - 1]].any()
+        assert not gradient.bias[absent].any()
+        assert not gradient.hidden[:, depth - 1 :].any()
+
+
+def test_the_readout_is_corrected_by_ridge_regression(key, networks):
+    """Against NumPy; with the numbers of a network itself it changes nothing."""
+    network = take(networks, int(np.argmax(networks.depth == 2)))
+    points = autoencoder.probe_points(CONFIG)
+    first, second = np.float64(network.first), np.float64(network.hidden[0])
+    hidden = network.mask[0] / (1 + np.exp(-points @ first))
+    hidden = network.mask[1] / (1 + np.exp(-hidden @ second))
+    wanted = np.float32([3.0, -1.0, 2.0, 0.5])
+    rest = wanted - hidden @ np.float64(network.readout[:, 0])
+    gram = hidden.T @ hidden / 4
+    ridge = 1e-4 * np.trace(gram) * np.eye(4)
+    change = np.linalg.solve(gram + ridge, hidden.T @ rest / 4)
+    correct = functools.partial(compact.correct_readout, activation="sigmoid", depth=2)
+    found = correct(network, jnp.asarray(wanted)).readout - network.readout
+    np.testing.assert_allclose(found[:, 0], change, rtol=0.02, atol=1e-3)
+    outputs = autoencoder.probe(network, config=CONFIG)[:, 0]
+    same = correct(network, outputs)
+    np.testing.assert_allclose(same.readout, network.readout, atol=1e-2)
 
 
 def test_a_decoder_has_no_part_in_another(params, z):
@@ -207,7 +234,7 @@ def test_a_decoder_has_no_part_in_another(params, z):
     gradient = jax.jit(jax.grad(total))(params)["params"]
     for name, part in gradient.items():
         size = max(np.abs(leaf).max() for leaf in jax.tree.leaves(part))
-        assert (size > 0) == (name == "decoders_0"), name
+        assert (size > 0) == (name in ("decoders_0", "function")), name
 
 
 def test_input_gradient_of_a_decoded_network_in_another_program(params, networks):
@@ -225,17 +252,17 @@ def test_input_gradient_of_a_decoded_network_in_another_program(params, networks
 
     found, gradient = slopes(params, take(networks, 0), x)
     with jax.enable_x64(True):
-        exact = jax.tree.map(np.asarray, found)
-        exact = exact._replace(
-            **{n: np.float64(v) for n, v in exact._asdict().items() if n != "depth"}
-        )
+        exact = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), found)
+        exact = exact._replace(depth=found.depth)
 
+        @jax.jit
         def output(x):
-            return np.asarray(network_lib.apply(exact, x, depth=2, **KINDS))[:, 0]
+            return network_lib.apply(exact, x, depth=2, **KINDS)[:, 0]
 
-        step = 1e-6
-        sides = [(output(x + e) - output(x - e)) / (2 * step) for e in step * np.eye(3)]
-    difference = np.stack(sides, axis=1)
+        x, step = jnp.asarray(x, jnp.float64), 1e-6
+        moves = step * jnp.eye(3, dtype=jnp.float64)[:, None]
+        sides = [np.asarray(output(x + e) - output(x - e)) for e in moves]
+    difference = np.stack(sides, axis=1) / (2 * step)
     assert np.abs(difference).max() > 0.1
     np.testing.assert_allclose(
         gradient, difference, rtol=1e-3, atol=1e-4 * np.abs(difference).max()
@@ -253,3 +280,11 @@ def test_input_gradient_of_a_decoded_network_in_another_program(params, networks
 def test_unknown_settings_name_the_field(field, value):
     with pytest.raises(ValueError, match=f"{field}.*{value}"):
         AutoencoderConfig(**{field: value})
+
+
+def test_an_unknown_preset_is_refused():
+    # The type checks of the tests would refuse it first.
+    config = AutoencoderConfig(num_probes=5)
+    object.__setattr__(config, "preset", "huge")
+    with pytest.raises(ValueError, match=r"preset must be one of .* got 'huge'"):
+        config.__post_init__()

@@ -220,7 +220,7 @@ class StoredNorm(nn.Module):
 
 
 class Conv(nn.Module):
-    """3x3 convolution with padding 1 and bias: the numbers and parameters of nn.Conv."""
+    """3x3 convolution with padding 1 and bias; parameters as in `nn.Conv`."""
 
     channels: int
     stride: int = 1

@@ -53,6 +53,9 @@ class ReproductionCommand:
     and activation"""
     mean_checkpoint: Path | None = None
     """file of an autoencoder trained by the mean loss, for figure 6"""
+    unit_variance: bool = False
+    """scale the teachers' outputs to variance 1; by default they are as the prior
+    draws them, where autoencoders are at home"""
     quick: bool = False
     """tiny sizes, to try out that everything runs; the numbers mean nothing"""
 
@@ -66,6 +69,7 @@ class Sizes:
     num_each: int = 25
     num_points: tuple[int, int, int] = (1000, 500, 1000)
     num_seeds: int = 3
+    is_unit_variance: bool = False
     search: SearchConfig = FULL_SEARCH
 
 
@@ -103,7 +107,10 @@ class Experiment(NamedTuple):
 def main(config: ReproductionCommand) -> None:
     """Every experiment that can be run and is not there yet."""
     models = load_models(config)
-    experiments = make_experiments(models, QUICK if config.quick else Sizes())
+    sizes = dataclasses.replace(
+        QUICK if config.quick else Sizes(), is_unit_variance=config.unit_variance
+    )
+    experiments = make_experiments(models, sizes)
     config.out.mkdir(parents=True, exist_ok=True)
     for name in (*PRESETS, MEAN):
         if name not in models:
@@ -211,6 +218,7 @@ def _make_searches(model: Model, activation: str, sizes: Sizes) -> Iterator[Expe
         for seed in range(sizes.num_seeds):
             settings = _describe(model) | {
                 "teacher": {"depth": depth, "num_weights": num_weights},
+                "is_unit_variance": sizes.is_unit_variance,
                 "seed": seed,
                 "num_points": sizes.num_points,
                 "num_each": sizes.num_each,
@@ -233,6 +241,7 @@ def _search(
         spec=NetworkSpec(activations=model.config.spec.activations),
         depth=depth,
         num_weights=num_weights,
+        is_unit_variance=sizes.is_unit_variance,
     )
     return recovery.recover(
         model.params,

@@ -17,20 +17,28 @@ NUM_TRIED = 8192  # about one in 300 networks of the prior has exactly 35 weight
 MIN_VARIANCE = 1.0  # of the outputs on the grid; weights are up to 10
 
 
-def plant(key: Key, *, spec: NetworkSpec, depth: int, num_weights: int) -> Network:
+def plant(
+    key: Key,
+    *,
+    spec: NetworkSpec,
+    depth: int,
+    num_weights: int,
+    is_unit_variance: bool = False,
+) -> Network:
     """The first random network of the prior with exactly so many effective weights.
 
     Nothing else is chosen: of the networks in order of their index it is the first
     without biases (a neuron that no input reaches would be one) whose outputs are not
-    nearly constant. Its dead parts are removed, and its readout is scaled so that the
-    outputs have variance 1 on the grid. They are not centred: networks without biases
-    are 0 at the origin unless their activation is the sigmoid.
+    nearly constant. Its dead parts are removed.
 
     Args:
       key: consumed.
       spec: family of the teacher, with one activation.
       depth: hidden layers.
       num_weights: non-zero weights on a path from an input to the output.
+      is_unit_variance: scale the readout so that the outputs have variance 1 on the
+        grid. Never centred: networks without biases are 0 at the origin unless their
+        activation is the sigmoid.
 
     Raises:
       ValueError: none of the networks that were tried is so.
@@ -45,6 +53,8 @@ def plant(key: Key, *, spec: NetworkSpec, depth: int, num_weights: int) -> Netwo
         )
     index = is_fit.argmax()
     teacher = jax.tree.map(lambda leaf: leaf[index], live)
+    if not is_unit_variance:
+        return teacher
     return teacher._replace(readout=teacher.readout / jnp.sqrt(variance[index]))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from swajax.batched import apply_batch
 from swajax.latent_search.blocks import over_depths
 from swajax.latent_search.config import (
     Data,
@@ -19,7 +20,7 @@ from swajax.latent_search.config import (
     Space,
     make_optimizer,
 )
-from swajax.latent_search.losses import batch_mse, make_hard_networks
+from swajax.latent_search.losses import make_hard_networks
 from swajax.latent_search.state import SearchState, chunk, init
 from swajax.network import count_neurons, count_weights, simplify
 from swajax.types import Network
@@ -74,12 +75,14 @@ def run(
 
     Raises:
       ValueError: no candidate has a finite error.
+      KeyboardInterrupt: Ctrl-C came before the first chunk had ended.
     """
     begin = time.monotonic()
     optimizer = optimizer or make_optimizer(config)
     static = {"space": space, "config": config}
     state = _init(starts, params, data, optimizer=optimizer, **static)
     num_chunks = -(-config.num_steps // config.chunk_steps)
+    lowest = None
     try:
         for index in range(1, num_chunks + 1):
             # Not donated: the state is small, and Ctrl-C may come before the new one.
@@ -92,8 +95,9 @@ def run(
             if time_budget is not None and seconds >= time_budget:
                 break
     except KeyboardInterrupt:
-        pass
-    if not np.isfinite(state.picked_objective).any():
+        if lowest is None:
+            raise
+    if not np.isfinite(lowest[1]).any():
         raise ValueError(
             "no candidate has a finite error: data or parameters of the decoders "
             "hold infinite or huge numbers"
@@ -111,28 +115,32 @@ def collect(
         index = start.reshape(*start.shape, *[1] * (leaf.ndim - 2))
         return jnp.take_along_axis(leaf, index, axis=2)
 
-    simplify_fn = functools.partial(simplify, activations=space.spec.activations)
+    num_train = data.x.shape[0]
+    x = jnp.concatenate([data.x, data.x_valid])
+    y = jnp.concatenate([data.y, data.y_valid])
+    activations = space.spec.activations
+    simplify_fn = functools.partial(simplify, activations=activations)
 
     def describe(points: Point, *, depth: int) -> dict[str, Any]:
         networks = make_hard_networks(points, params, space=space, depth=depth)
-        mse_fn = functools.partial(batch_mse, networks, space=space, depth=depth)
+        out = apply_batch(networks, x, activations=activations, depth=depth)
+        error = jnp.mean((out - y[None]) ** 2, axis=2)
         live = jax.vmap(simplify_fn)(networks)
         return {
             "network": networks,
-            "train_mse": mse_fn(data.x, data.y),
-            "valid_mse": mse_fn(data.x_valid, data.y_valid),
+            "train_mse": error[:, :num_train].mean(axis=1),
+            "valid_mse": error[:, num_train:].mean(axis=1),
             "num_weights_raw": jax.vmap(count_weights)(networks),
             "num_weights": jax.vmap(count_weights)(live),
             "num_neurons": jax.vmap(count_neurons)(live),
         }
 
     point, objective = jax.tree.map(take, (state.picked, state.picked_objective))
-    num_points = max(data.x.shape[0], data.x_valid.shape[0])
     found = over_depths(
         describe,
         (point,),
         num_depths=space.spec.max_depth,
-        max_block=max(1, config.block_size // num_points),
+        max_block=max(1, config.block_size // x.shape[0]),
     )
     found = jax.tree.map(
         lambda leaf: leaf[:, :, 0], found | {"point": point, "objective": objective}

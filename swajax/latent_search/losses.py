@@ -70,7 +70,7 @@ def loss_fn(
     soften = functools.partial(_soften, config=config)
     soft = jax.vmap(soften)(networks, points.threshold)
     costs = jax.vmap(functools.partial(penalty, config=config))
-    mse = batch_mse(soft, x, y, space=space, depth=depth)
+    mse = _batch_mse(soft, x, y, space=space, depth=depth)
     return mse + penalty_weight * costs(networks, points.threshold)
 
 
@@ -87,14 +87,14 @@ def hard_objective(
     """The limit of `loss_fn` for steep gates, given hard-thresholded networks."""
     size = jnp.abs(jax.vmap(pack)(networks))
     costs = config.count_cost * (size > 0) + config.size_cost * size
-    mse = batch_mse(networks, x, y, space=space, depth=depth)
+    mse = _batch_mse(networks, x, y, space=space, depth=depth)
     return mse + penalty_weight * costs.sum(axis=1)
 
 
 def make_hard_networks(
     points: Point, params: Any, *, space: Space, depth: int
 ) -> Network:
-    """Decode B candidates; remove weights below their thresholds and absent neurons'."""
+    """Decode B candidates, without weights below the threshold or of absent neurons."""
 
     def decode(point: Point) -> Network:
         network = mask_weights(space.decode_fn(params, point.z, depth))
@@ -103,7 +103,7 @@ def make_hard_networks(
     return jax.vmap(decode)(points)
 
 
-def batch_mse(
+def _batch_mse(
     networks: Network,
     x: Float[Array, "N I"],
     y: Float[Array, "N O"],

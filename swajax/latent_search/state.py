@@ -22,11 +22,12 @@ class SearchState(NamedTuple):
     """All candidates; every leaf has the leading axes [D, S, R].
 
     It holds the loss and the gradient of its own point, so that `best` has seen every
-    point visited, the last one too.
+    point visited, the last one too. Before the first step these are inf and zero: that
+    step stays at the start and evaluates it, and so the evaluation is compiled once.
     """
 
     point: Point
-    loss: Float[Array, "*B D S R"]  # inf for a start that is not finite
+    loss: Float[Array, "*B D S R"]  # stays inf for a start that is not finite
     gradient: Point
     opt_state: optax.OptState
     penalty_weight: Float[Array, "*B D S R"]
@@ -45,7 +46,7 @@ def init(
     config: SearchConfig,
     optimizer: optax.GradientTransformation | None = None,
 ) -> SearchState:
-    """Every decoder and sparsity weight at every start, evaluated and validated.
+    """Every decoder and sparsity weight at every start, not yet evaluated.
 
     Args:
       starts: z, [R, Z].
@@ -63,27 +64,22 @@ def init(
         lambda leaf: jnp.broadcast_to(leaf, (*lead[:2], *leaf.shape)), starts
     )
     point = Point(z, jnp.zeros(lead, first.dtype))
-    scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     if config.penalty_scale == "first_mse":
-        free = jnp.zeros(lead, first.dtype)
-        scale, *_ = _evaluate(point, free, params, data, space=space, config=config)
-    penalty_weight = weights[None, :, None] * scale
-    loss, gradient, is_finite = _evaluate(
-        point, penalty_weight, params, data, space=space, config=config
-    )
-    loss = jnp.where(is_finite, loss, jnp.inf)
-    state = SearchState(
+        scale = _first_mse(point, params, data, space=space, config=config)
+    else:
+        scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
+    infinite = jnp.full(lead, jnp.inf, first.dtype)
+    return SearchState(
         point=point,
-        loss=loss,
-        gradient=select(is_finite, gradient, jax.tree.map(jnp.zeros_like, gradient)),
+        loss=infinite,
+        gradient=jax.tree.map(jnp.zeros_like, point),
         opt_state=over_candidates(optimizer.init)(point),
-        penalty_weight=penalty_weight,
+        penalty_weight=weights[None, :, None] * scale,
         best=point,
-        best_loss=loss,
+        best_loss=infinite,
         picked=point,
-        picked_objective=jnp.full_like(loss, jnp.inf),
+        picked_objective=infinite,
     )
-    return validate(state, params, data, space=space, config=config)
 
 
 def step(
@@ -137,17 +133,19 @@ def validate(
         static = {"space": space, "config": config, "depth": depth}
         return hard_objective(networks, weight, x, y, **static)
 
-    for point in (state.point, state.best):
-        losses = over_depths(
-            loss,
-            (point, state.penalty_weight),
-            num_depths=space.spec.max_depth,
-            max_block=max(1, config.block_size // data.x_valid.shape[0]),
-        )
-        is_better = losses < state.picked_objective
+    # Side by side as if there were twice as many sparsity weights.
+    args = ((state.point, state.penalty_weight), (state.best, state.penalty_weight))
+    losses = over_depths(
+        loss,
+        jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *args),
+        num_depths=space.spec.max_depth,
+        max_block=max(1, config.block_size // data.x_valid.shape[0]),
+    )
+    for point, own in zip(args, jnp.split(losses, 2, axis=1), strict=True):
+        is_better = own < state.picked_objective
         state = state._replace(
-            picked=select(is_better, point, state.picked),
-            picked_objective=jnp.where(is_better, losses, state.picked_objective),
+            picked=select(is_better, point[0], state.picked),
+            picked_objective=jnp.where(is_better, own, state.picked_objective),
         )
     return state
 
@@ -198,6 +196,22 @@ def _evaluate(
     return over_depths(
         value_and_grad,
         (point, penalty_weight),
+        num_depths=space.spec.max_depth,
+        max_block=max(1, config.block_size // data.x.shape[0]),
+    )
+
+
+def _first_mse(
+    point: Point, params: Any, data: Data, *, space: Space, config: SearchConfig
+) -> Float[Array, "D S R"]:
+    def mse(points: Point, *, depth: int) -> Float[Array, " B"]:
+        free = jnp.zeros_like(points.threshold)
+        static = {"space": space, "config": config, "depth": depth}
+        return loss_fn(points, free, params, data.x, data.y, **static)
+
+    return over_depths(
+        mse,
+        (point,),
         num_depths=space.spec.max_depth,
         max_block=max(1, config.block_size // data.x.shape[0]),
     )

@@ -29,7 +29,8 @@ def draw_curves(folder: Path | str) -> Path:
             if points:
                 axes.plot(*zip(*points, strict=True), label=name.replace("_", " "))
         axes.set(title=title, xlabel="step")
-        axes.legend(fontsize="small")
+        if axes.lines:
+            axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
         if "explained" in title:
             axes.set_ylim(-0.5, 1.02)
