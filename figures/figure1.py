@@ -4,8 +4,8 @@ import itertools
 from itertools import pairwise, product
 from pathlib import Path
 
-import matplotlib
 import panels
+from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -136,7 +136,7 @@ def _vector(axes: Axes, x: float, y: float) -> None:
     shades = (0.9, 0.35, 0.6, 0.15, 0.75, 0.45, 0.25, 0.65, 0.5, 0.8)
     side = 0.3
     for index, shade in enumerate(shades):
-        color = matplotlib.colors.to_rgba(GREEN, shade)
+        color = colors.to_rgba(GREEN, shade)
         corner = (x - side / 2, y + side * (len(shades) / 2 - index - 1))
         axes.add_patch(Rectangle(corner, side, side, fc=color, ec=DARK, lw=0.6))
 

@@ -20,7 +20,7 @@ def draw(runs: Path, out: Path) -> None:
     )
     title = (
         "A teacher of 2 hidden layers and 14 weights (blue) and the networks of 3 "
-        "hidden layers\nfound from its data at three sparsity weights (red); "
+        "hidden layers\nfound from its data at three sparsity weights (red)\n"
         f"{searches.NOTE}"
     )
     panels.draw_grid(out / "figure4.png", rows, title=title)

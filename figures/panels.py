@@ -10,12 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
+from matplotlib import colors, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -34,9 +31,20 @@ class Panel:
     name: str
     title: str
     color: str
-    surface: np.ndarray  # [K, K], rows: the first input
     limits: tuple[float, float]
-    numbers: dict[str, Any]
+    results: dict[str, Any]
+    """the numbers, and under "surface" [K, K] outputs, rows: the first input"""
+
+    @property
+    def surface(self) -> np.ndarray:
+        """Outputs [K, K]."""
+        return np.asarray(self.results["surface"])
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """All but the surface, under the panel's name."""
+        rest = {key: item for key, item in self.results.items() if key != "surface"}
+        return {"panel": self.name} | rest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +90,7 @@ def draw_grid(
         sys.stderr.write(f"{path.name} is not drawn: it has no data\n")
         return
     num = len(rows[0].panels)
-    top = 1.0 if heads else 0.75
+    top = 1.05 if heads else 0.85
     width, height = 2.2 * num + 0.4, 2.15 * len(rows) + top
     figure = Figure(figsize=(width, height))
     grid = figure.add_gridspec(
@@ -113,10 +121,10 @@ def draw_grid(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG of 256 colours, which is a third as large as one of all colours."""
+    """A PNG of 64 colours, which is a quarter as large as one of all colours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    figure.savefig(buffer, format="png", dpi=100)
+    image = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
     image.save(path, optimize=True)
 
 
@@ -158,7 +166,7 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
     place = {"ha": "center", "va": "top", "transform": axes.transAxes}
     axes.text2D(0.5, 0.99, panel.title, fontsize=8, **place)
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zlim=panel.limits)
-    axes.zaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4))
+    axes.zaxis.set_major_locator(ticker.MaxNLocator(4))
     axes.zaxis.set_major_formatter(lambda value, _: _short(value))
     axes.tick_params(labelsize=7, pad=-3)
     axes.tick_params(axis="z", pad=-1)
@@ -177,7 +185,7 @@ def _shade(panel: Panel) -> np.ndarray:
     normal = np.stack([-by_first, -by_second, np.ones_like(height)], axis=-1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     light = normal @ np.array([-0.5, -0.3, 0.8])
-    base = np.array(matplotlib.colors.to_rgb(panel.color))
+    base = np.array(colors.to_rgb(panel.color))
     mix = np.clip(light, 0, 1)[..., None]
     return (1 - mix) * 0.4 * base + mix * (0.8 * base + 0.2)
 
@@ -191,10 +199,7 @@ def _short(value: float) -> str:
 
 
 def _write_numbers(path: Path, rows: list[Row]) -> None:
-    numbers = [
-        {"panel": panel.name} | panel.numbers for row in rows for panel in row.panels
-    ]
-    frame = pd.DataFrame(numbers)
+    frame = pd.DataFrame(panel.numbers for row in rows for panel in row.panels)
     frame.to_csv(path.with_suffix(".csv"), index=False, float_format="%.5g")
     first, second = np.meshgrid(rows[0].axis, rows[0].axis, indexing="ij")
     columns = {"x1": first.ravel(), "x2": second.ravel()} | {

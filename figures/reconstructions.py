@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import panels
 from panels import BLUE, NAMES, RED, Panel, Row
 
@@ -28,46 +27,30 @@ def _make_rows(results: dict[str, Any]) -> list[Row]:
     """The networks in one row, their decoded forms below them."""
     activation = results["activation"]
     pairs = [_make_pair(pair, activation) for pair in results["networks"]]
+    above, below = zip(*pairs, strict=True)
+    label, axis = NAMES[activation], results["axis"]
     return [
-        Row(f"{NAMES[activation]}\n{kind}", results["axis"], list(row))
-        for kind, row in zip(
-            ("network", "decoded"), zip(*pairs, strict=True), strict=True
-        )
+        Row(f"{label}\nnetwork", axis, list(above)),
+        Row(f"{label}\ndecoded", axis, list(below)),
     ]
 
 
-def _make_pair(pair: dict[str, Any], activation: str) -> list[Panel]:
+def _make_pair(pair: dict[str, Any], activation: str) -> tuple[Panel, Panel]:
     before, after = pair["input"], pair["decoded"]
-    surfaces = [np.asarray(one["surface"]) for one in (before, after)]
-    name = f"{activation} {100 * pair['quantile']:.0f} %"
-    sizes = [
-        f"{panels.count(one['depth'], 'hidden layer')}, "
-        f"{panels.count(one['num_weights'], 'weight')}"
-        for one in (before, after)
-    ]
-    error, mpe = (
-        pair["explained_variance"],
-        panels.percent(pair["mpe_percent"] / 100),
-    )
-    titles = (sizes[0], f"{sizes[1]}\nEV {error:.3g}, MPE {mpe}")
+    limits = panels.limits(before["surface"], after["surface"])
     errors = {k: pair[k] for k in ("quantile", "explained_variance", "mpe_percent")}
-    return [
-        Panel(
-            f"{name} {kind}",
-            title,
-            color,
-            surface,
-            panels.limits(*surfaces),
-            {"activation": activation, "kind": kind}
-            | errors
-            | {key: value for key, value in one.items() if key != "surface"},
-        )
-        for kind, title, color, surface, one in zip(
-            ("network", "decoded"),
-            titles,
-            (BLUE, RED),
-            surfaces,
-            (before, after),
-            strict=True,
-        )
-    ]
+    head = {"activation": activation, **errors}
+    told = (
+        f"EV {pair['explained_variance']:.3g}, "
+        f"MPE {panels.percent(pair['mpe_percent'] / 100)}"
+    )
+    name = f"{activation} {100 * pair['quantile']:.0f} %"
+    return (
+        Panel(f"{name} network", _size(before), BLUE, limits, head | before),
+        Panel(f"{name} decoded", f"{_size(after)}\n{told}", RED, limits, head | after),
+    )
+
+
+def _size(network: dict[str, Any]) -> str:
+    depth = panels.count(network["depth"], "hidden layer")
+    return f"{depth}, {panels.count(network['num_weights'], 'weight')}"

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import panels
 from panels import BLUE, NAMES, RED, Panel, Row
 
@@ -40,34 +39,20 @@ def _make_row(
 ) -> Row:
     activation, teacher = results["activation"], results["teacher"]
     shown = [one for one in results["networks"] if is_shown(one)]
-    surfaces = [np.asarray(one["surface"]) for one in (teacher, *shown)]
-    common = panels.limits(*surfaces)
-    titles = [
+    limits = panels.limits(*(one["surface"] for one in (teacher, *shown)))
+    head = {"activation": activation}
+
+    def make_panel(one: dict[str, Any]) -> Panel:
+        weight = f"{7000 * one['sparsity_weight']:.3g}/7000"
+        name = f"{activation} depth {one['depth']} sparsity weight {weight}"
+        size = panels.count(one["num_weights"], "weight")
+        title = f"{describe(one)}\n{size}, error {panels.percent(one['mse_ratio'])}"
+        return Panel(name, title, RED, limits, head | one)
+
+    title = (
         f"teacher: {panels.count(teacher['depth'], 'hidden layer')}\n"
-        f"{panels.count(teacher['num_weights'], 'weight')}",
-        *(
-            f"{describe(one)}\n{panels.count(one['num_weights'], 'weight')}, "
-            f"error {panels.percent(one['mse_ratio'])}"
-            for one in shown
-        ),
-    ]
-    names = [f"{activation} teacher"]
-    names += [
-        f"{activation} depth {one['depth']} weight {7000 * one['sparsity_weight']:.3g}"
-        "/7000"
-        for one in shown
-    ]
-    entries = zip(names, titles, surfaces, (teacher, *shown), strict=True)
-    made = [
-        Panel(
-            name,
-            title,
-            BLUE if one is teacher else RED,
-            surface,
-            common,
-            {"activation": activation}
-            | {key: value for key, value in one.items() if key != "surface"},
-        )
-        for name, title, surface, one in entries
-    ]
+        f"{panels.count(teacher['num_weights'], 'weight')}"
+    )
+    first = Panel(f"{activation} teacher", title, BLUE, limits, head | teacher)
+    made = [first, *(make_panel(one) for one in shown)]
     return Row(NAMES[activation], results["axis"], made)

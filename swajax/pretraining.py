@@ -291,7 +291,7 @@ def distance_correlation(
 
     def standardise(distances: Float[Array, "B B"]) -> Float[Array, "B B"]:
         centered = (distances - (distances * is_pair).sum() / is_pair.sum()) * is_pair
-        return centered / (jnp.sqrt(jnp.square(centered).sum()) + 1e-12)
+        return centered / jnp.sqrt(jnp.square(centered).sum() + 1e-12)
 
     return (standardise(by_embedding) * standardise(by_function)).sum()
 

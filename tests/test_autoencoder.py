@@ -211,8 +211,9 @@ def test_the_readout_is_corrected_by_ridge_regression(key, networks):
     network = take(networks, int(np.argmax(networks.depth == 2)))
     points = autoencoder.probe_points(CONFIG)
     first, second = np.float64(network.first), np.float64(network.hidden[0])
-    hidden = network.mask[0] / (1 + np.exp(-points @ first))
-    hidden = network.mask[1] / (1 + np.exp(-hidden @ second))
+    mask = np.float64(network.mask)
+    hidden = mask[0] / (1 + np.exp(-points @ first))
+    hidden = mask[1] / (1 + np.exp(-hidden @ second))
     wanted = np.float32([3.0, -1.0, 2.0, 0.5])
     rest = wanted - hidden @ np.float64(network.readout[:, 0])
     gram = hidden.T @ hidden / 4
