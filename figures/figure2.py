@@ -10,7 +10,7 @@ EXPERIMENTS = ["compact_sigmoid", "compact_leaky_relu", "compact_linear"]
 
 def draw(runs: Path, out: Path) -> None:
     """Write figure2.png and its numbers."""
-    trained = "trained by min loss"
+    trained = "training by min loss"
     reconstructions.draw(runs, out / "figure2.png", EXPERIMENTS, trained=trained)
 
 

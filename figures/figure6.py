@@ -8,7 +8,7 @@ import reconstructions
 
 def draw(runs: Path, out: Path) -> None:
     """Write figure6.png and its numbers."""
-    trained = "trained by mean loss"
+    trained = "training by mean loss"
     names = ["compact-mean_sigmoid"]
     reconstructions.draw(runs, out / "figure6.png", names, trained=trained)
 

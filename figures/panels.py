@@ -91,13 +91,13 @@ def draw_grid(
         return
     num = len(rows[0].panels)
     top = 1.05 if heads else 0.85
-    width, height = 2.2 * num + 0.4, 2.15 * len(rows) + top
+    width, height = 2.2 * num + 0.6, 2.15 * len(rows) + top
     figure = Figure(figsize=(width, height))
     grid = figure.add_gridspec(
         len(rows),
         num,
         left=0.4 / width,
-        right=1 - 0.15 / width,
+        right=1 - 0.3 / width,
         bottom=0.02 / height,
         top=1 - top / height,
         wspace=0.03,
@@ -169,7 +169,7 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
     axes.zaxis.set_major_locator(ticker.MaxNLocator(4))
     axes.zaxis.set_major_formatter(lambda value, _: _short(value))
     axes.tick_params(labelsize=7, pad=-3)
-    axes.tick_params(axis="z", pad=-1)
+    axes.tick_params(axis="z", pad=0)
     axes.set_xlabel("$x_1$", fontsize=8, labelpad=-9)
     axes.set_ylabel("$x_2$", fontsize=8, labelpad=-9)
     axes.view_init(elev=25, azim=-55)

@@ -14,7 +14,7 @@ def draw(runs: Path, path: Path, experiments: list[str], *, trained: str) -> Non
     rows = [row for results in found for row in _make_rows(results)]
     settings = found[0]["settings"] if found else {"num_networks": 0, "quantiles": []}
     title = (
-        f"Unseen networks (blue) and the best of their decoded forms (red), {trained}\n"
+        f"Unseen networks (blue) and the best of their decoded forms (red); {trained}\n"
         "Outputs over $x_1$ and $x_2$ at $x_3 = 0.5$. Columns: the networks at four "
         f"quantiles of explained\nvariance (EV) among {settings['num_networks']:,}, "
         "chosen by rank alone. MPE: median percentage error"

@@ -10,7 +10,7 @@ from panels import BLUE, NAMES, RED, Panel, Row
 
 ACTIVATIONS = ("sigmoid", "leaky_relu", "linear")
 NOTE = (
-    "outputs over $x_1$ and $x_2$ at $x_3 = 0.5$; error: MSE at test points as a share "
+    "Outputs over $x_1$ and $x_2$ at $x_3 = 0.5$; error: MSE at test points as a share "
     "of the variance"
 )
 

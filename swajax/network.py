@@ -121,7 +121,11 @@ def uniform_activation(
 
 
 def mask_weights(network: Network) -> Network:
-    """Zero whatever absent neurons and unused layers hold; outputs do not change."""
+    """Zero whatever absent neurons and unused layers hold.
+
+    Outputs do not change where masks are hard (0 or 1). The gradient of the mask does:
+    an absent neuron has no weights left that could call it back, so its own is zero.
+    """
     used = jnp.arange(network.mask.shape[0]) < network.depth
     mask = network.mask * used[:, None].astype(network.mask.dtype)
     last = mask[network.depth - 1]

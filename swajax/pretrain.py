@@ -202,13 +202,13 @@ def _start(config: PretrainCommand, folder: Path, trainer: Trainer) -> Pretraini
         if files.is_writer():
             runlog.truncate_metrics(folder, int(saved.step))
         return jax.device_put(saved, trainer.replicated)
-    state = trainer.init_fn(key)
     if config.start_from is None:
-        return state
+        return trainer.init_fn(key)
     params, model = load_pretrained(config.start_from)
     if model != config.training.autoencoder:
         raise ValueError(f"{config.start_from} holds {model}, not what is trained")
-    return state._replace(params=jax.device_put(params, trainer.replicated))
+    params = jax.device_put(params, trainer.replicated)
+    return trainer.init_fn(key)._replace(params=params)
 
 
 def _check_finite(losses: np.ndarray, params: Any, start: int, folder: Path) -> None:
@@ -252,7 +252,7 @@ def _save_best(
     measured = {
         name: value
         for name, value in line.items()
-        if name not in ("step", "seconds", "loss", "min_loss", "geometry")
+        if name not in ("step", "seconds", "loss", "min_loss", "min_mse", "geometry")
     }
     header = {
         "autoencoder": configs.to_dict(config.training.autoencoder),

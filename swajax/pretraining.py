@@ -199,7 +199,7 @@ def batch_loss(
     scores = _score(errors, variance, error=config.error)
     best, mean = scores.min(axis=0).mean(), scores.mean()
     loss = mean if config.loss == "mean" else best + config.mean_weight * mean
-    metrics = {"loss": loss, "min_loss": best, "mse": errors.min(axis=0).mean()}
+    metrics = {"loss": loss, "min_loss": best, "min_mse": errors.min(axis=0).mean()}
     if config.geometry_weight:
         geometry = 1 - distance_correlation(z, y)
         metrics |= {"loss": loss + config.geometry_weight * geometry}

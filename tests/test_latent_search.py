@@ -17,7 +17,11 @@ from swajax.types import Network, NetworkSpec
 SPEC = NetworkSpec(num_inputs=3, max_width=4, max_depth=2)
 SIZE = 6
 CONFIG = SearchConfig(
-    num_steps=6, num_starts=3, sparsity_weights=(1e-3, 1e-2), chunk_steps=3
+    num_steps=6,
+    num_starts=3,
+    num_screened=1,
+    sparsity_weights=(1e-3, 1e-2),
+    chunk_steps=3,
 )
 
 
@@ -213,6 +217,9 @@ def test_uniform_starts_are_those_of_the_paper(key):
     assert starts.shape == (50, 128)
     assert starts.min() >= 0 and starts.max() < 1
     assert abs(starts.mean() - 0.5) < 0.02
+    fewer = dataclasses.replace(config, num_starts=2)
+    first = latent_search.make_starts(key, None, config=fewer, autoencoder_config=model)
+    np.testing.assert_array_equal(first, starts[:2])
 
 
 def test_nothing_finite_is_an_error(params, data, starts):
@@ -251,9 +258,10 @@ def test_best_never_rises_and_counts_every_point_and_the_last(params, data, star
 
 
 def test_a_start_alone_in_blocks_of_one_equals_it_among_others(params, data, starts):
-    _, together = latent_search.run(starts, params, data, **STATIC)
-    static = STATIC | {"config": dataclasses.replace(CONFIG, block_size=1)}
-    _, alone = latent_search.run(starts[1:2], params, data, **static)
+    _, together = latent_search.run(starts, params, data, time_budget=1e-9, **STATIC)
+    config = dataclasses.replace(CONFIG, block_size=1)
+    state = jitted(latent_search.init, config=config)(starts[1:2], params, data)
+    alone = jitted(latent_search.chunk, config=config)(state, params, data)
     for a, b in leaves_of(together, alone):
         np.testing.assert_allclose(a[:, :, 1:2], b, rtol=1e-3, atol=1e-5)
 
@@ -329,15 +337,21 @@ def test_ctrl_c_and_time_budget_return_the_best_so_far(params, data, starts):
     np.testing.assert_array_equal(stopped.objective, late.objective)
 
 
-def test_penalty_relative_to_the_first_error(params, data, starts):
-    config = dataclasses.replace(CONFIG, penalty_scale="first_mse")
+def test_screening_keeps_the_best_start_of_each_decoder(params, data, starts):
+    config = dataclasses.replace(CONFIG, num_screened=3, penalty_scale="first_mse")
+    starts = jnp.concatenate([starts, jnp.full((1, SIZE), jnp.nan), starts[:2] / 9])
     state = jitted(latent_search.init, config=config)(starts, params, data)
-    zeros = jnp.zeros(3)
+    assert state.point.z.shape == (2, 2, 2, SIZE)
+    zeros = jnp.zeros(6)
     args = (Point(starts, zeros), zeros, params, data.x, data.y)
     for depth in (1, 2):
-        first = jitted(latent_search.loss_fn, depth=depth)(*args)
-        expected = np.float32(CONFIG.sparsity_weights)[:, None] * first[None]
-        np.testing.assert_allclose(state.penalty_weight[depth - 1], expected, rtol=1e-5)
+        errors = jitted(latent_search.loss_fn, depth=depth)(*args).reshape(2, 3)
+        kept = np.nanargmin(errors, axis=1) + np.array([0, 3])
+        for s, weight in enumerate(CONFIG.sparsity_weights):
+            found = state.point.z[depth - 1, s], state.penalty_weight[depth - 1, s]
+            np.testing.assert_array_equal(found[0], starts[kept])
+            expected = weight * np.nanmin(errors, axis=1)
+            np.testing.assert_allclose(found[1], expected, rtol=1e-5)
 
 
 def test_in_another_program_over_three_data_sets(params, data, starts):
@@ -347,22 +361,14 @@ def test_in_another_program_over_three_data_sets(params, data, starts):
     @jax.vmap
     def search(data):
         def body(state, _):
-            return latent_search.step(state, params, data, **STATIC), None
+            return latent_search.chunk(state, params, data, **STATIC), None
 
         state = latent_search.init(starts, params, data, **STATIC)
-        state, _ = jax.lax.scan(body, state, length=CONFIG.num_steps)
-        return latent_search.collect(
-            latent_search.validate(state, params, data, **STATIC),
-            params,
-            data,
-            **STATIC,
-        )
+        state, _ = jax.lax.scan(body, state, length=2)
+        return latent_search.collect(state, params, data, **STATIC)
 
     together = search(many)
-    # Chunks as long as the whole, so that validation comes at the same step.
-    config = dataclasses.replace(CONFIG, chunk_steps=CONFIG.num_steps)
-    static = STATIC | {"config": config}
-    one, _ = latent_search.run(starts, params, data, **static)
+    one, _ = latent_search.run(starts, params, data, **STATIC)
     for a, b in leaves_of(together, one):
         assert a.shape == (3, *b.shape)
         np.testing.assert_allclose(a[0], b, rtol=1e-3, atol=1e-5)
@@ -374,15 +380,11 @@ def test_with_the_compact_autoencoder(key, data):
     assert space is latent_search.make_space(dataclasses.replace(model))
     params = jax.jit(functools.partial(autoencoder.init, config=model))(key)
 
-    @functools.partial(jax.jit, static_argnums=0)
-    def make_starts(num):
-        config = dataclasses.replace(CONFIG, num_starts=num)
-        return latent_search.make_starts(
-            key, params, config=config, autoencoder_config=model
-        )
-
-    starts = make_starts(3)
-    np.testing.assert_allclose(starts[:2], make_starts(2), rtol=1e-4, atol=1e-5)
+    make_starts = functools.partial(
+        latent_search.make_starts, config=CONFIG, autoencoder_config=model
+    )
+    starts = jax.jit(make_starts)(key, params)
+    assert np.isfinite(starts).all()
 
     def search(starts):
         static = {"space": space, "config": CONFIG}

@@ -238,20 +238,19 @@ def sparse(network, key):
 def test_simplify_keeps_the_function_and_finds_the_least_parts(key, x):
     spec = NetworkSpec(num_outputs=2, max_width=4, max_depth=3, activations=MIX)
     keys = jax.random.split(key, 60)
-    networks = jax.vmap(
-        lambda key: sparse(
-            make_network(key, depth=1 + jax.random.randint(key, (), 0, 3), spec=spec),
-            key,
+    networks = jax.jit(
+        jax.vmap(
+            lambda key, depth: sparse(make_network(key, depth=depth, spec=spec), key)
         )
-    )(keys)
-    smaller = jax.vmap(functools.partial(network_lib.simplify, activations=MIX))(
-        networks
-    )
+    )(keys, 1 + jnp.arange(60) % 3)
+    simplify = functools.partial(network_lib.simplify, activations=MIX)
+    simplify = jax.jit(jax.vmap(simplify))
+    smaller = simplify(networks)
     evaluate = jax.vmap(functools.partial(apply, activations=MIX), in_axes=(0, None))
     np.testing.assert_allclose(
         evaluate(smaller, x), evaluate(networks, x), rtol=1e-4, atol=1e-5
     )
-    again = jax.vmap(functools.partial(network_lib.simplify, activations=MIX))(smaller)
+    again = simplify(smaller)
     assert jax.tree.all(jax.tree.map(np.array_equal, again, smaller))
     for index in range(len(keys)):
         one = jax.tree.map(lambda leaf, index=index: np.asarray(leaf)[index], smaller)

@@ -52,21 +52,21 @@ def test_grid_is_regular_and_has_the_corners():
 
 def test_summary_by_hand():
     fidelity = Fidelity(
-        mse=np.array([[0.0, 2.0, 1.0, 4.0], [1.0, 0.5, 3.0, 8.0]]),
+        mse=np.array([[0.0, 2.0, 1.2, 4.0], [1.0, 0.5, 3.0, 8.0]]),
         mpe_percent=np.array([[0.0, 30.0, 50.0, 70.0], [9.0, 10.0, 20.0, 80.0]]),
         variance=np.array([1.0, 1.0, 2.0, 40.0]),
         depth=np.array([1, 1, 2, 2]),
     )
-    # Explained by the best decoders: 1, 0.5, 0.5, 0.9; their MPE: 0, 10, 20, 70.
+    # Explained by the best decoders: 1, 0.5, 0.4, 0.9; their MPE: 0, 10, 20, 70.
     assert validation.summarise(fidelity) == pytest.approx(
         {
             "explained_variance": 0.7,
-            "explained_variance_q25": 0.5,
+            "explained_variance_q25": 0.475,
             "mpe_percent": 15.0,
             "mpe_percent_mean": 25.0,
-            "mse": 5.5 / 4,
+            "mse": 5.7 / 4,
             "explained_variance_depth_1": 0.75,
-            "explained_variance_depth_2": 0.7,
+            "explained_variance_depth_2": 0.65,
             "mpe_percent_depth_1": 5.0,
             "mpe_percent_depth_2": 45.0,
             "wins_decoder_1": 0.75,

@@ -25,7 +25,7 @@ class SearchConfig:
     """starts for each decoder and sparsity weight (paper: 1)"""
     starts: Literal["encoded", "uniform"] = "encoded"
     """embeddings of random networks, or uniform in [0, 1) as in the paper"""
-    sparsity_weights: tuple[float, ...] = (0.3 / 7000, 1 / 7000, 3 / 7000, 10 / 7000)
+    sparsity_weights: tuple[float, ...] = (1 / 7000, 10 / 7000, 30 / 7000, 100 / 7000)
     """weights of the penalty relative to its scale, searched at once (paper: 1/7000)"""
     penalty_scale: Literal["variance", "first_mse"] = "variance"
     """error the penalty is relative to: of the mean of y, or of the start (paper)"""
@@ -52,7 +52,8 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Reject counts below one and sparsity weights that are none or negative."""
-        for name in ("num_steps", "num_starts", "chunk_steps", "block_size"):
+        counts = "num_steps", "num_starts", "num_screened", "chunk_steps", "block_size"
+        for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not self.sparsity_weights or not min(self.sparsity_weights) >= 0:
@@ -125,13 +126,13 @@ def make_starts(
     *,
     config: SearchConfig,
     autoencoder_config: AutoencoderConfig,
-) -> Float[Array, "R Z"]:
-    """Starting points, shared by all decoders and sparsity weights.
+) -> Float[Array, "R*K Z"]:
+    """Starting points: K = `num_screened` draws, one after another, for each of R.
 
     Args:
       key: consumed; the first k starts do not depend on `num_starts`.
       params: of the autoencoder.
-      config: `num_starts` and the kind of `starts`.
+      config: `num_starts`, `num_screened` and the kind of `starts`.
       autoencoder_config: configuration of the autoencoder.
     """
 
@@ -142,4 +143,5 @@ def make_starts(
         network = prior.sample(own_key, spec=autoencoder_config.spec)
         return autoencoder.encode(params, network, config=autoencoder_config)
 
-    return jax.vmap(start)(jnp.arange(config.num_starts))
+    num = config.num_starts * config.num_screened
+    return jax.vmap(start)(jnp.arange(num))

@@ -64,7 +64,7 @@ def run(
     """Search to the end, the time budget or Ctrl-C, and collect the best.
 
     Args:
-      starts: of `make_starts`, or any other z [R, Z].
+      starts: of `make_starts`, or any other z, [R K, Z], K = `config.num_screened`.
       params: of the decoders; they stay as they are.
       data: training and validation part, scaled to about unit size.
       space: decoders and family of networks.

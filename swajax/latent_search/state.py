@@ -46,10 +46,10 @@ def init(
     config: SearchConfig,
     optimizer: optax.GradientTransformation | None = None,
 ) -> SearchState:
-    """Every decoder and sparsity weight at every start, not yet evaluated.
+    """Every decoder and sparsity weight at its starts, not yet evaluated.
 
     Args:
-      starts: z, [R, Z].
+      starts: z, [R K, Z]: each decoder keeps the best of K = `config.num_screened`.
       params: of the decoders.
       data: training and validation part.
       space: decoders and family of networks.
@@ -59,13 +59,15 @@ def init(
     optimizer = optimizer or make_optimizer(config)
     first = jax.tree.leaves(starts)[0]
     weights = jnp.asarray(config.sparsity_weights, first.dtype)
-    lead = (space.spec.max_depth, weights.shape[0], first.shape[0])
+    static = {"space": space, "config": config}
+    z, first_mse = _screen(starts, params, data, **static)
+    lead = (space.spec.max_depth, weights.shape[0], *first_mse.shape[1:])
     z = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(leaf, (*lead[:2], *leaf.shape)), starts
+        lambda leaf: jnp.broadcast_to(leaf[:, None], (*lead, *leaf.shape[2:])), z
     )
     point = Point(z, jnp.zeros(lead, first.dtype))
     if config.penalty_scale == "first_mse":
-        scale = _first_mse(point, params, data, space=space, config=config)
+        scale = jnp.broadcast_to(first_mse[:, None], lead)
     else:
         scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     infinite = jnp.full(lead, jnp.inf, first.dtype)
@@ -201,17 +203,40 @@ def _evaluate(
     )
 
 
-def _first_mse(
-    point: Point, params: Any, data: Data, *, space: Space, config: SearchConfig
-) -> Float[Array, "D S R"]:
+def _screen(
+    starts: Any, params: Any, data: Data, *, space: Space, config: SearchConfig
+) -> tuple[Any, Float[Array, "D R"]]:
+    """Of each K starts the one of lowest error, z [D, R, Z], and its error.
+
+    Most random networks are far from any given data, and many are too flat there to
+    leave; drawing is much cheaper than searching.
+    """
+
     def mse(points: Point, *, depth: int) -> Float[Array, " B"]:
         free = jnp.zeros_like(points.threshold)
         static = {"space": space, "config": config, "depth": depth}
         return loss_fn(points, free, params, data.x, data.y, **static)
 
-    return over_depths(
+    first = jax.tree.leaves(starts)[0]
+    num_screened, num_depths = config.num_screened, space.spec.max_depth
+    lead = (num_depths, first.shape[0] // num_screened, num_screened)
+    z = jax.tree.map(
+        lambda leaf: jnp.broadcast_to(
+            leaf.reshape(*lead[1:], *leaf.shape[1:]), (*lead, *leaf.shape[1:])
+        ),
+        starts,
+    )
+    errors = over_depths(
         mse,
-        (point,),
-        num_depths=space.spec.max_depth,
+        (Point(z, jnp.zeros(lead, first.dtype)),),
+        num_depths=num_depths,
         max_block=max(1, config.block_size // data.x.shape[0]),
     )
+    errors = jnp.where(jnp.isfinite(errors), errors, jnp.inf)
+    kept = jnp.argmin(errors, axis=2, keepdims=True)
+
+    def take(leaf: Array) -> Array:
+        index = kept.reshape(*kept.shape, *[1] * (leaf.ndim - 3))
+        return jnp.take_along_axis(leaf, index, axis=2)[:, :, 0]
+
+    return jax.tree.map(take, (z, errors))
