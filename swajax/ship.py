@@ -24,7 +24,7 @@ VALIDATION_SEED = 2026  # of no training run: all shipped files face the same ne
 MAX_LOSS = 0.01  # what half precision may cost, relative, in MSE and MPE
 
 COLUMNS = {
-    "explained variance": ("explained_variance", "{:.3f}"),
+    "explained variance": ("explained_variance", "{:.4f}"),
     "MPE, %": ("mpe_percent", "{:.2f}"),
     "MPE mean, %": ("mpe_percent_mean", "{:.3g}"),
     "MSE": ("mse", "{:.3g}"),
