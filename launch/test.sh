@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests; arguments go to pytest: launch/test.sh -k network
+# Runs the tests, a process a core; arguments go to pytest: launch/test.sh -k network
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"
-exec python -m pytest "$@"
+exec python -m pytest -n auto --dist loadfile "$@"

@@ -10,6 +10,10 @@ makes long vector loops of it:
 * a hand-written gradient has one such loop a layer and one batched product for the
   weights; slopes come from the outputs of the activation, so that nothing else is kept;
 * masks are folded into the weights outside of it, where arrays are small.
+
+Values and gradients of 1024 networks (depth 4, width 7) at 128 points took 3.1 to 4.4
+times as long in the plain form, the upper end on two cores; `swajax.benchmarks.speed`
+measures it anew. Wider networks gain less: 1.6 times at width 16 and 64 inputs.
 """
 
 import functools

@@ -57,5 +57,5 @@ def test_bad_values_are_named(values, message):
 
 def test_unknown_choices_are_named():
     configs.check_choices(Config(lr=1.0, loss="mean"))
-    with pytest.raises(ValueError, match="loss must be one of .*'min'.* got 'max'"):
+    with pytest.raises(ValueError, match=r"loss must be one of .*'min'.* got 'max'"):
         configs.check_choices(Config(lr=1.0, loss="max"))

@@ -25,6 +25,8 @@ class SearchConfig:
     """starts for each decoder and sparsity weight (paper: 1)"""
     starts: Literal["encoded", "uniform"] = "encoded"
     """embeddings of random networks, or uniform in [0, 1) as in the paper"""
+    num_screened: int = 32
+    """starts drawn for each one searched: that of lowest error is kept (paper: 1)"""
     sparsity_weights: tuple[float, ...] = (1 / 7000, 10 / 7000, 30 / 7000, 100 / 7000)
     """weights of the penalty relative to its scale, searched at once (paper: 1/7000)"""
     penalty_scale: Literal["variance", "first_mse"] = "variance"
@@ -126,7 +128,7 @@ def make_starts(
     *,
     config: SearchConfig,
     autoencoder_config: AutoencoderConfig,
-) -> Float[Array, "R*K Z"]:
+) -> Float[Array, "RK Z"]:
     """Starting points: K = `num_screened` draws, one after another, for each of R.
 
     Args:
