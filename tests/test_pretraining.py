@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import autoencoder, network, pretraining
+from swajax import autoencoder, geometry, network, pretraining
 from swajax.autoencoder import AutoencoderConfig
 from swajax.pretraining import PretrainingConfig
 
@@ -44,9 +44,9 @@ def test_losses_by_hand(monkeypatch, loss, error, best, mean):
         assert float(metrics[name]) == pytest.approx(number, rel=1e-5), name
     config = dataclasses.replace(config, geometry_weight=2.0)
     more, metrics = pretraining.batch_loss(None, (), jnp.zeros((2, 3)), config=config)
-    geometry = 1 - pretraining.distance_correlation(z, y)
-    assert float(more) == pytest.approx(wanted + 2 * float(geometry), rel=1e-5)
-    assert metrics["geometry"] == geometry
+    cost = 1 - geometry.distance_correlation(z, y)
+    assert float(more) == pytest.approx(wanted + 2 * float(cost), rel=1e-5)
+    assert metrics["geometry"] == cost
 
 
 def test_distance_correlation_is_that_of_numpy(maybe_jit):
@@ -60,15 +60,15 @@ def test_distance_correlation_is_that_of_numpy(maybe_jit):
         return np.sqrt(np.square(rows[:, None] - rows[None]).mean(axis=2))[pairs]
 
     wanted = np.corrcoef(distances(z), np.log(distances(y) + 1e-3))[0, 1]
-    found = maybe_jit(pretraining.distance_correlation)(jnp.asarray(z), jnp.asarray(y))
+    found = maybe_jit(geometry.distance_correlation)(jnp.asarray(z), jnp.asarray(y))
     assert abs(found - wanted) < 1e-4 and abs(wanted) < 0.9
-    by_pair = maybe_jit(pretraining.pairwise_distances)(jnp.asarray(z))
+    by_pair = maybe_jit(geometry.pairwise_distances)(jnp.asarray(z))
     np.testing.assert_allclose(by_pair[pairs], distances(z), rtol=1e-3)
 
 
 def test_distance_correlation_has_a_gradient_for_equal_embeddings():
     y = jnp.arange(3.0)[:, None, None]
-    gradient = jax.grad(pretraining.distance_correlation)(jnp.zeros((3, 2)), y)
+    gradient = jax.grad(geometry.distance_correlation)(jnp.zeros((3, 2)), y)
     assert np.isfinite(gradient).all()
 
 
