@@ -177,8 +177,9 @@ def _write(
 ) -> None:
     best = report.pick(outcome.rows)
     shape = result.objective.shape
-    chosen = jax.tree.map(lambda leaf: leaf[np.unravel_index(best, shape)], result)
-    pruned = simplify(chosen.network, activations=space.spec.activations)
+    index = np.unravel_index(best, shape)
+    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), result.network)
+    pruned = simplify(chosen, activations=space.spec.activations)
     checkpoints.save(folder / "networks.safetensors", result.network, header=header)
     checkpoints.save(folder / "best.safetensors", pruned, header=header)
     report.draw(folder / "results.png", outcome, target=header["target"])
