@@ -83,7 +83,8 @@ def resume(folder):
 
 
 def start_process(*arguments, flags=""):
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
+    # XLA reads a value that starts with a blank as the name of a file.
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     return subprocess.Popen(
         [sys.executable, "-m", "swajax.pretrain", *ARGUMENTS, *map(str, arguments)],
         cwd=ROOT,
