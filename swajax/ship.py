@@ -9,6 +9,7 @@ import dataclasses
 import os
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +59,7 @@ def main(config: ShipCommand) -> None:
     folder = Path(str(SHIPPED))
     path = folder / f"{model.preset}_{model.activation}.safetensors"
     temporary = config.run / path.name
+    before_run = read_provenance(command.start_from)
     before = measure(params, model)
     for is_half in (True, False):
         checkpoints.save(temporary, params, header=header, is_half=is_half)
@@ -73,6 +75,7 @@ def main(config: ShipCommand) -> None:
             "provenance": {
                 "command": format_command(command),
                 "seed": command.seed,
+                "before": before_run,
                 "step": header["step"],
                 "num_networks": header["num_networks"],
                 "minutes": round(header["seconds"] / 60, 1),
@@ -90,6 +93,13 @@ def main(config: ShipCommand) -> None:
 def measure(params: Any, model: Any) -> dict[str, float]:
     """Validation on the networks that all shipped files face."""
     return validate(params, jax.random.key(VALIDATION_SEED), config=model)
+
+
+def read_provenance(path: Path | None) -> dict[str, Any] | None:
+    """Where the file comes from that a run has started from, if it was shipped."""
+    if path is None:
+        return None
+    return checkpoints.load(path)[1].get("provenance")
 
 
 def format_command(command: PretrainCommand) -> str:
@@ -117,19 +127,31 @@ def format_provenance() -> str:
         file = Path(str(SHIPPED)) / f"{preset}_{activation}.safetensors"
         _, header = checkpoints.load(file)
         origin, measured = header["provenance"], header["validation"]
+        runs = list(_chain(origin))
         cells = [
             file.name,
-            f"{origin['minutes']:.0f}",
-            f"{origin['num_networks'] / 1e6:.1f} M",
+            f"{sum(run['minutes'] for run in runs):.0f}",
+            f"{sum(run['num_networks'] for run in runs) / 1e6:.1f} M",
             origin["precision"],
             *(form.format(measured[name]) for name, form in COLUMNS.values()),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-        details.append(
-            f"- `{file.name}`: `{origin['command']}`, best at step {origin['step']}, "
-            f"{origin['machine']}.\n"
-        )
+        details.append(f"- `{file.name}`: {', then '.join(map(_tell, runs))}.\n")
     return INTRODUCTION + "\n".join(lines) + "\n\n" + "".join(details)
+
+
+def _chain(origin: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """The runs that made a file, the first one first."""
+    if origin is not None:
+        yield from _chain(origin.get("before"))
+        yield origin
+
+
+def _tell(run: dict[str, Any]) -> str:
+    return (
+        f"`{run['command']}` ({run['minutes']:.0f} minutes, best at step "
+        f"{run['step']}, {run['machine']})"
+    )
 
 
 if __name__ == "__main__":
