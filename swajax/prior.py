@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.network import uniform_activation
+from swajax.network import mask_weights, pack, uniform_activation, unpack
 from swajax.types import Key, Network, NetworkSpec
 
 MIN_WIDTH = 3
@@ -115,4 +115,97 @@ def _split(
         weights[:num_first].reshape(spec.num_inputs, width),
         weights[num_first:end].reshape(spec.max_depth - 1, width, width),
         weights[end:].reshape(width, spec.num_outputs),
+    )
+
+
+def sample_small(
+    key: Key, num_weights: Int[Array, ""], *, spec: NetworkSpec
+) -> Network:
+    """A random network with biases and at most so many weights, to start a search.
+
+    Depth is uniform over 1..L, layers have random widths in proportion, as wide as a
+    dense network of `num_weights` weights and biases can be; where even one neuron a
+    layer is too much, random weights are left out, though never those of one path.
+    Half of the networks have one activation throughout, half one a neuron. Weights are
+    normal, scaled by the fan in; a network's own factor makes smooth and wiggly ones.
+
+    Args:
+      key: consumed.
+      num_weights: weights and biases at most, if a path fits in.
+      spec: limits of the family.
+    """
+    keys = jax.random.split(key, 8)
+    mask, depth = _draw_layers(keys[0], num_weights, spec)
+    ones = jnp.ones
+    num_layers, width = spec.max_depth, spec.max_width
+    family = Network(
+        first=ones((spec.num_inputs, width)),
+        hidden=ones((num_layers - 1, width, width)),
+        readout=ones((width, spec.num_outputs)),
+        bias=ones((num_layers, width)),
+        readout_bias=ones(spec.num_outputs),
+        mask=mask,
+        activation=_draw_activations(keys[1], spec),
+        depth=depth,
+    )
+    # The first neuron of each layer is on the path, from a random input.
+    one_input = jax.nn.one_hot(
+        jax.random.randint(keys[2], (), 0, spec.num_inputs), spec.num_inputs
+    )
+    path = family._replace(
+        first=family.first * one_input[:, None],
+        bias=jnp.zeros_like(mask),
+        readout_bias=jnp.zeros(spec.num_outputs),
+        mask=mask.at[:, 1:].set(0.0),
+    )
+    possible, on_path = pack(mask_weights(family)), pack(mask_weights(path))
+    scores = jax.random.uniform(keys[3], possible.shape) + 2 * on_path
+    scores = jnp.where(possible > 0, scores, -1.0)
+    limit = jnp.sort(scores)[jnp.maximum(len(scores) - num_weights, 0)]
+    kept = (scores >= limit) & (possible > 0) | (on_path > 0)
+    values = jax.random.normal(keys[4], possible.shape) * kept
+    factor = jnp.exp(jax.random.uniform(keys[5], minval=-0.5, maxval=1.0))
+    return _scale_by_fan_in(unpack(values, family), factor)
+
+
+def _draw_layers(
+    key: Key, num_weights: Int[Array, ""], spec: NetworkSpec
+) -> tuple[Float[Array, "L H"], Int[Array, ""]]:
+    """Masks of the widest layers that dense weights within the limit allow."""
+    depth_key, share_key = jax.random.split(key)
+    depth = jax.random.randint(depth_key, (), 1, spec.max_depth + 1)
+    shares = jax.random.uniform(share_key, (spec.max_depth,), minval=0.4)
+    shares = shares / shares.max()
+    scale = jnp.arange(1, spec.max_width + 1)[:, None]
+    widths = jnp.clip(jnp.round(scale * shares), 1, spec.max_width)
+    widths = widths * (jnp.arange(spec.max_depth) < depth)
+    last = jnp.take(widths, depth - 1, axis=1)
+    between = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
+    biases = widths.sum(axis=1) + spec.num_outputs
+    counts = spec.num_inputs * widths[:, 0] + between + last * spec.num_outputs + biases
+    chosen = widths[jnp.maximum((counts <= num_weights).sum() - 1, 0)]
+    mask = jnp.arange(spec.max_width)[None] < chosen[:, None]
+    return mask.astype(jnp.float32), depth
+
+
+def _draw_activations(key: Key, spec: NetworkSpec) -> Float[Array, "L H A"]:
+    mixed_key, own_key, coin_key = jax.random.split(key, 3)
+    num_kinds = len(spec.activations)
+    shape = (spec.max_depth, spec.max_width)
+    own = jax.random.randint(own_key, shape, 0, num_kinds)
+    shared = jax.random.randint(mixed_key, (), 0, num_kinds)
+    kinds = jnp.where(jax.random.bernoulli(coin_key), own, shared)
+    return jax.nn.one_hot(kinds, num_kinds)
+
+
+def _scale_by_fan_in(network: Network, factor: Float[Array, ""]) -> Network:
+    def scale(weights: Float[Array, "*L K J"]) -> Float[Array, "*L K J"]:
+        fan_in = (weights != 0).sum(axis=-2, keepdims=True)
+        return factor * weights * jnp.sqrt(2 / jnp.maximum(fan_in, 2))
+
+    return network._replace(
+        first=scale(network.first),
+        hidden=scale(network.hidden),
+        readout=scale(network.readout),
+        bias=factor * network.bias,
     )

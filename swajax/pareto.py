@@ -1,0 +1,107 @@
+"""Networks kept by size, and the front of error against size that comes out of them.
+
+Host code: a few thousand tiny networks in NumPy arrays.
+"""
+
+import operator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swajax.types import Network
+
+SAME = 1e-6  # networks of one size whose losses differ less, relatively, are one
+
+
+class Pool(NamedTuple):
+    """Networks, each with its size and what was done with it; leaves lead with R."""
+
+    network: Network
+    num_weights: Int[np.ndarray, " R"]
+    loss: Float[np.ndarray, " R"]  # of the training part
+    is_shrunk: Bool[np.ndarray, " R"]
+    is_grown: Bool[np.ndarray, " R"]
+
+    def take(self, index: np.ndarray) -> "Pool":
+        """The networks of an index array or mask."""
+        return jax.tree.map(operator.itemgetter(index), self)
+
+    def mark(self, index: np.ndarray, name: str) -> "Pool":
+        """The same networks with a note, `is_shrunk` or `is_grown`, at some."""
+        flags = getattr(self, name).copy()
+        flags[index] = True
+        return self._replace(**{name: flags})
+
+
+class Front(NamedTuple):
+    """Networks none of which is beaten by a smaller one; leaves lead with K, by size."""
+
+    network: Network
+    num_weights: Int[np.ndarray, " K"]
+    train_loss: Float[np.ndarray, " K"]
+    valid_loss: Float[np.ndarray, " K"]
+    valid_error: Float[np.ndarray, " K"]  # standard error of `valid_loss`
+    pick: int
+
+
+def make_pool(
+    network: Network, num_weights: np.ndarray, loss: np.ndarray, *, max_weights: int
+) -> Pool:
+    """New networks; those that have no weight, too many or no finite loss are dropped.
+
+    The loss of a network without inputs is that of a constant.
+    """
+    no = np.zeros(len(loss), bool)
+    pool = Pool(network, np.asarray(num_weights), np.asarray(loss), no, no.copy())
+    is_sound = np.isfinite(pool.loss) & (pool.num_weights <= max_weights)
+    return pool.take(is_sound & (pool.num_weights > 0))
+
+
+def merge(pools: list[Pool], *, num_each: int) -> Pool:
+    """All networks of several pools, at most so many a size, the best by loss."""
+    pool = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pools)
+    pool = pool.take(np.lexsort((pool.loss, pool.num_weights)))
+    size, loss = pool.num_weights, pool.loss
+    is_same = np.zeros(len(size), bool)
+    is_close = np.diff(loss) <= SAME * np.abs(loss[1:])
+    is_same[1:] = (np.diff(size) == 0) & is_close
+    # What was done with one of two equal networks counts for the one that stays.
+    for name in ("is_shrunk", "is_grown"):
+        flags = getattr(pool, name)
+        flags[:-1] |= is_same[1:] & flags[1:]
+    pool = pool.take(~is_same)
+    first = np.searchsorted(pool.num_weights, pool.num_weights)
+    return pool.take(np.arange(len(first)) - first < num_each)
+
+
+def make_front(
+    pool: Pool,
+    valid_loss: Float[np.ndarray, " R"],
+    valid_error: Float[np.ndarray, " R"],
+    *,
+    max_error: float | None = None,
+) -> Front:
+    """The networks that no smaller or equally small one beats on validation data.
+
+    Picked is the smallest within one standard error of the best (Breiman et al.,
+    1984), or, with `max_error`, the smallest whose validation loss is at most that, or
+    else the best.
+    """
+    valid_loss = np.where(np.isfinite(valid_loss), valid_loss, np.inf)
+    order = np.lexsort((valid_loss, pool.num_weights))
+    lowest = np.minimum.accumulate(valid_loss[order])
+    is_better = np.diff(lowest, prepend=np.inf) < 0
+    kept = order[is_better]
+    best = kept[-1]
+    limit = valid_loss[best] + valid_error[best] if max_error is None else max_error
+    fits = valid_loss[kept] <= limit
+    return Front(
+        pool.take(kept).network,
+        pool.num_weights[kept],
+        pool.loss[kept],
+        valid_loss[kept],
+        valid_error[kept],
+        int(np.argmax(fits)) if fits.any() else len(kept) - 1,
+    )
