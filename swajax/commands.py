@@ -3,11 +3,14 @@
 import contextlib
 import io
 import itertools
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
+import jax
 import tyro
 
 Config = TypeVar("Config")
@@ -65,6 +68,18 @@ def parse(
             raise
         message = _unbox(stderr.getvalue()).replace(f" from {name}", "")
         raise ValueError(f"{message} (see --help)") from None
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs under the user's cache folder, for the next run.
+
+    What the user has set (`JAX_COMPILATION_CACHE_DIR`) holds.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    jax.config.update("jax_compilation_cache_dir", str(Path(root) / "swajax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def describe(error: Exception) -> str:

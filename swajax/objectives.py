@@ -56,7 +56,7 @@ def local_form(
     if objective == "logistic":
         p = jax.nn.sigmoid(out)
         root = jnp.sqrt(jnp.maximum(p * (1 - p), MIN_PROBABILITY))
-        return LocalForm(loss, (p - y) / root, root[:, None])
+        return LocalForm(loss, (p - y) / root, root[:, None] * eye)
     p = jax.nn.softmax(out, axis=0)
     root = jnp.sqrt(jnp.maximum(p, MIN_PROBABILITY))
     factor = root[:, None] * eye - p[:, None] * root[None]

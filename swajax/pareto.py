@@ -36,7 +36,7 @@ class Pool(NamedTuple):
 
 
 class Front(NamedTuple):
-    """Networks none of which is beaten by a smaller one; leaves lead with K, by size."""
+    """Networks that no smaller one beats; leaves lead with K, by size."""
 
     network: Network
     num_weights: Int[np.ndarray, " K"]
@@ -46,17 +46,14 @@ class Front(NamedTuple):
     pick: int
 
 
-def make_pool(
-    network: Network, num_weights: np.ndarray, loss: np.ndarray, *, max_weights: int
-) -> Pool:
-    """New networks; those that have no weight, too many or no finite loss are dropped.
+def make_pool(network: Network, num_weights: np.ndarray, loss: np.ndarray) -> Pool:
+    """New networks; those that have no weight or no finite loss are dropped.
 
     The loss of a network without inputs is that of a constant.
     """
     no = np.zeros(len(loss), bool)
     pool = Pool(network, np.asarray(num_weights), np.asarray(loss), no, no.copy())
-    is_sound = np.isfinite(pool.loss) & (pool.num_weights <= max_weights)
-    return pool.take(is_sound & (pool.num_weights > 0))
+    return pool.take(np.isfinite(pool.loss) & (pool.num_weights > 0))
 
 
 def merge(pools: list[Pool], *, num_each: int) -> Pool:
@@ -68,10 +65,11 @@ def merge(pools: list[Pool], *, num_each: int) -> Pool:
     is_close = np.diff(loss) <= SAME * np.abs(loss[1:])
     is_same[1:] = (np.diff(size) == 0) & is_close
     # What was done with one of two equal networks counts for the one that stays.
-    for name in ("is_shrunk", "is_grown"):
-        flags = getattr(pool, name)
-        flags[:-1] |= is_same[1:] & flags[1:]
-    pool = pool.take(~is_same)
+    stays = np.flatnonzero(~is_same)
+    pool = pool.take(stays)._replace(
+        is_shrunk=np.logical_or.reduceat(pool.is_shrunk, stays),
+        is_grown=np.logical_or.reduceat(pool.is_grown, stays),
+    )
     first = np.searchsorted(pool.num_weights, pool.num_weights)
     return pool.take(np.arange(len(first)) - first < num_each)
 
@@ -88,12 +86,16 @@ def make_front(
     Picked is the smallest within one standard error of the best (Breiman et al.,
     1984), or, with `max_error`, the smallest whose validation loss is at most that, or
     else the best.
+
+    Raises:
+      ValueError: no validation loss is finite.
     """
     valid_loss = np.where(np.isfinite(valid_loss), valid_loss, np.inf)
     order = np.lexsort((valid_loss, pool.num_weights))
     lowest = np.minimum.accumulate(valid_loss[order])
-    is_better = np.diff(lowest, prepend=np.inf) < 0
-    kept = order[is_better]
+    kept = order[lowest < np.concatenate([[np.inf], lowest[:-1]])]
+    if not len(kept):
+        raise ValueError("no network has a finite validation loss")
     best = kept[-1]
     limit = valid_loss[best] + valid_error[best] if max_error is None else max_error
     fits = valid_loss[kept] <= limit

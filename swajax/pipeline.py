@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swajax import pareto, prior, shrink
-from swajax.network import count_weights, simplify
+from swajax.network import count_weights, pack, simplify, unpack
 from swajax.objectives import Objective
 from swajax.pareto import Front, Pool
 from swajax.polish import Fit, Problem, evaluate, polish
@@ -93,6 +93,7 @@ def run(
     *,
     objective: Objective,
     config: PipelineConfig,
+    starts: Network | None = None,
     time_budget: float | None = None,
     callback: Callable[[Progress], None] | None = None,
 ) -> Front:
@@ -104,6 +105,8 @@ def run(
       valid: points to choose by.
       objective: what is fitted.
       config: how.
+      starts: networks within the limits of `config`, leaves [R, ...], to be used
+        instead of random ones.
       time_budget: seconds after which no more work begins.
       callback: called after each block of work.
 
@@ -115,25 +118,28 @@ def run(
         job = _make_job(train, valid, objective, config, time_budget, callback)
         pool = None
         try:
-            for stage, pool in _work(key, job):
+            for stage, pool in _work(key, job, starts):
                 if callback is not None:
                     callback(Progress(stage, time.monotonic() - job.begin, pool))
-                if job.is_over():
+                if job.is_over() and _is_small(pool, config).any():
                     break
         except KeyboardInterrupt:
             if pool is None:
                 raise
         if pool is None or not len(pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
+        if not _is_small(pool, config).any():
+            raise ValueError(f"no network of {config.max_weights} weights was reached")
         return select(pool, job)
 
 
 Stages = Generator[tuple[str, Pool], None, Pool]
 
 
-def _work(key: Key, job: "Job") -> Stages:
+def _work(key: Key, job: "Job", starts: Network | None) -> Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
-    pool = yield from _race(_draw_starts(key, job), job)
+    starts = _draw_starts(key, job) if starts is None else starts
+    pool = yield from _race(_widen(starts, job), job)
     for _ in range(job.config.num_rounds):
         pool = yield from _descend(pool, job)
         pool = yield from _ascend(pool, job)
@@ -187,8 +193,8 @@ def _pad(problem: Problem) -> Problem:
     So tables of like size share compiled programs.
     """
     num_inputs, num_points = problem.x.shape
-    more_inputs = 2 ** math.ceil(math.log2(num_inputs)) - num_inputs
-    step = max(16, 2 ** (math.ceil(math.log2(num_points)) - 2))
+    more_inputs = max(4, 2 ** math.ceil(math.log2(num_inputs))) - num_inputs
+    step = max(64, 2 ** (math.ceil(math.log2(num_points)) - 2))
     more = -num_points % step
     rows = ((0, 0), (0, more))
     padded = Problem(
@@ -201,6 +207,7 @@ def _pad(problem: Problem) -> Problem:
 
 def select(pool: Pool, job: Job) -> Front:
     """The front, polished to the end where that does not hurt on validation data."""
+    pool = pool.take(_is_small(pool, job.config))
     front = pareto.make_front(pool, *_validate(pool.network, job))
     last, _ = _polish_all(front.network, front.num_weights, job, LAST_STEPS)
     done = _pool_of(last, job)
@@ -212,13 +219,23 @@ def select(pool: Pool, job: Job) -> Front:
     return front._replace(network=front.network._replace(first=first))
 
 
+def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
+    return pool.num_weights <= config.max_weights
+
+
 def _draw_starts(key: Key, job: Job) -> Network:
     size_key, network_key = jax.random.split(key)
     num = job.config.num_starts
     low, high = np.log(4.0), np.log(1.3 * job.config.max_weights)
     sizes = jnp.exp(jax.random.uniform(size_key, (num,), minval=low, maxval=high))
     keys = jax.random.split(network_key, num)
-    networks = _sample(keys, sizes.astype(jnp.int32), spec=job.spec)
+    return _sample(keys, sizes.astype(jnp.int32), spec=job.spec)
+
+
+def _widen(networks: Network, job: Job) -> Network:
+    """Starts on the host, not too large, in float64 and with the padded inputs."""
+    most = min(2 * job.config.max_weights, PLACES[-1] - 1)
+    networks = _cut(networks, num_weights=most)
     networks = jax.tree.map(_to_float64, jax.device_get(networks))
     more = job.train.x.shape[0] - job.spec.num_inputs
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
@@ -226,7 +243,7 @@ def _draw_starts(key: Key, job: Job) -> Network:
 
 
 def _race(starts: Network, job: Job) -> Stages:
-    """Polish all a little, of each tenth of the sizes the better ones more, and again."""
+    """Polish all a little, of each tenth of the sizes the better ones more."""
     networks, sizes = starts, _count(starts)
     kept = []
     for steps, share in RACE:
@@ -287,7 +304,7 @@ def _pool_of(networks: Network, job: Job) -> Pool:
     """Networks without dead parts, with their sizes and losses."""
     fn = functools.partial(_finish, fit=job.fit)
     networks, counts, loss = _in_chunks(fn, networks, job.train)
-    return pareto.make_pool(networks, counts, loss, max_weights=job.config.max_weights)
+    return pareto.make_pool(networks, counts, loss)
 
 
 def _polish_all(
@@ -300,7 +317,7 @@ def _polish_all(
     """Networks of all sizes, those of like size together."""
     num = len(networks.depth)
     sizes = np.full(num, max_size) if sizes is None else sizes
-    rooms = np.array([_room(size) for size in sizes])
+    rooms = np.array([_room(int(size)) for size in sizes])
     loss = np.zeros(num)
     networks = jax.tree.map(np.array, networks)
     for room in np.unique(rooms):
@@ -361,8 +378,20 @@ def _to_float64(leaf: np.ndarray) -> np.ndarray:
     return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
 
 
+@functools.partial(jax.jit, static_argnames="num_weights")
+def _cut(networks: Network, *, num_weights: int) -> Network:
+    """Networks with at most so many weights, the largest."""
+
+    def one(network: Network) -> Network:
+        weights = pack(network)
+        limit = jnp.sort(jnp.abs(weights))[max(0, len(weights) - num_weights)]
+        return unpack(jnp.where(jnp.abs(weights) >= limit, weights, 0.0), network)
+
+    return jax.vmap(one)(networks)
+
+
 @functools.partial(jax.jit, static_argnames="spec")
-def _sample(keys: Key, sizes: jax.Array, *, spec: NetworkSpec) -> Network:
+def _sample(keys: jax.Array, sizes: jax.Array, *, spec: NetworkSpec) -> Network:
     return jax.vmap(functools.partial(prior.sample_small, spec=spec))(keys, sizes)
 
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.linalg import invert
+from swajax import linalg
 from swajax.network import LEAKY_SLOPE, pack, unpack
 from swajax.objectives import Objective, local_form, losses
 from swajax.types import Network
@@ -80,7 +80,7 @@ def polish(
     *,
     fit: Fit,
     num_places: int,
-    num_steps: int,
+    num_steps: int | Int[Array, ""],
 ) -> tuple[Network, Float[Array, ""]]:
     """The network after so many steps, and its loss, which never rises.
 
@@ -139,7 +139,7 @@ def solve(
     diagonal = jnp.diagonal(quadratic.curvature)
     extra = damping * diagonal.max() + 1e-14
     damped = quadratic.curvature + jnp.diag(jnp.where(is_open, extra, 1.0))
-    return -(invert(damped) @ quadratic.gradient) * is_open
+    return -linalg.solve(damped, quadratic.gradient) * is_open
 
 
 def expand_loss(
@@ -159,7 +159,7 @@ def expand_loss(
     values, slopes, out = trace(network, problem.x, activations=fit.activations)
     form = local_form(out, problem.y, objective=fit.objective)
     root = jnp.sqrt(problem.weight)
-    to_nodes = sensitivities(network, slopes, form.factor * root)
+    to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
     source, target = endpoints(network)
     first_target = 1 + problem.x.shape[0]
     jacobian = values[source[places]][:, None] * to_nodes[target[places] - first_target]
@@ -168,7 +168,7 @@ def expand_loss(
     decay = fit.weight_decay
     return Quadratic(
         (problem.weight * form.loss).sum() + decay / 2 * jnp.square(weights).sum(),
-        jacobian @ (form.residual * root).ravel() + decay * weights,
+        jacobian @ (form.residual * root[None]).ravel() + decay * weights,
         jacobian @ jacobian.T + decay * jnp.diag(is_open.astype(weights.dtype)),
     )
 
@@ -212,7 +212,7 @@ def sensitivities(
     slopes: Float[Array, "L H N"],
     at_outputs: Float[Array, "O M N"],
 ) -> Float[Array, "T M N"]:
-    """Derivatives by what the neurons and outputs sum up, of M functions of the outputs.
+    """Derivatives by the sums of neurons and outputs, of M functions of the outputs.
 
     Args:
       network: the network.

@@ -177,8 +177,8 @@ def _draw_layers(
     shares = jax.random.uniform(share_key, (spec.max_depth,), minval=0.4)
     shares = shares / shares.max()
     scale = jnp.arange(1, spec.max_width + 1)[:, None]
-    widths = jnp.clip(jnp.round(scale * shares), 1, spec.max_width)
-    widths = widths * (jnp.arange(spec.max_depth) < depth)
+    widths = jnp.clip(jnp.round(scale * shares[None]), 1, spec.max_width)
+    widths = widths * (jnp.arange(spec.max_depth) < depth)[None]
     last = jnp.take(widths, depth - 1, axis=1)
     between = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
     biases = widths.sum(axis=1) + spec.num_outputs

@@ -1,51 +1,66 @@
-"""The command `python -m swajax.search`: small networks for a table of numbers."""
+"""The command `python -m swajax.search`: tiny networks for a table."""
 
 import dataclasses
-import functools
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
-from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from swajax import autoencoder, checkpoints, commands, configs, latent_search, runlog
-from swajax.autoencoder import AutoencoderConfig, Params
-from swajax.autoencoder.pretrained import load_pretrained
-from swajax.data.splits import Dataset, describe_scalers, split_table
-from swajax.data.tables import load_table
-from swajax.latent_search import Progress, SearchConfig, SearchResult, Space
-from swajax.network import simplify
-from swajax.report import candidates as report
-from swajax.types import Activation, Network
+from swajax import (
+    checkpoints,
+    commands,
+    configs,
+    explore,
+    pareto,
+    pipeline,
+    runlog,
+)
+from swajax.data.encoding import encoder_to_dict, input_names
+from swajax.data.splits import Dataset, Part, Scaling, split_table
+from swajax.data.tables import Table, load_table
+from swajax.explore import ExploreConfig
+from swajax.objectives import Objective
+from swajax.pareto import Front
+from swajax.pipeline import PipelineConfig, Progress
+from swajax.polish import Problem
+from swajax.report import fronts
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchCommand:
-    """Find small networks for a table by gradient descent on architecture and weights.
+    """Find tiny networks for a table: a front of accuracy against size.
 
-    For now: up to three numeric features and one numeric target.
+    Any number of features; numbers, two classes or more to predict.
     """
 
     data: str
-    """CSV or TSV file, or a built-in table: diabetes, iris, himmelblau and others"""
+    """CSV, TSV, Parquet or NPZ file, or a built-in table: diabetes, iris, wine,
+    breast_cancer, digits, himmelblau and others"""
     target: str | None = None
     """column to predict; built-in tables have a default"""
     features: tuple[str, ...] | None = None
-    """columns to predict from, at most three; by default all others"""
-    preset: str = "compact"
-    """pretrained autoencoder: compact or paper, or a path to a checkpoint file"""
-    activation: Activation = "sigmoid"
-    """activation of the hidden neurons"""
-    search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
-        default_factory=SearchConfig
+    """columns to predict from; by default all others"""
+    task: Literal["auto", "regression", "classification"] = "auto"
+    """whether the target is a number or a class"""
+    weight: str | None = None
+    """column of the rows' weights"""
+    class_weight: Literal["balanced"] | None = None
+    """balanced: rows of rare classes count more"""
+    pipeline: Annotated[PipelineConfig, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=PipelineConfig
     )
-    """how to search"""
+    """what is searched"""
+    explore: ExploreConfig = dataclasses.field(default_factory=ExploreConfig)
+    """where the search starts"""
+    valid_share: float = 0.2
+    """share of the rows to choose networks by"""
+    test_share: float = 0.2
+    """share of the rows for the final error"""
     seed: int = 0
     """of the split and of the starts"""
     time_budget: float | None = None
@@ -62,57 +77,37 @@ class SearchCommand:
 
 
 def main(config: SearchCommand) -> None:
-    """Table in, networks out; everything is written before the table is shown."""
-    table = load_table(config.data, target=config.target, features=config.features)
-    dataset, scalers = split_table(table, seed=config.seed)
-    params, model = load_pretrained(config.preset, config.activation)
-    space = make_space(model, num_inputs=len(table.features))
-    folder = runlog.make_run_folder(config.out or _default_folder(config), config)
-    result, last = _search(config, dataset, params, model, space, folder)
-    outcome = report.evaluate(
-        result,
-        dataset,
-        scalers,
-        activations=space.spec.activations,
-        sparsity_weights=config.search.sparsity_weights,
+    """Table in, front of networks out; all is written before the table is shown."""
+    commands.use_compilation_cache()
+    table = load_table(
+        config.data,
+        target=config.target,
+        features=config.features,
+        task=config.task,
+        weight=config.weight,
     )
-    header = {
-        "source": table.source,
-        "features": table.features,
-        "target": table.target,
-        "num_rows": [len(y) for y in dataset[1::2]],
-        "spec": configs.to_dict(space.spec),
-        **describe_scalers(scalers),
-    }
-    _write(folder, header | last, result, outcome, space)
-    features = ", ".join(map(repr, table.features))
+    dataset, scaling, notes = split_table(
+        table,
+        seed=config.seed,
+        valid_share=config.valid_share,
+        test_share=config.test_share,
+        class_weight=config.class_weight,
+    )
+    explore.check(config.explore, table.task, dataset.train.x.shape[1])
+    folder = runlog.make_run_folder(
+        config.out or _default_folder(config), config, is_resumable=False
+    )
+    sys.stdout.write(_describe(table, dataset, scaling, notes))
+    front, seconds = _search(config, dataset, scaling, folder)
+    outcome = fronts.tabulate(
+        front, dataset, scaling, activations=config.pipeline.activations
+    )
+    _write(folder, config, table, scaling, front, outcome, seconds)
     sys.stdout.write(
-        f"{table.source}: {table.target!r} from {features}; "
-        f"{'/'.join(map(str, header['num_rows']))} rows to train/validate/test\n"
-        f"{last['step']} steps in {last['seconds']:.1f} s\n"
-        f"{report.format_table(outcome.rows, target=table.target)}\n"
-        f"networks, results.json and results.png are in {folder}\n"
+        f"{seconds:.0f} s\n"
+        f"{fronts.format_table(outcome, target=table.target_name)}\n"
+        f"networks, results.json and front.png are in {folder}\n"
     )
-
-
-@functools.cache
-def make_space(config: AutoencoderConfig, *, num_inputs: int) -> Space:
-    """The space of an autoencoder, for tables with as many or fewer features.
-
-    The networks keep the weights from their first inputs and lose the others, so that
-    what the table does not use is neither counted nor penalized.
-    """
-    if not 1 <= num_inputs <= config.spec.num_inputs:
-        raise ValueError(
-            f"num_inputs must be in 1..{config.spec.num_inputs}, got {num_inputs}"
-        )
-
-    def decode_fn(params: Params, z: Float[Array, " Z"], depth: int) -> Network:
-        network = autoencoder.decode(params, z, config=config, depth=depth)
-        return network._replace(first=network.first[:num_inputs])
-
-    spec = dataclasses.replace(config.spec, num_inputs=num_inputs)
-    return Space(decode_fn, spec)
 
 
 def _default_folder(config: SearchCommand) -> Path:
@@ -120,73 +115,119 @@ def _default_folder(config: SearchCommand) -> Path:
     return runlog.default_run_folder(f"search-{stem}")
 
 
+def _describe(
+    table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
+) -> str:
+    names = input_names(scaling.encoder)
+    shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
+    counts = [len(part.y) for part in dataset if part is not None]
+    classes = f" ({len(table.classes)} classes)" if table.classes else ""
+    lines = [
+        f"{table.source}: {table.target_name!r}{classes} from {len(names)} inputs: "
+        f"{shown}; {'/'.join(map(str, counts))} rows to train/validate/test",
+        *(f"note: {note}" for note in (*table.notes, *notes)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _objective(scaling: Scaling) -> Objective:
+    if not scaling.classes:
+        return "squared"
+    return "logistic" if len(scaling.classes) == 2 else "softmax"
+
+
+def _to_problem(part: Part) -> Problem:
+    return Problem(*(np.asarray(leaf.T, np.float64) for leaf in part))
+
+
 def _search(
-    config: SearchCommand,
-    dataset: Dataset,
-    params: Params,
-    model: AutoencoderConfig,
-    space: Space,
-    folder: Path,
-) -> tuple[SearchResult, dict[str, Any]]:
-    """The search under a progress bar: the result, on the host, and the last report."""
-    starts = _make_starts(
-        jax.random.key(config.seed),
-        params,
-        config=config.search,
-        autoencoder_config=model,
-    )
-    data = latent_search.Data(*map(jnp.asarray, dataset[:4]))
-    last: dict[str, Any] = {"step": 0, "seconds": 0.0}
-    with tqdm(total=config.search.num_steps, unit="step", disable=None) as bar:
+    config: SearchCommand, dataset: Dataset, scaling: Scaling, folder: Path
+) -> tuple[Front, float]:
+    """The front, and the seconds it took, under a progress bar."""
+    last: dict[str, Any] = {"seconds": 0.0}
+    total = pipeline.num_blocks(config.pipeline)
+    objective = _objective(scaling)
+    explore_key, key = jax.random.split(jax.random.key(config.seed))
+    with tqdm(total=total, unit="block", disable=None) as bar:
 
         def callback(progress: Progress) -> None:
-            last.update(
-                step=progress.step,
-                seconds=progress.seconds,
-                loss=float(progress.best_loss.min()),
-                objective=float(progress.objective.min()),
-            )
-            runlog.log_metrics(folder, last)
-            bar.total = progress.num_steps
-            bar.set_postfix(objective=f"{last['objective']:.4g}", refresh=False)
-            bar.update(progress.step - bar.n)
+            pool = progress.pool
+            best = float(pool.loss.min(initial=np.inf))
+            if progress.stage != "polish" and "stage" in last:
+                last.pop("stage")  # the first networks that are of use
+                tqdm.write(_format_first(progress))
+            elif progress.stage == "polish":
+                last["stage"] = "polish"
+            last["seconds"] = progress.seconds
+            line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
+            runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
+            bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
+            bar.update()
 
-        result, _ = latent_search.run(
-            starts,
-            params,
-            data,
-            space=space,
-            config=config.search,
-            callback=callback,
-            time_budget=config.time_budget,
+        starts = explore.find_starts(
+            explore_key,
+            dataset.train,
+            dataset.valid,
+            objective=objective,
+            config=config.explore,
+            pipeline_config=config.pipeline,
         )
-    return jax.device_get(result), last
+        front = pipeline.run(
+            key,
+            _to_problem(dataset.train),
+            _to_problem(dataset.valid),
+            objective=objective,
+            config=config.pipeline,
+            starts=starts,
+            time_budget=config.time_budget,
+            callback=callback,
+        )
+    return front, last["seconds"]
 
 
-_make_starts = jax.jit(
-    latent_search.make_starts, static_argnames=("config", "autoencoder_config")
-)
+def _format_first(progress: Progress) -> str:
+    """A first answer, by training loss: sizes that halve the loss, and their loss."""
+    pool, zero = progress.pool, np.zeros(len(progress.pool.loss))
+    front = pareto.make_front(pool, pool.loss, zero)
+    cells = [
+        f"{size}: {loss:.3g}"
+        for size, loss in zip(front.num_weights, front.train_loss, strict=True)
+    ]
+    return (
+        f"after {progress.seconds:.0f} s, weights: training loss of what is found so "
+        f"far\n  {', '.join(cells)}"
+    )
 
 
 def _write(
     folder: Path,
-    header: dict[str, Any],
-    result: SearchResult,
-    outcome: report.Outcome,
-    space: Space,
+    config: SearchCommand,
+    table: Table,
+    scaling: Scaling,
+    front: Front,
+    outcome: fronts.FrontTable,
+    seconds: float,
 ) -> None:
-    best = report.pick(outcome.rows)
-    shape = result.objective.shape
-    index = np.unravel_index(best, shape)
-    chosen = jax.tree.map(lambda leaf: jnp.asarray(leaf[index]), result.network)
-    pruned = simplify(chosen, activations=space.spec.activations)
-    checkpoints.save(folder / "networks.safetensors", result.network, header=header)
-    checkpoints.save(folder / "best.safetensors", pruned, header=header)
-    report.draw(folder / "results.png", outcome, target=header["target"])
-    results = {
-        **header,
-        "best": best,
-        "candidates": [row._asdict() for row in outcome.rows],
+    header = {
+        "source": table.source,
+        "target": table.target_name,
+        "task": table.task,
+        "classes": scaling.classes,
+        "encoder": encoder_to_dict(scaling.encoder),
+        "target_scale": scaling.target_scale,
+        "target_offset": scaling.target_offset,
+        "activations": config.pipeline.activations,
+        "pick": front.pick,
+    }
+    checkpoints.save(folder / "networks.safetensors", front.network, header=header)
+    title = f"{table.source}: error against size"
+    fronts.draw(folder / "front.png", outcome, target=table.target_name, title=title)
+    results = header | {
+        "notes": table.notes,
+        "seconds": seconds,
+        "config": configs.to_dict(config),
+        "measures": outcome.measures,
+        "front": outcome.rows,
     }
     runlog.write_json(folder / "results.json", results)
 

@@ -71,9 +71,9 @@ def grow(network: Network, problem: Problem, *, fit: Fit) -> Network:
     values, slopes, out = trace(network, problem.x, activations=fit.activations)
     form = local_form(out, problem.y, objective=fit.objective)
     root = jnp.sqrt(problem.weight)
-    to_nodes = sensitivities(network, slopes, form.factor * root)
+    to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
     # Sums over points of products, for all pairs of nodes at once.
-    gradients = values @ (to_nodes * (form.residual * root)[None]).sum(1).T
+    gradients = values @ (to_nodes * (form.residual * root[None])[None]).sum(1).T
     curvatures = jnp.square(values) @ jnp.square(to_nodes).sum(1).T
     source, target = endpoints(network)
     first_target = 1 + problem.x.shape[0]
@@ -143,7 +143,8 @@ def _remove_group(
 ) -> tuple[Float[Array, ""], Float[Array, " K"]]:
     """Cost a weight of removing some weights together, and the change of all."""
     pairs = is_member[:, None] & is_member[None]
-    block = jnp.where(pairs, inverse[members][:, members], jnp.eye(len(members)))
+    eye = jnp.eye(len(members), dtype=inverse.dtype)
+    block = jnp.where(pairs, inverse[members][:, members], eye)
     values = jnp.where(is_member, weights[members], 0.0)
     forces = invert(block) @ values
     cost = values @ forces / jnp.maximum(is_member.sum(), 1)

@@ -6,12 +6,14 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from swajax.types import Key, NetworkSpec
+from swajax.types import Key, Network, NetworkSpec
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -50,3 +52,45 @@ def mixed_spec() -> NetworkSpec:
         max_depth=3,
         activations=("sigmoid", "tanh", "leaky_relu", "linear"),
     )
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Doubles throughout a test."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="session")
+def draw_network() -> Callable[..., Network]:
+    """Networks with hard masks, one kind a neuron, and zeros where nothing is."""
+
+    # Not above: modules imported before the tests are collected are not checked.
+    from swajax.network import mask_weights
+
+    def draw(
+        seed: int, *, spec: NetworkSpec, depth: int, density: float = 1.0
+    ) -> Network:
+        rng = np.random.default_rng(seed)
+        shape, num_kinds = (spec.max_depth, spec.max_width), len(spec.activations)
+        mask = rng.uniform(size=shape) < 0.8
+        mask[:, 0] = True
+        kinds = np.eye(num_kinds)[rng.integers(num_kinds, size=shape)]
+
+        def sparse(*shape: int) -> jax.Array:
+            kept = rng.uniform(size=shape) < density
+            return jnp.asarray(np.where(kept, rng.normal(size=shape), 0.0), float)
+
+        network = Network(
+            first=sparse(spec.num_inputs, shape[1]),
+            hidden=sparse(shape[0] - 1, shape[1], shape[1]),
+            readout=sparse(shape[1], spec.num_outputs),
+            bias=sparse(*shape),
+            readout_bias=sparse(spec.num_outputs),
+            mask=jnp.asarray(mask, float),
+            activation=jnp.asarray(kinds, float),
+            depth=jnp.asarray(depth, jnp.int32),
+        )
+        return mask_weights(network)
+
+    return draw

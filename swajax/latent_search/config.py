@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from swajax import autoencoder, prior
 from swajax.autoencoder import AutoencoderConfig
+from swajax.objectives import Objective
 from swajax.types import Key, Network, NetworkSpec
 
 
@@ -77,6 +78,8 @@ class Space:
     """(params, z, depth) to a network of this depth; z may be any pytree"""
     spec: NetworkSpec
     """limits of the decoded networks; depths 1 to max_depth are searched"""
+    objective: Objective = "squared"
+    """loss of a point, of which the errors are means"""
 
 
 class Data(NamedTuple):

@@ -23,6 +23,7 @@ from swajax.latent_search.config import (
 from swajax.latent_search.losses import make_hard_networks
 from swajax.latent_search.state import SearchState, chunk, init
 from swajax.network import count_neurons, count_weights, simplify
+from swajax.objectives import losses
 from swajax.types import Network
 
 
@@ -124,7 +125,8 @@ def collect(
     def describe(points: Point, *, depth: int) -> dict[str, Any]:
         networks = make_hard_networks(points, params, space=space, depth=depth)
         out = apply_batch(networks, x, activations=activations, depth=depth)
-        error = jnp.mean((out - y[None]) ** 2, axis=2)
+        each = functools.partial(losses, objective=space.objective)
+        error = jax.vmap(each, in_axes=(0, None))(out.mT, y.T)
         live = jax.vmap(simplify_fn)(networks)
         return {
             "network": networks,

@@ -11,6 +11,7 @@ from swajax.batched import apply_batch
 from swajax.gates import hard_threshold, soft_threshold
 from swajax.latent_search.config import Point, SearchConfig, Space
 from swajax.network import apply, mask_weights, pack, unpack
+from swajax.objectives import losses
 from swajax.types import Network
 
 
@@ -33,7 +34,8 @@ def candidate_loss(
     soft = _soften(network, point.threshold, config)
     out = apply(soft, x, activations=space.spec.activations, depth=depth)
     cost = penalty(network, point.threshold, config=config)
-    return jnp.mean((out - y) ** 2) + penalty_weight * cost
+    error = losses(out.T, y.T, objective=space.objective).mean()
+    return error + penalty_weight * cost
 
 
 def penalty(
@@ -70,7 +72,7 @@ def loss_fn(
     soften = functools.partial(_soften, config=config)
     soft = jax.vmap(soften)(networks, points.threshold)
     costs = jax.vmap(functools.partial(penalty, config=config))
-    mse = _batch_mse(soft, x, y, space=space, depth=depth)
+    mse = _batch_error(soft, x, y, space=space, depth=depth)
     return mse + penalty_weight * costs(networks, points.threshold)
 
 
@@ -87,7 +89,7 @@ def hard_objective(
     """The limit of `loss_fn` for steep gates, given hard-thresholded networks."""
     size = jnp.abs(jax.vmap(pack)(networks))
     costs = config.count_cost * (size > 0) + config.size_cost * size
-    mse = _batch_mse(networks, x, y, space=space, depth=depth)
+    mse = _batch_error(networks, x, y, space=space, depth=depth)
     return mse + penalty_weight * costs.sum(axis=1)
 
 
@@ -103,7 +105,7 @@ def make_hard_networks(
     return jax.vmap(decode)(points)
 
 
-def _batch_mse(
+def _batch_error(
     networks: Network,
     x: Float[Array, "N I"],
     y: Float[Array, "N O"],
@@ -111,9 +113,10 @@ def _batch_mse(
     space: Space,
     depth: int,
 ) -> Float[Array, " B"]:
-    """Mean squared error of B networks of one depth over points and outputs."""
+    """Mean loss over the points, of B networks of one depth."""
     out = apply_batch(networks, x, activations=space.spec.activations, depth=depth)
-    return jnp.mean((out - y[None]) ** 2, axis=(1, 2))
+    each = functools.partial(losses, objective=space.objective)
+    return jax.vmap(each, in_axes=(0, None))(out.mT, y.T).mean(axis=1)
 
 
 def _soften(

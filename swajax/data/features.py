@@ -1,0 +1,137 @@
+"""Columns to predict from: read, refused, or left out because they cannot matter."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from swajax.data import columns
+from swajax.data.wording import listed, shown
+
+MAX_FEATURES = 2000  # inputs of a network, categories counted one by one
+MAX_CATEGORIES = 20
+
+
+def read_features(
+    frame: pd.DataFrame, names: Sequence[str], *, is_chosen: bool
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Features as `columns.parse` gives them, and notes on what was left out.
+
+    Args:
+      frame: raw columns.
+      names: of the features.
+      is_chosen: whether the user named them, so that an empty one is an error.
+
+    Raises:
+      ValueError: text that is no category, dates, enormous numbers, too many features,
+        or none that varies.
+    """
+    parsed, notes = _parse_all(frame, names)
+    left_out = _find_useless(parsed)
+    if is_chosen and left_out["no value at all"]:
+        empty = listed(left_out["no value at all"])
+        raise ValueError(f"no value at all in the chosen features {empty}")
+    for reason, useless in left_out.items():
+        if useless:
+            notes += (f"features left out, {reason}: {listed(useless)}",)
+    useless = {name for names in left_out.values() for name in names}
+    kept = {name: column for name, column in parsed.items() if name not in useless}
+    _check_number(kept)
+    return pd.DataFrame(kept), notes
+
+
+def is_constant(column: pd.Series) -> bool:
+    """Whether a parsed column tells no rows apart; numbers are compared by their size.
+
+    Text that is missing in some rows and the same in all others is not constant.
+    """
+    if column.dtype == object:
+        return column.nunique(dropna=False) < 2
+    values = column.to_numpy()
+    present = values[~np.isnan(values)]
+    return len(present) == 0 or columns.is_constant(present)
+
+
+def count_inputs(num_categories: int) -> int:
+    """Inputs of a network that a text column with so many categories becomes."""
+    return 1 if num_categories == 2 else num_categories
+
+
+def values_key(column: pd.Series) -> bytes:
+    """Equal for parsed columns of the same values, and in practice only for those."""
+    if column.dtype == object:
+        content = repr(column.tolist()).encode()
+    else:
+        content = (column.to_numpy() + 0.0).tobytes()  # no negative zeros
+    return hashlib.sha256(content).digest()
+
+
+def _parse_all(
+    frame: pd.DataFrame, names: Sequence[str]
+) -> tuple[dict[str, pd.Series], tuple[str, ...]]:
+    parsed, faults, notes = {}, [], ()
+    for name in names:
+        try:
+            column = columns.parse(frame[name])
+            if column.dtype == object:
+                notes += _check_categories(frame[name], column)
+        except columns.UnusableColumnError as error:
+            faults.append(str(error))
+        else:
+            columns.check_size(column)
+            parsed[name] = column
+    if faults:
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise ValueError(
+            f"{'; '.join(faults[:3])}{more}: neither numbers nor at most "
+            f"{MAX_CATEGORIES} categories; leave this out by choosing with --features"
+            + (f" among {listed(list(parsed))}" if parsed else "")
+        )
+    return parsed, notes
+
+
+def _check_categories(raw: pd.Series, text: pd.Series) -> tuple[str, ...]:
+    """Refuse text that is no category; a note on numbers taken for categories."""
+    num_different = text.nunique()
+    name = shown(raw.name)
+    is_few = num_different <= MAX_CATEGORIES and 2 * num_different < len(text)
+    if columns.is_mostly_numbers(raw):
+        word = columns.describe_word(raw)
+        if not is_few:
+            raise ValueError(f"{word}, unlike most of the column")
+        return (f"{word}: {name} is taken for {num_different} categories",)
+    if not is_few:
+        kind = "dates" if columns.looks_like_dates(text) else "text"
+        raise columns.UnusableColumnError(
+            f"column {name} holds {kind} with {num_different} different values"
+        )
+    return ()
+
+
+def _find_useless(parsed: dict[str, pd.Series]) -> dict[str, list[str]]:
+    """Names of the columns that cannot matter, by the reason."""
+    seen: dict[bytes, str] = {}
+    useless = {"no value at all": [], "constant": [], "copies of others": []}
+    for name, column in parsed.items():
+        if column.isna().all():
+            useless["no value at all"].append(name)
+        elif is_constant(column):
+            useless["constant"].append(name)
+        elif seen.setdefault(values_key(column), name) != name:
+            useless["copies of others"].append(name)
+    return useless
+
+
+def _check_number(features: dict[str, pd.Series]) -> None:
+    num_inputs = sum(
+        count_inputs(column.nunique()) if column.dtype == object else 1
+        for column in features.values()
+    )
+    if num_inputs == 0:
+        raise ValueError("no feature is left that varies")
+    if num_inputs > MAX_FEATURES:
+        raise ValueError(
+            f"{num_inputs:,} features (categories counted one by one), at most "
+            f"{MAX_FEATURES:,} are possible: choose some by --features"
+        )

@@ -1,0 +1,242 @@
+"""Parts of a table: reproducible, stratified, scaled by the training part only."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from swajax.data import encoding, splits, tables
+
+NUM_ROWS = 100
+ROWS = np.arange(NUM_ROWS)
+
+
+def _numbered(**changes):
+    """Every row knows its number, by the column `row`."""
+    values = {
+        "frame": pd.DataFrame({"row": ROWS * 1.0, "mod": ROWS % 7 * 1.0}),
+        "target": 3.0 * ROWS + 5,
+        "task": "regression",
+        "classes": (),
+        "weight": None,
+        "target_name": "y",
+        "source": "numbered",
+        "notes": (),
+    }
+    return tables.Table(**(values | changes))
+
+
+def _labelled(codes, **changes):
+    codes = np.asarray(codes, dtype=np.int64)
+    frame = pd.DataFrame({"row": np.arange(len(codes)) * 1.0})
+    classes = tuple(f"class {code}" for code in range(codes.max() + 1))
+    return _numbered(
+        frame=frame, target=codes, task="classification", classes=classes, **changes
+    )
+
+
+def _rows_of(part, scaling):
+    row = scaling.encoder.columns[0]
+    assert row.name == "row"
+    return np.rint((part.x[:, 0] - row.offset) / row.scale).astype(int)
+
+
+def _parts(dataset):
+    return [part for part in dataset if part is not None]
+
+
+def test_split_is_a_reproducible_partition_in_table_units():
+    dataset, scaling, notes = splits.split_table(_numbered(), seed=4)
+    rows = [_rows_of(part, scaling) for part in dataset]
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), ROWS)
+    for part, numbers, size in zip(dataset, rows, (60, 20, 20), strict=True):
+        assert part.x.shape == (size, 2) and part.y.shape == (size, 1)
+        assert {array.dtype for array in part} == {np.dtype(np.float32)}
+        y = part.y[:, 0] * scaling.target_scale + scaling.target_offset
+        np.testing.assert_allclose(y, 3 * numbers + 5, atol=1e-3)
+        np.testing.assert_array_equal(part.weight, np.ones(size))
+    assert notes == () and scaling.classes == ()
+    again = splits.split_table(_numbered(), seed=4)[0]
+    other = splits.split_table(_numbered(), seed=5)[0]
+    np.testing.assert_array_equal(again.test.x, dataset.test.x)
+    assert (other.test.x != dataset.test.x).any()
+
+
+@pytest.mark.parametrize("num_classes", [None, 2, 3])
+def test_no_test_part(num_classes):
+    table = _labelled(ROWS % num_classes) if num_classes else _numbered()
+    dataset, scaling, _ = splits.split_table(table, seed=0, test_share=0)
+    assert dataset.test is None
+    rows = [_rows_of(part, scaling) for part in _parts(dataset)]
+    assert [len(part) for part in rows] == [80, 20]
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), ROWS)
+
+
+def test_training_part_is_standardised():
+    dataset, _, _ = splits.split_table(_numbered(), seed=4)
+    np.testing.assert_allclose(dataset.train.x.min(axis=0), -1, atol=1e-6)
+    np.testing.assert_allclose(dataset.train.x.max(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(dataset.train.y.mean(), 0, atol=1e-6)
+    np.testing.assert_allclose(dataset.train.y.std(), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["valid", "test"])
+def test_nothing_leaks_out_of_the_other_parts(name):
+    color = np.array(["red", "blue", "green"], dtype=object)[ROWS % 3]
+    table = _numbered(frame=pd.DataFrame({"row": ROWS * 1.0, "color": color}))
+    dataset, scaling, _ = splits.split_table(table, seed=4)
+    changed = _rows_of(getattr(dataset, name), scaling)
+    frame, target = table.frame.copy(), table.target.copy()
+    frame.loc[changed, "row"] += 1000.0
+    frame.loc[changed, "color"] = "purple"
+    target[changed] += 1000.0
+    table = table._replace(frame=frame, target=target)
+    other, other_scaling, _ = splits.split_table(table, seed=4)
+    assert other_scaling == scaling
+    for kept in {"train", "valid", "test"} - {name}:
+        np.testing.assert_array_equal(getattr(other, kept).x, getattr(dataset, kept).x)
+        np.testing.assert_array_equal(getattr(other, kept).y, getattr(dataset, kept).y)
+    assert (getattr(other, name).y > getattr(dataset, name).y + 1).all()
+    assert (getattr(other, name).x[:, 1:] == 0).all()
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-19, 1.0, 1e30])
+def test_scaling_does_not_depend_on_units(unit):
+    table = _numbered()
+    expected = splits.split_table(table, seed=0)[0]
+    scaled = splits.split_table(
+        table._replace(frame=table.frame * unit, target=table.target * unit), seed=0
+    )[0]
+    for one, other in zip(scaled, expected, strict=True):
+        np.testing.assert_allclose(one.x, other.x, atol=1e-5)
+        np.testing.assert_allclose(one.y, other.y, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_classes_are_stratified(seed):
+    codes = np.repeat([0, 1, 2], [60, 30, 10])
+    dataset, scaling, notes = splits.split_table(_labelled(codes), seed=seed)
+    for part, counts in zip(
+        dataset, ([36, 18, 6], [12, 6, 2], [12, 6, 2]), strict=True
+    ):
+        np.testing.assert_array_equal(part.y.sum(axis=0), counts)
+        one_hot = np.eye(3)[codes[_rows_of(part, scaling)]]
+        np.testing.assert_array_equal(part.y, one_hot)
+    assert notes == ()
+    assert (scaling.target_scale, scaling.target_offset) == (1.0, 0.0)
+    assert scaling.classes == ("class 0", "class 1", "class 2")
+
+
+def test_two_classes_are_one_output():
+    dataset, scaling, _ = splits.split_table(_labelled(ROWS % 2), seed=0)
+    for part in dataset:
+        np.testing.assert_array_equal(part.y[:, 0], _rows_of(part, scaling) % 2)
+
+
+SMALL_CLASSES = {
+    "one row": [0] * 50 + [1] * 49 + [2],
+    "two rows": [0] * 50 + [1] * 48 + [2] * 2,
+    "more classes than test rows": [*range(5)] * 3,
+    "as many as training rows": [0] * 5 + [1, 2, 3, 4, 5],
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("case", SMALL_CLASSES)
+def test_every_class_has_a_training_row(case, seed):
+    table = _labelled(SMALL_CLASSES[case])
+    dataset, scaling, notes = splits.split_table(table, seed=seed)
+    labels = [table.target[_rows_of(part, scaling)] for part in dataset]
+    assert set(labels[0]) == set(table.target)
+    whole = np.concatenate([_rows_of(part, scaling) for part in dataset])
+    np.testing.assert_array_equal(np.sort(whole), np.arange(len(table.target)))
+    is_everywhere = all(set(part) == set(table.target) for part in labels)
+    assert len(notes) == (not is_everywhere)
+    again = splits.split_table(table, seed=seed)[0]
+    np.testing.assert_array_equal(again.train.x, dataset.train.x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_small_training_part_has_every_class(seed):
+    table = _labelled([0] * 60 + [1] * 38 + [2] * 2)
+    dataset, _, _ = splits.split_table(
+        table, seed=seed, valid_share=0.9, test_share=0.0
+    )
+    assert (dataset.train.y.sum(axis=0) > 0).all() and len(dataset.train.y) == 10
+
+
+def test_weights_have_mean_one_and_count_in_the_scaling():
+    weight = np.where(ROWS < 50, 1e-3, 3e-3)
+    dataset, scaling, _ = splits.split_table(_numbered(weight=weight), seed=0)
+    for part in dataset:
+        expected = weight[_rows_of(part, scaling)]
+        np.testing.assert_allclose(part.weight, expected / expected.mean(), rtol=1e-6)
+    mean = np.average(dataset.train.y, weights=dataset.train.weight[:, None])
+    square = np.average(dataset.train.y**2, weights=dataset.train.weight[:, None])
+    np.testing.assert_allclose([mean, square], [0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_balanced_classes(has_weights):
+    codes = np.repeat([0, 1], [83, 17])
+    weight = 1.0 + ROWS if has_weights else None
+    table = _labelled(codes, weight=weight)
+    dataset, scaling, _ = splits.split_table(table, seed=0, class_weight="balanced")
+    counts = np.bincount(codes[_rows_of(dataset.train, scaling)])
+    assert counts.sum() == 60 and counts[0] / counts[1] != 83 / 17
+    for part in dataset:
+        rows = _rows_of(part, scaling)
+        factors = 60 / (2 * counts[codes[rows]])
+        expected = factors if weight is None else factors * weight[rows]
+        np.testing.assert_allclose(part.weight, expected / expected.mean(), rtol=1e-6)
+
+
+def test_notes_of_the_encoder_are_passed_on():
+    frame = pd.DataFrame({"row": ROWS * 1.0, "gaps": np.where(ROWS % 2, np.nan, ROWS)})
+    _, scaling, notes = splits.split_table(_numbered(frame=frame), seed=0)
+    assert len(notes) == 1 and "'gaps'" in notes[0]
+    assert encoding.input_names(scaling.encoder) == ("row", "gaps")
+
+
+def test_column_constant_in_training_is_left_out():
+    dataset, scaling, _ = splits.split_table(_numbered(), seed=4)
+    rare = np.zeros(NUM_ROWS)
+    rare[_rows_of(dataset.test, scaling)[0]] = 1.0
+    frame = pd.DataFrame({"row": ROWS * 1.0, "rare": rare})
+    _, scaling, notes = splits.split_table(_numbered(frame=frame), seed=4)
+    assert encoding.input_names(scaling.encoder) == ("row",)
+    assert "'rare'" in notes[0]
+    with pytest.raises(ValueError, match=r"numbered: no feature varies .* seed 4"):
+        splits.split_table(_numbered(frame=frame[["rare"]]), seed=4)
+    with pytest.raises(ValueError, match="numbered: target 'y' is constant in the tra"):
+        splits.split_table(_numbered(target=rare), seed=4)
+    with pytest.raises(ValueError, match="target 'y' holds numbers beyond all bounds"):
+        splits.split_table(_numbered(target=ROWS + rare * 1e90), seed=4)
+
+
+@pytest.mark.parametrize("shares", [(0.6, 0.4), (0.0, 0.2), (0.2, -0.1), (1.0, 0.0)])
+def test_bad_shares(shares):
+    with pytest.raises(ValueError, match="valid_share"):
+        splits.split_table(
+            _numbered(), seed=0, valid_share=shares[0], test_share=shares[1]
+        )
+
+
+def test_refusals_of_classes():
+    with pytest.raises(ValueError, match="10 rows leave 2 to train on, fewer than 3"):
+        splits.split_table(
+            _labelled([0, 1, 2, *[0] * 7]), seed=0, valid_share=0.4, test_share=0.4
+        )
+    with pytest.raises(ValueError, match="class_weight must be None, or balanced"):
+        splits.split_table(_numbered(), seed=0, class_weight="balanced")
+
+
+def test_a_file_from_end_to_end(tmp_path):
+    lines = [f"{i},{['red', 'blue', ''][i % 3]},{i % 2 * 'yes' or 'no'}" for i in ROWS]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["age,color,label", *lines]))
+    table = tables.load_table(str(path), target="label")
+    dataset, scaling, notes = splits.split_table(table, seed=1)
+    assert encoding.input_names(scaling.encoder) == ("age", "color=red")
+    assert set(np.unique(dataset.train.x[:, 1])) == {-1.0, 0.0, 1.0}
+    assert table.notes == ("classification, as 'label' is text",)
+    assert len(notes) == 1 and scaling.classes == ("no", "yes")
