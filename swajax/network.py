@@ -212,7 +212,8 @@ def _fold_constants(
 ) -> tuple[Float[Array, "L H"], Float[Array, " O"], Float[Array, "L H"]]:
     """Biases with the constants of unreached neurons folded in, and who is reached."""
     reached, biases = [], []
-    source, constant = jnp.ones(network.first.shape[0]), 0.0
+    first = network.first
+    source, constant = jnp.ones(first.shape[0], first.dtype), 0.0
     for layer in range(network.mask.shape[0]):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         is_used = layer < network.depth

@@ -130,13 +130,15 @@ def _describe(
     return "\n".join(lines) + "\n"
 
 
-def _objective(scaling: Scaling) -> Objective:
+def choose_objective(scaling: Scaling) -> Objective:
+    """What is fitted for a table."""
     if not scaling.classes:
         return "squared"
     return "logistic" if len(scaling.classes) == 2 else "softmax"
 
 
-def _to_problem(part: Part) -> Problem:
+def to_problem(part: Part) -> Problem:
+    """Rows of a table as the polish takes them."""
     return Problem(*(np.asarray(leaf.T, np.float64) for leaf in part))
 
 
@@ -146,7 +148,7 @@ def _search(
     """The front, and the seconds it took, under a progress bar."""
     last: dict[str, Any] = {"seconds": 0.0}
     total = pipeline.num_blocks(config.pipeline)
-    objective = _objective(scaling)
+    objective = choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(total=total, unit="block", disable=None) as bar:
 
@@ -174,8 +176,8 @@ def _search(
         )
         front = pipeline.run(
             key,
-            _to_problem(dataset.train),
-            _to_problem(dataset.valid),
+            to_problem(dataset.train),
+            to_problem(dataset.valid),
             objective=objective,
             config=config.pipeline,
             starts=starts,

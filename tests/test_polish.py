@@ -31,6 +31,7 @@ NUM, PLACES = 17, 40
 _polish = jax.jit(polish, static_argnames=("fit", "num_places"))
 run = functools.partial(_polish, fit=FIT, num_places=PLACES)
 expand = jax.jit(expand_loss, static_argnames="fit")
+score = jax.jit(evaluate, static_argnames="fit")
 
 
 def make_problem(spec=SPEC, num=NUM, seed=0):
@@ -133,7 +134,7 @@ def test_the_expansion_is_that_of_automatic_derivatives(x64, draw_network, objec
         places, is_open = find_places(network, PLACES)
         form = expand(network, places, is_open, problem, fit=fit)
         value, gradient, jacobian, out = jax.device_get(by_hand(network))
-        outer = curvature_by_outputs(out, objective) * problem.weight
+        outer = curvature_by_outputs(out, objective) * np.asarray(problem.weight)
         curvature = np.einsum("onk,opn,pnl->kl", jacobian, outer, jacobian)
         curvature += 0.1 * np.eye(len(gradient))
         own = np.asarray(places)[np.asarray(is_open)]
@@ -190,9 +191,9 @@ def test_a_network_that_fits_exactly_is_found_again(x64, draw_network):
     network, problem = draw_network(5, spec=SPEC, depth=2), make_problem()
     problem = problem._replace(y=outputs(pack(network), network, problem.x))
     near = unpack(pack(network) * 1.05, network)
-    before, _ = evaluate(near, problem, fit=FIT)
+    before, _ = score(near, problem, fit=FIT)
     fitted, _ = run(near, problem, num_steps=60)
-    after, each = evaluate(fitted, problem, fit=FIT)
+    after, each = score(fitted, problem, fit=FIT)
     assert before > 1e-4 and after < 1e-9
     wanted = ((outputs(pack(fitted), fitted, problem.x) - problem.y) ** 2).mean(axis=0)
     np.testing.assert_allclose(each, wanted, atol=1e-15)
@@ -217,7 +218,7 @@ def test_the_loss_never_rises_and_the_structure_stays(network, problem):
 def test_weight_decay_counts_in_the_loss_and_shrinks_weights(network, problem):
     fit = dataclasses.replace(FIT, weight_decay=0.1)
     fitted, loss = run(network, problem, fit=fit, num_steps=30)
-    plain, _ = evaluate(fitted, problem, fit=fit)
+    plain, _ = score(fitted, problem, fit=fit)
     vector = np.asarray(pack(fitted))
     np.testing.assert_allclose(loss, plain + 0.05 * (vector**2).sum(), rtol=1e-12)
     free, _ = run(network, problem, num_steps=30)
@@ -226,7 +227,7 @@ def test_weight_decay_counts_in_the_loss_and_shrinks_weights(network, problem):
 
 def test_room_and_points_without_weight_change_nothing(network, problem):
     wanted, loss = run(network, problem, num_steps=15)
-    num = np.count_nonzero(pack(network))
+    num = int(np.count_nonzero(pack(network)))
     tight = run(network, problem, num_places=num, num_steps=15)
     rows = ((0, 0), (0, 5))
     padded = Problem(
@@ -280,11 +281,11 @@ def test_a_step_to_what_is_not_finite_is_never_taken(network, problem, name):
 def test_single_precision_works_and_stays_single(network, problem):
     _, wanted = run(network, problem, num_steps=30)
     single = to_single((network, problem))
-    before, _ = evaluate(*single, fit=FIT)
+    before, _ = score(*single, fit=FIT)
     fitted, loss = run(*single, num_steps=30)
     assert loss.dtype == jnp.float32
     assert {leaf.dtype for leaf in fitted[:-1]} == {np.dtype("float32")}
     assert wanted - 1e-6 < loss < 0.2 * before
-    after, each = evaluate(to_single(fitted), single[1], fit=FIT)
+    after, each = score(to_single(fitted), single[1], fit=FIT)
     np.testing.assert_allclose(after, loss, rtol=1e-4)
     assert each.dtype == jnp.float32

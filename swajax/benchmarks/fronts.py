@@ -1,0 +1,249 @@
+"""Fronts of known functions and real tables: `python -m swajax.benchmarks.fronts`.
+
+Functions: 500 points to train and choose by (400 and 100), 1,000 to test, with inputs
+scaled to [-1, 1]; the error at several sizes, as a share of the variance. Tables: the
+default split of the search command, beside a linear model and a dense network of
+scikit-learn on the same rows. One JSON file a search; what is there is kept.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from swajax import commands, configs, pipeline, runlog, search
+from swajax.data import functions
+from swajax.data.splits import Dataset, Part, Scaling, split_table
+from swajax.data.tables import load_table
+from swajax.pipeline import PipelineConfig
+from swajax.report import fronts
+
+FUNCTIONS = ("himmelblau", "ackley-n2", "goldstein-price", "mccormick")
+SIZES = (13, 21, 25, 31, 40)
+TABLES = ("diabetes", "breast_cancer", "wine", "iris", "digits")
+NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class FrontsCommand:
+    """Search fronts for known functions and real tables, beside other models."""
+
+    out: Path = Path("figures/out/fronts")
+    """folder for the results; what is there is kept"""
+    num_seeds: int = 3
+    """seeds of points and starts for each function"""
+    time_budget: float | None = 120.0
+    """seconds a search, compilation included"""
+    tables: tuple[str, ...] = TABLES
+    """tables to search"""
+    quick: bool = False
+    """tiny searches, to try out that everything runs"""
+
+
+def main(config: FrontsCommand) -> None:
+    """Every search that is not there yet, then the summary."""
+    commands.use_compilation_cache()
+    config.out.mkdir(parents=True, exist_ok=True)
+    settings = PipelineConfig()
+    if config.quick:
+        settings = PipelineConfig(max_weights=10, num_starts=8, num_rounds=0)
+    for seed in range(config.num_seeds):
+        for name in FUNCTIONS:
+            path = config.out / f"{name}-{seed}.json"
+            if not path.exists():
+                found = search_function(name, seed, settings, config.time_budget)
+                runlog.write_json(path, found)
+                sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
+    for name in config.tables:
+        path = config.out / f"{name}.json"
+        if not path.exists():
+            found = search_table(name, settings, config.time_budget, config.out)
+            runlog.write_json(path, found)
+            sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
+    (config.out / "functions.md").write_text(format_functions(config.out) + "\n")
+    (config.out / "tables.md").write_text(format_tables(config.out) + "\n")
+
+
+def search_function(
+    name: str, seed: int, settings: PipelineConfig, time_budget: float | None
+) -> dict[str, Any]:
+    """The front of one function; errors are shares of the variance of the test part."""
+    function = functions.FUNCTIONS[name]
+    num = NUM_TRAIN + NUM_VALID + NUM_TEST
+    x, y = functions.sample_points(name, seed=seed, num_points=num)
+    low, high = np.array(function.low), np.array(function.high)
+    x = 2 * (x - low) / (high - low) - 1
+    seen = y[: NUM_TRAIN + NUM_VALID]
+    y = (y - seen.mean()) / seen.std()
+    bounds = np.cumsum((NUM_TRAIN, NUM_VALID))
+    parts = [
+        Part(a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4"))
+        for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
+    ]
+    begin = time.monotonic()
+    front = pipeline.run(
+        jax.random.key(seed),
+        *(search.to_problem(part) for part in parts[:2]),
+        objective="squared",
+        config=settings,
+        time_budget=time_budget,
+    )
+    seconds = time.monotonic() - begin
+    out = fronts.predict(front.network, parts[2].x, activations=settings.activations)
+    errors = np.square(out - parts[2].y).mean(axis=(1, 2)) / parts[2].y.var()
+    return {
+        "function": name,
+        "seed": seed,
+        "seconds": seconds,
+        "time_budget": time_budget,
+        "config": configs.to_dict(settings),
+        "pick": front.pick,
+        "num_weights": front.num_weights,
+        "train_mse": front.train_loss,
+        "valid_mse": front.valid_loss,
+        "test_mse_by_variance": errors,
+    }
+
+
+def search_table(
+    name: str, settings: PipelineConfig, time_budget: float | None, out: Path
+) -> dict[str, Any]:
+    """The front of one table, its picture, and what scikit-learn's models reach."""
+    table = load_table(name)
+    dataset, scaling, _ = split_table(table, seed=0)
+    begin = time.monotonic()
+    front = pipeline.run(
+        jax.random.key(0),
+        *(search.to_problem(part) for part in dataset[:2]),
+        objective=search.choose_objective(scaling),
+        config=settings,
+        time_budget=time_budget,
+    )
+    seconds = time.monotonic() - begin
+    outcome = fronts.tabulate(front, dataset, scaling, activations=settings.activations)
+    title = f"{name}: error against size"
+    fronts.draw(out / f"{name}.png", outcome, target=table.target_name, title=title)
+    return {
+        "table": name,
+        "seconds": seconds,
+        "time_budget": time_budget,
+        "config": configs.to_dict(settings),
+        "num_rows": [len(part.y) for part in dataset],
+        "num_inputs": dataset.train.x.shape[1],
+        "measures": outcome.measures,
+        "front": outcome.rows,
+        "others": compare(dataset, scaling),
+    }
+
+
+def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
+    """A linear model and a dense network on the rows that trained and chose ours."""
+    x, y = (
+        np.concatenate([part[leaf] for part in dataset[:2]]).astype(np.float64)
+        for leaf in range(2)
+    )
+    if scaling.classes:
+        y = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
+        models = [LogisticRegression(max_iter=5000), MLPClassifier((32, 32))]
+    else:
+        y = y[:, 0]
+        models = [RidgeCV(np.logspace(-4, 4, 17)), MLPRegressor((32, 32))]
+    rows = []
+    for model, label in zip(models, ("linear", "dense network"), strict=True):
+        if label == "dense network":
+            model.set_params(early_stopping=True, max_iter=2000, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(x, y)
+        rows.append({"model": label} | _measure(model, dataset.test, scaling))
+    return rows
+
+
+def format_functions(out: Path) -> str:
+    """Median (least to greatest) over the seeds of the error at each size."""
+    lines = [
+        f"| function | {' | '.join(f'at most {size}' for size in SIZES)} | seconds |",
+        "|---" * (len(SIZES) + 2) + "|",
+    ]
+    for name in FUNCTIONS:
+        found = [json.loads(p.read_bytes()) for p in sorted(out.glob(f"{name}-*.json"))]
+        cells = [_spread([_error_at(one, size) for one in found]) for size in SIZES]
+        seconds = np.median([one["seconds"] for one in found])
+        lines.append(f"| {name} | {' | '.join(cells)} | {seconds:.0f} |")
+    return "\n".join(lines)
+
+
+def format_tables(out: Path) -> str:
+    """The picked network beside the other models, by test error."""
+    lines = [
+        "| table | inputs | measure | picked: weights | test | linear: numbers | test "
+        "| dense network: numbers | test |",
+        "|---" * 9 + "|",
+    ]
+    for name in TABLES:
+        path = out / f"{name}.json"
+        if not path.exists():
+            continue
+        found = json.loads(path.read_bytes())
+        first, second = found["measures"]
+        row = next(row for row in found["front"] if row["is_picked"])
+        cells = [name, f"{found['num_inputs']}", f"{first} ({second})"]
+        for size, one in (
+            (row["num_weights"], {k: row[f"{k}_test"] for k in (first, second)}),
+            *((one["num_weights"], one) for one in found["others"]),
+        ):
+            cells += [f"{size:,}", f"{one[first]:.3g} ({one[second]:.3f})"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _measure(model: Any, part: Part, scaling: Scaling) -> dict[str, Any]:
+    weights = getattr(model, "coefs_", None)
+    if weights is None:
+        num = np.size(model.coef_) + np.size(model.intercept_)
+    else:
+        num = sum(np.size(w) for w in (*weights, *model.intercepts_))
+    x = part.x.astype(np.float64)
+    if scaling.classes:
+        y = part.y[:, 0] if part.y.shape[1] == 1 else part.y.argmax(axis=1)
+        return {
+            "num_weights": int(num),
+            "log_loss": log_loss(y, model.predict_proba(x), labels=model.classes_),
+            "accuracy": float(np.mean(model.predict(x) == y)),
+        }
+    y = part.y[:, 0]
+    mse = np.mean(np.square(model.predict(x) - y))
+    return {
+        "num_weights": int(num),
+        "rmse": float(mse**0.5 * scaling.target_scale),
+        "r2": float(1 - mse / y.var()),
+    }
+
+
+def _error_at(found: dict[str, Any], size: int) -> float:
+    """Test error of the largest network of the front within a size."""
+    fitting = sum(num <= size for num in found["num_weights"])
+    return found["test_mse_by_variance"][fitting - 1] if fitting else float("nan")
+
+
+def _spread(values: list[float]) -> str:
+    low, middle, high = np.quantile(values, (0, 0.5, 1))
+    return f"{middle:.1e} ({low:.0e} to {high:.0e})"
+
+
+if __name__ == "__main__":
+    sys.exit(
+        commands.run_command(
+            main, FrontsCommand, name="python -m swajax.benchmarks.fronts"
+        )
+    )

@@ -1,0 +1,140 @@
+"""Pools and fronts against brute force over all their networks."""
+
+import numpy as np
+import pytest
+
+from swajax.pareto import Pool, make_front, make_pool, merge
+from swajax.types import Network
+
+
+def make_networks(num, first_name=0):
+    """Records that only tell which they are, by the first weight."""
+    name = first_name + np.arange(num, dtype=float)
+    return Network(
+        first=name[:, None, None],
+        hidden=np.zeros((num, 0, 1, 1)),
+        readout=np.zeros((num, 1, 1)),
+        bias=np.zeros((num, 1, 1)),
+        readout_bias=np.zeros((num, 1)),
+        mask=np.ones((num, 1, 1)),
+        activation=np.ones((num, 1, 1, 1)),
+        depth=np.ones(num, np.int32),
+    )
+
+
+def pool_of(sizes, loss, first_name=0):
+    networks = make_networks(len(sizes), first_name)
+    return make_pool(networks, np.array(sizes), np.array(loss, float), max_weights=99)
+
+
+def names(networks):
+    return networks.first[:, 0, 0].astype(int).tolist()
+
+
+def draw(seed, num=60):
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 13, num)
+    loss = rng.uniform(size=num) / sizes
+    return sizes, loss, rng.uniform(0, 0.05, num)
+
+
+def brute_force(sizes, loss):
+    """Networks that no other beats in one thing and equals in the other."""
+    kept = []
+    for i in np.lexsort((loss, sizes)):
+        others = np.arange(len(sizes)) != i
+        is_beaten = others & (sizes <= sizes[i]) & (loss <= loss[i])
+        if np.isfinite(loss[i]) and not is_beaten.any():
+            kept.append(int(i))
+    return kept
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_front_is_that_of_brute_force(seed):
+    sizes, loss, error = draw(seed)
+    loss[::7], loss[3] = np.nan, np.inf
+    front = make_front(pool_of(sizes, np.ones(60)), loss, error)
+    kept = brute_force(sizes, np.where(np.isfinite(loss), loss, np.inf))
+    assert names(front.network) == kept and len(kept) > 2
+    np.testing.assert_array_equal(front.num_weights, sizes[kept])
+    np.testing.assert_array_equal(front.valid_loss, loss[kept])
+    np.testing.assert_array_equal(front.valid_error, error[kept])
+    assert (np.diff(front.num_weights) > 0).all() and (
+        np.diff(front.valid_loss) < 0
+    ).all()
+
+
+def test_the_pick_is_the_smallest_within_one_standard_error_of_the_best():
+    pool = pool_of([2, 4, 6, 8], [0.9, 0.5, 0.31, 0.3])
+    loss = np.array([0.9, 0.5, 0.32, 0.3])
+    for error, pick in ((0.01, 3), (0.03, 2), (0.25, 1), (1.0, 0)):
+        # Only the error of the best counts.
+        errors = np.array([9.0, 9.0, 9.0, error])
+        assert make_front(pool, loss, errors).pick == pick
+    front = make_front(pool, loss, errors)
+    np.testing.assert_array_equal(front.train_loss, [0.9, 0.5, 0.31, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("max_error", "pick"), [(1.0, 0), (0.9, 0), (0.4, 2), (0.3, 3), (0.1, 3)]
+)
+def test_the_pick_is_the_smallest_with_the_error_asked_for(max_error, pick):
+    pool, loss = pool_of([2, 4, 6, 8], np.ones(4)), np.array([0.9, 0.5, 0.32, 0.3])
+    errors = np.full(4, 0.5)
+    assert make_front(pool, loss, errors, max_error=max_error).pick == pick
+
+
+def test_no_finite_loss_is_an_error():
+    lost = np.array([np.nan, np.inf])
+    with pytest.raises(ValueError, match="no network has a finite validation loss"):
+        make_front(pool_of([1, 2], [0.1, 0.2]), lost, np.zeros(2))
+
+
+def test_a_pool_has_sound_networks_only():
+    sizes = np.array([0, 1, 5, 6, 3, 3, 3])
+    loss = np.array([0.1, 0.2, 0.3, 0.1, np.nan, np.inf, 0.7])
+    pool = make_pool(make_networks(7), sizes, loss, max_weights=5)
+    assert names(pool.network) == [1, 2, 6]
+    np.testing.assert_array_equal(pool.num_weights, [1, 5, 3])
+    np.testing.assert_array_equal(pool.loss, [0.2, 0.3, 0.7])
+    assert not pool.is_shrunk.any() and not pool.is_grown.any()
+
+
+def test_notes_are_of_the_new_pool_only():
+    pool = pool_of([1, 2, 3], [0.3, 0.2, 0.1])
+    marked = pool.mark(np.array([0, 2]), "is_shrunk")
+    np.testing.assert_array_equal(marked.is_shrunk, [True, False, True])
+    assert not pool.is_shrunk.any() and not marked.is_grown.any()
+
+
+@pytest.mark.parametrize("num_each", [1, 3, 100])
+def test_the_best_of_each_size_stay(num_each):
+    (sizes, loss, _), (more_sizes, more_loss, _) = draw(0), draw(1)
+    pools = [pool_of(sizes, loss), pool_of(more_sizes, more_loss, first_name=60)]
+    sizes, loss = np.append(sizes, more_sizes), np.append(loss, more_loss)
+    wanted = []
+    for size in np.unique(sizes):
+        own = np.flatnonzero(sizes == size)
+        wanted += own[np.argsort(loss[own])][:num_each].tolist()
+    pool = merge(pools, num_each=num_each)
+    assert names(pool.network) == wanted
+    np.testing.assert_array_equal(pool.num_weights, sizes[wanted])
+    np.testing.assert_array_equal(pool.loss, loss[wanted])
+
+
+def test_equal_networks_are_one_with_the_notes_of_all():
+    # The three of size 2 with equal losses are one; other sizes or losses are others.
+    pool = pool_of([2, 2, 2, 2, 3], [0.5, 0.5 * (1 + 1e-8), 0.5 * (1 + 2e-8), 0.6, 0.5])
+    pool = pool.mark(np.array([2]), "is_shrunk").mark(np.array([1, 3]), "is_grown")
+    merged = merge([pool, pool], num_each=9)
+    assert names(merged.network) == [0, 3, 4]
+    np.testing.assert_array_equal(merged.is_shrunk, [True, False, False])
+    np.testing.assert_array_equal(merged.is_grown, [True, True, False])
+    assert names(merge([pool], num_each=2).network) == [0, 3, 4], "counted afterwards"
+    assert not pool.is_grown[0], "the pools that go in stay as they are"
+
+
+def test_nothing_can_be_merged():
+    nothing = pool_of([1], [np.nan])
+    assert isinstance(merge([nothing, nothing], num_each=3), Pool)
+    assert len(merge([nothing], num_each=3).loss) == 0
