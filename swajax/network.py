@@ -92,14 +92,18 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
 def from_matrix(
     matrix: Float[Array, "H C"], *, depth: int, spec: NetworkSpec
 ) -> Network:
-    """Inverse of `to_matrix`: mask columns are taken as they are, biases are zero."""
+    """Inverse of `to_matrix`: mask columns are taken as they are, biases are zero.
+
+    Weights of absent neurons stay as well: they are ignored, but by them a gradient can
+    bring a neuron back. `mask_weights` clears them.
+    """
     width = spec.max_width
     chex.assert_shape(matrix, (width, width * depth + 1 + depth))
     above = (width - spec.num_inputs) // 2
     blocks = matrix[:, : width * depth].reshape(width, depth, width).swapaxes(0, 1)
     hidden = jnp.zeros((spec.max_depth - 1, width, width), matrix.dtype)
     mask = jnp.zeros((spec.max_depth, width), matrix.dtype)
-    network = Network(
+    return Network(
         first=blocks[0, above : above + spec.num_inputs],
         hidden=hidden.at[: depth - 1].set(blocks[1:]),
         readout=matrix[:, width * depth, None],
@@ -109,7 +113,6 @@ def from_matrix(
         activation=uniform_activation(spec, matrix.dtype),
         depth=jnp.asarray(depth, jnp.int32),
     )
-    return mask_weights(network)
 
 
 def uniform_activation(

@@ -12,7 +12,8 @@ from flax.traverse_util import unflatten_dict
 
 from swajax import prior
 from swajax.autoencoder import paper
-from swajax.network import from_matrix, to_matrix
+from swajax.gates import binarize
+from swajax.network import apply, from_matrix, to_matrix
 from swajax.types import NetworkSpec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -91,7 +92,7 @@ def test_vmap_is_a_loop(variables, key):
         jax.tree.map(_assert_close, actual, expected)
 
 
-def test_decoded_record_is_padded_and_masked(variables, key):
+def test_decoded_record_is_padded(variables, key):
     network = jax.jit(lambda z: MODULE.apply(variables, z, 2, method="decode"))(
         jax.random.normal(key, (128,))
     )
@@ -99,10 +100,19 @@ def test_decoded_record_is_padded_and_masked(variables, key):
     assert set(np.unique(network.mask)) == {0.0, 1.0}
     assert not network.mask[2:].any()
     assert not network.hidden[1:].any()
-    assert not network.first[:, network.mask[0] == 0].any()
-    assert not network.hidden[0][network.mask[0] == 0].any()
-    assert not network.readout[network.mask[1] == 0].any()
     assert not network.bias.any()
+
+
+def test_a_gradient_can_bring_an_absent_neuron_back():
+    network = from_matrix(jnp.ones((7, 9)), depth=1, spec=SPEC)
+    x = jnp.linspace(-1, 1, 15).reshape(5, 3)
+
+    def output(mask):
+        changed = network._replace(mask=binarize(mask))
+        return apply(changed, x, activations=SPEC.activations, depth=1).sum()
+
+    absent = network.mask.at[0, 2].set(0.2)
+    assert jax.grad(output)(absent)[0, 2] != 0
 
 
 @pytest.mark.parametrize("is_mask_trained", [True, False])
