@@ -1,20 +1,15 @@
-"""Tiny networks as scikit-learn estimators.
-
-Rows that are equal count as one with the sum of their weights, and rows are put in an
-order of their own. So a row of weight 2 is that row twice, to the last bit, and none is
-on both sides of the split into training and validation.
-"""
+"""Tiny networks as scikit-learn estimators."""
 
 import copy
+import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, no_type_check
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -24,13 +19,12 @@ from sklearn.utils.validation import (
 )
 
 from swajax import pipeline
-from swajax.objectives import Objective
+from swajax.data.rows import Parts, merge, split
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.polish import KINDS, Problem
 from swajax.types import ACTIVATIONS, Activation, Network
 
-MIN_ROWS = 10  # of fewer, all are trained on and chosen by
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
 
 
@@ -48,35 +42,23 @@ class FrontRow(NamedTuple):
     is_picked: bool  # whether it predicts
 
 
+# scikit-learn wants constructors that take anything: `fit` checks the parameters.
+@no_type_check
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class _SparseMLP(BaseEstimator):
     """What both estimators share: parameters, scaling, search and front."""
 
-    def __init__(
-        self,
-        max_weights: int = 64,
-        max_error: float | None = None,
-        num_starts: int = 512,
-        num_rounds: int = 3,
-        max_width: int = 8,
-        max_depth: int = 3,
-        activations: tuple[Activation, ...] = ACTIVATIONS,
-        weight_decay: float | None = None,
-        valid_share: float = 0.2,
-        time_budget: float | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        """Keep the parameters as they are; `fit` checks them."""
-        self.max_weights = max_weights
-        self.max_error = max_error
-        self.num_starts = num_starts
-        self.num_rounds = num_rounds
-        self.max_width = max_width
-        self.max_depth = max_depth
-        self.activations = activations
-        self.weight_decay = weight_decay
-        self.valid_share = valid_share
-        self.time_budget = time_budget
-        self.random_state = random_state
+    max_weights: int = 64
+    max_error: float | None = None
+    num_starts: int = 512
+    num_rounds: int = 3
+    max_width: int = 8
+    max_depth: int = 3
+    activations: tuple[Activation, ...] = ACTIVATIONS
+    weight_decay: float | None = None
+    valid_share: float = 0.2
+    time_budget: float | None = None
+    random_state: int | np.random.RandomState | None = 0
 
     def at(self, max_weights: int) -> Self:
         """A fitted copy that predicts by the best network of at most so many weights.
@@ -85,80 +67,60 @@ class _SparseMLP(BaseEstimator):
           ValueError: all networks of the front are larger.
         """
         check_is_fitted(self)
-        fitting = [row.num_weights <= max_weights for row in self.front_]
-        if not any(fitting):
+        num_fitting = sum(row.num_weights <= max_weights for row in self.front_)
+        if not num_fitting:
             raise ValueError(
                 f"max_weights must be >= {self.front_[0].num_weights}, the size of the "
                 f"smallest network, got {max_weights}"
             )
-        other = copy.copy(self)
-        other._pick(sum(fitting) - 1)
-        return other
+        return copy.copy(self)._pick(num_fitting - 1)
 
-    def _search(
-        self,
-        x: Float[np.ndarray, "N I"],
-        y: Float[np.ndarray, "O N"],
-        weight: Float[np.ndarray, " N"],
-        *,
-        parts: tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]],
-        objective: Objective,
-        rng: np.random.RandomState,
-    ) -> Self:
-        """Search networks and keep the front."""
-        self._fit_inputs(x[parts[0]])
+    def _search(self, rows: Problem, parts: Parts, **how: Any) -> Self:
+        """Search networks for rows whose inputs are not scaled yet."""
+        self._fit_inputs(rows.x[:, parts.train])
         # Inputs that are constant are left out, so that no weight is spent on them.
         used = np.flatnonzero(np.isfinite(self.input_range_))
         used = used if len(used) else np.zeros(1, int)
-        inputs = self._scale(x)[:, used].T
-        train, valid = (
-            Problem(inputs[:, part], y[:, part], weight[part]) for part in parts
-        )
+        rows = rows._replace(x=self._scale(rows.x.T).T[used])
         front = pipeline.run(
-            jax.random.key(rng.randint(2**31 - 1)),
-            train,
-            valid,
-            objective=objective,
+            jax.random.key(parts.seed),
+            *(Problem(*(leaf[..., part] for leaf in rows)) for part in parts[:2]),
             config=self._config(),
             time_budget=self.time_budget,
+            **how,
         )
         few = front.network.first
-        first = np.zeros((len(few), x.shape[1], few.shape[2]))
+        first = np.zeros((len(few), self.n_features_in_, few.shape[2]))
         first[:, used] = few
         return self._keep(front._replace(network=front.network._replace(first=first)))
 
     def _config(self) -> PipelineConfig:
-        return PipelineConfig(
-            max_weights=self.max_weights,
-            max_error=self.max_error,
-            num_starts=self.num_starts,
-            num_rounds=self.num_rounds,
-            max_width=self.max_width,
-            max_depth=self.max_depth,
-            activations=tuple(self.activations),
-            weight_decay=self.weight_decay,
-        )
+        known = PipelineConfig.__dataclass_fields__
+        own = {
+            name: value for name, value in self.get_params().items() if name in known
+        }
+        return PipelineConfig(**own | {"activations": tuple(self.activations)})
 
     def _keep(self, front: Front) -> Self:
-        """Fitted from a front whose networks read all inputs."""
-        columns = front.num_weights, front.train_loss, front.valid_loss
-        values = np.stack([*columns, front.valid_error], axis=1).tolist()
-        self.front_ = [FrontRow(int(size), *row, False) for size, *row in values]
+        """Be fitted, by a front whose networks read all inputs."""
+        columns = (front.num_weights, *front[2:5])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        self.front_ = [FrontRow(*row, is_picked=False) for row in rows]
         self._networks, self._activations = front.network, tuple(self.activations)
-        self._pick(front.pick)
-        return self
+        return self._pick(front.pick)
 
-    def _pick(self, index: int) -> None:
+    def _pick(self, index: int) -> Self:
         self.network_ = Network(*(leaf[index] for leaf in self._networks))
         self.front_ = [
             row._replace(is_picked=number == index)
             for number, row in enumerate(self.front_)
         ]
+        return self
 
-    def _fit_inputs(self, x: Float[np.ndarray, "N I"]) -> None:
-        low, high = x.min(axis=0) / 2, x.max(axis=0) / 2
+    def _fit_inputs(self, x: Float[np.ndarray, "I N"]) -> None:
+        low, high = x.min(axis=1) / 2, x.max(axis=1) / 2
         self.input_center_, spread = low + high, high - low
-        is_constant = spread <= CONSTANT * np.abs(x).max(axis=0)
+        is_constant = spread <= CONSTANT * np.abs(x).max(axis=1)
         self.input_range_ = np.where(is_constant, np.inf, spread)
 
     def _scale(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N I"]:
@@ -186,41 +148,35 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
       max_width: neurons a hidden layer at most.
       max_depth: hidden layers at most.
       activations: activations that a neuron can have.
-      weight_decay: half of this times the squared weights is added to the loss; None
-        for the default of the search.
+      weight_decay: half of this times the squared weights is added to the loss
+        [1e-9 for numbers, 1e-4 for classes].
       valid_share: share of the rows to choose networks by.
       time_budget: seconds after which no more work begins.
       random_state: of the split and the search.
 
     Attributes:
       front_: a `FrontRow` a network, by size.
-      network_: the network that predicts, a `Network` of NumPy arrays. Its inputs are
+      network_: the network that predicts, a `Network` of NumPy arrays. It reads
         `(X - input_center_) / input_range_`.
       input_center_: middle of each input in training.
       input_range_: half of each input's range; infinite where it is constant.
       target_offset_: the prediction is `output * target_scale_ + target_offset_`.
       target_scale_: standard deviation in training; 0 if the target is constant.
       n_features_in_: number of inputs.
-      feature_names_in_: names of the inputs, if `fit` was given any.
+      feature_names_in_: names of the inputs, if they are text.
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SparseMLPRegressor":
         """Search networks that predict `y`, one number a row, from `X`."""
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        weight = _check_sample_weight(
-            sample_weight, x, dtype=np.float64, ensure_non_negative=True
-        )
-        x, y, weight = _merge(x, y.astype(np.float64), weight)
-        rng = check_random_state(self.random_state)
-        parts = _split(np.zeros(len(y), int), self.valid_share, rng)
-        self._fit_target(y[parts[0]], weight[parts[0]])
+        rows = merge(x, y.astype(np.float64), _check_weight(sample_weight, x))
+        parts = split(np.zeros_like(rows.y), self.valid_share, self.random_state)
+        self._fit_target(rows.y[parts.train], rows.weight[parts.train])
         if self.target_scale_ == 0:
-            self._fit_inputs(x[parts[0]])
+            self._fit_inputs(rows.x)
             return self._keep(_make_constant(x.shape[1], len(self.activations)))
-        y = (y - self.target_offset_) / self.target_scale_
-        return self._search(
-            x, y[None], weight, parts=parts, objective="squared", rng=rng
-        )
+        y = (rows.y[None] - self.target_offset_) / self.target_scale_
+        return self._search(rows._replace(y=y), parts, objective="squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:
         """Predicted numbers, one a row."""
@@ -239,78 +195,47 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
         self.target_offset_ = float(np.clip(mean, y.min(), y.max()))
 
 
+@no_type_check
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
     """Classification by a network of as few weights as the cross-entropy allows.
 
-    See `SparseMLPRegressor`, which has all parameters and attributes but these.
+    Parameters and attributes are those of `SparseMLPRegressor`, without the target's,
+    and these.
 
     Args:
-      class_weight: `balanced`, or the factor of each class, for the weights of rows.
+      class_weight: `balanced`, or factors by class, of the weights of rows.
 
     Attributes:
       classes_: the classes, of which there must be two at least. The network gives the
         log-odds of the second of two classes, or one logit a class.
     """
 
-    def __init__(
-        self,
-        max_weights: int = 64,
-        max_error: float | None = None,
-        num_starts: int = 512,
-        num_rounds: int = 3,
-        max_width: int = 8,
-        max_depth: int = 3,
-        activations: tuple[Activation, ...] = ACTIVATIONS,
-        weight_decay: float | None = None,
-        valid_share: float = 0.2,
-        time_budget: float | None = None,
-        class_weight: Literal["balanced"] | Mapping[Any, float] | None = None,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        """Keep the parameters as they are; `fit` checks them."""
-        super().__init__(
-            max_weights=max_weights,
-            max_error=max_error,
-            num_starts=num_starts,
-            num_rounds=num_rounds,
-            max_width=max_width,
-            max_depth=max_depth,
-            activations=activations,
-            weight_decay=weight_decay,
-            valid_share=valid_share,
-            time_budget=time_budget,
-            random_state=random_state,
-        )
-        self.class_weight = class_weight
+    class_weight: Literal["balanced"] | Mapping[Any, float] | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Search networks that tell the classes `y`, one a row, from `X`."""
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
-        weight = _check_sample_weight(
-            sample_weight, x, dtype=np.float64, ensure_non_negative=True
-        )
-        x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        weight = _check_weight(sample_weight, x)
+        self.classes_, codes = np.unique(y[weight > 0], return_inverse=True)
         num_classes = len(self.classes_)
         if num_classes < 2:
-            raise ValueError(f"y has only one class, {self.classes_[0]}; give two")
+            raise ValueError(f"y has only one class, {self.classes_[0]}")
+        x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
         factors = compute_class_weight(
             self.class_weight, classes=self.classes_, y=y, sample_weight=weight
         )
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise ValueError(f"class_weight must be above 0, got {self.class_weight}")
-        x, codes, weight = _merge(x, codes, weight * factors[codes])
-        codes = codes.astype(int)
-        rng = check_random_state(self.random_state)
-        return self._search(
-            x,
-            codes[None] * 1.0 if num_classes == 2 else np.eye(num_classes)[:, codes],
-            weight,
-            parts=_split(codes, self.valid_share, rng),
-            objective="logistic" if num_classes == 2 else "softmax",
-            rng=rng,
-        )
+        rows = merge(x, codes, weight * factors[codes])
+        parts = split(rows.y, self.valid_share, self.random_state)
+        if num_classes == 2:
+            return self._search(
+                rows._replace(y=rows.y[None]), parts, objective="logistic"
+            )
+        y = np.eye(num_classes)[:, rows.y.astype(int)]
+        return self._search(rows._replace(y=y), parts, objective="softmax")
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row."""
@@ -339,57 +264,16 @@ def evaluate(
     return x @ network.readout + network.readout_bias
 
 
-def _merge(
-    x: Float[np.ndarray, "N I"],
-    y: Float[np.ndarray, " N"] | Int[np.ndarray, " N"],
-    weight: Float[np.ndarray, " N"],
-) -> tuple[Float[np.ndarray, "M I"], Float[np.ndarray, " M"], Float[np.ndarray, " M"]]:
-    """Distinct rows in ascending order, and the sums of their weights.
-
-    Weights are relative to the largest; rows without any are gone.
-    """
-    table = np.column_stack([x, y])[weight > 0]
-    table, index = np.unique(table, axis=0, return_inverse=True)
-    weight = np.bincount(index.ravel(), weight[weight > 0])
-    if not np.isfinite(weight.sum()):
-        raise ValueError(f"sample_weight is too large, up to {weight.max():g}")
-    return table[:, :-1], table[:, -1], weight / weight.sum()
-
-
-def _split(
-    codes: Int[np.ndarray, " N"], share: float, rng: np.random.RandomState
-) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
-    """Rows to train on, some of every class, and rows to choose by, its share of each.
-
-    Few rows are all of them both.
-    """
-    if not 0 < share < 1:
-        raise ValueError(f"valid_share must be between 0 and 1, got {share}")
-    num = len(codes)
-    rows = rng.permutation(num)
-    if num < MIN_ROWS:
-        return rows, rows
-    rows = rows[np.argsort(codes[rows], kind="stable")]
-    is_first = np.diff(codes[rows], prepend=-1) > 0
-    # Every fifth, say, in the order of the classes.
-    is_valid = np.diff(np.floor(share * np.arange(num + 1) + 0.5)) > 0
-    is_valid &= ~is_first
-    if not is_valid.any():
-        return rows, rows
-    return rows[~is_valid], rows[is_valid]
+def _check_weight(sample_weight: Any, x: Float[np.ndarray, "N I"]) -> np.ndarray:
+    return _check_sample_weight(
+        sample_weight, x, dtype=np.float64, ensure_non_negative=True
+    )
 
 
 def _make_constant(num_inputs: int, num_kinds: int) -> Front:
     """A front of one network, which gives 0 without a weight."""
-    network = Network(
-        first=np.zeros((1, num_inputs, 1)),
-        hidden=np.zeros((1, 0, 1, 1)),
-        readout=np.zeros((1, 1, 1)),
-        bias=np.zeros((1, 1, 1)),
-        readout_bias=np.zeros((1, 1)),
-        mask=np.zeros((1, 1, 1)),
-        activation=np.zeros((1, 1, 1, num_kinds)),
-        depth=np.ones(1, np.int32),
-    )
-    no_loss = np.zeros(1)
-    return Front(network, np.zeros(1, int), no_loss, no_loss, no_loss, 0)
+    one = (1, 1, 1)
+    shapes = (1, num_inputs, 1), (1, 0, 1, 1), one, one, (1, 1), one, (*one, num_kinds)
+    network = Network(*map(np.zeros, shapes), depth=np.ones(1, int))
+    loss = np.zeros(1)
+    return Front(network, np.zeros(1, int), loss, loss, loss, 0)

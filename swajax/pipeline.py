@@ -15,25 +15,21 @@ import functools
 import math
 import time
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from swajax import pareto, prior, shrink
-from swajax.network import count_weights, pack, simplify, unpack
+from swajax import blocks, pareto, prior
 from swajax.objectives import Objective
 from swajax.pareto import Front, Pool
-from swajax.polish import Fit, Problem, evaluate, polish
+from swajax.polish import Fit, Problem
 from swajax.types import Activation, Key, Network, NetworkSpec
 
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
-BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
-MAX_BLOCK = 16
-PLACES = (32, 64, 128, 256)  # rooms for weights; each is a compiled program
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +63,10 @@ class PipelineConfig:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if self.num_rounds < 0:
             raise ValueError(f"num_rounds must be >= 0, got {self.num_rounds}")
-        if not 3 <= self.max_weights <= PLACES[-1] - 1:
+        if not 3 <= self.max_weights <= blocks.PLACES[-1] - 1:
             raise ValueError(
-                f"max_weights must be in 3..{PLACES[-1] - 1}, got {self.max_weights}"
+                f"max_weights must be in 3..{blocks.PLACES[-1] - 1}, "
+                f"got {self.max_weights}"
             )
 
 
@@ -115,13 +112,14 @@ def run(
       KeyboardInterrupt: Ctrl-C before the first networks; later it ends the work.
     """
     with jax.enable_x64(jax.default_backend() != "tpu"):
-        job = _make_job(train, valid, objective, config, time_budget, callback)
+        job = _make_job(train, valid, objective, config, time_budget)
         pool = None
         try:
             for stage, pool in _work(key, job, starts):
                 if callback is not None:
                     callback(Progress(stage, time.monotonic() - job.begin, pool))
-                if job.is_over() and _is_small(pool, config).any():
+                is_ready = _is_small(pool, config).any()
+                if not len(pool.loss) or (job.is_over() and is_ready):
                     break
         except KeyboardInterrupt:
             if pool is None:
@@ -156,7 +154,6 @@ class Job:
     fit: Fit
     config: PipelineConfig
     time_budget: float | None
-    callback: Callable[[Progress], None] | None
     begin: float = dataclasses.field(default_factory=time.monotonic)
 
     def is_over(self) -> bool:
@@ -171,7 +168,6 @@ def _make_job(
     objective: Objective,
     config: PipelineConfig,
     time_budget: float | None,
-    callback: Callable[[Progress], None] | None,
 ) -> Job:
     decay = config.weight_decay
     if decay is None:
@@ -184,7 +180,7 @@ def _make_job(
         max_depth=config.max_depth,
         activations=config.activations,
     )
-    return Job(_pad(train), _pad(valid), spec, fit, config, time_budget, callback)
+    return Job(_pad(train), _pad(valid), spec, fit, config, time_budget)
 
 
 def _pad(problem: Problem) -> Problem:
@@ -208,12 +204,14 @@ def _pad(problem: Problem) -> Problem:
 def select(pool: Pool, job: Job) -> Front:
     """The front, polished to the end where that does not hurt on validation data."""
     pool = pool.take(_is_small(pool, job.config))
-    front = pareto.make_front(pool, *_validate(pool.network, job))
-    last, _ = _polish_all(front.network, front.num_weights, job, LAST_STEPS)
+    front = pareto.make_front(pool, *blocks.judge(pool.network, job.valid, fit=job.fit))
+    last, _ = _polish(front.network, front.num_weights, job, LAST_STEPS)
     done = _pool_of(last, job)
     pool = pareto.merge([pool, done], num_each=2 * job.config.num_kept)
     front = pareto.make_front(
-        pool, *_validate(pool.network, job), max_error=job.config.max_error
+        pool,
+        *blocks.judge(pool.network, job.valid, fit=job.fit),
+        max_error=job.config.max_error,
     )
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
@@ -234,8 +232,8 @@ def _draw_starts(key: Key, job: Job) -> Network:
 
 def _widen(networks: Network, job: Job) -> Network:
     """Starts on the host, not too large, in float64 and with the padded inputs."""
-    most = min(2 * job.config.max_weights, PLACES[-1] - 1)
-    networks = _cut(networks, num_weights=most)
+    most = min(2 * job.config.max_weights, blocks.PLACES[-1] - 1)
+    networks = blocks.cut(networks, num_weights=most)
     networks = jax.tree.map(_to_float64, jax.device_get(networks))
     more = job.train.x.shape[0] - job.spec.num_inputs
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
@@ -244,10 +242,10 @@ def _widen(networks: Network, job: Job) -> Network:
 
 def _race(starts: Network, job: Job) -> Stages:
     """Polish all a little, of each tenth of the sizes the better ones more."""
-    networks, sizes = starts, _count(starts)
+    networks, sizes = starts, blocks.count(starts)
     kept = []
     for steps, share in RACE:
-        networks, loss = _polish_all(networks, sizes, job, steps)
+        networks, loss = _polish(networks, sizes, job, steps)
         kept.append(_pool_of(networks, job))
         pool = pareto.merge(kept, num_each=job.config.num_kept)
         yield "polish", pool
@@ -274,8 +272,9 @@ def _descend(pool: Pool, job: Job) -> Stages:
     while size > 1:
         index = np.flatnonzero((pool.num_weights == size) & ~pool.is_shrunk)
         if len(index):
-            smaller = _in_blocks(_remove, pool.network, index, size, job)
-            smaller, _ = _polish_all(smaller, None, job, SHRINK_STEPS, size)
+            smaller = blocks.remove(pool.network, index, size, job.train, fit=job.fit)
+            sizes = np.full(len(index), size)
+            smaller, _ = _polish(smaller, sizes, job, SHRINK_STEPS)
             pool = pool.mark(index, "is_shrunk")
             pool = _add(pool, smaller, job)
             yield "shrink", pool
@@ -288,8 +287,9 @@ def _ascend(pool: Pool, job: Job) -> Stages:
     for size in range(2, job.config.max_weights):
         index = np.flatnonzero((pool.num_weights == size) & ~pool.is_grown)
         if len(index):
-            larger = _in_blocks(_grow, pool.network, index, size, job)
-            larger, _ = _polish_all(larger, None, job, GROW_STEPS, size + 1)
+            larger = blocks.grow(pool.network, index, size, job.train, fit=job.fit)
+            sizes = np.full(len(index), size + 1)
+            larger, _ = _polish(larger, sizes, job, GROW_STEPS)
             pool = pool.mark(index, "is_grown")
             pool = _add(pool, larger, job)
             yield "grow", pool
@@ -302,138 +302,21 @@ def _add(pool: Pool, networks: Network, job: Job) -> Pool:
 
 def _pool_of(networks: Network, job: Job) -> Pool:
     """Networks without dead parts, with their sizes and losses."""
-    fn = functools.partial(_finish, fit=job.fit)
-    networks, counts, loss = _in_chunks(fn, networks, job.train)
-    return pareto.make_pool(networks, counts, loss)
+    return pareto.make_pool(*blocks.finish(networks, job.train, fit=job.fit))
 
 
-def _polish_all(
-    networks: Network,
-    sizes: np.ndarray | None,
-    job: Job,
-    num_steps: int,
-    max_size: int | None = None,
+def _polish(
+    networks: Network, sizes: np.ndarray, job: Job, num_steps: int
 ) -> tuple[Network, Float[np.ndarray, " R"]]:
-    """Networks of all sizes, those of like size together."""
-    num = len(networks.depth)
-    sizes = np.full(num, max_size) if sizes is None else sizes
-    rooms = np.array([_room(int(size)) for size in sizes])
-    loss = np.zeros(num)
-    networks = jax.tree.map(np.array, networks)
-    for room in np.unique(rooms):
-        index = np.flatnonzero(rooms == room)
-        fn = functools.partial(_polish, num_steps=num_steps)
-        done, own = _in_blocks(fn, networks, index, int(room) - 1, job)
-        loss[index] = own
-        for leaf, new in zip(networks, done, strict=True):
-            leaf[index] = new
-    return networks, loss
-
-
-def _in_blocks(
-    fn: Callable[..., Any], networks: Network, index: np.ndarray, size: int, job: Job
-) -> Any:
-    """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
-    room = _room(size)
-    numbers = job.train.x.shape[1] * job.train.y.shape[0] * room
-    block = 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
-    outs = []
-    for start in range(0, len(index), block):
-        own = np.resize(index[start : start + block], block)
-        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
-        out = fn(part, job.train, fit=job.fit, num_places=room)
-        num = len(index[start : start + block])
-        outs.append(jax.tree.map(lambda leaf, n=num: leaf[:n], jax.device_get(out)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
-
-
-def _room(size: int) -> int:
-    return next(room for room in PLACES if room > size)
-
-
-def _validate(
-    networks: Network, job: Job
-) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Validation loss of networks, and its standard error over the points."""
-    return _in_chunks(functools.partial(_evaluate, fit=job.fit), networks, job.valid)
-
-
-def _in_chunks(
-    fn: Callable[..., Any], networks: Network, problem: Problem, size: int = 64
-) -> Any:
-    """`fn` of all networks, so many at a time; repeats fill up the last ones."""
-    outs, num = [], len(networks.depth)
-    for start in range(0, num, size):
-        own = np.resize(np.arange(start, min(start + size, num)), size)
-        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
-        outs.append(jax.device_get(fn(part, problem)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *outs)
-
-
-def _count(networks: Network) -> np.ndarray:
-    return np.asarray(jax.vmap(count_weights)(networks))
+    return blocks.polish_all(
+        networks, sizes, job.train, fit=job.fit, num_steps=num_steps
+    )
 
 
 def _to_float64(leaf: np.ndarray) -> np.ndarray:
     return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
 
 
-@functools.partial(jax.jit, static_argnames="num_weights")
-def _cut(networks: Network, *, num_weights: int) -> Network:
-    """Networks with at most so many weights, the largest."""
-
-    def one(network: Network) -> Network:
-        weights = pack(network)
-        limit = jnp.sort(jnp.abs(weights))[max(0, len(weights) - num_weights)]
-        return unpack(jnp.where(jnp.abs(weights) >= limit, weights, 0.0), network)
-
-    return jax.vmap(one)(networks)
-
-
 @functools.partial(jax.jit, static_argnames="spec")
 def _sample(keys: jax.Array, sizes: jax.Array, *, spec: NetworkSpec) -> Network:
     return jax.vmap(functools.partial(prior.sample_small, spec=spec))(keys, sizes)
-
-
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
-def _polish(networks, problem, *, fit, num_places, num_steps):
-    def one(network: Network) -> Any:
-        return polish(
-            network, problem, fit=fit, num_places=num_places, num_steps=num_steps
-        )
-
-    return jax.vmap(one)(networks)
-
-
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
-def _remove(networks: Network, problem: Problem, *, fit: Fit, num_places: int):
-    fn = functools.partial(shrink.remove, fit=fit, num_places=num_places)
-    return jax.vmap(fn, in_axes=(0, None))(networks, problem)
-
-
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
-def _grow(networks: Network, problem: Problem, *, fit: Fit, num_places: int):
-    del num_places  # growing looks at all places
-    return jax.vmap(functools.partial(shrink.grow, fit=fit), in_axes=(0, None))(
-        networks, problem
-    )
-
-
-@functools.partial(jax.jit, static_argnames="fit")
-def _finish(networks: Network, problem: Problem, *, fit: Fit):
-    def one(network: Network) -> Any:
-        left = simplify(network, activations=fit.activations)
-        return left, count_weights(left), evaluate(left, problem, fit=fit)[0]
-
-    return jax.vmap(one)(networks)
-
-
-@functools.partial(jax.jit, static_argnames="fit")
-def _evaluate(networks: Network, problem: Problem, *, fit: Fit):
-    def one(network: Network) -> Any:
-        loss, each = evaluate(network, problem, fit=fit)
-        square = (problem.weight * jnp.square(each - loss)).sum()
-        # 1 / sum of squares is the number of points that the weights amount to.
-        return loss, jnp.sqrt(square * jnp.square(problem.weight).sum())
-
-    return jax.vmap(one)(networks)

@@ -24,7 +24,7 @@ def make_networks(num, first_name=0):
 
 def pool_of(sizes, loss, first_name=0):
     networks = make_networks(len(sizes), first_name)
-    return make_pool(networks, np.array(sizes), np.array(loss, float), max_weights=99)
+    return make_pool(networks, np.array(sizes), np.array(loss, float))
 
 
 def names(networks):
@@ -93,10 +93,10 @@ def test_no_finite_loss_is_an_error():
 def test_a_pool_has_sound_networks_only():
     sizes = np.array([0, 1, 5, 6, 3, 3, 3])
     loss = np.array([0.1, 0.2, 0.3, 0.1, np.nan, np.inf, 0.7])
-    pool = make_pool(make_networks(7), sizes, loss, max_weights=5)
-    assert names(pool.network) == [1, 2, 6]
-    np.testing.assert_array_equal(pool.num_weights, [1, 5, 3])
-    np.testing.assert_array_equal(pool.loss, [0.2, 0.3, 0.7])
+    pool = make_pool(make_networks(7), sizes, loss)
+    assert names(pool.network) == [1, 2, 3, 6]
+    np.testing.assert_array_equal(pool.num_weights, [1, 5, 6, 3])
+    np.testing.assert_array_equal(pool.loss, [0.2, 0.3, 0.1, 0.7])
     assert not pool.is_shrunk.any() and not pool.is_grown.any()
 
 

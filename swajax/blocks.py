@@ -1,0 +1,185 @@
+"""Polish, shrink and judge many networks: compiled programs on blocks of one shape.
+
+Host code around compiled programs. Networks are sorted into rooms for so many weights
+and go through in blocks, so that few programs serve all of them and memory is bounded.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from swajax import shrink
+from swajax.network import count_weights, pack, simplify, unpack
+from swajax.polish import Fit, Problem, evaluate, polish
+from swajax.types import Network
+
+BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
+MAX_BLOCK = 16
+PLACES = (32, 64, 128, 256)  # rooms for weights; each is a compiled program
+
+
+def polish_all(
+    networks: Network,
+    sizes: Int[np.ndarray, " R"],
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_steps: int,
+) -> tuple[Network, Float[np.ndarray, " R"]]:
+    """Networks after so many steps, and their losses; those of like size together."""
+    rooms = np.array([_room(int(size)) for size in sizes])
+    loss = np.zeros(len(sizes))
+    networks = jax.tree.map(np.array, networks)
+    for room in np.unique(rooms):
+        index = np.flatnonzero(rooms == room)
+        fn = functools.partial(_polish, num_steps=num_steps)
+        done, own = _in_blocks(fn, networks, index, int(room) - 1, problem, fit)
+        loss[index] = own
+        for leaf, new in zip(networks, done, strict=True):
+            leaf[index] = new
+    return networks, loss
+
+
+def remove(
+    networks: Network, index: np.ndarray, size: int, problem: Problem, *, fit: Fit
+) -> Network:
+    """Those of the index, of one size, with a weight or a neuron less."""
+    return _in_blocks(_remove, networks, index, size, problem, fit)
+
+
+def grow(
+    networks: Network, index: np.ndarray, size: int, problem: Problem, *, fit: Fit
+) -> Network:
+    """Those of the index, of one size, with a weight more."""
+    return _in_blocks(_grow, networks, index, size, problem, fit)
+
+
+def finish(
+    networks: Network, problem: Problem, *, fit: Fit
+) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+    """Networks without dead parts, how many weights each has, and their losses."""
+    return _in_chunks(functools.partial(_finish, fit=fit), networks, problem)
+
+
+def judge(
+    networks: Network, problem: Problem, *, fit: Fit
+) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+    """Loss of networks, and its standard error over the points."""
+    return _in_chunks(functools.partial(_evaluate, fit=fit), networks, problem)
+
+
+def count(networks: Network) -> Int[np.ndarray, " R"]:
+    """Weights of each network, dead ones included."""
+    return np.asarray(jax.vmap(count_weights)(networks))
+
+
+@functools.partial(jax.jit, static_argnames="num_weights")
+def cut(networks: Network, *, num_weights: int) -> Network:
+    """Networks with at most so many weights, the largest."""
+
+    def one(network: Network) -> Network:
+        weights = pack(network)
+        limit = jnp.sort(jnp.abs(weights))[max(0, len(weights) - num_weights)]
+        return unpack(jnp.where(jnp.abs(weights) >= limit, weights, 0.0), network)
+
+    return jax.vmap(one)(networks)
+
+
+def _in_blocks(
+    fn: Callable[..., Any],
+    networks: Network,
+    index: np.ndarray,
+    size: int,
+    problem: Problem,
+    fit: Fit,
+) -> Any:
+    """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
+    room = _room(size)
+    numbers = problem.x.shape[1] * problem.y.shape[0] * room
+    block = 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
+    outs = []
+    for start in range(0, len(index), block):
+        own = np.resize(index[start : start + block], block)
+        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
+        out = fn(part, problem, fit=fit, num_places=room)
+        num = len(index[start : start + block])
+        outs.append(jax.tree.map(lambda leaf, n=num: leaf[:n], jax.device_get(out)))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
+
+
+def _room(size: int) -> int:
+    return next(room for room in PLACES if room > size)
+
+
+def _in_chunks(
+    fn: Callable[..., Any], networks: Network, problem: Problem, size: int = 64
+) -> Any:
+    """`fn` of all networks, so many at a time; repeats fill up the last ones."""
+    outs, num = [], len(networks.depth)
+    for start in range(0, num, size):
+        own = np.resize(np.arange(start, min(start + size, num)), size)
+        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
+        outs.append(jax.device_get(fn(part, problem)))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *outs)
+
+
+@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+def _polish(
+    networks: Network,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_places: int,
+    num_steps: int | jax.Array,
+) -> tuple[Network, Float[jax.Array, " R"]]:
+    def one(network: Network) -> tuple[Network, jax.Array]:
+        return polish(
+            network, problem, fit=fit, num_places=num_places, num_steps=num_steps
+        )
+
+    return jax.vmap(one)(networks)
+
+
+@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+def _remove(
+    networks: Network, problem: Problem, *, fit: Fit, num_places: int
+) -> Network:
+    fn = functools.partial(shrink.remove, fit=fit, num_places=num_places)
+    return jax.vmap(fn, in_axes=(0, None))(networks, problem)
+
+
+@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+def _grow(networks: Network, problem: Problem, *, fit: Fit, num_places: int) -> Network:
+    del num_places  # growing looks at all places
+    return jax.vmap(functools.partial(shrink.grow, fit=fit), in_axes=(0, None))(
+        networks, problem
+    )
+
+
+@functools.partial(jax.jit, static_argnames="fit")
+def _finish(
+    networks: Network, problem: Problem, *, fit: Fit
+) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
+    def one(network: Network) -> tuple[Network, jax.Array, jax.Array]:
+        left = simplify(network, activations=fit.activations)
+        return left, count_weights(left), evaluate(left, problem, fit=fit)[0]
+
+    return jax.vmap(one)(networks)
+
+
+@functools.partial(jax.jit, static_argnames="fit")
+def _evaluate(
+    networks: Network, problem: Problem, *, fit: Fit
+) -> tuple[Float[jax.Array, " R"], Float[jax.Array, " R"]]:
+    def one(network: Network) -> tuple[jax.Array, jax.Array]:
+        loss, each = evaluate(network, problem, fit=fit)
+        square = (problem.weight * jnp.square(each - loss)).sum()
+        # 1 / sum of squares is the number of points that the weights amount to.
+        return loss, jnp.sqrt(square * jnp.square(problem.weight).sum())
+
+    return jax.vmap(one)(networks)

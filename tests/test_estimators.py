@@ -1,0 +1,215 @@
+"""Estimators: scikit-learn's own checks and tools, sizes on request, learning."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from swajax.data import rows
+from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, evaluate
+from swajax.network import apply
+from swajax.types import ACTIVATIONS, Network
+
+# Small, and of few different programs, each of which takes seconds to compile.
+SMALL = {
+    "num_starts": 8,
+    "num_rounds": 0,
+    "max_weights": 20,
+    "max_width": 4,
+    "max_depth": 1,
+}
+
+
+@pytest.fixture(autouse=True)
+def every_check(monkeypatch):
+    """Without it one of scikit-learn's checks is skipped."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3)) * [1.0, 100.0, 1e-3] + [0.0, 1e4, 5.0]
+    return x, 3 * x[:, 0] - 0.05 * x[:, 1] + 7
+
+
+@pytest.fixture(scope="module")
+def regressor(table):
+    return SparseMLPRegressor(**SMALL).fit(*table)
+
+
+@pytest.fixture(scope="module")
+def corners():
+    """Two classes that no straight line tells apart."""
+    x = np.random.default_rng(1).uniform(-1, 1, size=(60, 3))
+    return x, np.where(x[:, 0] * x[:, 1] > 0, "same", "other")
+
+
+def _size(model):
+    """Of a simplified network absent weights are zero."""
+    weights = model.network_._replace(mask=0, activation=0, depth=0)
+    return sum(np.count_nonzero(leaf) for leaf in weights)
+
+
+@parametrize_with_checks([SparseMLPRegressor(**SMALL), SparseMLPClassifier(**SMALL)])
+def test_scikit_learn_check(estimator, check):
+    check(estimator)
+
+
+def test_learns_a_linear_function_in_the_units_of_the_table(regressor, table):
+    x, y = table
+    assert regressor.score(x, y) > 0.9999
+    front = regressor.front_
+    assert [row.num_weights for row in front] == sorted({r.num_weights for r in front})
+    assert (np.diff([row.valid_loss for row in front]) < 0).all()
+    (picked,) = (row for row in front if row.is_picked)
+    assert picked.num_weights == _size(regressor)
+    assert not regressor.network_.first[2].any()  # the input that does not matter
+
+
+def test_learns_a_problem_that_is_not_linear(corners):
+    model = SparseMLPClassifier(**SMALL).fit(*corners)
+    assert model.score(*corners) > 0.85
+    assert list(model.classes_) == ["other", "same"]
+    probability = model.predict_proba(corners[0])
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+
+
+def test_at_gives_the_best_network_of_a_size(regressor, table):
+    x, y = table
+    for row, after in zip(regressor.front_, regressor.front_[1:], strict=False):
+        small = regressor.at(after.num_weights - 1)
+        assert isinstance(small, SparseMLPRegressor)
+        assert _size(small) == row.num_weights
+        assert [r for r in small.front_ if r.is_picked] == [
+            row._replace(is_picked=True)
+        ]
+    scores = [regressor.at(row.num_weights).score(x, y) for row in regressor.front_]
+    assert scores[0] < 0.9 and scores[-1] > 0.9999
+    smallest = regressor.front_[0].num_weights
+    with pytest.raises(ValueError, match=f"must be >= {smallest}"):
+        regressor.at(smallest - 1)
+
+
+def test_same_random_state_same_predictions(regressor, table):
+    x, y = table
+    expected = regressor.predict(x)
+    np.testing.assert_array_equal(clone(regressor).fit(x, y).predict(x), expected)
+    # The order of the rows is not part of the data.
+    again = clone(regressor).fit(x[::-1], y[::-1])
+    np.testing.assert_array_equal(again.predict(x), expected)
+    other = clone(regressor).set_params(random_state=np.random.RandomState(5))
+    assert (other.fit(x, y).predict(x) != expected).any()
+    loaded = pickle.loads(pickle.dumps(regressor))  # noqa: S301
+    np.testing.assert_array_equal(loaded.at(20).predict(x), regressor.at(20).predict(x))
+
+
+def test_feature_names_are_kept_and_checked(table):
+    frame = pd.DataFrame(table[0], columns=["a", "b", "c"])
+    model = SparseMLPRegressor(**SMALL).fit(frame, table[1])
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(frame[["b", "a", "c"]])
+
+
+def test_works_in_pipelines_and_searches(table):
+    steps = make_pipeline(StandardScaler(), SparseMLPRegressor(**SMALL))
+    assert cross_val_score(steps, *table, cv=2).min() > 0.99
+    grid = {"sparsemlpregressor__max_weights": [3, 20]}
+    search = GridSearchCV(steps, grid, cv=2).fit(*table)
+    assert search.best_params_ == {"sparsemlpregressor__max_weights": 20}
+
+
+def test_sample_weights_choose_between_two_truths(table):
+    x, y = table[0], table[1] - table[1].mean()
+    both = np.concatenate([x, x]), np.concatenate([y, -y])
+    weight = np.repeat([1.0, 1e-6], 60)
+    model = SparseMLPRegressor(**SMALL).fit(*both, sample_weight=weight)
+    assert model.score(x, y) > 0.999
+    with pytest.raises(ValueError, match="too large"):
+        model.fit(*both, sample_weight=np.full(120, 1e308))
+
+
+def test_class_weights_move_the_border(corners):
+    x, _ = corners
+    y = np.random.default_rng(2).permutation(np.arange(60) < 12)  # nothing to learn
+    model = SparseMLPClassifier(**SMALL)
+    assert model.fit(x, y).predict(x).mean() < 0.2
+    assert model.set_params(class_weight={1: 100.0}).fit(x, y).predict(x).mean() > 0.8
+    balanced = clone(model).set_params(class_weight="balanced").fit(x, y)
+    model.set_params(class_weight={0: 60 / 96, 1: 60 / 24}).fit(x, y)
+    np.testing.assert_array_equal(balanced.predict_proba(x), model.predict_proba(x))
+    with pytest.raises(ValueError, match="above 0"):
+        model.set_params(class_weight={1: -1.0}).fit(x, y)
+
+
+def test_constant_target_and_constant_inputs(table, corners):
+    x, y = table
+    model = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1))
+    np.testing.assert_array_equal(model.predict(x), 0.1)
+    assert model.front_[0].num_weights == 0 and model.at(0).network_.depth == 1
+    still = x.copy()
+    still[:, 1] = 1 / 3
+    model = SparseMLPRegressor(**SMALL).fit(still, y)
+    assert not model.network_.first[1].any()
+    np.testing.assert_array_equal(model.predict(x), model.predict(still))
+    model = SparseMLPClassifier(**SMALL).fit(np.ones((60, 3)), corners[1])
+    share = (corners[1] == "same").mean()
+    np.testing.assert_allclose(model.predict_proba(x)[:, 1], share, atol=0.02)
+
+
+def test_refuses_what_cannot_be_learned(table):
+    x, y = table
+    for values in ([0, 1e300], [1e200, -1e200]):
+        with pytest.raises(ValueError, match="y is too large"):
+            SparseMLPRegressor(**SMALL).fit(x, np.resize(values, 60))
+    with pytest.raises(ValueError, match="1d array"):
+        SparseMLPRegressor(**SMALL).fit(x, np.stack([y, y], axis=1))
+    with pytest.raises(ValueError, match="only one class"):
+        SparseMLPClassifier(**SMALL).fit(x, np.ones(60))
+    for wrong in ({"valid_share": 1.0}, {"max_weights": 0}, {"num_starts": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            SparseMLPRegressor(**SMALL | wrong).fit(x, y)
+
+
+def test_split_leaves_rows_of_every_class_to_train_on():
+    codes = np.repeat([0.0, 1.0, 2.0], [80, 19, 1])
+    parts = rows.split(codes, 0.2, 3)
+    everything = np.sort(np.concatenate([parts.train, parts.valid]))
+    np.testing.assert_array_equal(everything, np.arange(100))
+    np.testing.assert_array_equal(np.bincount(codes[parts.valid].astype(int)), [16, 4])
+    few = rows.split(codes[:9], 0.2, 3)
+    np.testing.assert_array_equal(few.train, few.valid)
+
+
+def test_merge_adds_up_equal_rows():
+    x = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [0.0, 0.0]])
+    merged = rows.merge(x, np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.0, 3, 2, 0]))
+    np.testing.assert_array_equal(merged.x.T, [[1, 5], [2, 1]])
+    np.testing.assert_array_equal(merged.y, [2, 1])
+    np.testing.assert_array_equal(merged.weight, [0.5, 0.5])
+
+
+def test_numpy_evaluation_is_that_of_jax():
+    rng = np.random.default_rng(0)
+    shapes = (2, 4), (2, 4, 4), (4, 2), (3, 4), (2,)
+    one = Network(
+        *(rng.normal(size=shape) for shape in shapes),
+        mask=np.array([[1.0, 1, 0, 1], [1, 1, 1, 0], [1, 1, 1, 1]]),
+        activation=np.eye(4)[rng.integers(4, size=(3, 4))],
+        depth=np.int32(2),
+    )
+    x = rng.normal(size=(5, 2))
+    np.testing.assert_allclose(
+        evaluate(one, x, activations=ACTIVATIONS),
+        apply(*jax.tree.map(jnp.asarray, (one, x)), activations=ACTIVATIONS),
+        rtol=1e-4,
+    )

@@ -1,0 +1,193 @@
+"""Whole searches on tiny tables: what they find, and how they end."""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from swajax import pipeline
+from swajax.network import apply, count_weights
+from swajax.pipeline import PipelineConfig
+from swajax.polish import Problem
+
+CONFIG = PipelineConfig(
+    max_weights=10,
+    num_starts=8,
+    num_rounds=1,
+    num_kept=4,
+    max_width=3,
+    max_depth=2,
+    activations=("tanh",),
+)
+NUM = 40
+
+
+def make_problem(seed, objective="squared"):
+    """Three inputs, of which the second does nothing."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (3, NUM))
+    y = 2 * np.tanh(1.5 * x[:1] - 0.5) + 0.7 * np.tanh(x[2:])
+    if objective == "logistic":
+        y = (y > 0).astype(float)
+    elif objective == "softmax":
+        y = np.eye(3)[:, np.digitize(y[0], [-1.0, 0.5])]
+    return Problem(x, y, rng.uniform(0.5, 2, NUM))
+
+
+def search(seed=0, objective="squared", config=CONFIG, **more):
+    problems = make_problem(0, objective), make_problem(1, objective)
+    key = jax.random.key(seed)
+    return pipeline.run(key, *problems, objective=objective, config=config, **more)
+
+
+def errors(front, problem):
+    """Weighted mean squared errors of the networks of a front, from outside."""
+    with jax.enable_x64(True):
+        fn = functools.partial(apply, activations=CONFIG.activations)
+        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x.T)
+    each = (np.asarray(out) - problem.y.T[None])[..., 0] ** 2
+    weight = problem.weight / problem.weight.sum()
+    loss = each @ weight
+    variance = ((each - loss[:, None]) ** 2) @ weight
+    return loss, np.sqrt(variance * (weight**2).sum())
+
+
+@pytest.fixture(scope="module")
+def found():
+    reports = []
+    front = search(callback=reports.append)
+    return front, reports
+
+
+def test_the_function_is_found_with_the_weights_it_has(found):
+    front, _ = found
+    fits = front.valid_loss < 1e-6
+    # Two neurons: three numbers and two.
+    assert fits.any() and front.num_weights[fits].min() <= 6
+    picked = jax.tree.map(lambda leaf: leaf[front.pick], front.network)
+    assert fits[front.pick] and not picked.first[1].any()
+
+
+def test_the_front_is_what_it_says(found):
+    front, _ = found
+    np.testing.assert_array_equal(
+        front.num_weights, jax.vmap(count_weights)(front.network)
+    )
+    assert front.num_weights[0] >= 1 and front.num_weights[-1] <= CONFIG.max_weights
+    assert (np.diff(front.num_weights) > 0).all() and (
+        np.diff(front.valid_loss) < 0
+    ).all()
+    assert front.network.first.shape == (len(front.num_weights), 3, 3)
+    loss, _ = errors(front, make_problem(0))
+    np.testing.assert_allclose(front.train_loss, loss, rtol=1e-6, atol=1e-12)
+    loss, error = errors(front, make_problem(1))
+    np.testing.assert_allclose(front.valid_loss, loss, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(front.valid_error, error, rtol=1e-6, atol=1e-12)
+
+
+def test_the_stages_follow_each_other_and_only_improve(found):
+    _, reports = found
+    stages = [name for name, _ in itertools.groupby(r.stage for r in reports)]
+    assert stages == ["polish", "shrink", "grow", "shrink"]
+    assert [r.stage for r in reports].count("polish") == len(pipeline.RACE)
+    assert len(reports) <= pipeline.num_blocks(CONFIG)
+    assert (np.diff([r.seconds for r in reports]) >= 0).all()
+    for before, after in itertools.pairwise(r.pool for r in reports):
+        for size in np.unique(before.num_weights):
+            own = after.loss[after.num_weights == size]
+            assert own.min() <= before.loss[before.num_weights == size].min()
+            assert len(own) <= CONFIG.num_kept
+
+
+def test_padded_inputs_have_no_weights(found):
+    _, reports = found
+    for report in reports:
+        first = report.pool.network.first
+        assert first.shape[1] == 4 and not first[:, 3:].any()
+
+
+def test_the_key_tells_everything(found):
+    front, _ = found
+    for a, b in zip(jax.tree.leaves(front), jax.tree.leaves(search()), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = search(seed=1, time_budget=1e-9)
+    assert not np.isin(other.train_loss, front.train_loss).all()
+
+
+def test_without_time_the_first_networks_are_the_front():
+    reports = []
+    front = search(time_budget=1e-9, callback=reports.append)
+    assert len(front.num_weights) and np.isfinite(front.valid_loss).all()
+    assert [report.stage for report in reports] == ["polish"]
+
+
+def test_ctrl_c_keeps_the_front_so_far():
+    reports = []
+
+    def interrupt(report):
+        reports.append(report)
+        if len(reports) == 5:
+            raise KeyboardInterrupt
+
+    front = search(callback=interrupt)
+    assert len(reports) == 5 and np.isfinite(front.valid_loss).all()
+    best = reports[-1].pool
+    best = best.loss[best.num_weights <= CONFIG.max_weights].min()
+    assert front.train_loss.min() <= best * (1 + 1e-9)
+
+
+def test_starts_can_be_given(found):
+    front, _ = found
+    starts = jax.tree.map(lambda leaf: leaf[-2:], front.network)
+    again = search(starts=starts, time_budget=1e-9)
+    assert again.train_loss.min() <= front.train_loss[-2:].min() * (1 + 1e-6)
+
+
+def test_the_pick_can_be_asked_for_by_error():
+    config = dataclasses.replace(CONFIG, max_error=0.5)
+    front = search(config=config, time_budget=1e-9)
+    small = np.flatnonzero(front.valid_loss <= 0.5)
+    assert front.pick == (small[0] if len(small) else len(front.valid_loss) - 1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "num_outputs"), [("logistic", 1), ("softmax", 3)]
+)
+def test_classes_are_told_apart(objective, num_outputs):
+    front = search(
+        objective=objective, config=dataclasses.replace(CONFIG, num_rounds=0)
+    )
+    y, weight = (getattr(make_problem(1, objective), name) for name in ("y", "weight"))
+    shares = np.average(y, axis=1, weights=weight)
+    shares = np.append(shares, 1 - shares.sum())
+    chance = -(shares * np.log(np.maximum(shares, 1e-9))).sum()
+    assert front.network.readout.shape[2] == num_outputs
+    assert front.valid_loss.min() < 0.5 * chance
+    assert len(front.num_weights) > 1 and front.num_weights[-1] <= CONFIG.max_weights
+    assert all(np.isfinite(leaf).all() for leaf in front.network)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("y", np.nan), ("x", np.inf), ("y", 1e200)]
+)
+def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
+    train, valid = make_problem(0), make_problem(1)
+    values = getattr(train, name).copy()
+    values[0, 3] = value
+    train = train._replace(**{name: values})
+    with pytest.raises(ValueError, match="no network has a finite loss"):
+        pipeline.run(
+            jax.random.key(0), train, valid, objective="squared", config=CONFIG
+        )
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("num_starts", 0), ("num_kept", 0), ("num_rounds", -1), ("max_weights", 2)],
+)
+def test_bad_configuration_names_the_field(field, value):
+    with pytest.raises(ValueError, match=f"{field} must be .* got {value}"):
+        PipelineConfig(**{field: value})
