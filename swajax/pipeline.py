@@ -6,8 +6,8 @@
   gains the weight that promises most; networks are kept by size, the best of each;
 * select: the front of validation loss against size.
 
-Host code that calls compiled programs on blocks of networks. All is in float64 where
-there is one; see `swajax.polish`.
+Host code that calls compiled programs on blocks of networks, in the precision that is
+switched on, float32 by default; only the front is polished in float64.
 """
 
 import dataclasses
@@ -111,23 +111,24 @@ def run(
       ValueError: no network has a finite loss.
       KeyboardInterrupt: Ctrl-C before the first networks; later it ends the work.
     """
+    job = _make_job(train, valid, objective, config, time_budget)
+    pool = None
+    try:
+        for stage, pool in _work(key, job, starts):
+            if callback is not None:
+                callback(Progress(stage, time.monotonic() - job.begin, pool))
+            is_ready = _is_small(pool, config).any()
+            if not len(pool.loss) or (job.is_over() and is_ready):
+                break
+    except KeyboardInterrupt:
+        if pool is None:
+            raise
+    if pool is None or not len(pool.loss):
+        raise ValueError("no network has a finite loss: the data hold huge numbers")
+    if not _is_small(pool, config).any():
+        raise ValueError(f"no network of {config.max_weights} weights was reached")
+    # Where the last digits count, and where there is float64.
     with jax.enable_x64(jax.default_backend() != "tpu"):
-        job = _make_job(train, valid, objective, config, time_budget)
-        pool = None
-        try:
-            for stage, pool in _work(key, job, starts):
-                if callback is not None:
-                    callback(Progress(stage, time.monotonic() - job.begin, pool))
-                is_ready = _is_small(pool, config).any()
-                if not len(pool.loss) or (job.is_over() and is_ready):
-                    break
-        except KeyboardInterrupt:
-            if pool is None:
-                raise
-        if pool is None or not len(pool.loss):
-            raise ValueError("no network has a finite loss: the data hold huge numbers")
-        if not _is_small(pool, config).any():
-            raise ValueError(f"no network of {config.max_weights} weights was reached")
         return select(pool, job)
 
 
@@ -148,7 +149,7 @@ def _work(key: Key, job: "Job", starts: Network | None) -> Stages:
 class Job:
     """One search: data, settings, and how far it is."""
 
-    train: Problem  # padded, as `valid`
+    train: Problem  # padded, of NumPy arrays, as `valid`
     valid: Problem
     spec: NetworkSpec
     fit: Fit
@@ -193,26 +194,22 @@ def _pad(problem: Problem) -> Problem:
     step = max(64, 2 ** (math.ceil(math.log2(num_points)) - 2))
     more = -num_points % step
     rows = ((0, 0), (0, more))
-    padded = Problem(
-        np.pad(problem.x, ((0, more_inputs), (0, more))),
-        np.pad(problem.y, rows),
-        np.pad(problem.weight / problem.weight.sum(), (0, more)),
+    weight = np.asarray(problem.weight, np.float64)
+    return Problem(
+        np.pad(np.asarray(problem.x, np.float64), ((0, more_inputs), (0, more))),
+        np.pad(np.asarray(problem.y, np.float64), rows),
+        np.pad(weight / weight.sum(), (0, more)),
     )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), padded)
 
 
 def select(pool: Pool, job: Job) -> Front:
     """The front, polished to the end where that does not hurt on validation data."""
     pool = pool.take(_is_small(pool, job.config))
-    front = pareto.make_front(pool, *blocks.judge(pool.network, job.valid, fit=job.fit))
-    last, _ = _polish(front.network, front.num_weights, job, LAST_STEPS)
-    done = _pool_of(last, job)
-    pool = pareto.merge([pool, done], num_each=2 * job.config.num_kept)
-    front = pareto.make_front(
-        pool,
-        *blocks.judge(pool.network, job.valid, fit=job.fit),
-        max_error=job.config.max_error,
-    )
+    front = pareto.make_front(pool, *_judge(pool, job))
+    networks = jax.tree.map(_to_float64, front.network)
+    last, _ = _polish(networks, front.num_weights, job, LAST_STEPS)
+    pool = pareto.merge([_pool_of(networks, job), _pool_of(last, job)], num_each=2)
+    front = pareto.make_front(pool, *_judge(pool, job), max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
 
@@ -227,15 +224,17 @@ def _draw_starts(key: Key, job: Job) -> Network:
     low, high = np.log(4.0), np.log(1.3 * job.config.max_weights)
     sizes = jnp.exp(jax.random.uniform(size_key, (num,), minval=low, maxval=high))
     keys = jax.random.split(network_key, num)
-    return _sample(keys, sizes.astype(jnp.int32), spec=job.spec)
+    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
+    num_inputs = jnp.asarray(job.spec.num_inputs)
+    return _sample(keys, sizes.astype(jnp.int32), num_inputs, spec=spec)
 
 
 def _widen(networks: Network, job: Job) -> Network:
-    """Starts on the host, not too large, in float64 and with the padded inputs."""
+    """Starts on the host, not too large, and with the padded inputs."""
     most = min(2 * job.config.max_weights, blocks.PLACES[-1] - 1)
     networks = blocks.cut(networks, num_weights=most)
-    networks = jax.tree.map(_to_float64, jax.device_get(networks))
-    more = job.train.x.shape[0] - job.spec.num_inputs
+    networks = jax.device_get(networks)
+    more = job.train.x.shape[0] - networks.first.shape[1]
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
     return networks._replace(first=first)
 
@@ -305,6 +304,14 @@ def _pool_of(networks: Network, job: Job) -> Pool:
     return pareto.make_pool(*blocks.finish(networks, job.train, fit=job.fit))
 
 
+def _judge(
+    pool: Pool, job: Job
+) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+    """Validation loss of each network, and its standard error."""
+    networks = jax.tree.map(_to_float64, pool.network)
+    return blocks.judge(networks, job.valid, fit=job.fit)
+
+
 def _polish(
     networks: Network, sizes: np.ndarray, job: Job, num_steps: int
 ) -> tuple[Network, Float[np.ndarray, " R"]]:
@@ -318,5 +325,8 @@ def _to_float64(leaf: np.ndarray) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="spec")
-def _sample(keys: jax.Array, sizes: jax.Array, *, spec: NetworkSpec) -> Network:
-    return jax.vmap(functools.partial(prior.sample_small, spec=spec))(keys, sizes)
+def _sample(
+    keys: jax.Array, sizes: jax.Array, num_inputs: jax.Array, *, spec: NetworkSpec
+) -> Network:
+    fn = functools.partial(prior.sample_small, spec=spec, num_inputs=num_inputs)
+    return jax.vmap(fn)(keys, sizes)

@@ -5,9 +5,9 @@ a gradient, and a step by it is worth hundreds of gradient steps. Only weights t
 not zero are fitted: the structure stays. All functions take ONE network; `jax.vmap`
 makes a batch, of any structures.
 
-The matrix squares the condition of the problem: in float32 the error stops falling at
-about 1e-3 of the variance, in float64, at less than twice the time, at 1e-5 or below.
-Give networks and problem in float64 (`jax.enable_x64`) where there is one.
+The matrix squares the condition of the problem, so float32 converges more slowly near
+the end; for the last digits give networks and problem in float64 (`jax.enable_x64`), at
+twice the time a step.
 """
 
 import dataclasses

@@ -119,7 +119,11 @@ def _split(
 
 
 def sample_small(
-    key: Key, num_weights: Int[Array, ""], *, spec: NetworkSpec
+    key: Key,
+    num_weights: Int[Array, ""],
+    *,
+    spec: NetworkSpec,
+    num_inputs: Int[Array, ""] | None = None,
 ) -> Network:
     """A random network with biases and at most so many weights, to start a search.
 
@@ -133,13 +137,17 @@ def sample_small(
       key: consumed.
       num_weights: weights and biases at most, if a path fits in.
       spec: limits of the family.
+      num_inputs: inputs in use, the first ones; by default all.
     """
     keys = jax.random.split(key, 8)
-    mask, depth = _draw_layers(keys[0], num_weights, spec)
+    if num_inputs is None:
+        num_inputs = jnp.asarray(spec.num_inputs)
+    mask, depth = _draw_layers(keys[0], num_weights, num_inputs, spec)
+    inputs = jnp.arange(spec.num_inputs)[:, None]
     ones = jnp.ones
     num_layers, width = spec.max_depth, spec.max_width
     family = Network(
-        first=ones((spec.num_inputs, width)),
+        first=jnp.tile(inputs < num_inputs, (1, width)).astype(jnp.float32),
         hidden=ones((num_layers - 1, width, width)),
         readout=ones((width, spec.num_outputs)),
         bias=ones((num_layers, width)),
@@ -149,11 +157,9 @@ def sample_small(
         depth=depth,
     )
     # The first neuron of each layer is on the path, from a random input.
-    one_input = jax.nn.one_hot(
-        jax.random.randint(keys[2], (), 0, spec.num_inputs), spec.num_inputs
-    )
+    is_drawn = inputs == jax.random.randint(keys[2], (), 0, num_inputs)
     path = family._replace(
-        first=family.first * one_input[:, None],
+        first=family.first * is_drawn,
         bias=jnp.zeros_like(mask),
         readout_bias=jnp.zeros(spec.num_outputs),
         mask=mask.at[:, 1:].set(0.0),
@@ -169,7 +175,10 @@ def sample_small(
 
 
 def _draw_layers(
-    key: Key, num_weights: Int[Array, ""], spec: NetworkSpec
+    key: Key,
+    num_weights: Int[Array, ""],
+    num_inputs: Int[Array, ""],
+    spec: NetworkSpec,
 ) -> tuple[Float[Array, "L H"], Int[Array, ""]]:
     """Masks of the widest layers that dense weights within the limit allow."""
     depth_key, share_key = jax.random.split(key)
@@ -182,7 +191,7 @@ def _draw_layers(
     last = jnp.take(widths, depth - 1, axis=1)
     between = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
     biases = widths.sum(axis=1) + spec.num_outputs
-    counts = spec.num_inputs * widths[:, 0] + between + last * spec.num_outputs + biases
+    counts = num_inputs * widths[:, 0] + between + last * spec.num_outputs + biases
     chosen = widths[jnp.maximum((counts <= num_weights).sum() - 1, 0)]
     mask = jnp.arange(spec.max_width)[None] < chosen[:, None]
     return mask.astype(jnp.float32), depth
