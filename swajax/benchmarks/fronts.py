@@ -154,10 +154,16 @@ def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
     )
     if scaling.classes:
         y = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
-        models = [LogisticRegression(max_iter=5000), MLPClassifier((32, 32))]
+        models = [
+            LogisticRegression(max_iter=5000),
+            MLPClassifier(hidden_layer_sizes=(32, 32)),
+        ]
     else:
         y = y[:, 0]
-        models = [RidgeCV(np.logspace(-4, 4, 17)), MLPRegressor((32, 32))]
+        models = [
+            RidgeCV(np.logspace(-4, 4, 17)),
+            MLPRegressor(hidden_layer_sizes=(32, 32)),
+        ]
     rows = []
     for model, label in zip(models, ("linear", "dense network"), strict=True):
         if label == "dense network":
