@@ -147,32 +147,38 @@ def search_table(
 
 
 def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
-    """A linear model and a dense network on the rows that trained and chose ours."""
-    x, y = (
-        np.concatenate([part[leaf] for part in dataset[:2]]).astype(np.float64)
-        for leaf in range(2)
-    )
+    """A linear model and a dense network, whose weight decay the validation part chose.
+
+    In the end both train on the rows that trained and chose ours.
+    """
     if scaling.classes:
-        y = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
-        models = [
-            LogisticRegression(max_iter=5000),
-            MLPClassifier(hidden_layer_sizes=(32, 32)),
-        ]
+        linear = LogisticRegression(max_iter=5000)
+        dense = MLPClassifier(hidden_layer_sizes=(32, 32), max_iter=5000)
     else:
-        y = y[:, 0]
-        models = [
-            RidgeCV(np.logspace(-4, 4, 17)),
-            MLPRegressor(hidden_layer_sizes=(32, 32)),
-        ]
-    rows = []
-    for model, label in zip(models, ("linear", "dense network"), strict=True):
-        if label == "dense network":
-            model.set_params(early_stopping=True, max_iter=2000, random_state=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, y)
-        rows.append({"model": label} | _measure(model, dataset.test, scaling))
-    return rows
+        linear = RidgeCV(np.logspace(-4, 4, 17))
+        dense = MLPRegressor(hidden_layer_sizes=(32, 32), max_iter=5000)
+    dense.set_params(random_state=0)
+    parts = [_to_arrays(part, scaling) for part in dataset]
+    both = [np.concatenate(arrays) for arrays in zip(*parts[:2], strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        scores = {
+            alpha: dense.set_params(alpha=alpha).fit(*parts[0]).score(*parts[1])
+            for alpha in (1e-4, 1e-2, 1.0, 10.0)
+        }
+        dense.set_params(alpha=max(scores, key=scores.get))
+        models = {"linear": linear.fit(*both), "dense network": dense.fit(*both)}
+    return [
+        {"model": name} | _measure(model, *parts[2], scaling)
+        for name, model in models.items()
+    ]
+
+
+def _to_arrays(part: Part, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets as scikit-learn takes them; classes as codes."""
+    is_one_hot = scaling.classes and part.y.shape[1] > 1
+    y = part.y.argmax(axis=1) if is_one_hot else part.y[:, 0]
+    return part.x.astype(np.float64), y.astype(np.float64)
 
 
 def format_functions(out: Path) -> str:
@@ -213,21 +219,20 @@ def format_tables(out: Path) -> str:
     return "\n".join(lines)
 
 
-def _measure(model: Any, part: Part, scaling: Scaling) -> dict[str, Any]:
+def _measure(
+    model: Any, x: np.ndarray, y: np.ndarray, scaling: Scaling
+) -> dict[str, Any]:
     weights = getattr(model, "coefs_", None)
     if weights is None:
         num = np.size(model.coef_) + np.size(model.intercept_)
     else:
         num = sum(np.size(w) for w in (*weights, *model.intercepts_))
-    x = part.x.astype(np.float64)
     if scaling.classes:
-        y = part.y[:, 0] if part.y.shape[1] == 1 else part.y.argmax(axis=1)
         return {
             "num_weights": int(num),
             "log_loss": log_loss(y, model.predict_proba(x), labels=model.classes_),
             "accuracy": float(np.mean(model.predict(x) == y)),
         }
-    y = part.y[:, 0]
     mse = np.mean(np.square(model.predict(x) - y))
     return {
         "num_weights": int(num),
@@ -244,6 +249,8 @@ def _error_at(found: dict[str, Any], size: int) -> float:
 
 def _spread(values: list[float]) -> str:
     low, middle, high = np.quantile(values, (0, 0.5, 1))
+    if low == high:
+        return f"{middle:.1e}"
     return f"{middle:.1e} ({low:.0e} to {high:.0e})"
 
 

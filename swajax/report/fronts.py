@@ -11,12 +11,15 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from swajax import files
 from swajax.data.splits import Dataset, Part, Scaling
 from swajax.network import apply, count_neurons
 from swajax.pareto import Front
 from swajax.types import Network
+
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 class FrontTable(NamedTuple):
@@ -104,6 +107,7 @@ def draw(path: Path, table: FrontTable, *, target: str, title: str) -> None:
     # The name of a column may hold any characters, dollar signs among them.
     axes.set_ylabel(name.format(target), parse_math=False)
     axes.set_xlabel("weights and biases")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, parse_math=False)
     axes.legend()
     buffer = io.BytesIO()
@@ -116,7 +120,7 @@ def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:
     if key in table.rows[0]:
         sizes = [row["num_weights"] for row in table.rows]
         errors = [row[key] for row in table.rows]
-        axes.plot(sizes, errors, marker, ms=4, label=part)
+        axes.plot(sizes, errors, marker, ms=4, label=PARTS[part])
         if min(errors) > 0 and max(errors) > 30 * min(errors):
             axes.set_yscale("log")
 
