@@ -30,6 +30,7 @@ from swajax.types import Activation, Key, Network, NetworkSpec
 
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
+LARGEST = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,10 +195,13 @@ def _pad(problem: Problem) -> Problem:
     step = max(64, 2 ** (math.ceil(math.log2(num_points)) - 2))
     more = -num_points % step
     rows = ((0, 0), (0, more))
+    # What float32 cannot hold is as good as infinite, and refused as such.
+    x, y = (np.asarray(a, np.float64) for a in problem[:2])
+    x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
     weight = np.asarray(problem.weight, np.float64)
     return Problem(
-        np.pad(np.asarray(problem.x, np.float64), ((0, more_inputs), (0, more))),
-        np.pad(np.asarray(problem.y, np.float64), rows),
+        np.pad(x, ((0, more_inputs), (0, more))),
+        np.pad(y, rows),
         np.pad(weight / weight.sum(), (0, more)),
     )
 

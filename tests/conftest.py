@@ -18,6 +18,16 @@ from swajax.types import Key, Network, NetworkSpec
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_programs() -> Iterator[None]:
+    """Drop compiled programs with each file.
+
+    Thousands of them exhaust the memory maps that a process may have: it is killed.
+    """
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def key() -> Key:
     """The root of a test's randomness; split or fold it."""

@@ -114,7 +114,7 @@ def test_written_networks_have_the_reported_errors(finished, folder):
     dataset, scaling, _ = split_table(table, seed=0)
     assert header["target_scale"] == scaling.target_scale
     for index, row in enumerate(results["front"]):
-        network = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
+        network = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[i]), networks)
         outputs = apply(
             network,
             jnp.asarray(dataset.test.x),
