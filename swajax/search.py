@@ -19,15 +19,14 @@ from swajax import (
     pareto,
     pipeline,
     runlog,
+    tasks,
 )
 from swajax.data.encoding import encoder_to_dict, input_names
-from swajax.data.splits import Dataset, Part, Scaling, split_table
+from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.explore import ExploreConfig
-from swajax.objectives import Objective
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig, Progress
-from swajax.polish import Problem
 from swajax.report import fronts
 
 
@@ -130,25 +129,13 @@ def _describe(
     return "\n".join(lines) + "\n"
 
 
-def choose_objective(scaling: Scaling) -> Objective:
-    """What is fitted for a table."""
-    if not scaling.classes:
-        return "squared"
-    return "logistic" if len(scaling.classes) == 2 else "softmax"
-
-
-def to_problem(part: Part) -> Problem:
-    """Rows of a table as the polish takes them."""
-    return Problem(*(np.asarray(leaf.T, np.float64) for leaf in part))
-
-
 def _search(
     config: SearchCommand, dataset: Dataset, scaling: Scaling, folder: Path
 ) -> tuple[Front, float]:
     """The front, and the seconds it took, under a progress bar."""
     last: dict[str, Any] = {"seconds": 0.0}
     total = pipeline.num_blocks(config.pipeline)
-    objective = choose_objective(scaling)
+    objective = tasks.choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(total=total, unit="block", disable=None) as bar:
 
@@ -176,8 +163,8 @@ def _search(
         )
         front = pipeline.run(
             key,
-            to_problem(dataset.train),
-            to_problem(dataset.valid),
+            tasks.to_problem(dataset.train),
+            tasks.to_problem(dataset.valid),
             objective=objective,
             config=config.pipeline,
             starts=starts,

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from swajax import commands, configs, pipeline, runlog, search
+from swajax import commands, configs, pipeline, runlog, tasks
 from swajax.data import functions
 from swajax.data.splits import Dataset, Part, Scaling, split_table
 from swajax.data.tables import load_table
@@ -93,7 +93,7 @@ def search_function(
     begin = time.monotonic()
     front = pipeline.run(
         jax.random.key(seed),
-        *(search.to_problem(part) for part in parts[:2]),
+        *(tasks.to_problem(part) for part in parts[:2]),
         objective="squared",
         config=settings,
         time_budget=time_budget,
@@ -124,8 +124,8 @@ def search_table(
     begin = time.monotonic()
     front = pipeline.run(
         jax.random.key(0),
-        *(search.to_problem(part) for part in dataset[:2]),
-        objective=search.choose_objective(scaling),
+        *(tasks.to_problem(part) for part in dataset[:2]),
+        objective=tasks.choose_objective(scaling),
         config=settings,
         time_budget=time_budget,
     )
