@@ -14,14 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import autoencoder, latent_search, prior
+from swajax import blocks, latent_search, prior, spaces
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.splits import Part
-from swajax.latent_search import Point, SearchConfig, Space
+from swajax.latent_search import Data, Point, SearchConfig, Space
 from swajax.network import mask_weights
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
 from swajax.types import Activation, Key, Network, NetworkSpec
+
+MAX_INPUTS = 512
+BATCH_ROWS = 4096  # of a mini-batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +33,10 @@ class ExploreConfig:
 
     by: Literal["random", "direct", "latent"] = "random"
     """random networks; gradient descent on weights; or on points of a learned space"""
-    preset: str = "compact"
+    preset: str = "tabular"
     """latent: pretrained autoencoder, or a path to a checkpoint file"""
-    activation: Activation = "sigmoid"
-    """latent: activation of its networks"""
+    activation: Activation | None = None
+    """latent: activation of its networks, if there are several autoencoders"""
     search: SearchConfig = dataclasses.field(
         default_factory=lambda: SearchConfig(num_steps=500, num_starts=8)
     )
@@ -49,6 +52,13 @@ def check(config: ExploreConfig, task: str, num_inputs: int) -> None:
     if config.by != "latent":
         return
     _, model = load_pretrained(config.preset, config.activation)
+    if model.preset == "tabular":
+        if num_inputs <= MAX_INPUTS:
+            return
+        raise ValueError(
+            f"the space {config.preset} reads networks input by input, {MAX_INPUTS} at "
+            f"most, here are {num_inputs}; use --explore.by random or direct"
+        )
     if num_inputs > model.num_inputs or task != "regression":
         raise ValueError(
             f"the space {config.preset} has networks with up to {model.num_inputs} "
@@ -75,28 +85,24 @@ def find_starts(
       objective: what is fitted.
       config: how starts are found.
       pipeline_config: limits of the networks.
+
+    Raises:
+      ValueError: the limits are too narrow for the space, or lack an activation.
     """
     if config.by == "random":
         return None
-    spec = NetworkSpec(
-        num_inputs=train.x.shape[1],
-        num_outputs=train.y.shape[1],
-        max_width=pipeline_config.max_width,
-        max_depth=pipeline_config.max_depth,
-        activations=pipeline_config.activations,
+    spec = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
+    space, params, starts = _make_space(
+        key,
+        objective,
+        config=config,
+        spec=spec,
+        max_weights=pipeline_config.max_weights,
     )
-    data = latent_search.Data(*map(jnp.asarray, (*train[:2], *valid[:2])))
-    if config.by == "direct":
-        params, space = None, make_direct_space(spec, objective)
-        starts = _make_direct_starts(key, config=config.search, spec=spec)
-    else:
-        params, model = load_pretrained(config.preset, config.activation)
-        space = make_latent_space(model, num_inputs=spec.num_inputs)
-        starts = _make_latent_starts(
-            key, params, config=config.search, autoencoder_config=model
-        )
+    _check_limits(space.spec, spec)
+    draw = functools.partial(_draw_rows, train, valid)
     _, state = latent_search.run(
-        starts, params, data, space=space, config=config.search
+        starts, params, draw, space=space, config=config.search
     )
     networks = [
         _hard_networks(state.picked, params, space=space, depth=depth + 1)
@@ -106,66 +112,64 @@ def find_starts(
     return _fit_into(found, space.spec, spec)
 
 
-@functools.cache
-def make_latent_space(
-    config: autoencoder.AutoencoderConfig, *, num_inputs: int
-) -> Space:
-    """The space of an autoencoder, for tables with as many or fewer features.
-
-    The networks keep the weights from their first inputs and lose the others, so that
-    what the table does not use is neither counted nor penalized.
-    """
-    if not 1 <= num_inputs <= config.spec.num_inputs:
+def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
+    absent = set(spec.activations) - set(limits.activations)
+    if spec.max_width > limits.max_width or spec.max_depth > limits.max_depth or absent:
         raise ValueError(
-            f"num_inputs must be in 1..{config.spec.num_inputs}, got {num_inputs}"
+            f"the space has networks of {spec.max_depth} layers of {spec.max_width} "
+            f"neurons, {', '.join(spec.activations)}: raise --max-depth, --max-width "
+            "or --activations"
         )
 
-    def decode_fn(params: Any, z: jax.Array, depth: int) -> Network:
-        network = autoencoder.decode(params, z, config=config, depth=depth)
-        return network._replace(first=network.first[:num_inputs])
 
-    spec = dataclasses.replace(config.spec, num_inputs=num_inputs)
-    return Space(decode_fn, spec)
+def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
+    """All rows, or a mini-batch of them if they are many or of unequal weight.
 
-
-@functools.cache
-def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
-    """The weights themselves as a space: z is a dense network of all layers.
-
-    The decoder of a depth takes its first layers; activations are those drawn.
+    Rows are then drawn anew for each chunk, as often as they weigh.
     """
 
-    def decode_fn(params: None, z: Network, depth: int) -> Network:
-        del params
-        fixed = {"mask": z.mask, "activation": z.activation}
-        fixed = jax.tree.map(jax.lax.stop_gradient, fixed)
-        used = jnp.arange(spec.max_depth)[:, None] < depth
-        mask = fixed["mask"] * used
-        return z._replace(
-            mask=mask,
-            activation=fixed["activation"],
-            depth=jnp.asarray(depth, jnp.int32),
-        )
+    def draw(part: Part) -> tuple[jax.Array, jax.Array]:
+        num, weight = len(part.y), part.weight.astype(np.float64)
+        weight = weight / weight.sum()
+        if num <= blocks.MAX_POINTS and np.ptp(weight) == 0:
+            return jnp.asarray(part.x), jnp.asarray(part.y)
+        num_drawn = num if num <= blocks.MAX_POINTS else BATCH_ROWS
+        rows = np.random.default_rng(chunk).choice(num, num_drawn, p=weight)
+        return jnp.asarray(part.x[rows]), jnp.asarray(part.y[rows])
 
-    return Space(decode_fn, spec, objective)
+    return Data(*draw(train), *draw(valid))
 
 
-@functools.partial(jax.jit, static_argnames=("config", "spec"))
-def _make_direct_starts(
-    key: Key, *, config: SearchConfig, spec: NetworkSpec
-) -> Network:
-    def start(key: Key) -> Network:
-        network = prior.sample_small(key, jnp.asarray(10**6), spec=spec)
-        # A float: the optimizer takes the whole tree, and has no gradient for it.
-        return network._replace(depth=network.depth.astype(jnp.float32))
-
-    num = config.num_starts * config.num_screened
-    return jax.vmap(start)(jax.random.split(key, num))
-
-
-_make_latent_starts = jax.jit(
-    latent_search.make_starts, static_argnames=("config", "autoencoder_config")
-)
+def _make_space(
+    key: Key,
+    objective: Objective,
+    *,
+    config: ExploreConfig,
+    spec: NetworkSpec,
+    max_weights: int,
+) -> tuple[Space, Any, Any]:
+    """The space, the parameters of its decoders, and starts [R K, ...]."""
+    search = config.search
+    draw = functools.partial(
+        prior.sample_starts,
+        num=search.num_starts * search.num_screened,
+        max_weights=max_weights,
+    )
+    if config.by == "direct":
+        key, network_key = jax.random.split(key)
+        networks = draw(network_key, spec=spec)
+        starts = spaces.unfold_starts(key, networks)
+        return spaces.make_direct_space(spec, objective), None, starts
+    params, model = load_pretrained(config.preset, config.activation)
+    if model.preset == "tabular":
+        space = spaces.make_tabular_space(model, spec, objective)
+        starts = spaces.encode_starts(params, draw(key, spec=space.spec), model=model)
+        return space, params, starts
+    starts = spaces.draw_compact_starts(
+        key, params, config=search, autoencoder_config=model
+    )
+    space = spaces.make_compact_space(model, num_inputs=spec.num_inputs)
+    return space, params, starts
 
 
 @functools.partial(jax.jit, static_argnames=("space", "depth"))
@@ -178,18 +182,7 @@ def _hard_networks(picked: Point, params: Any, *, space: Space, depth: int) -> N
 
 
 def _fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
-    """The same networks, as records of larger limits.
-
-    Raises:
-      ValueError: the limits are too narrow, or lack an activation.
-    """
-    absent = set(spec.activations) - set(limits.activations)
-    if spec.max_width > limits.max_width or spec.max_depth > limits.max_depth or absent:
-        raise ValueError(
-            f"the space has networks of {spec.max_depth} layers of {spec.max_width} "
-            f"neurons, {', '.join(spec.activations)}: raise --max-depth, --max-width "
-            "or --activations"
-        )
+    """The same networks, as records of larger limits."""
     wide, deep = limits.max_width - spec.max_width, limits.max_depth - spec.max_depth
     kinds = np.array([limits.activations.index(name) for name in spec.activations])
     activation = np.zeros((*networks.mask.shape, len(limits.activations)), np.float32)

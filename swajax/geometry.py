@@ -1,7 +1,13 @@
-"""Distances of embeddings against distances of functions, as a loss."""
+"""Distances of embeddings against distances of functions, as loss and as measures."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.stats
 from jaxtyping import Array, Float
+
+from swajax.network import permute
+from swajax.types import Key, Network
 
 
 def distance_correlation(
@@ -29,3 +35,38 @@ def pairwise_distances(rows: Float[Array, "B D"]) -> Float[Array, "B B"]:
     products = rows @ rows.T / rows.shape[1]
     squared = squares[:, None] + squares[None] - 2 * products
     return jnp.sqrt(jnp.maximum(squared, 0.0) + 1e-8)
+
+
+def summarise_geometry(
+    z: Float[np.ndarray, "B Z"],
+    permuted: Float[np.ndarray, "B Z"],
+    y: Float[np.ndarray, "B D"],
+) -> dict[str, float]:
+    """Spearman correlation over all pairs, and recall of permuted copies.
+
+    Args:
+      z: embeddings of networks.
+      permuted: embeddings of copies with their neurons permuted.
+      y: outputs of the networks, a row each.
+    """
+    upper = np.triu_indices(len(z), k=1)
+    by_function, by_embedding = _distances(y, y)[upper], _distances(z, z)[upper]
+    nearest = _distances(permuted, z).argmin(axis=1)
+    spearman = scipy.stats.spearmanr(by_embedding, by_function).statistic
+    recall = (nearest == np.arange(len(z))).mean()
+    return {"spearman": float(spearman), "recall_at_1": float(recall)}
+
+
+def shuffle_neurons(key: Key, networks: Network) -> Network:
+    """A batch of networks, the neurons of each in a random order; `key` is consumed."""
+    scores = jax.random.uniform(key, networks.mask.shape)
+    return jax.vmap(permute)(networks, jnp.argsort(scores, axis=-1))
+
+
+def _distances(
+    a: Float[np.ndarray, "B D"], b: Float[np.ndarray, "C D"]
+) -> Float[np.ndarray, "B C"]:
+    # In float64: the difference of large squares is small for near neighbours.
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
+    return np.sqrt(np.maximum(squares - 2 * a @ b.T, 0) / a.shape[1])

@@ -123,6 +123,24 @@ def uniform_activation(
     return jnp.zeros(shape, dtype).at[..., 0].set(1.0)
 
 
+def make_dense(spec: NetworkSpec) -> Network:
+    """The network of all layers and neurons, every weight and bias 1.
+
+    Neurons have the first activation of the specification.
+    """
+    num_layers, width = spec.max_depth, spec.max_width
+    return Network(
+        first=jnp.ones((spec.num_inputs, width)),
+        hidden=jnp.ones((num_layers - 1, width, width)),
+        readout=jnp.ones((width, spec.num_outputs)),
+        bias=jnp.ones((num_layers, width)),
+        readout_bias=jnp.ones(spec.num_outputs),
+        mask=jnp.ones((num_layers, width)),
+        activation=uniform_activation(spec),
+        depth=jnp.asarray(num_layers, jnp.int32),
+    )
+
+
 def mask_weights(network: Network) -> Network:
     """Zero whatever absent neurons and unused layers hold.
 

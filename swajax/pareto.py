@@ -107,3 +107,14 @@ def make_front(
         valid_error[kept],
         int(np.argmax(fits)) if fits.any() else len(kept) - 1,
     )
+
+
+def best_of_sizes(
+    sizes: np.ndarray, loss: np.ndarray, share: float, num_groups: int = 10
+) -> np.ndarray:
+    """Index of the best share of each tenth of the sizes."""
+    order = np.lexsort((loss, sizes))
+    groups = np.array_split(order, min(num_groups, len(order)))
+    return np.concatenate(
+        [g[np.argsort(loss[g])][: max(1, round(share * len(g)))] for g in groups]
+    )

@@ -11,14 +11,11 @@ switched on, float32 by default; only the front is polished in float64.
 """
 
 import dataclasses
-import functools
-import math
 import time
 from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -30,7 +27,6 @@ from swajax.types import Activation, Key, Network, NetworkSpec
 
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
-LARGEST = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +66,16 @@ class PipelineConfig:
                 f"got {self.max_weights}"
             )
 
+    def make_spec(self, num_inputs: int, num_outputs: int) -> NetworkSpec:
+        """Limits of the networks for a table."""
+        return NetworkSpec(
+            num_inputs=num_inputs,
+            num_outputs=num_outputs,
+            max_width=self.max_width,
+            max_depth=self.max_depth,
+            activations=self.activations,
+        )
+
 
 class Progress(NamedTuple):
     """What the callback sees after each block of work."""
@@ -99,7 +105,8 @@ def run(
 
     Args:
       key: consumed; the same key gives the same front if no budget ends the work.
-      train: points to fit, on the last axis, scaled to about unit size.
+      train: points to fit, on the last axis, scaled to about unit size; of more than
+        `blocks.MAX_POINTS` a random part is used, and of `valid` too.
       valid: points to choose by.
       objective: what is fitted.
       config: how.
@@ -175,35 +182,9 @@ def _make_job(
     if decay is None:
         decay = 1e-9 if objective == "squared" else 1e-4
     fit = Fit(objective, config.activations, decay)
-    spec = NetworkSpec(
-        num_inputs=train.x.shape[0],
-        num_outputs=train.y.shape[0],
-        max_width=config.max_width,
-        max_depth=config.max_depth,
-        activations=config.activations,
-    )
-    return Job(_pad(train), _pad(valid), spec, fit, config, time_budget)
-
-
-def _pad(problem: Problem) -> Problem:
-    """Up to round numbers of points, which weigh nothing, and of inputs, which are 0.
-
-    So tables of like size share compiled programs.
-    """
-    num_inputs, num_points = problem.x.shape
-    more_inputs = max(4, 2 ** math.ceil(math.log2(num_inputs))) - num_inputs
-    step = max(64, 2 ** (math.ceil(math.log2(num_points)) - 2))
-    more = -num_points % step
-    rows = ((0, 0), (0, more))
-    # What float32 cannot hold is as good as infinite, and refused as such.
-    x, y = (np.asarray(a, np.float64) for a in problem[:2])
-    x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
-    weight = np.asarray(problem.weight, np.float64)
-    return Problem(
-        np.pad(x, ((0, more_inputs), (0, more))),
-        np.pad(y, rows),
-        np.pad(weight / weight.sum(), (0, more)),
-    )
+    spec = config.make_spec(train.x.shape[0], train.y.shape[0])
+    train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
+    return Job(train, valid, spec, fit, config, time_budget)
 
 
 def select(pool: Pool, job: Job) -> Front:
@@ -223,14 +204,13 @@ def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
 
 
 def _draw_starts(key: Key, job: Job) -> Network:
-    size_key, network_key = jax.random.split(key)
-    num = job.config.num_starts
-    low, high = np.log(4.0), np.log(1.3 * job.config.max_weights)
-    sizes = jnp.exp(jax.random.uniform(size_key, (num,), minval=low, maxval=high))
-    keys = jax.random.split(network_key, num)
-    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
-    num_inputs = jnp.asarray(job.spec.num_inputs)
-    return _sample(keys, sizes.astype(jnp.int32), num_inputs, spec=spec)
+    return prior.sample_starts(
+        key,
+        num=job.config.num_starts,
+        spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0]),
+        max_weights=1.3 * job.config.max_weights,
+        num_inputs=job.spec.num_inputs,
+    )
 
 
 def _widen(networks: Network, job: Job) -> Network:
@@ -252,21 +232,10 @@ def _race(starts: Network, job: Job) -> Stages:
         kept.append(_pool_of(networks, job))
         pool = pareto.merge(kept, num_each=job.config.num_kept)
         yield "polish", pool
-        index = _best_of_sizes(sizes, loss, share)
+        index = pareto.best_of_sizes(sizes, loss, share)
         networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
         sizes = sizes[index]
     return pool
-
-
-def _best_of_sizes(
-    sizes: np.ndarray, loss: np.ndarray, share: float, num_groups: int = 10
-) -> np.ndarray:
-    """Index of the best share of each tenth of the sizes."""
-    order = np.lexsort((loss, sizes))
-    groups = np.array_split(order, min(num_groups, len(order)))
-    return np.concatenate(
-        [g[np.argsort(loss[g])][: max(1, round(share * len(g)))] for g in groups]
-    )
 
 
 def _descend(pool: Pool, job: Job) -> Stages:
@@ -326,11 +295,3 @@ def _polish(
 
 def _to_float64(leaf: np.ndarray) -> np.ndarray:
     return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
-
-
-@functools.partial(jax.jit, static_argnames="spec")
-def _sample(
-    keys: jax.Array, sizes: jax.Array, num_inputs: jax.Array, *, spec: NetworkSpec
-) -> Network:
-    fn = functools.partial(prior.sample_small, spec=spec, num_inputs=num_inputs)
-    return jax.vmap(fn)(keys, sizes)

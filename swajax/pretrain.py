@@ -115,7 +115,7 @@ def make_trainer(config: PretrainCommand) -> Trainer:
     State is replicated; each device draws and trains on its share of a batch.
     """
     training = config.training
-    num_devices, num_groups = jax.device_count(), training.autoencoder.spec.max_depth
+    num_devices, num_groups = jax.device_count(), training.num_groups
     if training.batch_size % (num_devices * num_groups):
         raise ValueError(
             f"batch_size must be a multiple of {num_devices * num_groups} on "

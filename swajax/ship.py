@@ -20,10 +20,12 @@ from swajax import checkpoints, commands, configs, files, runlog
 from swajax.autoencoder.pretrained import SHIPPED, list_pretrained, load_pretrained
 from swajax.pretrain import BEST_FILE, PretrainCommand
 from swajax.validation import validate
+from swajax.validation_tabular import MORE_INPUTS, SIZES
 
 VALIDATION_SEED = 2026  # of no training run: all shipped files face the same networks
-MAX_LOSS = 0.01  # what half precision may cost, relative, in MSE and MPE
+MAX_LOSS = 0.01  # what half precision may cost, relative, of each error
 
+ORIGIN = ("minutes", "networks", "precision")
 COLUMNS = {
     "explained variance": ("explained_variance", "{:.4f}"),
     "MPE, %": ("mpe_percent", "{:.2f}"),
@@ -32,6 +34,34 @@ COLUMNS = {
     "Spearman": ("spearman", "{:.3f}"),
     "recall@1": ("recall_at_1", "{:.3f}"),
 }
+
+TABULAR_ROWS = {
+    "weights of the network itself": "explained_variance",
+    **{f"{size} weights at most": f"explained_variance_size_{size}" for size in SIZES},
+    **{
+        f"{depth} hidden layers": f"explained_variance_depth_{depth}"
+        for depth in (1, 2, 3)
+    },
+    **{
+        f"{num} inputs": f"explained_variance_inputs_{num}"
+        for num in (1, 2, 4, 8, *MORE_INPUTS)
+    },
+    "lower quartile": "explained_variance_q25",
+    "Spearman": "spearman",
+    "recall@1": "recall_at_1",
+}
+
+TABULAR_INTRODUCTION = """
+## Networks for any table
+
+The embedding of `tabular` is a token for each input and output beside one for the
+whole, and a decoder is told how many weights it may use. Explained variance of the best
+decoder, medians over 1,600 unseen networks with 1 to 8 inputs and 1 to 3 outputs,
+decoded with as many weights as each has itself unless it says otherwise; training saw
+no more than 8 inputs. Spearman and recall@1 are of 1,000 networks with 4 inputs and one
+output.
+
+"""
 
 INTRODUCTION = """# Where the shipped autoencoders come from
 
@@ -64,7 +94,8 @@ def main(config: ShipCommand) -> None:
     for is_half in (True, False):
         checkpoints.save(temporary, params, header=header, is_half=is_half)
         after = measure(load_pretrained(temporary)[0], model)
-        if all(after[k] <= (1 + MAX_LOSS) * before[k] for k in ("mse", "mpe_percent")):
+        pairs = zip(errors_of(after), errors_of(before), strict=True)
+        if all(new <= (1 + MAX_LOSS) * old for new, old in pairs):
             break
     checkpoints.save(
         path,
@@ -95,6 +126,13 @@ def measure(params: Any, model: Any) -> dict[str, float]:
     return validate(params, jax.random.key(VALIDATION_SEED), config=model)
 
 
+def errors_of(measures: dict[str, float]) -> list[float]:
+    """What half precision must not raise."""
+    if "mse" in measures:
+        return [measures["mse"], measures["mpe_percent"]]
+    return [1 - measures["explained_variance"]]
+
+
 def read_provenance(path: Path | None) -> dict[str, Any] | None:
     """Where the file comes from that a run has started from, if it was shipped."""
     if path is None:
@@ -120,24 +158,48 @@ def format_command(command: PretrainCommand) -> str:
 
 def format_provenance() -> str:
     """PROVENANCE.md from the headers of all shipped files."""
-    names = ["file", "minutes", "networks", "precision", *COLUMNS]
+    headers = {
+        name: checkpoints.load(Path(str(SHIPPED)) / name)[1]
+        for name in (f"{p}_{a}.safetensors" for p, a in list_pretrained())
+    }
+    fixed = {n: h for n, h in headers.items() if "mse" in h["validation"]}
+    names = ["file", *ORIGIN, *COLUMNS]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
-    details = []
-    for preset, activation in list_pretrained():
-        file = Path(str(SHIPPED)) / f"{preset}_{activation}.safetensors"
-        _, header = checkpoints.load(file)
-        origin, measured = header["provenance"], header["validation"]
-        runs = list(_chain(origin))
-        cells = [
-            file.name,
-            f"{sum(run['minutes'] for run in runs):.0f}",
-            f"{sum(run['num_networks'] for run in runs) / 1e6:.1f} M",
-            origin["precision"],
-            *(form.format(measured[name]) for name, form in COLUMNS.values()),
-        ]
+    for name, header in fixed.items():
+        measured = header["validation"]
+        cells = [name, *_origin_cells(header["provenance"])]
+        cells += [form.format(measured[key]) for key, form in COLUMNS.values()]
         lines.append(f"| {' | '.join(cells)} |")
-        details.append(f"- `{file.name}`: {', then '.join(map(_tell, runs))}.\n")
-    return INTRODUCTION + "\n".join(lines) + "\n\n" + "".join(details)
+    text = INTRODUCTION + "\n".join(lines) + "\n"
+    if tables := {n: h for n, h in headers.items() if n not in fixed}:
+        text += TABULAR_INTRODUCTION + _format_tabular(tables)
+    chains = {n: map(_tell, _chain(h["provenance"])) for n, h in headers.items()}
+    details = (
+        f"- `{name}`: {', then '.join(runs)}.\n" for name, runs in chains.items()
+    )
+    return text + "\n" + "".join(details)
+
+
+def _format_tabular(headers: dict[str, dict[str, Any]]) -> str:
+    """A column a file, a row a measure."""
+    lines = [f"| | {' | '.join(headers)} |", "|---" * (1 + len(headers)) + "|"]
+    origins = [_origin_cells(header["provenance"]) for header in headers.values()]
+    for index, name in enumerate(ORIGIN):
+        cells = [origin[index] for origin in origins]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    for name, key in TABULAR_ROWS.items():
+        cells = [f"{header['validation'][key]:.3f}" for header in headers.values()]
+        lines.append(f"| {' | '.join([name, *cells])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _origin_cells(origin: dict[str, Any]) -> list[str]:
+    runs = list(_chain(origin))
+    return [
+        f"{sum(run['minutes'] for run in runs):.0f}",
+        f"{sum(run['num_networks'] for run in runs) / 1e6:.1f} M",
+        origin["precision"],
+    ]
 
 
 def _chain(origin: dict[str, Any] | None) -> Iterator[dict[str, Any]]:

@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 from jaxtyping import Array, Float, Int
 
-from swajax import pretraining
+from swajax import autoencoder, pretraining
 from swajax.autoencoder import AutoencoderConfig
 from swajax.batched import apply_batch
-from swajax.network import permute
-from swajax.types import Key, Network
+from swajax.geometry import shuffle_neurons, summarise_geometry
+from swajax.types import Key
+from swajax.validation_tabular import validate_tabular
 
 NUM_NETWORKS = 1600  # arXiv:2410.08339: MPE is a mean over this many
 NUM_GEOMETRY = 1000  # networks whose distances are compared
@@ -58,6 +58,14 @@ def validate(
       num_networks: for the errors, a multiple of the number of depths.
       num_geometry: for the two measures of the space, likewise.
     """
+    if config.preset == "tabular":
+        return validate_tabular(
+            params,
+            key,
+            config=config,
+            num_networks=num_networks,
+            num_geometry=num_geometry,
+        )
     fidelity_key, geometry_key = jax.random.split(key)
     fidelity = jax.device_get(
         _fidelity(params, fidelity_key, config=config, num=num_networks)
@@ -90,26 +98,6 @@ def summarise(fidelity: Fidelity) -> dict[str, float]:
     return {name: float(value) for name, value in summary.items()}
 
 
-def summarise_geometry(
-    z: Float[np.ndarray, "B Z"],
-    permuted: Float[np.ndarray, "B Z"],
-    y: Float[np.ndarray, "B D"],
-) -> dict[str, float]:
-    """Spearman correlation over all pairs, and recall of permuted copies.
-
-    Args:
-      z: embeddings of networks.
-      permuted: embeddings of copies with their neurons permuted.
-      y: outputs of the networks, a row each.
-    """
-    upper = np.triu_indices(len(z), k=1)
-    by_function, by_embedding = _distances(y, y)[upper], _distances(z, z)[upper]
-    nearest = _distances(permuted, z).argmin(axis=1)
-    spearman = scipy.stats.spearmanr(by_embedding, by_function).statistic
-    recall = (nearest == np.arange(len(z))).mean()
-    return {"spearman": float(spearman), "recall_at_1": float(recall)}
-
-
 @functools.partial(jax.jit, static_argnames=("config", "num"))
 def _fidelity(
     params: Any, key: Key, *, config: AutoencoderConfig, num: int
@@ -117,9 +105,9 @@ def _fidelity(
     points = jnp.asarray(grid(config.spec.num_inputs))
     groups = pretraining.sample_groups(key, num, config=config)
     z, y = pretraining.encode_groups(params, groups, points, config=config)
-    decoded = jax.vmap(
-        lambda one: pretraining.autoencoder.decode_all(params, one, config=config)
-    )(z)
+    decoded = jax.vmap(lambda one: autoencoder.decode_all(params, one, config=config))(
+        z
+    )
     mse, mpe = [], []
     for depth, networks in enumerate(decoded, start=1):
         out = apply_batch(
@@ -146,18 +134,3 @@ def _geometry(
     )
     permuted, _ = pretraining.encode_groups(params, shuffled, points, config=config)
     return z, permuted, y.reshape(len(y), -1)
-
-
-def shuffle_neurons(key: Key, networks: Network) -> Network:
-    """A batch of networks, the neurons of each in a random order; `key` is consumed."""
-    scores = jax.random.uniform(key, networks.mask.shape)
-    return jax.vmap(permute)(networks, jnp.argsort(scores, axis=-1))
-
-
-def _distances(
-    a: Float[np.ndarray, "B D"], b: Float[np.ndarray, "C D"]
-) -> Float[np.ndarray, "B C"]:
-    # In float64: the difference of large squares is small for near neighbours.
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
-    return np.sqrt(np.maximum(squares - 2 * a @ b.T, 0) / a.shape[1])

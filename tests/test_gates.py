@@ -55,3 +55,50 @@ def test_soft_threshold_tends_to_the_hard_one():
     soft = gates.soft_threshold(WEIGHTS, threshold, sharpness=1e4)
     hard = gates.hard_threshold(WEIGHTS, threshold)
     np.testing.assert_allclose(soft, hard, atol=1e-6)
+
+
+def draw_scores(seed):
+    """Numbers of all sizes, some of them equal."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=23) * 10.0 ** rng.integers(-6, 6, size=23)
+    scores[rng.integers(23, size=6)] = scores[rng.integers(23, size=6)]
+    scores[[3, 17]] = 0.0, -1e9
+    return np.float32(scores)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_value_of_a_rank_is_that_of_sorting(maybe_jit, seed):
+    scores = draw_scores(seed)
+    find = maybe_jit(jax.vmap(gates.find_largest, in_axes=(None, 0)))
+    ranks = jnp.arange(-1, 26)
+    wanted = np.sort(scores)[::-1][np.clip(ranks, 1, 23) - 1]
+    np.testing.assert_array_equal(find(jnp.asarray(scores), ranks), wanted)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_exactly_so_many_gates_are_open(maybe_jit, seed):
+    scores = draw_scores(seed)
+    open_largest = maybe_jit(jax.vmap(gates.open_largest, in_axes=(None, 0)))
+    numbers = jnp.array([0.0, 1.0, 4.6, 22.0, 23.0, 40.0])
+    found = open_largest(jnp.asarray(scores), numbers)
+    for gate, number in zip(found, (0, 1, 5, 22, 23, 23), strict=True):
+        wanted = np.zeros(23)
+        wanted[np.argsort(-scores, kind="stable")[:number]] = 1
+        np.testing.assert_array_equal(gate, wanted)
+
+
+def test_open_gates_have_the_gradient_of_a_sigmoid_around_the_limit():
+    scores = jnp.array([1.0, 3.0, 2.0, -1.0])
+    scale = jnp.array([1.0, 2.0, 3.0, 4.0])
+    gradient = jax.grad(lambda s: (scale * gates.open_largest(s, 2)).sum())(scores)
+    sigmoid = 1 / (1 + np.exp(-(np.asarray(scores) - 2.0)))
+    np.testing.assert_allclose(gradient, scale * sigmoid * (1 - sigmoid), rtol=1e-5)
+
+
+def test_a_choice_is_one_hot_with_the_gradient_of_a_softmax(maybe_jit):
+    logits = jnp.array([[0.5, 2.0, -1.0], [3.0, 0.0, 0.0]])
+    np.testing.assert_array_equal(maybe_jit(gates.choose)(logits), np.eye(3)[[1, 0]])
+    scale = jnp.arange(6.0).reshape(2, 3)
+    by_choice = jax.grad(lambda x: (scale * gates.choose(x)).sum())(logits)
+    by_softmax = jax.grad(lambda x: (scale * jax.nn.softmax(x)).sum())(logits)
+    np.testing.assert_allclose(by_choice, by_softmax, rtol=1e-5)

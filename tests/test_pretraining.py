@@ -10,7 +10,7 @@ import pytest
 
 from swajax import autoencoder, geometry, network, pretraining
 from swajax.autoencoder import AutoencoderConfig
-from swajax.pretraining import PretrainingConfig
+from swajax.pretraining import PretrainingConfig, groups, losses
 
 MODEL = AutoencoderConfig(max_depth=2, max_width=3, num_probes=4)
 TRAINING = PretrainingConfig(autoencoder=MODEL, batch_size=16, num_points=8)
@@ -30,9 +30,9 @@ def test_losses_by_hand(monkeypatch, loss, error, best, mean):
     errors = jnp.array([[1.0, 4.0], [2.0, 0.5]])
     z = jnp.array([[0.0, 1.0], [1.0, 3.0]])
     y = jnp.array([[[0.0], [2.0]], [[1.0], [5.0]]])
-    monkeypatch.setattr(pretraining, "LOG_FLOOR", 0.1)
-    monkeypatch.setattr(pretraining, "encode_groups", lambda *a, **k: (z, y))
-    monkeypatch.setattr(pretraining, "decoder_errors", lambda *a, **k: errors)
+    monkeypatch.setattr(losses, "LOG_FLOOR", 0.1)
+    monkeypatch.setattr(groups, "encode_groups", lambda *a, **k: (z, y))
+    monkeypatch.setattr(groups, "decoder_errors", lambda *a, **k: errors)
     config = dataclasses.replace(
         TRAINING, loss=loss, error=error, mean_weight=0.5, geometry_weight=0.0
     )

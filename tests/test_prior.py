@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from swajax import prior
-from swajax.network import mask_weights
+from swajax.batched import apply_batch
+from swajax.network import mask_weights, pack
 from swajax.types import NetworkSpec
 
 SPEC = NetworkSpec()  # the paper's: 3 inputs, up to 4 layers of up to 7 neurons
@@ -237,3 +238,65 @@ def test_a_small_network_depends_on_its_key_alone(small):
     for a, b in zip(one, networks, strict=True):
         np.testing.assert_allclose(a, b[700], rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(a == 0, b[700] == 0)
+
+
+@pytest.fixture(scope="module")
+def varied():
+    spec = NetworkSpec(
+        num_inputs=5,
+        num_outputs=3,
+        max_width=4,
+        max_depth=3,
+        activations=("sigmoid", "tanh", "leaky_relu", "linear"),
+    )
+    keys = jax.random.split(jax.random.key(3), 1000)
+    sample = functools.partial(prior.sample_varied, spec=spec)
+    return spec, *jax.device_get(jax.jit(jax.vmap(sample))(keys))
+
+
+def test_varied_networks_have_all_numbers_of_inputs_outputs_layers(varied):
+    spec, networks, is_input, is_output = varied
+    counts = (is_input.sum(axis=1), is_output.sum(axis=1), networks.depth)
+    mosts = (spec.num_inputs, spec.num_outputs, spec.max_depth)
+    for count, most in zip(counts, mosts, strict=True):
+        shares = np.bincount(count.astype(int), minlength=most + 1)[1:] / len(count)
+        np.testing.assert_allclose(shares, 1 / most, atol=0.05)
+    widths = networks.mask.sum(axis=2)
+    assert set(np.unique(widths)) == {0, 1, 2, 3, 4}
+
+
+def test_varied_networks_use_what_they_have_and_some_inputs_not(varied):
+    _, networks, is_input, is_output = varied
+    uses_input = (networks.first != 0).any(axis=2)
+    assert not (uses_input & (is_input == 0)).any()
+    assert uses_input.any(axis=1).all(), "one path is always there"
+    share = uses_input.sum() / is_input.sum()
+    assert 0.4 < share < 0.9, "some inputs are irrelevant"
+    uses_output = (networks.readout != 0).any(axis=1)
+    np.testing.assert_array_equal(uses_output, is_output == 1)
+    full = jax.device_get(
+        jax.jit(
+            jax.vmap(
+                lambda n, i, o: pack(
+                    prior.make_family(n.mask, n.activation, n.depth, i, o)
+                )
+            )
+        )(networks, is_input, is_output)
+    )
+    density = (numbers(networks) != 0).sum(axis=1) / full.sum(axis=1)
+    assert np.quantile(density, 0.1) < 0.35 and np.quantile(density, 0.9) > 0.6
+
+
+def test_standardised_networks_have_mean_0_and_variance_1(varied):
+    spec, networks, *_ = varied
+    networks = jax.tree.map(jnp.asarray, networks)
+    x = jax.random.uniform(jax.random.key(4), (300, spec.num_inputs), minval=-1.0)
+    kinds = {"activations": spec.activations}
+    y = np.asarray(apply_batch(prior.standardise(networks, x, **kinds), x, **kinds))
+    spread = np.asarray(apply_batch(networks, x, **kinds)).std(axis=1)
+    np.testing.assert_allclose(y.mean(axis=1), 0, atol=2e-3)
+    is_flat = spread < prior.MIN_STD
+    np.testing.assert_allclose(y.std(axis=1)[~is_flat], 1, rtol=2e-3)
+    np.testing.assert_allclose(
+        y.std(axis=1)[is_flat], spread[is_flat] / prior.MIN_STD, rtol=0.1, atol=1e-3
+    )

@@ -217,7 +217,7 @@ def correct_readout(
     gram = hidden @ hidden.T / len(wanted)
     ridge = (RELATIVE_RIDGE * jnp.trace(gram) + 1e-9) * jnp.eye(len(gram))
     rest = wanted[None] - network.readout.T @ hidden
-    correction = _solve(gram + ridge, hidden @ rest.T / len(wanted))
+    correction = solve(gram + ridge, hidden @ rest.T / len(wanted))
     return network._replace(readout=network.readout + correction)
 
 
@@ -245,7 +245,7 @@ def _normalise(x: Float[Array, " W"]) -> Float[Array, " W"]:
     return jax.nn.standardize(x)
 
 
-def _solve(a: Float[Array, "H H"], b: Float[Array, "H O"]) -> Float[Array, "H O"]:
+def solve(a: Float[Array, "H H"], b: Float[Array, "H O"]) -> Float[Array, "H O"]:
     """a^-1 b for a positive definite a, by Gauss-Jordan elimination.
 
     Many tiny systems under `vmap` are a few operations on whole batches this way, where

@@ -58,10 +58,15 @@ def _is_path(preset: str | Path) -> bool:
 
 def _shipped_path(preset: str, activation: str | None) -> Path:
     shipped = list_pretrained()
-    if (preset, activation) not in shipped:
+    found = [
+        own for own in shipped if own[0] == preset and activation in (None, own[1])
+    ]
+    if len(found) != 1:
         listed = ", ".join(f"{p} {a}" for p, a in shipped) or "none"
+        wanted = preset if activation is None else f"{preset} {activation}"
+        problem = "no" if not found else f"{len(found)} activations of the"
         raise ValueError(
-            f"no pretrained autoencoder '{preset} {activation}'; shipped: {listed}. "
+            f"{problem} pretrained autoencoder '{wanted}'; shipped: {listed}. "
             "A path to a checkpoint file is taken as well."
         )
-    return Path(str(SHIPPED / f"{preset}_{activation}.safetensors"))
+    return Path(str(SHIPPED / "{}_{}.safetensors".format(*found[0])))

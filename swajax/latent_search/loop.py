@@ -54,7 +54,7 @@ class Progress(NamedTuple):
 def run(
     starts: Any,
     params: Any,
-    data: Data,
+    data: Data | Callable[[int], Data],
     *,
     space: Space,
     config: SearchConfig,
@@ -67,7 +67,8 @@ def run(
     Args:
       starts: of `make_starts`, or any other z, [R K, Z], K = `config.num_screened`.
       params: of the decoders; they stay as they are.
-      data: training and validation part, scaled to about unit size.
+      data: training and validation part, scaled to about unit size; or mini-batches, a
+        function of the number of the chunk, from 0, that gives data of equal shapes.
       space: decoders and family of networks.
       config: of the search.
       optimizer: acts on the `Point` of one candidate; default of the configuration.
@@ -81,13 +82,15 @@ def run(
     begin = time.monotonic()
     optimizer = optimizer or make_optimizer(config)
     static = {"space": space, "config": config}
-    state = _init(starts, params, data, optimizer=optimizer, **static)
+    draw = data if callable(data) else lambda _: data
+    state = _init(starts, params, draw(0), optimizer=optimizer, **static)
     num_chunks = -(-config.num_steps // config.chunk_steps)
     lowest = None
     try:
         for index in range(1, num_chunks + 1):
             # Not donated: the state is small, and Ctrl-C may come before the new one.
-            state = _chunk(state, params, data, optimizer=optimizer, **static)
+            batch = draw(index)
+            state = _chunk(state, params, batch, optimizer=optimizer, **static)
             lowest = jax.device_get(_lowest(state))
             seconds = time.monotonic() - begin
             if callback is not None:
@@ -103,7 +106,7 @@ def run(
             "no candidate has a finite error: data or parameters of the decoders "
             "hold infinite or huge numbers"
         )
-    return _collect(state, params, data, **static), state
+    return _collect(state, params, draw(0), **static), state
 
 
 def collect(

@@ -1,0 +1,153 @@
+"""What gradient descent can search: points of a learned space, or weights themselves.
+
+Each space is a decoder of points for `swajax.latent_search` and a way to draw starts.
+The points of `tabular` and `direct` hold the number of weights that may be open as
+well; both keep those of highest score (`swajax.gates.open_largest`) and choose
+activations by the same rule, so that the two can be compared.
+"""
+
+import dataclasses
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from swajax import autoencoder, latent_search, prior
+from swajax.autoencoder import AutoencoderConfig, Embedding
+from swajax.autoencoder.compact import probe_points
+from swajax.gates import choose, open_largest
+from swajax.latent_search import Space
+from swajax.network import count_weights, mask_weights, pack, unpack
+from swajax.objectives import Objective
+from swajax.types import Key, Network, NetworkSpec
+
+MIN_LOG_SIZE = 1.0
+ACTIVATION_LOGIT = 2.0  # of the activation that a start has
+ENCODE_BLOCK = 64  # starts encoded together, which bounds the memory
+
+
+class TabularPoint(NamedTuple):
+    """A point of the learned space and the size to decode it at."""
+
+    embedding: Embedding
+    log_size: Float[Array, "*B"]
+
+
+class DirectPoint(NamedTuple):
+    """All weights of the largest network, and what is open of it."""
+
+    weights: Float[Array, "*B P"]
+    scores: Float[Array, "*B P"]
+    activation: Float[Array, "*B L H A"]  # logits
+    log_size: Float[Array, "*B"]
+
+
+@functools.cache
+def make_compact_space(config: AutoencoderConfig, *, num_inputs: int) -> Space:
+    """The space of `compact` or `paper`, for tables with as many or fewer features.
+
+    The networks keep the weights from their first inputs and lose the others, so that
+    what the table does not use is neither counted nor penalized.
+    """
+    if not 1 <= num_inputs <= config.spec.num_inputs:
+        raise ValueError(
+            f"num_inputs must be in 1..{config.spec.num_inputs}, got {num_inputs}"
+        )
+
+    def decode_fn(params: Any, z: jax.Array, depth: int) -> Network:
+        network = autoencoder.decode(params, z, config=config, depth=depth)
+        return network._replace(first=network.first[:num_inputs])
+
+    spec = dataclasses.replace(config.spec, num_inputs=num_inputs)
+    return Space(decode_fn, spec)
+
+
+@functools.cache
+def make_tabular_space(
+    config: AutoencoderConfig, spec: NetworkSpec, objective: Objective
+) -> Space:
+    """The space of `tabular` for tables with the inputs and outputs of `spec`."""
+
+    def decode_fn(params: Any, z: TabularPoint, depth: int) -> Network:
+        return autoencoder.decode(
+            params,
+            z.embedding,
+            config=config,
+            depth=depth,
+            num_weights=jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE)),
+        )
+
+    return Space(decode_fn, _limits(config, spec), objective)
+
+
+@functools.cache
+def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
+    """The weights themselves as a space; the decoder of a depth takes its layers."""
+
+    def decode_fn(params: None, z: DirectPoint, depth: int) -> Network:
+        del params
+        is_used = (jnp.arange(spec.max_depth) < depth).astype(z.weights.dtype)
+        family = prior.make_family(
+            jnp.tile(is_used[:, None], (1, spec.max_width)),
+            choose(z.activation),
+            jnp.asarray(depth, jnp.int32),
+            jnp.ones(spec.num_inputs),
+            jnp.ones(spec.num_outputs),
+        )
+        possible = pack(family)
+        scores = jnp.where(possible > 0, z.scores, -jnp.inf)
+        size = jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE))
+        return unpack(z.weights * possible * open_largest(scores, size), family)
+
+    return Space(decode_fn, spec, objective)
+
+
+@functools.partial(jax.jit, static_argnames=("model",))
+def encode_starts(
+    params: Any, networks: Network, *, model: AutoencoderConfig
+) -> TabularPoint:
+    """Networks, their outputs standardised, as points of the space of `tabular`."""
+    x = jnp.asarray(probe_points(model.num_probes, networks.first.shape[1]))
+    networks = prior.standardise(networks, x, activations=model.spec.activations)
+
+    def encode(network: Network) -> TabularPoint:
+        z = autoencoder.encode(params, network, config=model)
+        return TabularPoint(z, _log_size(network))
+
+    return jax.lax.map(encode, networks, batch_size=ENCODE_BLOCK)
+
+
+@jax.jit
+def unfold_starts(key: Key, networks: Network) -> DirectPoint:
+    """The same networks as their weights; those that are closed are drawn anew."""
+
+    def unfold(key: Key, network: Network) -> DirectPoint:
+        weights = pack(mask_weights(network))
+        spare = jax.random.normal(key, weights.shape)
+        is_open = weights != 0
+        return DirectPoint(
+            weights=jnp.where(is_open, weights, spare),
+            scores=jnp.abs(spare) * 0.1 + is_open,
+            activation=ACTIVATION_LOGIT * network.activation,
+            log_size=_log_size(network),
+        )
+
+    return jax.vmap(unfold)(jax.random.split(key, len(networks.depth)), networks)
+
+
+draw_compact_starts = jax.jit(
+    latent_search.make_starts, static_argnames=("config", "autoencoder_config")
+)
+
+
+def _log_size(network: Network) -> Float[Array, ""]:
+    return jnp.log(count_weights(network).astype(jnp.float32))
+
+
+def _limits(config: AutoencoderConfig, spec: NetworkSpec) -> NetworkSpec:
+    """Limits of the decoders, with the inputs and outputs of a table."""
+    return dataclasses.replace(
+        config.spec, num_inputs=spec.num_inputs, num_outputs=spec.num_outputs
+    )

@@ -1,0 +1,167 @@
+"""Starts of a search: spaces of weights and of embeddings, mini-batches of rows."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from swajax import autoencoder, blocks, checkpoints, configs, explore, prior, spaces
+from swajax.autoencoder import AutoencoderConfig
+from swajax.batched import apply_batch
+from swajax.data.splits import Part
+from swajax.explore import ExploreConfig
+from swajax.latent_search import SearchConfig
+from swajax.network import count_weights, pack
+from swajax.pipeline import PipelineConfig
+
+LIMITS = PipelineConfig(max_weights=20, max_width=4, max_depth=2)
+MODEL = AutoencoderConfig(preset="tabular", max_width=4, max_depth=2)
+SEARCH = SearchConfig(num_steps=4, chunk_steps=2, num_starts=2, num_screened=3)
+SPEC = LIMITS.make_spec(3, 2)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    key = jax.random.key(0)
+    return prior.sample_starts(key, num=6, spec=SPEC, max_weights=20)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    init = jax.jit(functools.partial(autoencoder.init, config=MODEL))
+    params = init(jax.random.key(0))
+    path = tmp_path_factory.mktemp("model") / "tabular.safetensors"
+    header = {"autoencoder": configs.to_dict(MODEL)}
+    checkpoints.save(path, params, header=header)
+    return path, params
+
+
+def draw_part(num, seed=0, weight=None):
+    rng = np.random.default_rng(seed)
+    x = np.float32(rng.uniform(-1, 1, size=(num, 3)))
+    y = np.stack([x[:, 0] * x[:, 1], np.sin(3 * x[:, 2])], axis=1)
+    weight = np.ones(num) if weight is None else weight
+    return Part(x, np.float32(y), np.float32(weight))
+
+
+def test_points_of_weights_are_the_networks_they_come_from(networks):
+    points = spaces.unfold_starts(jax.random.key(1), networks)
+    space = spaces.make_direct_space(SPEC, "squared")
+    x = jax.random.uniform(jax.random.key(2), (20, 3), minval=-1.0)
+    for depth in (1, 2):
+        decode = jax.jit(jax.vmap(lambda z, d=depth: space.decode_fn(None, z, d)))
+        decoded = decode(points)
+        assert (decoded.depth == depth).all()
+        mine = np.asarray(networks.depth) == depth
+        out, wanted = (
+            apply_batch(n, x, activations=SPEC.activations)[mine]
+            for n in (decoded, networks)
+        )
+        assert mine.any()
+        np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_points_of_weights_have_exactly_the_size_they_say(networks):
+    points = spaces.unfold_starts(jax.random.key(1), networks)
+    space = spaces.make_direct_space(SPEC, "squared")
+    sizes = jnp.array([3.0, 5.0, 9.0, 12.0, 20.0, 30.0])
+    points = points._replace(log_size=jnp.log(sizes))
+    decoded = jax.vmap(lambda z: space.decode_fn(None, z, 2))(points)
+    np.testing.assert_array_equal(jax.vmap(count_weights)(decoded), sizes)
+
+
+def test_points_of_weights_have_gradients_for_closed_gates_too(networks):
+    points = spaces.unfold_starts(jax.random.key(1), networks)
+    space = spaces.make_direct_space(SPEC, "squared")
+    one = jax.tree.map(lambda leaf: leaf[0], points)
+    loss = lambda z: jnp.square(pack(space.decode_fn(None, z, 2)) - 1).sum()  # noqa: E731
+    gradient = jax.grad(loss)(one)
+    is_open = pack(space.decode_fn(None, one, 2)) != 0
+    assert np.any(gradient.weights[is_open]) and np.any(gradient.scores[~is_open])
+    assert not np.any(gradient.weights[~is_open])
+
+
+@pytest.mark.parametrize("by", ["direct", "latent"])
+def test_starts_are_found_within_the_limits(by, checkpoint):
+    path, _ = checkpoint
+    config = ExploreConfig(by=by, preset=str(path), search=SEARCH)
+    find = functools.partial(
+        explore.find_starts,
+        jax.random.key(0),
+        draw_part(30),
+        draw_part(20, seed=1),
+        objective="squared",
+        config=config,
+        pipeline_config=LIMITS,
+    )
+    found = find()
+    num = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_starts
+    assert found.first.shape == (num, 3, 4) and found.readout.shape == (num, 4, 2)
+    for leaf, again in zip(found, find(), strict=True):
+        assert np.isfinite(leaf).all()
+        np.testing.assert_array_equal(leaf, again)
+    np.testing.assert_array_equal(found.activation.sum(axis=-1), 1)
+
+
+def test_random_starts_are_left_to_the_pipeline():
+    assert (
+        explore.find_starts(
+            jax.random.key(0),
+            draw_part(30),
+            draw_part(20),
+            objective="squared",
+            config=ExploreConfig(),
+            pipeline_config=LIMITS,
+        )
+        is None
+    )
+
+
+def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
+    config = ExploreConfig(by="latent", preset=str(checkpoint[0]), search=SEARCH)
+    narrow = PipelineConfig(max_weights=20, max_width=3, max_depth=2)
+    with pytest.raises(ValueError, match="--max-width"):
+        explore.find_starts(
+            jax.random.key(0),
+            draw_part(30),
+            draw_part(20),
+            objective="squared",
+            config=config,
+            pipeline_config=narrow,
+        )
+
+
+def test_too_many_inputs_for_a_space_are_refused(checkpoint):
+    config = ExploreConfig(by="latent", preset=str(checkpoint[0]))
+    explore.check(config, "regression", explore.MAX_INPUTS)
+    with pytest.raises(ValueError, match="random or direct"):
+        explore.check(config, "regression", explore.MAX_INPUTS + 1)
+
+
+def test_all_rows_are_taken_while_they_are_few_and_weigh_alike():
+    train, valid = draw_part(30), draw_part(20, seed=1)
+    data = explore._draw_rows(train, valid, 3)
+    for leaf, wanted in zip(data, (*train[:2], *valid[:2]), strict=True):
+        np.testing.assert_array_equal(leaf, wanted)
+
+
+def test_rows_of_unequal_weight_are_drawn_as_often_as_they_weigh():
+    weight = np.repeat([0.0, 0.5, 2.5], 1000)
+    part = draw_part(3000, weight=weight)
+    first, second = (explore._draw_rows(part, part, chunk) for chunk in (0, 1))
+    assert first.x.shape == second.x.shape == (3000, 3)
+    assert not np.array_equal(first.x, second.x)
+    rows = {tuple(x): index for index, x in enumerate(part.x.tolist())}
+    index = np.array([rows[tuple(x)] for x in np.asarray(first.x).tolist()])
+    share = np.bincount(index // 1000, minlength=3) / 3000
+    np.testing.assert_allclose(share, [0, 1 / 6, 5 / 6], atol=0.03)
+    np.testing.assert_array_equal(first.y, part.y[index])
+
+
+def test_many_rows_come_in_mini_batches(monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_POINTS", 100)
+    monkeypatch.setattr(explore, "BATCH_ROWS", 40)
+    data = explore._draw_rows(draw_part(101), draw_part(100), 0)
+    assert len(data.x) == 40 and len(data.x_valid) == 100
