@@ -19,10 +19,13 @@ from sklearn.utils.validation import (
 )
 
 from swajax import pipeline
+from swajax.data.encoding import Column, Encoder
 from swajax.data.rows import Parts, merge, split
+from swajax.data.splits import Scaling
+from swajax.models import Model, evaluate
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
-from swajax.polish import KINDS, Problem
+from swajax.polish import Problem
 from swajax.types import ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
@@ -74,6 +77,33 @@ class _SparseMLP(BaseEstimator):
                 f"smallest network, got {max_weights}"
             )
         return copy.copy(self)._pick(num_fitting - 1)
+
+    def to_model(self, target: str = "y") -> Model:
+        """The network that predicts, for `swajax.export`; columns have names there.
+
+        They are `feature_names_in_`, or else x1, x2, ... Training knows no missing
+        cells: in the model they stand for the middle of their column.
+
+        Args:
+          target: name of what is predicted.
+        """
+        check_is_fitted(self)
+        numbers = [f"x{place}" for place in range(1, self.n_features_in_ + 1)]
+        names = getattr(self, "feature_names_in_", numbers)
+        centers = self.input_center_.tolist()
+        # The network does not read what is constant, so any scale will do there.
+        scales = np.where(np.isinf(self.input_range_), 1.0, 1 / self.input_range_)
+        columns = tuple(
+            Column(str(name), "numeric", center, scale, -center * scale)
+            for name, center, scale in zip(names, centers, scales.tolist(), strict=True)
+        )
+        classes = tuple(map(str, getattr(self, "classes_", ())))
+        scale, offset = (
+            getattr(self, name, default)
+            for name, default in (("target_scale_", 1.0), ("target_offset_", 0.0))
+        )
+        scaling = Scaling(Encoder(columns), scale, offset, classes)
+        return Model(self.network_, self._activations, scaling, target)
 
     def _search(self, rows: Problem, parts: Parts, **how: Any) -> Self:
         """Search networks for rows whose inputs are not scaled yet."""
@@ -248,20 +278,6 @@ class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
         if len(self.classes_) > 2:
             return softmax(outputs, axis=1)
         return expit(outputs * [[-1.0, 1.0]])
-
-
-def evaluate(
-    network: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
-) -> Float[np.ndarray, "N O"]:
-    """Outputs of one network in NumPy, at once for any number of rows: no compiler."""
-    table = np.array([KINDS[name] for name in activations])
-    for layer in range(network.depth):
-        weights = network.first if layer == 0 else network.hidden[layer - 1]
-        pre = x @ weights + network.bias[layer]
-        size, scale, offset, right, left = (network.activation[layer] @ table).T
-        line = np.where(pre >= 0, right, left)
-        x = (size * np.tanh(scale * pre) + offset + line * pre) * network.mask[layer]
-    return x @ network.readout + network.readout_bias
 
 
 def _check_weight(sample_weight: Any, x: Float[np.ndarray, "N I"]) -> np.ndarray:

@@ -12,6 +12,7 @@ import tyro
 from tqdm import tqdm
 
 from swajax import (
+    blocks,
     checkpoints,
     commands,
     configs,
@@ -28,6 +29,12 @@ from swajax.explore import ExploreConfig
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig, Progress
 from swajax.report import fronts
+from swajax.results import write_rows
+
+MANY_ROWS = (
+    f"networks are fitted and chosen on {blocks.MAX_POINTS:,} random rows a part; "
+    f"exploring takes mini-batches of {explore.BATCH_ROWS:,}; all rows are tested"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +105,7 @@ def main(config: SearchCommand) -> None:
     )
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     front, seconds = _search(config, dataset, scaling, folder)
+    write_rows(folder, dataset)
     outcome = fronts.tabulate(
         front, dataset, scaling, activations=config.pipeline.activations
     )
@@ -125,6 +133,7 @@ def _describe(
         f"{table.source}: {table.target_name!r}{classes} from {len(names)} inputs: "
         f"{shown}; {'/'.join(map(str, counts))} rows to train/validate/test",
         *(f"note: {note}" for note in (*table.notes, *notes)),
+        *(["note: " + MANY_ROWS] if max(counts) > blocks.MAX_POINTS else []),
     ]
     return "\n".join(lines) + "\n"
 

@@ -120,6 +120,31 @@ def test_feature_names_are_kept_and_checked(table):
         model.predict(frame[["b", "a", "c"]])
 
 
+def test_models_predict_the_same(regressor, table, corners):
+    x, y = table
+    frame = pd.DataFrame(x, columns=["x1", "x2", "x3"])
+    for estimator in (regressor, regressor.at(2)):
+        model = estimator.to_model("price")
+        assert model.target == "price" and model.num_weights == _size(estimator)
+        got = model.predict(frame[["x3", "x1", "x2"]])
+        np.testing.assert_allclose(got, estimator.predict(x), rtol=1e-5, atol=1e-5)
+    still = frame.assign(x2=1 / 3).rename(columns={"x1": "a"})
+    estimator = SparseMLPRegressor(**SMALL).fit(still, y)
+    model = estimator.to_model()
+    assert model.feature_names == ("a", "x2", "x3")
+    np.testing.assert_allclose(
+        model.predict(still), estimator.predict(still), rtol=1e-5, atol=1e-5
+    )
+    constant = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1)).to_model()
+    np.testing.assert_array_equal(constant.predict(frame), 0.1)
+    classifier = SparseMLPClassifier(**SMALL).fit(*corners)
+    frame = pd.DataFrame(corners[0], columns=["x1", "x2", "x3"])
+    model = classifier.to_model()
+    assert (model.predict(frame) == classifier.predict(corners[0])).all()
+    probability = classifier.predict_proba(corners[0])
+    np.testing.assert_allclose(model.predict_proba(frame), probability, atol=1e-4)
+
+
 def test_works_in_pipelines_and_searches(table):
     steps = make_pipeline(StandardScaler(), SparseMLPRegressor(**SMALL))
     assert cross_val_score(steps, *table, cv=2).min() > 0.99

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import swajax
 from swajax import autoencoder, checkpoints, commands, configs, search
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
@@ -20,6 +21,7 @@ from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
 from swajax.network import apply, count_weights
 from swajax.pipeline import PipelineConfig
+from swajax.results import read_rows
 from swajax.types import Network
 
 TARGET = "cost $US$ (ü)"  # nothing in a column's name may be interpreted
@@ -89,6 +91,7 @@ def test_all_results_are_written(finished):
         "metrics.jsonl",
         "networks.safetensors",
         "results.json",
+        "rows.safetensors",
     }
     assert (out / "front.png").read_bytes().startswith(b"\x89PNG")
     assert str(out) in printed
@@ -125,6 +128,24 @@ def test_written_networks_have_the_reported_errors(finished, folder):
             rmse * scaling.target_scale, row["rmse_test"], rtol=1e-3
         )
         assert count_weights(network) == row["num_weights"]
+
+
+def test_a_network_is_loaded_with_its_table(finished, folder):
+    out, results, _ = finished
+    rows = read_rows(out)
+    table = load_table(str(folder / "table.csv"), target=TARGET, features=("u", "v"))
+    for row in results["front"]:
+        model = swajax.load(out, row["num_weights"])
+        assert model.num_weights == row["num_weights"]
+        assert model.target == TARGET
+        for part, kept in rows.items():
+            truth = kept.y * model.scaling.target_scale + model.scaling.target_offset
+            rmse = np.sqrt(np.mean(np.square(model.outputs(kept.x) - truth)))
+            want = row[f"rmse_{part}"]
+            np.testing.assert_allclose(rmse, want, rtol=1e-3, atol=1e-4)
+    assert model.predict(table.frame).shape == (40,)
+    (picked,) = (row for row in results["front"] if row["is_picked"])
+    assert swajax.load(out).num_weights == picked["num_weights"]
 
 
 def test_the_same_seed_gives_the_same_front(finished, folder, command):

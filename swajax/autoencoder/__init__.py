@@ -33,6 +33,7 @@ __all__ = [
     "init",
     "probe",
     "probe_points",
+    "respond",
 ]
 
 Params = Any
@@ -218,6 +219,14 @@ def decode_all(
         return module.apply(params, *args, method=module.decode_all)
     depths = range(1, config.spec.max_depth + 1)
     return tuple(decode(params, z, config=config, depth=depth) for depth in depths)
+
+
+def respond(
+    params: Params, z: Embedding, *, config: AutoencoderConfig
+) -> Float[Array, "N O"]:
+    """Outputs at the probe points of the function a point stands for (`tabular`)."""
+    module = _module(config)
+    return module.apply(params, z, method=module.respond)
 
 
 def _tabular_args(

@@ -107,6 +107,10 @@ class TabularAutoencoder(nn.Module):
         wanted = self.function(point)
         return self.decoders[depth - 1](point, wanted, num_weights, present)
 
+    def respond(self, point: Embedding) -> Float[Array, "N O"]:
+        """Outputs at the probe points of the function that a point stands for."""
+        return self.function(point)
+
     def decode_all(
         self, point: Embedding, num_weights: Float[Array, ""], present: Present
     ) -> tuple[Network, ...]:

@@ -16,6 +16,7 @@ PRESET_DEFAULTS = {
         "error": "log",
         "mean_weight": 0.1,
         "geometry_weight": 0.5,
+        "response_weight": 0.0,
         "batch_size": 1024,
         "optimizer": "muon",
         "learning_rate": 5e-3,
@@ -25,6 +26,7 @@ PRESET_DEFAULTS = {
         "error": "log",
         "mean_weight": 0.1,
         "geometry_weight": 0.2,
+        "response_weight": 0.2,
         "batch_size": 512,
         "optimizer": "muon",
         "learning_rate": 5e-3,
@@ -34,6 +36,7 @@ PRESET_DEFAULTS = {
         "error": "raw",
         "mean_weight": 0.0,
         "geometry_weight": 0.0,
+        "response_weight": 0.0,
         "batch_size": 32,
         "optimizer": "adam",
         "learning_rate": 1e-4,
@@ -58,6 +61,9 @@ class PretrainingConfig:
     geometry_weight: float | None = None
     """weight of 1 - correlation of embedding distances with functional distances
     [compact 0.5, tabular 0.2, paper 0]"""
+    response_weight: float | None = None
+    """weight of the error of the outputs that an embedding stands for at the probe
+    points [tabular 0.2, others 0]"""
     batch_size: int | None = None
     """networks a step, but for tabular a multiple of the number of depths
     [compact 1024, tabular 512, paper 32]"""
@@ -92,10 +98,13 @@ class PretrainingConfig:
         for name in ("num_points", "num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.response_weight and self.autoencoder.preset != "tabular":
+            raise ValueError("response_weight is of the preset tabular alone")
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
-        for name in ("mean_weight", "geometry_weight", "warmup_steps"):
+        weights = "mean_weight", "geometry_weight", "response_weight", "warmup_steps"
+        for name in weights:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
 

@@ -1,5 +1,6 @@
 """Batches and loss of the preset `tabular`: networks of all kinds together."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -9,10 +10,11 @@ from jaxtyping import Array, Float, Int
 
 from swajax import autoencoder, prior
 from swajax.autoencoder import AutoencoderConfig, Embedding, Params, Present
+from swajax.autoencoder.tabular import PROBES
 from swajax.batched import apply_batch
 from swajax.network import count_weights
 from swajax.pretraining.config import PretrainingConfig
-from swajax.pretraining.losses import Metrics, combine
+from swajax.pretraining.losses import Metrics, combine, score
 from swajax.types import Key, Network
 
 MIN_WEIGHTS = 3
@@ -65,17 +67,24 @@ def batch_loss(
 ) -> tuple[Float[Array, ""], Metrics]:
     """Loss of networks and of the sizes they are decoded at, at the points x."""
     model = config.autoencoder
-    z, y = encode_batch(params, batch, x, config=model)
+    z, seen, y = encode_batch(params, batch, x, config=model)
     errors = decoder_errors(params, z, batch, x, y, config=model)
     variance = variance_of(y, batch.present)
     # All networks have a first output, at the same points: their common ground.
-    return combine(errors, variance, flatten(z), y[..., :1], config=config)
+    loss, metrics = combine(errors, variance, flatten(z), y[..., :1], config=config)
+    responses = score(
+        response_errors(params, z, batch, seen, config=model)[None],
+        variance,
+        error=config.error,
+    ).mean()
+    loss += config.response_weight * responses
+    return loss, metrics | {"loss": loss, "responses": responses}
 
 
 def encode_batch(
     params: Params, batch: Batch, x: Float[Array, "N I"], *, config: AutoencoderConfig
-) -> tuple[Embedding, Float[Array, "B N O"]]:
-    """Embeddings of networks, and their outputs at x."""
+) -> tuple[Embedding, Float[Array, "B M O"], Float[Array, "B N O"]]:
+    """Embeddings of networks, and their outputs at the probe points and at x."""
     probes = jnp.asarray(autoencoder.probe_points(config, num_inputs=x.shape[1]))
     points = jnp.concatenate([probes, x])
     y = apply_batch(batch.network, points, activations=config.spec.activations)
@@ -87,7 +96,7 @@ def encode_batch(
         )
 
     z = jax.vmap(encode)(batch.network, seen, batch.present)
-    return z, y[:, len(probes) :]
+    return z, seen, y[:, len(probes) :]
 
 
 def decoder_errors(
@@ -113,6 +122,23 @@ def decoder_errors(
         error = jnp.square(out - y).mean(axis=1)
         errors.append(_mean_over_outputs(error, batch.present))
     return jnp.stack(errors)
+
+
+def response_errors(
+    params: Params,
+    z: Embedding,
+    batch: Batch,
+    seen: Float[Array, "B M O"],
+    *,
+    config: AutoencoderConfig,
+) -> Float[Array, " B"]:
+    """Mean squared error of the functions that points stand for, at the probes."""
+    respond = functools.partial(autoencoder.respond, params, config=config)
+    error = jnp.square(jax.vmap(respond)(z) - seen)
+    # Points on the line of an absent input do not count.
+    counts = jnp.repeat(batch.present.inputs, len(PROBES), axis=1)
+    error = (error * counts[..., None]).sum(axis=1) / counts.sum(axis=1)[:, None]
+    return _mean_over_outputs(error, batch.present)
 
 
 def flatten(z: Embedding) -> Float[Array, "B D"]:

@@ -1,0 +1,143 @@
+"""Formulas as text: SymPy, LaTeX, and both with the meaning of their names."""
+
+import re
+import textwrap
+from collections.abc import Mapping
+
+import sympy
+
+from swajax.export.formula import Formula, Rounded, Symbol
+from swajax.export.graph import Neuron, format_sum
+from swajax.export.names import to_note
+from swajax.models import Model
+from swajax.network import LEAKY_SLOPE
+
+FUNCTIONS = {
+    # The same as 1 / (1 + exp(-u)), of which SymPy makes products that overflow.
+    "sigmoid": lambda u: (1 + sympy.tanh(u / 2)) / 2,
+    "tanh": sympy.tanh,
+    "leaky_relu": lambda u: sympy.Max(u, sympy.Float(LEAKY_SLOPE) * u),
+    "linear": lambda u: u,
+}
+LATEX_FUNCTIONS = {
+    "sigmoid": r"\sigma\left({}\right)",
+    "tanh": r"\tanh\left({}\right)",
+    "leaky_relu": r"\ell\left({}\right)",
+    "linear": "{}",
+}
+LATEX_DEFINITIONS = {
+    "sigmoid": r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
+    "leaky_relu": rf"\ell(u) &= \max\left(u, {LEAKY_SLOPE}\,u\right)",
+}
+TEXTS = {
+    "sigmoid": "sigmoid({})",
+    "tanh": "tanh({})",
+    "leaky_relu": "leaky_relu({})",
+    "linear": "{}",
+}
+DEFINITIONS = {
+    "sigmoid": "sigmoid(u) = 1/(1 + exp(-u))",
+    "leaky_relu": f"leaky_relu(u) = Max(u, {LEAKY_SLOPE}*u)",
+}
+
+
+def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
+    """Each output as one expression of the symbols, which are real."""
+    values = {name: sympy.Symbol(name, real=True) for name in formula.symbols}
+    for step in formula.steps:
+        values[step.name] = FUNCTIONS[step.activation](_to_sum(step, values))
+    return {step.name: values[step.name] for step in formula.outputs}
+
+
+def to_latex(formula: Formula) -> str:
+    """The steps as lines of an `align*` environment (amsmath)."""
+    names = [*formula.symbols, *(step.name for step in formula.steps)]
+    symbols = {name: sympy.Symbol(name, real=True) for name in names}
+    latex = {symbol: _latex_name(name) for name, symbol in symbols.items()}
+    rows = [
+        f"{latex[symbols[step.name]]} &= "
+        + LATEX_FUNCTIONS[step.activation].format(
+            sympy.latex(_to_sum(step, symbols), symbol_names=latex, mul_symbol=r"\,")
+        )
+        for step in formula.steps
+    ]
+    kinds = {step.activation for step in formula.steps}
+    rows += [text for kind, text in LATEX_DEFINITIONS.items() if kind in kinds]
+    return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}\n"
+
+
+def to_text(model: Model, rounded: Rounded) -> str:
+    """Steps, meaning of the names, one expression an output, LaTeX, in ASCII."""
+    formula = rounded.formula
+    kinds = {step.activation for step in formula.steps}
+    steps = [line for step in formula.steps for line in _format_step(step)]
+    meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
+    meanings += [text for kind, text in DEFINITIONS.items() if kind in kinds]
+    expressions = [
+        f"{name} = {sympy.sstr(expression, full_prec=False)}"
+        for name, expression in to_sympy(formula).items()
+    ]
+    parts = [
+        _title(model, rounded),
+        "\n".join([*steps, *_describe_classes(model, formula)]),
+        "\n".join(["where", *(f"  {text}" for text in meanings)]) if meanings else "",
+        "\n".join(["SymPy:", *expressions]),
+        f"LaTeX:\n{to_latex(formula)}",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
+    # By its text a number keeps as many digits as are written, and 15 at least.
+    terms = [sympy.Float(repr(weight)) * values[name] for name, weight in step.terms]
+    return sympy.Add(*([sympy.Float(repr(step.bias))] if step.bias else []), *terms)
+
+
+def _format_step(step: Neuron) -> list[str]:
+    text = TEXTS[step.activation].format(format_sum(step, repr))
+    return textwrap.wrap(
+        f"{step.name} = {text}",
+        88,
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _latex_name(name: str) -> str:
+    """Identifiers hold only letters, digits and _."""
+    if re.fullmatch(r"h\d+", name):
+        return f"h_{{{name[1:]}}}"
+    return f"\\mathrm{{{name}}}".replace("_", r"\_")
+
+
+def _describe(name: str, symbol: Symbol) -> str:
+    column = to_note(symbol.column.name)
+    if symbol.category is None:
+        return f"{name} = column {column}, {symbol.column.fill:.9g} where missing"
+    return f"{name} = 1 where column {column} is {to_note(symbol.category)}, else 0"
+
+
+def _describe_classes(model: Model, formula: Formula) -> list[str]:
+    classes = [to_note(name) for name in model.scaling.classes]
+    if not classes:
+        return []
+    if len(classes) == 2:
+        (name,) = (step.name for step in formula.outputs)
+        return [
+            f"probability of {classes[1]} = 1/(1 + exp(-{name})), else {classes[0]}"
+        ]
+    pairs = zip(formula.outputs, classes, strict=True)
+    lines = [f"probability of {text} = exp({s.name})/total" for s, text in pairs]
+    return [*lines, f"total = {' + '.join(f'exp({s.name})' for s in formula.outputs)}"]
+
+
+def _title(model: Model, rounded: Rounded) -> str:
+    low, high = rounded.digits.min(), rounded.digits.max()
+    digits = f"{high}" if low == high else f"{low} to {high}"
+    noun = "digit" if high == 1 else "digits"
+    text = f"{to_note(model.target)} by {model.num_weights} weights, found by swajax.\n"
+    text += f"Constants have {digits} significant {noun}"
+    if rounded.change is not None:
+        text += f"; rounding changes the validation error by {rounded.change:+.1%}"
+    return f"{text}."

@@ -1,0 +1,102 @@
+"""A pure JAX function and its parameters, for more training or for use in a program."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float, Int
+
+from swajax import network as networks
+from swajax.data import columns
+from swajax.export.graph import Graph, make_graph, to_scale
+from swajax.models import Model
+from swajax.types import Network
+
+
+class JaxFunction(NamedTuple):
+    """`apply(params, numbers, codes)` is pure: jit, grad, vmap and train it."""
+
+    apply: Callable[..., Float[Array, "N O"]]
+    params: Float[Array, " P"]  # weights and biases that are not zero; no others appear
+
+
+def to_jax(model: Model) -> JaxFunction:
+    """The model as a function of its parameters and of the cells that it reads.
+
+    `numbers` [N, K] are cells in the units of the table, NaN where missing, `codes`
+    [N, M] places among the categories, -1 for missing and others, as `read_cells` gives
+    them. Outputs are in the units of the target, log-odds of two classes, or a logit a
+    class. `with_params` puts trained parameters back into the model.
+    """
+    graph, scaling = make_graph(model), model.scaling
+    rows = [item.row for item in graph.inputs]
+    network = model.network._replace(first=model.network.first[rows])
+    values = _pack(network)
+    places = np.flatnonzero(values)
+    network = jax.tree.map(jnp.asarray, network)
+
+    def apply(
+        params: Float[Array, " P"],
+        numbers: Float[Array, "N K"],
+        codes: Int[Array, "N M"] | None = None,
+    ) -> Float[Array, "N O"]:
+        vector = jnp.zeros(values.shape, params.dtype).at[places].set(params)
+        out = networks.apply(
+            networks.unpack(vector, network),
+            _encode(graph, numbers, codes),
+            activations=model.activations,
+            depth=int(model.network.depth),
+        )
+        return out * scaling.target_scale + scaling.target_offset
+
+    return JaxFunction(apply, jnp.asarray(values[places]))
+
+
+def with_params(model: Model, params: Float[Array, " P"]) -> Model:
+    """The model with other values of its weights, in the order of `to_jax`."""
+    vector = _pack(model.network)
+    vector[np.flatnonzero(vector)] = params
+    network = jax.tree.map(jnp.asarray, model.network)
+    network = networks.unpack(jnp.asarray(vector), network)
+    return model._replace(network=jax.device_get(network))
+
+
+def read_cells(
+    model: Model, frame: pd.DataFrame
+) -> tuple[Float[np.ndarray, "N K"], Int[np.ndarray, "N M"]]:
+    """Numbers and codes of the columns that the network reads, out of a frame."""
+    graph = make_graph(model)
+    numbers = np.empty((len(frame), len(graph.numbers)))
+    codes = np.empty((len(frame), len(graph.categories)), int)
+    for place, column in enumerate(graph.numbers):
+        numbers[:, place] = columns.parse(frame[column.name])
+    for place, column in enumerate(graph.categories):
+        known = pd.Index(column.categories, dtype=object)
+        codes[:, place] = known.get_indexer(columns.to_text(frame[column.name]))
+    return numbers, codes
+
+
+def _encode(
+    graph: Graph, numbers: Float[Array, "N K"], codes: Int[Array, "N M"] | None
+) -> Float[Array, "N I"]:
+    """The inputs that are read; differentiable by the numbers that are there."""
+    read = []
+    for item in graph.inputs:
+        if item.column.kind == "numeric":
+            center, scale, rest = to_scale(item.column)
+            cells = numbers[:, graph.numbers.index(item.column)]
+            cells = jnp.where(jnp.isnan(cells), item.column.fill, cells)
+            read.append((cells - center) * scale + rest)
+        else:
+            # The last value is that of -1, the code of missing cells.
+            values = jnp.asarray((*item.values, 0.0), numbers.dtype)
+            read.append(values[codes[:, graph.categories.index(item.column)]])
+    return jnp.stack(read, axis=1) if read else numbers[:, :0]
+
+
+def _pack(network: Network) -> Float[np.ndarray, " P"]:
+    """As `swajax.network.pack`, in the precision of the file."""
+    return np.concatenate([np.ravel(leaf) for leaf in network[:5]])

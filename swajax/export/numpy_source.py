@@ -1,0 +1,149 @@
+"""The source of Python functions that need nothing but NumPy."""
+
+import textwrap
+from collections.abc import Sequence
+
+from swajax.export.graph import Graph, Input, format_sum, make_graph
+from swajax.models import Model
+from swajax.network import LEAKY_SLOPE
+
+HEADER = '''\
+"""Predictions by {num} weights, found by swajax; needs nothing but NumPy.
+
+A table is a mapping of columns by name, such as a dict or a data frame, or an array
+[N, {columns}] whose columns are COLUMNS. NaN and None stand for missing cells.
+"""
+
+import numpy as np
+
+'''
+
+REGRESSION = '''
+
+def predict(table):
+    """Predicted numbers, one a row."""
+    return _outputs(table)[:, 0]
+
+'''
+CLASSIFICATION = '''
+
+def predict(table):
+    """Predicted classes, one a row."""
+    return np.array(CLASSES, dtype=object)[predict_proba(table).argmax(axis=1)]
+
+
+def predict_proba(table):
+    """Probabilities of the classes, in the order of CLASSES."""
+    scores = _outputs(table)
+    if len(CLASSES) == 2:  # the score is the log-odds of the second class
+        scores = np.hstack([np.zeros_like(scores), scores])
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return scores / scores.sum(axis=1, keepdims=True)
+
+'''
+OUTPUTS = """
+def _outputs(table):
+    num_rows = len(_column(table, COLUMNS[0]))
+{body}
+    return np.stack([np.broadcast_to(y, num_rows) for y in [{outputs}]], axis=1)
+
+
+def _column(table, name):
+    if not isinstance(table, np.ndarray):
+        return table[name]
+    if table.ndim != 2 or table.shape[1] != len(COLUMNS):
+        raise ValueError(f"expected shape [N, {{len(COLUMNS)}}], got {{table.shape}}")
+    return table[:, COLUMNS.index(name)]
+"""
+NUMBER = """
+
+def _number(table, name, fill):
+    cells = np.asarray(_column(table, name), dtype=np.float64)
+    return np.where(np.isnan(cells), fill, cells)
+"""
+CATEGORY = """
+
+def _category(table, name, values):
+    return np.array([values.get(_text(c), 0.0) for c in _column(table, name)])
+
+
+def _text(cell):
+    is_whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
+    return str(int(cell) if is_whole else cell).strip()
+"""
+ACTIVATIONS = {
+    "sigmoid": """
+
+def _sigmoid(x):
+    return np.exp(-np.logaddexp(0.0, -x))
+""",
+    "leaky_relu": """
+
+def _leaky_relu(x):
+    return np.where(x >= 0.0, x, {slope!r} * x)
+""",
+}
+CALLS = {
+    "sigmoid": "_sigmoid({})",
+    "tanh": "np.tanh({})",
+    "leaky_relu": "_leaky_relu({})",
+    "linear": "({})",
+}
+
+
+def to_source(model: Model) -> str:
+    """The text of a module with `predict(table)` and, for classes, `predict_proba`."""
+    graph = make_graph(model)
+    classes, names = model.scaling.classes, model.feature_names
+    kinds = {neuron.activation for neuron in graph.neurons}
+    outputs = ", ".join(neuron.name for neuron in graph.outputs)
+    parts = [
+        HEADER.format(num=model.num_weights, columns=len(names)),
+        f"TARGET = {model.target!a}\n",
+        _constant("COLUMNS", names),
+        _constant("CLASSES", classes) if classes else "",
+        CLASSIFICATION if classes else REGRESSION,
+        OUTPUTS.format(body="\n".join(_body(graph, model)), outputs=outputs),
+        NUMBER if graph.numbers else "",
+        CATEGORY if graph.categories else "",
+        *(s.format(slope=LEAKY_SLOPE) for n, s in ACTIVATIONS.items() if n in kinds),
+    ]
+    return "".join(parts)
+
+
+def _body(graph: Graph, model: Model) -> list[str]:
+    """A line an input, neuron and output; names of the table as Python strings."""
+    lines = [f"    {item.name} = {_format_input(item)}" for item in graph.inputs]
+    for neuron in (*graph.neurons, *graph.outputs):
+        value = CALLS[neuron.activation].format(format_sum(neuron, repr))
+        if neuron in graph.outputs and not model.scaling.classes:
+            scaling = model.scaling
+            value += f" * {scaling.target_scale!r} + {scaling.target_offset!r}"
+        lines += textwrap.wrap(
+            f"{neuron.name} = {value}",
+            88,
+            initial_indent="    ",
+            subsequent_indent="        ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return lines
+
+
+def _format_input(item: Input) -> str:
+    column = item.column
+    name = ascii(column.name)
+    if column.kind == "numeric":
+        sign = "-" if column.offset < 0 else "+"
+        return (
+            f"_number(table, {name}, {column.fill!r}) * {column.scale!r} "
+            f"{sign} {abs(column.offset)!r}"
+        )
+    pairs = zip(column.categories, item.values, strict=True)
+    values = ", ".join(f"{text!a}: {value!r}" for text, value in pairs if value)
+    return f"_category(table, {name}, {{{values}}})"
+
+
+def _constant(name: str, texts: Sequence[str]) -> str:
+    lines = "".join(f"    {text!a},\n" for text in texts)
+    return f"{name} = (\n{lines})\n"

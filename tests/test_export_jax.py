@@ -1,0 +1,91 @@
+"""The JAX function: the model's outputs, and more training by optax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from export_cases import constant, make_frame, make_model, reference
+
+from swajax.export.jax_function import read_cells, to_jax, with_params
+
+
+@pytest.fixture(scope="module")
+def frame():
+    return make_frame()
+
+
+def _cells(model, frame):
+    numbers, codes = read_cells(model, frame)
+    return jnp.asarray(numbers), jnp.asarray(codes)
+
+
+@pytest.mark.parametrize(("depth", "num_classes"), [(1, 0), (2, 2), (3, 3)])
+def test_outputs_are_those_of_the_model(
+    draw_network, frame, maybe_jit, depth, num_classes
+):
+    model = make_model(draw_network, depth=depth, num_classes=num_classes)
+    function = to_jax(model)
+    assert function.params.shape == (model.num_weights,)
+    out = maybe_jit(function.apply)(function.params, *_cells(model, frame))
+    np.testing.assert_allclose(
+        out, reference(model, frame), rtol=0, atol=1e-5 * model.scaling.target_scale
+    )
+
+
+def test_rows_can_be_mapped(draw_network, frame):
+    model = make_model(draw_network, depth=2)
+    function = to_jax(model)
+    numbers, codes = _cells(model, frame[:5])
+    each = jax.vmap(
+        lambda number, code: function.apply(function.params, number[None], code[None])
+    )(numbers, codes)[:, 0]
+    want = function.apply(function.params, numbers, codes)
+    np.testing.assert_allclose(each, want, rtol=1e-5)
+
+
+def test_training_goes_on_and_comes_back(draw_network, frame):
+    model = make_model(draw_network, depth=2)
+    function, cells = to_jax(model), _cells(model, frame[:50])
+    target = 100 * jnp.sin(jnp.arange(50.0))[:, None]
+
+    def loss(params):
+        return jnp.square(function.apply(params, *cells) - target).mean()
+
+    optimizer = optax.adam(1e-2)
+    state = (function.params, optimizer.init(function.params))
+
+    @jax.jit
+    def step(state):
+        gradient = jax.grad(loss)(state[0])
+        updates, rest = optimizer.update(gradient, state[1])
+        return optax.apply_updates(state[0], updates), rest
+
+    for _ in range(30):
+        state = step(state)
+    assert loss(state[0]) < 0.9 * loss(function.params)
+    trained = with_params(model, state[0])
+    want = function.apply(state[0], *cells)
+    np.testing.assert_allclose(
+        trained.predict(frame[:50]), want[:, 0], rtol=1e-4, atol=1e-2
+    )
+    same = with_params(model, function.params)
+    for leaf, before in zip(same.network, model.network, strict=True):
+        np.testing.assert_allclose(leaf, before, rtol=1e-6)
+
+
+def test_gradients_by_cells_stop_where_they_are_missing(draw_network, frame):
+    model = make_model(draw_network, depth=1)
+    function, (numbers, codes) = to_jax(model), _cells(model, frame)
+    slopes = jax.grad(lambda n: function.apply(function.params, n, codes).sum())(
+        numbers
+    )
+    assert (np.asarray(slopes)[np.isnan(numbers)] == 0).all()
+    assert (np.asarray(slopes)[~np.isnan(numbers)] != 0).mean() > 0.5
+
+
+def test_a_network_that_reads_nothing(draw_network, frame):
+    model = constant(make_model(draw_network, depth=1, num_classes=3))
+    function = to_jax(model)
+    out = function.apply(function.params, *_cells(model, frame))
+    np.testing.assert_allclose(out, reference(model, frame), rtol=1e-6)

@@ -1,0 +1,194 @@
+"""The command: predictions row by row for files of any size, columns by name."""
+
+import csv
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from export_cases import HOSTILE, TARGET, make_frame, make_model, write_run
+
+from swajax import commands, predict
+from swajax.data import chunks
+from swajax.data.readers import read_source
+
+NAME = "python -m swajax.predict"
+
+
+@pytest.fixture(scope="module")
+def frame():
+    frame = make_frame(25)
+    # What is no text in a file comes back as text.
+    return frame.assign(**{HOSTILE[1]: frame[HOSTILE[1]].fillna("?")})
+
+
+@pytest.fixture(scope="module")
+def members(draw_network):
+    """A regression and a classification."""
+    return [make_model(draw_network, depth=2, num_classes=num) for num in (0, 3)]
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["numbers", "classes"])
+def fitted(request, tmp_path_factory, members):
+    """A run of one network, and that network."""
+    model = members[request.param]
+    folder = tmp_path_factory.mktemp("predict") / "run"
+    return write_run(folder, [model], pick=0), model
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    """Several pieces, the last one not full."""
+    whole = chunks.read_chunks
+    monkeypatch.setattr(predict, "read_chunks", lambda *a: whole(*a, num_rows=10))
+
+
+def _run(*arguments):
+    arguments = [str(argument) for argument in arguments]
+    config_class = predict.PredictCommand
+    return commands.run_command(
+        predict.main, config_class, name=NAME, arguments=arguments
+    )
+
+
+def _write(frame, path):
+    if path.suffix == ".parquet":
+        frame.to_parquet(path, index=False)
+    elif path.suffix == ".npz":
+        np.savez(path, **{name: np.array(frame[name].tolist()) for name in frame})
+    else:
+        separator = {".csv": ",", ".tsv": "\t", ".txt": ";"}[path.suffix]
+        frame.to_csv(path, index=False, sep=separator)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "txt", "parquet"])
+def test_predictions_are_those_of_the_model(capsys, tmp_path, fitted, frame, kind):
+    folder, model = fitted
+    data = _write(frame, tmp_path / f"new.{kind}")
+    out = tmp_path / "out.csv"
+    assert _run(folder, "--data", data, "--out", out) == 0
+    printed, err = capsys.readouterr()
+    assert err == "" and printed.startswith("25 rows: ") and str(out) in printed
+    with out.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    want = model.predict(frame)
+    assert header[0] == TARGET and len(rows) == len(frame)
+    if not model.scaling.classes:
+        assert [float(row[0]) for row in rows] == want.tolist()
+        return
+    assert [row[0] for row in rows] == want.tolist()
+    assert header[1:] == [f"probability of {name}" for name in model.scaling.classes]
+    got = np.array([row[1:] for row in rows], float)
+    np.testing.assert_allclose(got, model.predict_proba(frame), rtol=1e-5)
+
+
+def test_columns_stand_in_any_order(tmp_path, fitted, frame):
+    folder, _ = fitted
+    others = frame[frame.columns[::-1]].assign(more="text", date="2020-01-01")
+    outs = []
+    for number, table in enumerate((frame, others)):
+        data = _write(table, tmp_path / f"{number}.csv")
+        outs.append(tmp_path / f"out{number}.csv")
+        assert _run(folder, "--data", data, "--out", outs[-1]) == 0
+    first, second = (out.read_bytes() for out in outs)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda text: text.replace("lambda", "lamda"),
+            "missing columns 'lambda'; there",
+        ),
+        (lambda text: text.replace("never read", "lambda"), "missing columns 'never"),
+        (lambda text: text + "1,2\n", "has 2 cells, the first line has 5"),
+        (lambda text: text + "\n\nx,a,1,c,1\n", "is blank, between rows of data"),
+        (lambda text: text + '"x,a,1,c,1\n', "is not a line of a table"),
+        (lambda text: text + "1,a,text,*/,1\n", "'text' is not a number"),
+        (lambda text: text + "1,a,inf,*/,1\n", "is infinite"),
+        (lambda text: "", "missing columns"),
+    ],
+)
+def test_tables_that_do_not_fit(capsys, tmp_path, fitted, frame, change, message):
+    folder, model = fitted
+    order = [model.feature_names[place] for place in (4, 1, 0, 3, 2)]
+    data, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    data.write_text(change(frame[order].to_csv(index=False)), encoding="utf-8")
+    assert _run(folder, "--data", data, "--out", out) == 2
+    printed, err = capsys.readouterr()
+    assert printed == "" and err.count("\n") == 1
+    assert err.startswith(f"{NAME}: error: {data}: ") and message in err
+    assert list(tmp_path.iterdir()) == [data]
+
+
+def test_lines_are_named_beyond_the_first_piece(capsys, tmp_path, fitted, frame):
+    folder, model = fitted
+    names = [*model.feature_names[:1], *model.feature_names[2:]]
+    plain = frame[names].assign(**{HOSTILE[1]: "a"})[list(model.feature_names)]
+    text = plain.to_csv(index=False)
+    start = text.count("\n")
+    data = tmp_path / "new.csv"
+    data.write_text(text + "word,a,1,*/,1\n", encoding="utf-8")
+    assert _run(folder, "--data", data, "--out", tmp_path / "out.csv") == 2
+    assert f"line {start + 1}, column " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("RUN --data absent.csv --out OUT/out.csv", "no such file: 'absent.csv'"),
+        ("RUN --data iris --out OUT/out.csv", "iris: missing columns"),
+        ("RUN --data OUT --out OUT/out.csv", "is a folder"),
+        ("RUN --data iris --out OUT/absent/out.csv", "there is no folder"),
+        ("RUN --data iris --out RUN/networks.safetensors", "choose another --out"),
+        ("OUT --data iris --out OUT/out.csv", "no run of a search"),
+        ("RUN --size 1 --data iris --out OUT/out.csv", "at most 1 weights"),
+        ("RUN --out OUT/out.csv", "Missing: --data"),
+    ],
+)
+def test_bad_options(capsys, tmp_path, fitted, arguments, message):
+    places = {"RUN": str(fitted[0]), "OUT": str(tmp_path)}
+    text = re.sub("RUN|OUT", lambda match: places[match[0]], arguments)
+    assert _run(*text.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"PAR1 and no more", "not a readable Parquet file"),
+        (b"PK and no more", "not a readable NPZ file"),
+        (b"a,b\n1,\xff\n", "not UTF-8 text"),
+        (b"a,b\n", "no rows of data"),
+        (b"a,a,b\n1,2,3\n", "'a' appears more than once"),
+    ],
+)
+def test_damaged_files(tmp_path, raw, message):
+    path = tmp_path / "data.csv"
+    path.write_bytes(raw)
+    with pytest.raises(ValueError, match=message):
+        if not list(chunks.read_chunks(str(path), ["a", "b"])):
+            raise ValueError("no rows of data")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_pieces_are_the_whole_table(tmp_path, kind):
+    frame = pd.DataFrame({"a": range(7), "b": list("uvwxyzé"), "c": 1.5})
+    data = str(_write(frame, tmp_path / f"data.{kind}"))
+    whole = read_source(data).frame[["c", "a"]]
+    pieces = list(chunks.read_chunks(data, ["c", "a"], num_rows=3))
+    assert [len(piece) for piece in pieces] == [3, 3, 1]
+    pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_index_type=False)
+
+
+def test_pieces_are_read_one_by_one(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("a\n1\n2\n3\n4,5\n")
+    pieces = chunks.read_chunks(str(path), ["a"], num_rows=2)
+    assert next(pieces)["a"].tolist() == ["1", "2"]
+    with pytest.raises(ValueError, match="line 5 has 2 cells"):
+        next(pieces)
