@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from swajax import shrink
 from swajax.network import count_weights, pack, simplify, unpack
+from swajax.objectives import num_directions
 from swajax.polish import Fit, Problem, evaluate, polish
 from swajax.types import Network
 
@@ -133,7 +134,8 @@ def _in_blocks(
 ) -> Any:
     """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
     room = _room(size)
-    numbers = problem.x.shape[1] * problem.y.shape[0] * room
+    directions = num_directions(problem.y.shape[0], fit.objective)
+    numbers = problem.x.shape[1] * directions * room
     block = 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
     outs = []
     for start in range(0, len(index), block):

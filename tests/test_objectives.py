@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from scipy.stats import bernoulli
 
-from swajax.objectives import OBJECTIVES, local_form, losses
+from swajax.objectives import OBJECTIVES, local_form, losses, num_directions
 
 NUM = 9
 CASES = [
@@ -101,3 +101,21 @@ def test_sure_points_are_finite_and_keep_their_gradient(
     gradient = np.einsum("omn,mn->on", form.factor, form.residual)
     np.testing.assert_allclose(gradient, 0.0 if is_right else 1 - 2 * y, atol=1e-5)
     assert (np.abs(form.factor).sum(axis=(0, 1)) > 0).all(), "no curvature is zero"
+
+
+def test_the_form_of_many_classes_is_exact_in_the_gradient_and_right_on_average(x64):
+    num = 64_000
+    rng = np.random.default_rng(0)
+    # Many points with the same outputs: the average over them is of one Hessian.
+    out = np.repeat(rng.normal(size=(6, 1)), num, axis=1)
+    y = np.eye(6)[:, rng.integers(6, size=num)]
+    form = local_form(jnp.asarray(out), jnp.asarray(y), objective="softmax")
+    assert form.factor.shape == (6, num_directions(6, "softmax"), num)
+    p = softmax(out[:, 0])
+    gradient = np.einsum("omn,mn->on", form.factor, form.residual)
+    np.testing.assert_allclose(gradient, p[:, None] - y, atol=1e-12)
+    hessian = np.einsum("omn,pmn->op", form.factor, form.factor) / num
+    residual = p[:, None] - y
+    hessian -= 0.01 * residual @ residual.T / num  # the gradient's own share
+    wanted = np.diag(p) - np.outer(p, p)
+    np.testing.assert_allclose(hessian, wanted, atol=0.1 * np.abs(wanted).max())
