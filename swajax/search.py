@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
 import numpy as np
@@ -142,22 +142,19 @@ def _search(
     config: SearchCommand, dataset: Dataset, scaling: Scaling, folder: Path
 ) -> tuple[Front, float]:
     """The front, and the seconds it took, under a progress bar."""
-    last: dict[str, Any] = {"seconds": 0.0}
+    seconds = 0.0
     total = pipeline.num_blocks(config.pipeline)
     objective = tasks.choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(total=total, unit="block", disable=None) as bar:
 
         def callback(progress: Progress) -> None:
-            pool = progress.pool
-            best = float(pool.loss.min(initial=np.inf))
-            if progress.stage != "polish" and "stage" in last:
-                last.pop("stage")  # the first networks that are of use
+            nonlocal seconds
+            if not seconds:
                 tqdm.write(_format_first(progress))
-            elif progress.stage == "polish":
-                last["stage"] = "polish"
-            last["seconds"] = progress.seconds
-            line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
+            seconds, pool = progress.seconds, progress.pool
+            best = float(pool.loss.min(initial=np.inf))
+            line = {"stage": progress.stage, "seconds": seconds, "loss": best}
             runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
             bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
             bar.update()
@@ -180,7 +177,7 @@ def _search(
             time_budget=config.time_budget,
             callback=callback,
         )
-    return front, last["seconds"]
+    return front, seconds
 
 
 def _format_first(progress: Progress) -> str:

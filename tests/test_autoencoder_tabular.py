@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import autoencoder, pretraining
+from swajax import autoencoder, pretraining, validation_tabular
 from swajax.autoencoder import AutoencoderConfig, Embedding, Present, tabular
 from swajax.batched import apply_batch
 from swajax.geometry import shuffle_neurons
@@ -15,6 +15,7 @@ from swajax.network import count_weights, make_dense, pack
 from swajax.pretraining import PretrainingConfig
 from swajax.pretraining.tabular import batch_loss, sample_batch
 from swajax.types import NetworkSpec
+from swajax.validation import validate
 
 CONFIG = AutoencoderConfig(
     preset="tabular", num_inputs=3, num_outputs=2, max_width=4, max_depth=2
@@ -212,3 +213,22 @@ def test_present_inputs_alone_count_for_the_embedding(params, batch):
     a, b = embed(probes=seen), embed(probes=changed)
     for one, other in zip(a, b, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_validation_tells_sizes_depths_and_inputs_apart(params, monkeypatch):
+    monkeypatch.setattr(validation_tabular, "SIZES", (3, 9))
+    monkeypatch.setattr(validation_tabular, "MORE_INPUTS", (5,))
+    measure = functools.partial(
+        validate, params, config=CONFIG, num_networks=40, num_geometry=20
+    )
+    found = measure(jax.random.key(3))
+    assert found == measure(jax.random.key(3))
+    shares = [found[f"wins_decoder_{depth}"] for depth in (1, 2)]
+    assert sum(shares) == pytest.approx(1)
+    explained = [v for name, v in found.items() if name.startswith("explained")]
+    names = {f"explained_variance_inputs_{num}" for num in (1, 2, 3, 5)}
+    names |= {f"explained_variance_size_{size}" for size in (3, 9)}
+    names |= {f"explained_variance_depth_{depth}" for depth in (1, 2)}
+    assert names <= set(found) and len(explained) == len(names) + 2
+    assert max(explained) <= 1 and np.isfinite(explained).all()
+    assert found["recall_at_1"] > 0.9 and -1 <= found["spearman"] <= 1

@@ -159,7 +159,8 @@ def encode(
 
     Args:
       params: of `init` or of a checkpoint.
-      network: a network of `config.spec`; for `tabular` of any inputs and outputs.
+      network: a network of `config.spec`; for `tabular` of any inputs and outputs,
+        each output best of mean 0 and variance 1 (`swajax.prior.standardise`).
       config: of the autoencoder.
       depth: number of hidden layers if known at compile time (`paper` then runs only
         the encoder of this depth).

@@ -33,6 +33,7 @@ from swajax.autoencoder.compact import (
 from swajax.batched import apply_batch
 from swajax.gates import choose, open_largest
 from swajax.network import pack, unpack
+from swajax.prior import make_family
 from swajax.types import Network, NetworkSpec
 
 # Probe points lie on lines along each input; the others are all 0, 1 or -1.
@@ -232,66 +233,58 @@ class Decoder(nn.Module):
         present: Present,
     ) -> Network:
         """Decode one embedding."""
-        size, num_layers = self.spec.max_width, self.spec.max_depth
-        num_kinds = len(self.spec.activations)
-        hidden = nn.Dense(self.width)(point.z)
-        hidden += nn.Dense(self.width)(_size_features(num_weights))
-        hidden = ResidualBlock(self.width)(hidden)
-        hidden = nn.silu(_normalise(hidden))
-        shapes = {
-            "hidden": (self.depth - 1, size, size, 2),
-            "bias": (self.depth, size, 2),
-            "activation": (self.depth, size, num_kinds),
-        }
-        lengths = [math.prod(shape) for shape in shapes.values()]
-        flat = nn.Dense(sum(lengths))(hidden)
-        parts = jnp.split(flat, np.cumsum(lengths)[:-1])
-        inner, bias, kinds = (
-            part.reshape(shape)
-            for part, shape in zip(parts, shapes.values(), strict=True)
-        )
-        rows = TokenBlock(self.width // 2, 2 * size)(hidden, point.inputs)
-        columns = TokenBlock(self.width // 2, 2 * size + 2)(hidden, point.outputs)
-        unused = num_layers - self.depth
-        draft, scores = (
-            Network(
-                first=rows[:, which::2],
-                hidden=jnp.pad(inner[..., which], ((0, unused), (0, 0), (0, 0))),
-                readout=columns[:, which : 2 * size : 2].T,
-                bias=jnp.pad(bias[..., which], ((0, unused), (0, 0))),
-                readout_bias=columns[:, 2 * size + which],
-                mask=jnp.pad(jnp.ones((self.depth, size)), ((0, unused), (0, 0))),
-                activation=jnp.pad(
-                    choose(kinds), ((0, unused), (0, 0), (0, 0)), constant_values=0
-                ),
-                depth=jnp.asarray(self.depth, jnp.int32),
-            )
-            for which in range(2)
-        )
-        possible = pack(_places(draft, present))
-        gates = open_largest(jnp.where(possible > 0, pack(scores), NEVER), num_weights)
-        gates = gates * possible
-        draft = unpack(WEIGHT_SCALE * pack(draft) * gates, draft)
+        network, scores = self._emit(point, num_weights)
+        family = make_family(network.mask, network.activation, network.depth, *present)
+        possible = pack(family)
+        scores = jnp.where(possible > 0, pack(scores), NEVER)
+        gates = possible * open_largest(scores, num_weights)
+        network = unpack(WEIGHT_SCALE * pack(network) * gates, network)
         return _correct_readout(
-            draft,
-            unpack(gates, draft),
+            network,
+            unpack(gates, network),
             wanted,
             present,
             depth=self.depth,
             activations=self.spec.activations,
         )
 
+    def _emit(
+        self, point: Embedding, num_weights: Float[Array, ""]
+    ) -> tuple[Network, Network]:
+        """A weight for every place, and its score; called within the compact call."""
+        width, num_kinds = self.spec.max_width, len(self.spec.activations)
+        hidden = nn.Dense(self.width)(point.z)
+        hidden += nn.Dense(self.width)(_size_features(num_weights))
+        hidden = nn.silu(_normalise(ResidualBlock(self.width)(hidden)))
+        shapes = [
+            (self.depth - 1, width, width, 2),
+            (self.depth, width, 2),
+            (self.depth, width, num_kinds),
+        ]
+        lengths = [math.prod(shape) for shape in shapes]
+        flat = jnp.split(nn.Dense(sum(lengths))(hidden), np.cumsum(lengths)[:-1])
+        between, bias, kinds = (
+            part.reshape(shape) for part, shape in zip(flat, shapes, strict=True)
+        )
+        rows = TokenBlock(self.width // 2, 2 * width)(hidden, point.inputs)
+        columns = TokenBlock(self.width // 2, 2 * width + 2)(hidden, point.outputs)
+        return tuple(
+            Network(
+                first=rows[:, which::2],
+                hidden=jnp.pad(between[..., which], self._unused(2)),
+                readout=columns[:, which : 2 * width : 2].T,
+                bias=jnp.pad(bias[..., which], self._unused(1)),
+                readout_bias=columns[:, 2 * width + which],
+                mask=jnp.pad(jnp.ones((self.depth, width)), self._unused(1)),
+                activation=jnp.pad(choose(kinds), self._unused(2)),
+                depth=jnp.asarray(self.depth, jnp.int32),
+            )
+            for which in (0, 1)
+        )
 
-def _places(network: Network, present: Present) -> Network:
-    """1 for each weight that the network can have."""
-    mask = network.mask
-    return network._replace(
-        first=present.inputs[:, None] * mask[0][None],
-        hidden=mask[:-1, :, None] * mask[1:, None, :],
-        readout=mask[0][:, None] * present.outputs[None],
-        bias=mask,
-        readout_bias=present.outputs,
-    )
+    def _unused(self, num_axes: int) -> list[tuple[int, int]]:
+        """Padding of the layers that this decoder does not have."""
+        return [(0, self.spec.max_depth - self.depth)] + [(0, 0)] * num_axes
 
 
 def _correct_readout(

@@ -21,16 +21,18 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from swajax import commands, configs, pipeline, runlog, tasks
+from swajax import commands, configs, explore, pipeline, runlog, tasks
 from swajax.data import functions
 from swajax.data.splits import Dataset, Part, Scaling, split_table
 from swajax.data.tables import load_table
+from swajax.explore import ExploreConfig
 from swajax.pipeline import PipelineConfig
 from swajax.report import fronts
 
 FUNCTIONS = ("himmelblau", "ackley-n2", "goldstein-price", "mccormick")
 SIZES = (13, 21, 25, 31, 40)
 TABLES = ("diabetes", "breast_cancer", "wine", "iris", "digits")
+TABLES += ("himmelblau", "goldstein-price", "mccormick")  # 5,000 points each
 NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
 
 
@@ -46,6 +48,8 @@ class FrontsCommand:
     """seconds a search, compilation included"""
     tables: tuple[str, ...] = TABLES
     """tables to search"""
+    explore: ExploreConfig = dataclasses.field(default_factory=ExploreConfig)
+    """where the searches of functions start"""
     quick: bool = False
     """tiny searches, to try out that everything runs"""
 
@@ -61,7 +65,9 @@ def main(config: FrontsCommand) -> None:
         for name in FUNCTIONS:
             path = config.out / f"{name}-{seed}.json"
             if not path.exists():
-                found = search_function(name, seed, settings, config.time_budget)
+                found = search_function(
+                    name, seed, settings, config.explore, config.time_budget
+                )
                 runlog.write_json(path, found)
                 sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
     for name in config.tables:
@@ -75,7 +81,11 @@ def main(config: FrontsCommand) -> None:
 
 
 def search_function(
-    name: str, seed: int, settings: PipelineConfig, time_budget: float | None
+    name: str,
+    seed: int,
+    settings: PipelineConfig,
+    explore_config: ExploreConfig,
+    time_budget: float | None,
 ) -> dict[str, Any]:
     """The front of one function; errors are shares of the variance of the test part."""
     function = functions.FUNCTIONS[name]
@@ -91,12 +101,22 @@ def search_function(
         for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
     ]
     begin = time.monotonic()
+    explore_key, key = jax.random.split(jax.random.key(seed))
+    starts = explore.find_starts(
+        explore_key,
+        *parts[:2],
+        objective="squared",
+        config=explore_config,
+        pipeline_config=settings,
+    )
+    spent = time.monotonic() - begin
     front = pipeline.run(
-        jax.random.key(seed),
+        key,
         *(tasks.to_problem(part) for part in parts[:2]),
         objective="squared",
         config=settings,
-        time_budget=time_budget,
+        starts=starts,
+        time_budget=None if time_budget is None else time_budget - spent,
     )
     seconds = time.monotonic() - begin
     out = fronts.predict(front.network, parts[2].x, activations=settings.activations)
@@ -105,8 +125,10 @@ def search_function(
         "function": name,
         "seed": seed,
         "seconds": seconds,
+        "explore_seconds": spent,
         "time_budget": time_budget,
         "config": configs.to_dict(settings),
+        "explore": configs.to_dict(explore_config),
         "pick": front.pick,
         "num_weights": front.num_weights,
         "train_mse": front.train_loss,
@@ -131,8 +153,17 @@ def search_table(
     )
     seconds = time.monotonic() - begin
     outcome = fronts.tabulate(front, dataset, scaling, activations=settings.activations)
-    title = f"{name}: error against size"
-    fronts.draw(out / f"{name}.png", outcome, target=table.target_name, title=title)
+    others = compare(dataset, scaling)
+    fronts.draw(
+        out / f"{name}.png",
+        outcome,
+        target=table.target_name,
+        title=f"{name}: error against size",
+        others={
+            f"{one['model']}: {one['num_weights']:,} numbers": one[outcome.measures[0]]
+            for one in others
+        },
+    )
     return {
         "table": name,
         "seconds": seconds,
@@ -142,7 +173,7 @@ def search_table(
         "num_inputs": dataset.train.x.shape[1],
         "measures": outcome.measures,
         "front": outcome.rows,
-        "others": compare(dataset, scaling),
+        "others": others,
     }
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from swajax.network import apply, count_neurons
 from swajax.pareto import Front
 from swajax.types import Network
 
+LINE_STYLES = ("--", ":", "-.")
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
@@ -88,8 +90,18 @@ def format_table(table: FrontTable, *, target: str) -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path, table: FrontTable, *, target: str, title: str) -> None:
-    """A PNG: error against size, validation and test, with the pick."""
+def draw(
+    path: Path,
+    table: FrontTable,
+    *,
+    target: str,
+    title: str,
+    others: Mapping[str, float] | None = None,
+) -> None:
+    """A PNG: error against size, validation and test, with the pick.
+
+    Other models, whose sizes are of another order, are lines at their test errors.
+    """
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for part, marker in (("valid", "o-"), ("test", "s--")):
@@ -103,6 +115,8 @@ def draw(path: Path, table: FrontTable, *, target: str, title: str) -> None:
         mfc="none",
         label=f"picked: {chosen['num_weights']} weights",
     )
+    for (label, error), style in zip((others or {}).items(), LINE_STYLES, strict=False):
+        axes.axhline(error, color="0.4", ls=style, lw=1, label=label)
     name = {"rmse": "RMSE of {}", "log_loss": "log loss of {}"}[table.measures[0]]
     # The name of a column may hold any characters, dollar signs among them.
     axes.set_ylabel(name.format(target), parse_math=False)
