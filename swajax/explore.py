@@ -150,26 +150,32 @@ def _make_space(
 ) -> tuple[Space, Any, Any]:
     """The space, the parameters of its decoders, and starts [R K, ...]."""
     search = config.search
-    draw = functools.partial(
-        prior.sample_starts,
-        num=search.num_starts * search.num_screened,
-        max_weights=max_weights,
-    )
     if config.by == "direct":
         key, network_key = jax.random.split(key)
-        networks = draw(network_key, spec=spec)
+        networks = _draw_networks(network_key, search, spec, max_weights)
         starts = spaces.unfold_starts(key, networks)
         return spaces.make_direct_space(spec, objective), None, starts
     params, model = load_pretrained(config.preset, config.activation)
     if model.preset == "tabular":
         space = spaces.make_tabular_space(model, spec, objective)
-        starts = spaces.encode_starts(params, draw(key, spec=space.spec), model=model)
+        networks = _draw_networks(key, search, space.spec, max_weights)
+        starts = spaces.encode_starts(params, networks, model=model)
         return space, params, starts
     starts = spaces.draw_compact_starts(
         key, params, config=search, autoencoder_config=model
     )
     space = spaces.make_compact_space(model, num_inputs=spec.num_inputs)
     return space, params, starts
+
+
+def _draw_networks(
+    key: Key, config: SearchConfig, spec: NetworkSpec, max_weights: int
+) -> Network:
+    """Random networks, sorted by size: each start is chosen among those of its size."""
+    num = config.num_starts * config.num_screened
+    networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)
+    order = np.argsort(blocks.count(networks), kind="stable")
+    return jax.tree.map(lambda leaf: leaf[order], networks)
 
 
 @functools.partial(jax.jit, static_argnames=("space", "depth"))
