@@ -4,7 +4,7 @@ import dataclasses
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ from swajax.data.tables import Table, load_table
 from swajax.explore import ExploreConfig
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig, Progress
-from swajax.report import fronts
+from swajax.report import facts, fronts, page, pictures
 from swajax.results import write_rows
 
 MANY_ROWS = (
@@ -103,17 +103,21 @@ def main(config: SearchCommand) -> None:
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
+    notes = (*table.notes, *notes)
+    if max(_count_rows(dataset).values()) > blocks.MAX_POINTS:
+        notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     front, seconds = _search(config, dataset, scaling, folder)
     write_rows(folder, dataset)
     outcome = fronts.tabulate(
         front, dataset, scaling, activations=config.pipeline.activations
     )
-    _write(folder, config, table, scaling, front, outcome, seconds)
+    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
+    _write(folder, config, scaling, front, outcome, about)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{fronts.format_table(outcome, target=table.target_name)}\n"
-        f"networks, results.json and front.png are in {folder}\n"
+        f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 
 
@@ -127,15 +131,34 @@ def _describe(
 ) -> str:
     names = input_names(scaling.encoder)
     shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
-    counts = [len(part.y) for part in dataset if part is not None]
+    counts = _count_rows(dataset).values()
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {table.target_name!r}{classes} from {len(names)} inputs: "
         f"{shown}; {'/'.join(map(str, counts))} rows to train/validate/test",
-        *(f"note: {note}" for note in (*table.notes, *notes)),
-        *(["note: " + MANY_ROWS] if max(counts) > blocks.MAX_POINTS else []),
+        *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _count_rows(dataset: Dataset) -> dict[str, int]:
+    parts = dataset._asdict().items()
+    return {name: len(part.y) for name, part in parts if part is not None}
+
+
+def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
+    """What results.json tells of the table."""
+    y = dataset.train.y
+    counts = {"class_counts": []}
+    if table.classes:
+        every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
+        counts = {"class_counts": every.sum(axis=0).astype(int)}
+    return counts | {
+        "source": table.source,
+        "target": table.target_name,
+        "task": table.task,
+        "num_rows": _count_rows(dataset),
+    }
 
 
 def _search(
@@ -197,16 +220,12 @@ def _format_first(progress: Progress) -> str:
 def _write(
     folder: Path,
     config: SearchCommand,
-    table: Table,
     scaling: Scaling,
     front: Front,
     outcome: fronts.FrontTable,
-    seconds: float,
+    about: dict[str, Any],
 ) -> None:
-    header = {
-        "source": table.source,
-        "target": table.target_name,
-        "task": table.task,
+    header = {name: about[name] for name in ("source", "target", "task")} | {
         "classes": scaling.classes,
         "encoder": encoder_to_dict(scaling.encoder),
         "target_scale": scaling.target_scale,
@@ -215,16 +234,18 @@ def _write(
         "pick": front.pick,
     }
     checkpoints.save(folder / "networks.safetensors", front.network, header=header)
-    title = f"{table.source}: error against size"
-    fronts.draw(folder / "front.png", outcome, target=table.target_name, title=title)
+    title = f"{about['source']}: error against size"
+    fronts.draw(folder / "front.png", outcome, target=about["target"], title=title)
     results = header | {
-        "notes": table.notes,
-        "seconds": seconds,
+        **about,
+        "versions": facts.find_versions(),
         "config": configs.to_dict(config),
         "measures": outcome.measures,
         "front": outcome.rows,
     }
     runlog.write_json(folder / "results.json", results)
+    pictures.write(folder)
+    page.write(folder)
 
 
 if __name__ == "__main__":

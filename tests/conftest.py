@@ -5,6 +5,8 @@ import os
 # Before JAX is imported, and for the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
+# Compiling tiny programs takes most of the time; 0 tests what users run.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -87,12 +87,18 @@ def test_all_results_are_written(finished):
     out, results, printed = finished
     assert {path.name for path in out.iterdir()} == {
         "config.json",
+        "diagram.png",
         "front.png",
         "metrics.jsonl",
         "networks.safetensors",
+        "predictions.png",
+        "report.html",
+        "responses.png",
         "results.json",
         "rows.safetensors",
+        "surface.png",
     }
+    assert results["num_rows"] == {"train": 24, "valid": 8, "test": 8}
     assert (out / "front.png").read_bytes().startswith(b"\x89PNG")
     assert str(out) in printed
     assert TARGET in printed

@@ -1,7 +1,6 @@
 """A front of networks as people read it: errors in the table's units, and a picture."""
 
 import functools
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swajax import files
 from swajax.data.splits import Dataset, Part, Scaling
 from swajax.network import apply, count_neurons
 from swajax.pareto import Front
+from swajax.report import png
+from swajax.report.markup import show
 from swajax.types import Network
 
 LINE_STYLES = ("--", ":", "-.")
@@ -119,14 +119,12 @@ def draw(
         axes.axhline(error, color="0.4", ls=style, lw=1, label=label)
     name = {"rmse": "RMSE of {}", "log_loss": "log loss of {}"}[table.measures[0]]
     # The name of a column may hold any characters, dollar signs among them.
-    axes.set_ylabel(name.format(target), parse_math=False)
+    axes.set_ylabel(name.format(show(target, 60)), parse_math=False)
     axes.set_xlabel("weights and biases")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, parse_math=False)
     axes.legend()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    files.write_bytes(path, buffer.getvalue())
+    png.save(path, figure)
 
 
 def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:

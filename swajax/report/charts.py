@@ -1,0 +1,118 @@
+"""Small charts as SVG, coloured by the style sheet of the page they stand in."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from swajax.report.markup import Markup, show, tag
+
+WIDTH, HEIGHT = 400.0, 270.0  # px
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 46.0
+
+
+class Axis(NamedTuple):
+    """From `low` to `high`, with numbers written at the ticks."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    is_log: bool = False
+
+    def share(self, values: np.ndarray) -> np.ndarray:
+        """Where values lie, 0 at `low` and 1 at `high`."""
+        low, high = self.low, self.high
+        if self.is_log:
+            low, high, values = np.log(low), np.log(high), np.log(values)
+        return (np.asarray(values) - low) / (high - low)
+
+
+class Plot(NamedTuple):
+    """The two axes of a chart."""
+
+    x: Axis
+    y: Axis
+
+    def place(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
+        """Points in px, from the upper left corner of the picture."""
+        right = LEFT + self.x.share(xs) * (WIDTH - LEFT - RIGHT)
+        down = TOP + (1 - self.y.share(ys)) * (HEIGHT - TOP - BOTTOM)
+        return np.stack([right, down], axis=1)
+
+
+def make_axis(
+    values: np.ndarray, *, is_log: bool = False, is_integer: bool = False
+) -> Axis:
+    """An axis that holds all values, with a margin."""
+    low, high = float(np.min(values)), float(np.max(values))
+    if is_log:
+        margin = max((high / low) ** 0.06, 1.05)
+        low, high = low / margin, high * margin
+        locator = LogLocator(numticks=5)
+    else:
+        margin = 0.06 * (high - low) or 0.5 * abs(low) or 0.5
+        low, high = low - margin, high + margin
+        locator = MaxNLocator(5, integer=is_integer)
+    ticks = locator.tick_values(low, high)
+    inside = tuple(float(tick) for tick in ticks if low <= tick <= high)
+    return Axis(low, high, inside, is_log)
+
+
+def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
+    """A line through points; `kind` is its class in the style sheet."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.place(xs, ys))
+    return tag("polyline", class_=f"line {kind}", points=path)
+
+
+def dots(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
+    """A dot a point, all of them one short element."""
+    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.place(xs, ys))
+    return tag("path", class_=f"dots {kind}", d=path)
+
+
+def draw(
+    plot: Plot,
+    *marks: Markup,
+    x_label: str,
+    y_label: str,
+    description: str,
+    x_names: Sequence[str] = (),
+) -> Markup:
+    """The chart of marks that were made for its axes.
+
+    `x_names` stand at the ticks of the horizontal axis instead of numbers.
+    """
+    names = x_names or [f"{tick:.6g}" for tick in plot.x.ticks]
+    x_ticks = plot.place(np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low))
+    y_ticks = plot.place(np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks))
+    bottom, right, middle = HEIGHT - BOTTOM, WIDTH - RIGHT, (TOP + HEIGHT - BOTTOM) / 2
+    grid = "".join(
+        [f"M{x:.1f} {TOP}V{bottom}" for x, _ in x_ticks]
+        + [f"M{LEFT} {y:.1f}H{right}" for _, y in y_ticks]
+    )
+    texts = [
+        tag("text", name, x=x, y=bottom + 16, text_anchor="middle")
+        for name, (x, _) in zip(names, x_ticks, strict=True)
+    ] + [
+        tag("text", f"{value:.6g}", x=LEFT - 6, y=y + 4, text_anchor="end")
+        for value, (_, y) in zip(plot.y.ticks, y_ticks, strict=True)
+    ]
+    x_place = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
+    turned = {"x": -middle, "y": 13, "transform": "rotate(-90)"}
+    labels = [
+        tag("text", x_label, class_="label", text_anchor="middle", **x_place),
+        tag("text", show(y_label, 32), class_="label", text_anchor="middle", **turned),
+    ]
+    return tag(
+        "svg",
+        tag("path", class_="grid", d=grid),
+        *texts,
+        *labels,
+        *marks,
+        class_="chart",
+        viewBox=f"0 0 {WIDTH:.0f} {HEIGHT:.0f}",
+        role="img",
+        aria_label=description,
+    )

@@ -1,0 +1,118 @@
+"""What the page of a run tells of its data, settings, versions and times."""
+
+import platform
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from swajax.data.encoding import Column
+from swajax.models import Model
+from swajax.report.markup import Markup, join, show, tag
+from swajax.report.panels import PARTS
+
+PACKAGES = ("swajax", "jax", "jaxlib", "numpy", "pandas", "scikit-learn")
+
+
+def find_versions() -> dict[str, str]:
+    """Versions of what a run is made with."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"  # run from its sources
+    return found
+
+
+def make_facts(
+    results: Mapping[str, Any], model: Model, metrics: list[dict[str, Any]]
+) -> Markup:
+    """Tables of the data, the settings, the versions and the times."""
+    scaling = model.scaling
+    rows = [(PARTS[name], f"{num:,}") for name, num in results["num_rows"].items()]
+    rows += [("target", show(results["target"], 60))]
+    if scaling.classes:
+        counts = results["class_counts"]
+        rows += [
+            (f"training rows of {show(name)}", f"{count:,}")
+            for name, count in zip(scaling.classes, counts, strict=True)
+        ]
+    else:
+        rows += [
+            ("mean in training", f"{scaling.target_offset:.6g}"),
+            ("deviation in training", f"{scaling.target_scale:.6g}"),
+        ]
+    return join(
+        [
+            tag("h2", "Data"),
+            _pairs("Rows and target", rows),
+            _describe_columns(scaling.encoder.columns),
+            tag("h2", "How it was found"),
+            _pairs("Settings", _flatten(results["config"])),
+            _pairs("Versions", results["versions"].items()),
+            _pairs("Seconds", _time_stages(results, metrics)),
+        ]
+    )
+
+
+def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Markup:
+    lines = (
+        tag("tr", tag("th", name, scope="row"), tag("td", value))
+        for name, value in rows
+    )
+    return _fold(title, tag("table", tag("tbody", *lines), class_="pairs"))
+
+
+def _describe_columns(columns: tuple[Column, ...]) -> Markup:
+    heads = ("column", "training range or categories", "where missing")
+    lines = (
+        tag("tr", tag("th", show(column.name, 60), scope="row"), *_describe(column))
+        for column in columns
+    )
+    table = tag(
+        "table",
+        tag("thead", tag("tr", *(tag("th", head, scope="col") for head in heads))),
+        tag("tbody", *lines),
+        class_="pairs",
+    )
+    return _fold(f"{len(columns)} columns to predict from", table)
+
+
+def _describe(column: Column) -> tuple[Markup, Markup]:
+    if column.kind == "category":
+        names = ", ".join(show(name) for name in column.categories)
+        return tag("td", names), tag("td", "no category")
+    low, high = ((end - column.offset) / column.scale for end in (-1, 1))
+    return tag("td", f"{low:.6g} to {high:.6g}"), tag("td", f"{column.fill:.6g}")
+
+
+def _flatten(config: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
+    """Settings of a nested configuration as one list."""
+    found = []
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            found += _flatten(value, f"{above}{name}.")
+        else:
+            items = value if isinstance(value, list) else [value]
+            text = ", ".join(show(str(item), 60) for item in items[:20])
+            found.append((f"{above}{name}", text + ", …" * (len(items) > 20)))
+    return found
+
+
+def _time_stages(
+    results: Mapping[str, Any], metrics: list[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """Seconds of each stage of the search, and of all of it."""
+    spent, before = {}, 0.0
+    for line in metrics:
+        spent[line["stage"]] = spent.get(line["stage"], 0.0) + line["seconds"] - before
+        before = line["seconds"]
+    rows = [(stage, f"{seconds:.1f}") for stage, seconds in spent.items()]
+    return [*rows, ("whole search", f"{results['seconds']:.1f}")]
+
+
+def _fold(title: str, table: Markup) -> Markup:
+    inside = tag(
+        "div", table, class_="scroll", role="region", tabindex="0", aria_label=title
+    )
+    return tag("details", tag("summary", title), inside)

@@ -1,0 +1,126 @@
+"""How the output answers to each column that a network reads, the others held still."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from swajax.data.encoding import Column
+from swajax.export.graph import make_graph
+from swajax.models import Model, to_probabilities
+from swajax.report import png
+from swajax.report.markup import show
+
+NUM_STEPS = 81  # between the ends of the training range
+MAX_COLUMNS = 12
+MAX_PANELS = 9  # of a picture
+MAX_CLASSES = 8  # lines that can be told apart
+
+
+class Response(NamedTuple):
+    """Outputs while one column changes."""
+
+    column: Column
+    cells: Float[np.ndarray, " G"]  # in the units of the column; codes of categories
+    outputs: Float[np.ndarray, "G C"]  # numbers, or probabilities
+
+
+def find_responses(model: Model, x: Float[np.ndarray, "N I"]) -> list[Response]:
+    """Responses to all columns that are read, the strongest first.
+
+    Other columns stand at their median in the rows `x`, or their most frequent
+    category. Outputs are in the units of the target, the probability of the second of
+    two classes, or the probabilities of more.
+    """
+    graph = make_graph(model)
+    columns = dict.fromkeys(item.column for item in graph.inputs)
+    rows = {c: [item.row for item in graph.inputs if item.column == c] for c in columns}
+    typical = np.zeros(x.shape[1])
+    for column, places in rows.items():
+        typical[places] = _find_typical(column, x[:, places])
+    found = []
+    for column, places in rows.items():
+        cells, inputs = _vary(column, [i for i in graph.inputs if i.column == column])
+        points = np.tile(typical, (len(cells), 1))
+        points[:, places] = inputs
+        found.append(Response(column, cells, answer(model, points)))
+    return sorted(found, key=lambda r: -np.ptp(r.outputs, axis=0).max())
+
+
+def answer(model: Model, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N C"]:
+    """Numbers, the probability of the second of two classes, or those of all."""
+    outputs = model.outputs(x)
+    if not model.scaling.classes:
+        return outputs
+    probabilities = to_probabilities(outputs)
+    return probabilities[:, 1:] if probabilities.shape[1] == 2 else probabilities
+
+
+def name_output(model: Model) -> str:
+    """What the numbers of `answer` are."""
+    classes = model.scaling.classes
+    if not classes:
+        return show(model.target, 40)
+    return f"probability of {show(classes[1])}" if len(classes) == 2 else "probability"
+
+
+def draw(path: Path, model: Model, x: Float[np.ndarray, "N I"]) -> bool:
+    """Write a PNG of the strongest responses; nothing where no column is read."""
+    found = find_responses(model, x)[:MAX_PANELS]
+    if not found:
+        return False
+    num_columns = min(3, len(found))
+    num_rows = math.ceil(len(found) / num_columns)
+    size = (3.6 * num_columns, 2.9 * num_rows)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
+    for axes, response in zip(grid.flat, found, strict=False):
+        _draw_one(axes, response)
+    for axes in grid.flat[len(found) :]:
+        axes.axis("off")
+    for axes in grid[:, 0]:
+        axes.set_ylabel(name_output(model), parse_math=False)
+    classes = model.scaling.classes[:MAX_CLASSES]
+    if len(classes) > 2:
+        legend = figure.legend(
+            grid[0, 0].lines, ["x"] * len(classes), loc="outside lower center", ncol=4
+        )
+        for text, name in zip(legend.get_texts(), classes, strict=True):
+            text.set(parse_math=False, text=show(name))
+    png.save(path, figure)
+    return True
+
+
+def _find_typical(
+    column: Column, inputs: Float[np.ndarray, "N K"]
+) -> Float[np.ndarray, " K"]:
+    if column.kind == "numeric":
+        return np.median(inputs, axis=0)
+    kinds, counts = np.unique(inputs, axis=0, return_counts=True)
+    return kinds[counts.argmax()]
+
+
+def _vary(column: Column, items: list) -> tuple[np.ndarray, np.ndarray]:
+    """Cells, and the inputs that the network reads of them."""
+    if column.kind == "numeric":
+        scaled = np.linspace(-1.0, 1.0, NUM_STEPS)
+        return (scaled - column.offset) / column.scale, scaled[:, None]
+    values = np.array([item.values for item in items])
+    return np.arange(len(column.categories), dtype=float), values.T
+
+
+def _draw_one(axes: Axes, response: Response) -> None:
+    outputs = response.outputs[:, :MAX_CLASSES]
+    is_category = response.column.kind == "category"
+    axes.plot(response.cells, outputs, "o" if is_category else "-")
+    axes.set_xlabel(show(response.column.name), parse_math=False)
+    axes.grid(alpha=0.3)
+    if is_category:
+        names = [show(name, 12) for name in response.column.categories]
+        axes.set_xlim(-0.5, len(names) - 0.5)
+        style = {"rotation": 45, "ha": "right", "parse_math": False}
+        axes.set_xticks(range(len(names)), names, **style)

@@ -1,0 +1,42 @@
+"""The output over the two columns that a network reads, in three dimensions."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from swajax.export.graph import make_graph
+from swajax.models import Model
+from swajax.report import png
+from swajax.report.markup import show
+from swajax.report.responses import answer, name_output
+
+NUM_STEPS = 50
+
+
+def draw(path: Path, model: Model) -> bool:
+    """Write a PNG where the network reads two numbers and gives one; else nothing."""
+    graph = make_graph(model)
+    is_plane = len(graph.inputs) == len(graph.numbers) == 2
+    if not is_plane or len(model.scaling.classes) > 2:
+        return False
+    scaled = np.linspace(-1.0, 1.0, NUM_STEPS)
+    grid = np.stack(np.meshgrid(scaled, scaled), axis=-1)
+    x = np.zeros((NUM_STEPS**2, model.network.first.shape[0]))
+    x[:, [item.row for item in graph.inputs]] = grid.reshape(-1, 2)
+    heights = answer(model, x)[:, 0].reshape(NUM_STEPS, NUM_STEPS)
+    first, second = (
+        (grid[..., place] - item.column.offset) / item.column.scale
+        for place, item in enumerate(graph.inputs)
+    )
+    figure = Figure(figsize=(6.5, 5.5))
+    axes = figure.add_axes((0, 0, 0.95, 0.95), projection="3d")
+    axes.plot_surface(first, second, heights, cmap="viridis", lw=0, antialiased=False)
+    names = [show(column.name) for column in graph.numbers]
+    axes.set_xlabel(names[0], parse_math=False)
+    axes.set_ylabel(names[1], parse_math=False)
+    axes.set_zlabel(name_output(model), parse_math=False, labelpad=10)
+    axes.set_box_aspect(None, zoom=0.95)
+    axes.set_title(f"{model.num_weights} weights")
+    png.save(path, figure)
+    return True

@@ -1,0 +1,94 @@
+"""The README's blocks, run as shown and in their order, in one folder."""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text("utf-8")
+BLOCK = re.compile(r"^```(python|bash|c)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# The same work in less time.
+QUICK = {
+    "--time-budget 30": "--time-budget 1 --num-starts 16 --max-depth 1",
+    "num_starts=64, num_rounds=1": "num_starts=8, num_rounds=0, max_depth=1",
+    "num_steps=50": "num_steps=2",
+    "num_steps=100, num_starts=4": "num_steps=2, num_starts=1, num_screened=1",
+}
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+
+
+@pytest.fixture(scope="module")
+def quick_compiler():
+    """Compiling is most of the time here: half of it goes without optimisation."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory, quick_compiler):
+    """What each block prints, after the files that C blocks stand for are written."""
+    folder = tmp_path_factory.mktemp("readme")
+    blocks = [(match[1], _shorten(match[2])) for match in BLOCK.finditer(TEXT)]
+    (main,) = (text for kind, text in blocks if kind == "c")
+    (folder / "main.c").write_text(main)
+    names, found = {}, []
+    for kind, text in blocks:
+        if kind == "bash":
+            found.append((kind, text, _run_bash(text, folder)))
+        elif kind == "python":
+            with (
+                contextlib.chdir(folder),
+                contextlib.redirect_stdout(io.StringIO()) as out,
+            ):
+                exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+            found.append((kind, text, out.getvalue()))
+    return found
+
+
+def _shorten(text):
+    for long, short in QUICK.items():
+        text = text.replace(long, short)
+    return text
+
+
+def _run_bash(text, folder):
+    """Both streams; `python` is this one, with the package of this tree."""
+    paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
+    places = {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],  # noqa: S607
+        cwd=folder,
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_shortened_blocks_are_those_that_are_shown():
+    for long in QUICK:
+        assert TEXT.count(long) == 1
+
+
+@needs_gcc
+def test_every_block_runs(printed):
+    assert [kind for kind, _, _ in printed].count("python") >= 5
+    for kind, text, out in printed:
+        assert bool(out) == ("print(" in text or kind == "bash"), text
+
+
+@needs_gcc
+def test_the_compiled_network_answers_as_in_python(printed):
+    (bash,) = (out for kind, _, out in printed if kind == "bash")
+    assert np.isfinite(float(bash.splitlines()[-1]))
