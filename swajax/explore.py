@@ -43,8 +43,10 @@ class ExploreConfig:
     """direct and latent: the gradient descent"""
 
 
-def check(config: ExploreConfig, task: str, num_inputs: int) -> None:
-    """Reject tables that a learned space has no networks for.
+def check(
+    config: ExploreConfig, task: str, num_inputs: int, pipeline_config: PipelineConfig
+) -> None:
+    """Reject tables and limits that a learned space has no networks for.
 
     Raises:
       ValueError: says why, and what to do.
@@ -52,14 +54,14 @@ def check(config: ExploreConfig, task: str, num_inputs: int) -> None:
     if config.by != "latent":
         return
     _, model = load_pretrained(config.preset, config.activation)
-    if model.preset == "tabular":
-        if num_inputs <= MAX_INPUTS:
-            return
+    _check_limits(model.spec, pipeline_config.make_spec(1, 1))
+    if model.preset == "tabular" and num_inputs > MAX_INPUTS:
         raise ValueError(
             f"the space {config.preset} reads networks input by input, {MAX_INPUTS} at "
             f"most, here are {num_inputs}; use --explore.by random or direct"
         )
-    if num_inputs > model.num_inputs or task != "regression":
+    is_served = num_inputs <= model.num_inputs and task == "regression"
+    if model.preset != "tabular" and not is_served:
         raise ValueError(
             f"the space {config.preset} has networks with up to {model.num_inputs} "
             f"inputs and a number as output, here are {num_inputs} inputs and a "

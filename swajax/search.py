@@ -99,7 +99,8 @@ def main(config: SearchCommand) -> None:
         test_share=config.test_share,
         class_weight=config.class_weight,
     )
-    explore.check(config.explore, table.task, dataset.train.x.shape[1])
+    num_inputs = dataset.train.x.shape[1]
+    explore.check(config.explore, table.task, num_inputs, config.pipeline)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )

@@ -135,9 +135,9 @@ def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
 
 def test_too_many_inputs_for_a_space_are_refused(checkpoint):
     config = ExploreConfig(by="latent", preset=str(checkpoint[0]))
-    explore.check(config, "regression", explore.MAX_INPUTS)
+    explore.check(config, "regression", explore.MAX_INPUTS, LIMITS)
     with pytest.raises(ValueError, match="random or direct"):
-        explore.check(config, "regression", explore.MAX_INPUTS + 1)
+        explore.check(config, "regression", explore.MAX_INPUTS + 1, LIMITS)
 
 
 def test_all_rows_are_taken_while_they_are_few_and_weigh_alike():

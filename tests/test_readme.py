@@ -11,7 +11,10 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
+
+import swajax
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -36,7 +39,7 @@ def quick_compiler():
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory, quick_compiler):
-    """What each block prints, after the files that C blocks stand for are written."""
+    """What each block prints, and the folder, in which main.c is the C block."""
     folder = tmp_path_factory.mktemp("readme")
     blocks = [(match[1], _shorten(match[2])) for match in BLOCK.finditer(TEXT)]
     (main,) = (text for kind, text in blocks if kind == "c")
@@ -52,7 +55,7 @@ def printed(tmp_path_factory, quick_compiler):
             ):
                 exec(compile(text, "README.md", "exec"), names)  # noqa: S102
             found.append((kind, text, out.getvalue()))
-    return found
+    return found, folder
 
 
 def _shorten(text):
@@ -83,12 +86,16 @@ def test_shortened_blocks_are_those_that_are_shown():
 
 @needs_gcc
 def test_every_block_runs(printed):
-    assert [kind for kind, _, _ in printed].count("python") >= 5
-    for kind, text, out in printed:
+    blocks, _ = printed
+    assert [kind for kind, _, _ in blocks].count("python") >= 5
+    for kind, text, out in blocks:
         assert bool(out) == ("print(" in text or kind == "bash"), text
 
 
 @needs_gcc
 def test_the_compiled_network_answers_as_in_python(printed):
-    (bash,) = (out for kind, _, out in printed if kind == "bash")
-    assert np.isfinite(float(bash.splitlines()[-1]))
+    blocks, folder = printed
+    (out,) = (out for kind, _, out in blocks if kind == "bash")
+    row = pd.DataFrame({"x1": [1.5], "x2": [-0.5]})
+    (want,) = swajax.load(folder / "runs/my").predict(row)
+    np.testing.assert_allclose(float(out.splitlines()[-1]), want, rtol=1e-4)

@@ -130,8 +130,12 @@ def test_written_networks_have_the_reported_errors(finished, folder):
             activations=tuple(header["activations"]),
         )
         rmse = np.sqrt(np.mean(np.square(outputs - dataset.test.y)))
+        # Of an output's own size float32 keeps 1e-7.
         np.testing.assert_allclose(
-            rmse * scaling.target_scale, row["rmse_test"], rtol=1e-3
+            rmse * scaling.target_scale,
+            row["rmse_test"],
+            rtol=1e-3,
+            atol=1e-6 * scaling.target_scale,
         )
         assert count_weights(network) == row["num_weights"]
 
@@ -187,11 +191,28 @@ def test_gradient_descent_gives_starts(folder, command, by):
     assert len(results["front"]) > 1
 
 
-def test_a_learned_space_refuses_what_it_has_no_networks_for(folder, command):
+@pytest.mark.parametrize(
+    ("preset", "activation", "message"),
+    [
+        ("compact", "sigmoid", r"--explore\.by random or direct"),
+        ("tabular", None, "--max-width"),
+    ],
+)
+def test_a_learned_space_refuses_what_it_has_no_networks_for(
+    folder, command, preset, activation, message
+):
+    limits = command.pipeline
+    if preset == "compact":
+        limits = dataclasses.replace(
+            limits, max_width=8, max_depth=4, activations=("sigmoid",)
+        )
     command = dataclasses.replace(
-        command, target="kind", explore=ExploreConfig(by="latent")
+        command,
+        target="kind",
+        pipeline=limits,
+        explore=ExploreConfig(by="latent", preset=preset, activation=activation),
     )
-    with pytest.raises(ValueError, match=r"--explore\.by random or direct"):
+    with pytest.raises(ValueError, match=message):
         search.main(dataclasses.replace(command, out=folder / "refused"))
     assert not (folder / "refused").exists()
 

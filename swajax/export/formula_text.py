@@ -69,20 +69,33 @@ def to_latex(formula: Formula) -> str:
 def to_text(model: Model, rounded: Rounded) -> str:
     """Steps, meaning of the names, one expression an output, LaTeX, in ASCII."""
     formula = rounded.formula
+    parts = [
+        to_steps(model, rounded),
+        f"SymPy:\n{to_expressions(formula)}",
+        f"LaTeX:\n{to_latex(formula)}",
+    ]
+    return "\n\n".join(parts)
+
+
+def to_expressions(formula: Formula) -> str:
+    """Each output as one SymPy expression, a line each."""
+    return "\n".join(
+        f"{name} = {sympy.sstr(expression, full_prec=False)}"
+        for name, expression in to_sympy(formula).items()
+    )
+
+
+def to_steps(model: Model, rounded: Rounded) -> str:
+    """The steps of the computation and the meaning of the names, in ASCII."""
+    formula = rounded.formula
     kinds = {step.activation for step in formula.steps}
     steps = [line for step in formula.steps for line in _format_step(step)]
     meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
     meanings += [text for kind, text in DEFINITIONS.items() if kind in kinds]
-    expressions = [
-        f"{name} = {sympy.sstr(expression, full_prec=False)}"
-        for name, expression in to_sympy(formula).items()
-    ]
     parts = [
         _title(model, rounded),
         "\n".join([*steps, *_describe_classes(model, formula)]),
         "\n".join(["where", *(f"  {text}" for text in meanings)]) if meanings else "",
-        "\n".join(["SymPy:", *expressions]),
-        f"LaTeX:\n{to_latex(formula)}",
     ]
     return "\n\n".join(filter(None, parts))
 

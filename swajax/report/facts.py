@@ -20,7 +20,7 @@ def find_versions() -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"  # run from its sources
+            found[name] = "run from its sources"
     return found
 
 

@@ -14,7 +14,8 @@ from swajax.report import charts, diagram, predictions, responses
 from swajax.report.markup import Markup, join, show, tag
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
-MAX_ROWS = 1000  # by which the digits of a formula are judged
+MAX_ROWS = 300  # by which the digits of a formula are judged
+MAX_EXPRESSION = 32  # weights in one expression that is of use, and soon made
 MAX_POINTS = 400  # in a chart
 NUM_OPEN = 6  # responses that are seen at once, the others on demand
 
@@ -209,16 +210,16 @@ def _show_formula(model: Model, part: Part) -> Markup:
         return tag("p", hint, class_="note")
     exact = formula.make_formula(model)
     some = Part(*(leaf[:MAX_ROWS] for leaf in part))
-    text = formula_text.to_text(model, formula.shorten(model, exact, some))
-    steps, _, forms = text.partition("\n\nSymPy:\n")
-    sympy, _, latex = forms.partition("\n\nLaTeX:\n")
-    return join(
-        [
-            make_pre(steps, "Formula"),
-            _fold("As SymPy", make_pre(sympy, "SymPy")),
-            _fold("As LaTeX", make_pre(latex.strip(), "LaTeX")),
-        ]
-    )
+    rounded = formula.shorten(model, exact, some)
+    latex = formula_text.to_latex(rounded.formula).strip()
+    parts = [
+        make_pre(formula_text.to_steps(model, rounded), "Formula"),
+        _fold("As LaTeX", make_pre(latex, "LaTeX")),
+    ]
+    if model.num_weights <= MAX_EXPRESSION:
+        text = formula_text.to_expressions(rounded.formula)
+        parts.append(_fold("As one SymPy expression", make_pre(text, "SymPy")))
+    return join(parts)
 
 
 def _show_code(model: Model, name: str) -> Markup:
