@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from swajax import autoencoder, pretraining, validation_tabular
-from swajax.autoencoder import AutoencoderConfig, Embedding, Present, tabular
+from swajax.autoencoder import (
+    AutoencoderConfig,
+    Embedding,
+    Present,
+    tabular_tokens,
+)
 from swajax.batched import apply_batch
 from swajax.geometry import shuffle_neurons
 from swajax.network import count_weights, make_dense, pack
@@ -145,7 +150,7 @@ def test_the_readout_follows_the_function_that_a_point_stands_for(params):
     wanted = module.apply(params, point, method=lambda m, p: m.function(p))
     network = decode(params, point, depth=2)
     batch = jax.tree.map(lambda leaf: leaf[None], network)
-    x = jnp.asarray(tabular.probe_points(2))
+    x = jnp.asarray(tabular_tokens.probe_points(2))
     out = apply_batch(batch, x, activations=SPEC.activations)[0]
     design = np.concatenate(
         [np.asarray(last_layer(network, x)), np.ones((len(x), 1))], 1

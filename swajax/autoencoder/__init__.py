@@ -17,9 +17,9 @@ from jaxtyping import Array, Float
 
 from swajax import configs
 from swajax import network as network_lib
-from swajax.autoencoder import compact, tabular
+from swajax.autoencoder import compact, tabular, tabular_tokens
 from swajax.autoencoder.paper import PaperAutoencoder
-from swajax.autoencoder.tabular import Embedding, Present
+from swajax.autoencoder.tabular_tokens import Embedding, Present
 from swajax.types import ACTIVATIONS, Activation, Key, Network, NetworkSpec
 
 __all__ = [
@@ -136,7 +136,7 @@ def probe_points(
     """
     num_inputs = num_inputs or config.spec.num_inputs
     if config.preset == "tabular":
-        return tabular.probe_points(num_inputs)
+        return tabular_tokens.probe_points(num_inputs)
     return compact.probe_points(config.num_probes, num_inputs)
 
 

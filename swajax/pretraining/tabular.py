@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from swajax import autoencoder, prior
 from swajax.autoencoder import AutoencoderConfig, Embedding, Params, Present
-from swajax.autoencoder.tabular import PROBES
+from swajax.autoencoder.tabular_tokens import PROBES
 from swajax.batched import apply_batch
 from swajax.network import count_weights
 from swajax.pretraining.config import PretrainingConfig
