@@ -103,8 +103,13 @@ def finish(
 def judge(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Loss of networks, and its standard error over the points."""
-    return _in_chunks(functools.partial(_evaluate, fit=fit), networks, problem)
+    """Loss of networks, and the standard error of how much it is above the lowest."""
+    means = _in_chunks(functools.partial(_evaluate, fit=fit), networks, problem)
+    if not np.isfinite(means).any():
+        return means, np.zeros_like(means)
+    best = jax.tree.map(lambda leaf: leaf[np.nanargmin(means)], networks)
+    fn = functools.partial(_compare, best=best, fit=fit)
+    return means, _in_chunks(fn, networks, problem)
 
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
@@ -210,11 +215,22 @@ def _finish(
 @functools.partial(jax.jit, static_argnames="fit")
 def _evaluate(
     networks: Network, problem: Problem, *, fit: Fit
-) -> tuple[Float[jax.Array, " R"], Float[jax.Array, " R"]]:
-    def one(network: Network) -> tuple[jax.Array, jax.Array]:
-        loss, each = evaluate(network, problem, fit=fit)
-        square = (problem.weight * jnp.square(each - loss)).sum()
+) -> Float[jax.Array, " R"]:
+    return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[0])(networks)
+
+
+@functools.partial(jax.jit, static_argnames="fit")
+def _compare(
+    networks: Network, problem: Problem, *, best: Network, fit: Fit
+) -> Float[jax.Array, " R"]:
+    """Standard errors of the differences to one network, over the same points."""
+    loss, each = evaluate(best, problem, fit=fit)
+
+    def one(network: Network) -> jax.Array:
+        own_loss, own_each = evaluate(network, problem, fit=fit)
+        spread = own_each - each - (own_loss - loss)
+        square = (problem.weight * jnp.square(spread)).sum()
         # 1 / sum of squares is the number of points that the weights amount to.
-        return loss, jnp.sqrt(square * jnp.square(problem.weight).sum())
+        return jnp.sqrt(square * jnp.square(problem.weight).sum())
 
     return jax.vmap(one)(networks)

@@ -41,7 +41,7 @@ class FrontRow(NamedTuple):
     num_weights: int
     train_loss: float
     valid_loss: float
-    valid_error: float  # standard error of `valid_loss`
+    gap_error: float  # standard error of valid_loss - the last row's
     is_picked: bool  # whether it predicts
 
 

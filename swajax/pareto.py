@@ -42,7 +42,7 @@ class Front(NamedTuple):
     num_weights: Int[np.ndarray, " K"]
     train_loss: Float[np.ndarray, " K"]
     valid_loss: Float[np.ndarray, " K"]
-    valid_error: Float[np.ndarray, " K"]  # standard error of `valid_loss`
+    gap_error: Float[np.ndarray, " K"]  # standard error of valid_loss - the last one's
     pick: int
 
 
@@ -77,15 +77,22 @@ def merge(pools: list[Pool], *, num_each: int) -> Pool:
 def make_front(
     pool: Pool,
     valid_loss: Float[np.ndarray, " R"],
-    valid_error: Float[np.ndarray, " R"],
+    gap_error: Float[np.ndarray, " R"],
     *,
     max_error: float | None = None,
 ) -> Front:
     """The networks that no smaller or equally small one beats on validation data.
 
     Picked is the smallest within one standard error of the best (Breiman et al.,
-    1984), or, with `max_error`, the smallest whose validation loss is at most that, or
-    else the best.
+    1984), that of the difference on the same rows: both find the same rows hard, and
+    the error of a loss near 0 says nothing. Or, with `max_error`, the smallest whose
+    validation loss is at most that, or else the best.
+
+    Args:
+      pool: networks.
+      valid_loss: of each.
+      gap_error: standard error of each one's loss minus that of the best.
+      max_error: greatest loss to pick.
 
     Raises:
       ValueError: no validation loss is finite.
@@ -97,14 +104,14 @@ def make_front(
     if not len(kept):
         raise ValueError("no network has a finite validation loss")
     best = kept[-1]
-    limit = valid_loss[best] + valid_error[best] if max_error is None else max_error
+    limit = valid_loss[best] + gap_error[kept] if max_error is None else max_error
     fits = valid_loss[kept] <= limit
     return Front(
         pool.take(kept).network,
         pool.num_weights[kept],
         pool.loss[kept],
         valid_loss[kept],
-        valid_error[kept],
+        gap_error[kept],
         int(np.argmax(fits)) if fits.any() else len(kept) - 1,
     )
 

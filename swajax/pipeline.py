@@ -99,6 +99,7 @@ def run(
     config: PipelineConfig,
     starts: Network | None = None,
     time_budget: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
     callback: Callable[[Progress], None] | None = None,
 ) -> Front:
     """The front of networks for a data set.
@@ -113,18 +114,19 @@ def run(
       starts: networks within the limits of `config`, leaves [R, ...], to be used
         instead of random ones.
       time_budget: seconds after which no more work begins.
+      clock: tells the seconds.
       callback: called after each block of work.
 
     Raises:
       ValueError: no network has a finite loss.
       KeyboardInterrupt: Ctrl-C before the first networks; later it ends the work.
     """
-    job = _make_job(train, valid, objective, config, time_budget)
+    job = _make_job(train, valid, objective, config, time_budget, clock)
     pool = None
     try:
         for stage, pool in _work(key, job, starts):
             if callback is not None:
-                callback(Progress(stage, time.monotonic() - job.begin, pool))
+                callback(Progress(stage, job.seconds(), pool))
             is_ready = _is_small(pool, config).any()
             if not len(pool.loss) or (job.is_over() and is_ready):
                 break
@@ -163,12 +165,16 @@ class Job:
     fit: Fit
     config: PipelineConfig
     time_budget: float | None
-    begin: float = dataclasses.field(default_factory=time.monotonic)
+    clock: Callable[[], float]
+    begin: float
+
+    def seconds(self) -> float:
+        """How long it has been at work."""
+        return self.clock() - self.begin
 
     def is_over(self) -> bool:
         """Whether the time is up."""
-        spent = time.monotonic() - self.begin
-        return self.time_budget is not None and spent >= self.time_budget
+        return self.time_budget is not None and self.seconds() >= self.time_budget
 
 
 def _make_job(
@@ -177,6 +183,7 @@ def _make_job(
     objective: Objective,
     config: PipelineConfig,
     time_budget: float | None,
+    clock: Callable[[], float],
 ) -> Job:
     decay = config.weight_decay
     if decay is None:
@@ -184,7 +191,7 @@ def _make_job(
     fit = Fit(objective, config.activations, decay)
     spec = config.make_spec(train.x.shape[0], train.y.shape[0])
     train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
-    return Job(train, valid, spec, fit, config, time_budget)
+    return Job(train, valid, spec, fit, config, time_budget, clock, clock())
 
 
 def select(pool: Pool, job: Job) -> Front:
@@ -280,7 +287,7 @@ def _pool_of(networks: Network, job: Job) -> Pool:
 def _judge(
     pool: Pool, job: Job
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Validation loss of each network, and its standard error."""
+    """Validation loss of each network, and the standard error of its gap."""
     networks = jax.tree.map(_to_float64, pool.network)
     return blocks.judge(networks, job.valid, fit=job.fit)
 

@@ -58,7 +58,7 @@ def test_the_front_is_that_of_brute_force(seed):
     assert names(front.network) == kept and len(kept) > 2
     np.testing.assert_array_equal(front.num_weights, sizes[kept])
     np.testing.assert_array_equal(front.valid_loss, loss[kept])
-    np.testing.assert_array_equal(front.valid_error, error[kept])
+    np.testing.assert_array_equal(front.gap_error, error[kept])
     assert (np.diff(front.num_weights) > 0).all() and (
         np.diff(front.valid_loss) < 0
     ).all()
@@ -67,9 +67,14 @@ def test_the_front_is_that_of_brute_force(seed):
 def test_the_pick_is_the_smallest_within_one_standard_error_of_the_best():
     pool = pool_of([2, 4, 6, 8], [0.9, 0.5, 0.31, 0.3])
     loss = np.array([0.9, 0.5, 0.32, 0.3])
-    for error, pick in ((0.01, 3), (0.03, 2), (0.25, 1), (1.0, 0)):
-        # Only the error of the best counts.
-        errors = np.array([9.0, 9.0, 9.0, error])
+    for errors, pick in (
+        ((0.5, 0.1, 0.01), 3),
+        ((0.5, 0.1, 0.03), 2),
+        ((0.5, 0.25, 0.01), 1),
+        ((0.7, 0.1, 0.03), 0),
+    ):
+        # That of the difference to the best, which itself has none.
+        errors = np.array([*errors, 0.0])
         assert make_front(pool, loss, errors).pick == pick
     front = make_front(pool, loss, errors)
     np.testing.assert_array_equal(front.train_loss, [0.9, 0.5, 0.31, 0.3])

@@ -11,6 +11,7 @@ from swajax.gates import find_largest
 from swajax.network import count_weights, mask_weights, pack, unpack
 from swajax.types import Key, Network, NetworkSpec
 
+MIN_FAN_IN = 3  # inputs that a neuron of a start has at least, if there are as many
 MIN_STD = 0.02  # outputs this flat keep some of their flatness
 
 
@@ -23,9 +24,10 @@ def sample_small(
 ) -> Network:
     """A random network with biases and at most so many weights, to start a search.
 
-    Depth is uniform over 1..L, layers have random widths in proportion, as wide as a
-    dense network of `num_weights` weights and biases can be; where even one neuron a
-    layer is too much, random weights are left out, though never those of one path.
+    Depth is uniform over 1..L, layers have random widths in proportion, as wide as
+    `num_weights` weights and biases allow if layers are dense, but the first: of many
+    inputs each of its neurons has a share, uniform in the logarithm from 3 to all. What
+    is too much is left out at random, first of the first layer, though never one path.
     Half of the networks have one activation throughout, half one a neuron. Weights are
     normal, scaled by the fan in; a network's own factor makes smooth and wiggly ones.
 
@@ -43,7 +45,9 @@ def sample_small(
     is_output = jnp.ones(spec.num_outputs)
     activation = _draw_activations(keys[1], spec)
     family = make_family(mask, activation, depth, is_input, is_output)
-    network = _draw_weights(keys[2], family, is_input, num_weights)
+    network = _draw_weights(
+        keys[2], family, is_input, num_weights, is_first_sparse=True
+    )
     factor = jnp.exp(jax.random.uniform(keys[3], minval=-0.5, maxval=1.0))
     return _scale_by_fan_in(network, factor)
 
@@ -147,8 +151,13 @@ def _draw_weights(
     family: Network,
     is_input: Float[Array, " I"],
     num_weights: Int[Array, ""],
+    *,
+    is_first_sparse: bool = False,
 ) -> Network:
-    """The family with so many normal weights, the others 0; one path is always kept."""
+    """The family with so many normal weights, the others 0; one path is always kept.
+
+    Which are kept is random, or, in a sparse first layer, all the others before them.
+    """
     input_key, keep_key, value_key = jax.random.split(key, 3)
     # The first neuron of each layer is on the path, from a random input.
     draws = jax.random.uniform(input_key, is_input.shape) * is_input
@@ -161,6 +170,9 @@ def _draw_weights(
     )
     possible, on_path = pack(family), pack(mask_weights(path))
     scores = jax.random.uniform(keep_key, possible.shape) + 2 * on_path
+    if is_first_sparse:
+        later = family._replace(first=jnp.zeros_like(family.first))
+        scores += pack(later)
     scores = jnp.where(possible > 0, scores, -1.0)
     limit = find_largest(scores, num_weights)
     kept = (scores >= limit) & (possible > 0) | (on_path > 0)
@@ -174,8 +186,8 @@ def _draw_layers(
     num_inputs: Int[Array, ""],
     spec: NetworkSpec,
 ) -> tuple[Float[Array, "L H"], Int[Array, ""]]:
-    """Masks of the widest layers that dense weights within the limit allow."""
-    depth_key, share_key = jax.random.split(key)
+    """Masks of the widest layers that the limit allows, and the depth."""
+    depth_key, share_key, fan_key = jax.random.split(key, 3)
     depth = jax.random.randint(depth_key, (), 1, spec.max_depth + 1)
     shares = jax.random.uniform(share_key, (spec.max_depth,), minval=0.4)
     shares = shares / shares.max()
@@ -185,7 +197,10 @@ def _draw_layers(
     last = jnp.take(widths, depth - 1, axis=1)
     between = (widths[:, :-1] * widths[:, 1:]).sum(axis=1)
     biases = widths.sum(axis=1) + spec.num_outputs
-    counts = num_inputs * widths[:, 0] + between + last * spec.num_outputs + biases
+    ends = jnp.minimum(num_inputs, MIN_FAN_IN), num_inputs
+    least, most = (jnp.log(end.astype(jnp.float32)) for end in ends)
+    fan_in = jnp.exp(jax.random.uniform(fan_key, minval=least, maxval=most))
+    counts = fan_in * widths[:, 0] + between + last * spec.num_outputs + biases
     chosen = widths[jnp.maximum((counts <= num_weights).sum() - 1, 0)]
     mask = jnp.arange(spec.max_width)[None] < chosen[:, None]
     return mask.astype(jnp.float32), depth

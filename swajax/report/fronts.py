@@ -54,9 +54,9 @@ def tabulate(
         {
             "num_weights": int(front.num_weights[index]),
             "num_neurons": int(neurons[index]),
-            "depth": int(front.network.depth[index]),
+            "depth": int(front.network.depth[index]) if neurons[index] else 0,
             "valid_loss": float(front.valid_loss[index]),
-            "valid_loss_error": float(front.valid_error[index]),
+            "valid_gap_error": float(front.gap_error[index]),
             **{
                 f"{measure}_{part}": float(values[which][index])
                 for part, values in measured.items()
