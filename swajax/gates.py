@@ -6,6 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from swajax.types import Network
+
+NEVER = -1e9  # score of a weight that cannot be open
+
 
 @jax.custom_jvp
 def binarize(probability: Float[Array, "*S"]) -> Float[Array, "*S"]:
@@ -96,6 +100,34 @@ def find_largest(
     low, _ = jax.lax.fori_loop(0, 32, halve, ends)
     found = jnp.where(low < 0, low ^ jnp.int32(2**31 - 1), low)
     return jax.lax.bitcast_convert_type(found, jnp.float32).astype(values.dtype)
+
+
+def bottlenecks(scores: Network, *, depth: int) -> Network:
+    """The least score on the best path from an input to an output through each weight.
+
+    Opened by these, largest first, weights always lie on open paths, but for what a
+    size cuts off: the neurons that open weights connect are opened with them. A bias
+    needs a path through its neuron, the bias of an output nothing.
+
+    Args:
+      scores: one for each weight in its place; very low where there can be none.
+      depth: layers to look at; the others keep their scores.
+    """
+    between = scores.hidden[: depth - 1]
+    forward = [scores.first.max(axis=0)]  # best path from an input to each neuron
+    for weights in between:
+        forward.append(jnp.minimum(weights, forward[-1][:, None]).max(axis=0))
+    backward = [scores.readout.max(axis=1)]  # and from each neuron to an output
+    for weights in between[::-1]:
+        backward.insert(0, jnp.minimum(weights, backward[0][None]).max(axis=1))
+    forward, backward = jnp.stack(forward), jnp.stack(backward)
+    through = jnp.minimum(forward[:-1, :, None], backward[1:, None])
+    return scores._replace(
+        first=jnp.minimum(scores.first, backward[0][None]),
+        hidden=scores.hidden.at[: depth - 1].min(through),
+        readout=jnp.minimum(scores.readout, forward[-1][:, None]),
+        bias=scores.bias.at[:depth].min(jnp.minimum(forward, backward)),
+    )
 
 
 def choose(logits: Float[Array, "*S A"]) -> Float[Array, "*S A"]:

@@ -2,8 +2,8 @@
 
 Each space is a decoder of points for `swajax.latent_search` and a way to draw starts.
 The points of `tabular` and `direct` hold the number of weights that may be open as
-well; both keep those of highest score (`swajax.gates.open_largest`) and choose
-activations by the same rule, so that the two can be compared.
+well; both open the paths of highest score (`swajax.gates`) and choose activations by
+the same rule, so that the two can be compared.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from swajax import autoencoder, latent_search, prior
 from swajax.autoencoder import AutoencoderConfig, Embedding
 from swajax.autoencoder.compact import probe_points
-from swajax.gates import choose, open_largest
+from swajax.gates import NEVER, bottlenecks, choose, open_largest
 from swajax.latent_search import Space
 from swajax.network import count_weights, mask_weights, pack, unpack
 from swajax.objectives import Objective
@@ -97,9 +97,10 @@ def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
             jnp.ones(spec.num_outputs),
         )
         possible = pack(family)
-        scores = jnp.where(possible > 0, z.scores, -jnp.inf)
+        scores = unpack(jnp.where(possible > 0, z.scores, NEVER), family)
+        on_paths = pack(bottlenecks(scores, depth=depth))
         size = jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE))
-        return unpack(z.weights * possible * open_largest(scores, size), family)
+        return unpack(z.weights * possible * open_largest(on_paths, size), family)
 
     return Space(decode_fn, spec, objective)
 

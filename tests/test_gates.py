@@ -1,3 +1,6 @@
+import functools
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -5,6 +8,8 @@ import pytest
 from jax.test_util import check_grads
 
 from swajax import gates
+from swajax.network import count_weights, make_dense, pack, simplify, unpack
+from swajax.types import NetworkSpec
 
 WEIGHTS = jnp.asarray([-2.0, -0.3, 0.0, 0.4, 3.0])
 
@@ -102,3 +107,52 @@ def test_a_choice_is_one_hot_with_the_gradient_of_a_softmax(maybe_jit):
     by_choice = jax.grad(lambda x: (scale * gates.choose(x)).sum())(logits)
     by_softmax = jax.grad(lambda x: (scale * jax.nn.softmax(x)).sum())(logits)
     np.testing.assert_allclose(by_choice, by_softmax, rtol=1e-5)
+
+
+def _best_paths(scores, depth):
+    """For each weight the best least score over all paths through it, one by one."""
+    layers = [scores.first, *scores.hidden[: depth - 1], scores.readout]
+    best = [np.full(layer.shape, -np.inf) for layer in layers]
+    bias = np.full((depth, layers[0].shape[1]), -np.inf)
+    for nodes in itertools.product(*(range(len(a)) for a in layers), range(NUM_OUT)):
+        edges = list(itertools.pairwise(nodes))
+        least = min(a[edge] for a, edge in zip(layers, edges, strict=True))
+        for layer, edge in zip(best, edges, strict=True):
+            layer[edge] = max(layer[edge], least)
+        for row, node in zip(bias, nodes[1:-1], strict=True):
+            row[node] = max(row[node], least)
+    return best, np.minimum(bias, scores.bias[:depth])
+
+
+NUM_OUT = 2
+SCORED = NetworkSpec(3, NUM_OUT, 4, 3, ("tanh",))
+
+
+def _draw_scores(seed):
+    dense = make_dense(SCORED)
+    scores = np.random.default_rng(seed).normal(size=pack(dense).shape)
+    return unpack(jnp.asarray(scores, jnp.float32), dense)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_bottlenecks_are_those_of_all_paths(depth, maybe_jit):
+    scores = _draw_scores(depth)
+    found = maybe_jit(functools.partial(gates.bottlenecks, depth=depth))(scores)
+    layers, bias = _best_paths(jax.tree.map(np.asarray, scores), depth)
+    np.testing.assert_array_equal(found.first, layers[0])
+    for layer, wanted in zip(found.hidden, layers[1:-1], strict=False):
+        np.testing.assert_array_equal(layer, wanted)
+    np.testing.assert_array_equal(found.readout, layers[-1])
+    np.testing.assert_array_equal(found.bias[:depth], bias)
+    np.testing.assert_array_equal(found.readout_bias, scores.readout_bias)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_opened_by_bottlenecks_is_alive(seed):
+    values = pack(gates.bottlenecks(_draw_scores(seed), depth=3))
+    sizes = np.flatnonzero(np.diff(np.sort(values)[::-1]) < 0) + 1
+    opened = jax.vmap(gates.open_largest, (None, 0))(values, jnp.asarray(1.0 * sizes))
+    networks = jax.vmap(unpack, in_axes=(0, None))(opened, make_dense(SCORED))
+    alive = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
+    np.testing.assert_array_equal(jax.vmap(count_weights)(alive(networks)), sizes)
+    assert len(sizes) > 10

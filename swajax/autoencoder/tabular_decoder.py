@@ -18,14 +18,13 @@ from swajax.autoencoder.tabular_tokens import (
     probe_points,
 )
 from swajax.batched import apply_batch
-from swajax.gates import choose, open_largest
+from swajax.gates import NEVER, bottlenecks, choose, open_largest
 from swajax.network import pack, unpack
 from swajax.prior import make_family
 from swajax.types import Network, NetworkSpec
 
 WEIGHT_SCALE = 2.0
 SIZE_WAVES = (0.5, 1.0, 2.0, 4.0)
-NEVER = -1e9  # score of a weight that cannot be open
 
 
 class Decoder(nn.Module):
@@ -47,8 +46,9 @@ class Decoder(nn.Module):
         network, scores = self._emit(point, num_weights)
         family = make_family(network.mask, network.activation, network.depth, *present)
         possible = pack(family)
-        scores = jnp.where(possible > 0, pack(scores), NEVER)
-        gates = possible * open_largest(scores, num_weights)
+        scores = unpack(jnp.where(possible > 0, pack(scores), NEVER), network)
+        on_paths = pack(bottlenecks(scores, depth=self.depth))
+        gates = possible * open_largest(on_paths, num_weights)
         network = unpack(WEIGHT_SCALE * pack(network) * gates, network)
         return _correct_readout(
             network,
