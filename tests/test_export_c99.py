@@ -5,8 +5,16 @@ import shutil
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
-from export_cases import CLASSES, constant, make_frame, make_model, reference
+from export_cases import (
+    CLASSES,
+    COLUMNS,
+    constant,
+    make_frame,
+    make_model,
+    reference,
+)
 
 from swajax.export import c99
 from swajax.export.graph import make_graph
@@ -115,6 +123,42 @@ def test_sure_classes_have_probabilities(draw_network, frame, tmp_path, num_clas
     out = _run(model._replace(network=sure), frame[:1], tmp_path)
     probabilities = np.frombuffer(out[: 4 * num_classes], "f4")
     assert probabilities[0] in (0, 1) and probabilities.sum() == 1
+
+
+@needs_gcc
+@pytest.mark.parametrize("is_constant", [False, True])
+@pytest.mark.parametrize("num_classes", [0, 2, 4])
+def test_the_example_in_the_header_runs(
+    draw_network, tmp_path, num_classes, is_constant
+):
+    model = make_model(draw_network, depth=2, num_classes=num_classes)
+    model = constant(model) if is_constant else model
+    source = c99.to_source(model, "net*/")
+    (tmp_path / "net*").mkdir()
+    (tmp_path / "net*" / ".h").write_text(source, encoding="ascii")
+    example = source.partition("For example:")[2].partition("Link with")[0]
+    show = "puts(label);" if num_classes else 'printf("%.9g\\n", (double)prediction);'
+    include, _, code = example.partition('.h"')
+    assert include.strip() == '#include "net\\052/'
+    main = f'#include <stdio.h>\n#include "net*/.h"\nint main(void) {{{code}{show}'
+    (tmp_path / "main.c").write_text(main + "return 0; }", encoding="ascii")
+    line = ["gcc", *FLAGS, str(tmp_path / "main.c"), "-o", str(tmp_path / "main")]
+    subprocess.run([*line, "-lm"], check=True)
+    out = subprocess.run([str(tmp_path / "main")], capture_output=True, check=True)
+    row = {
+        c.name: [c.fill if c.kind == "numeric" else c.categories[0]] for c in COLUMNS
+    }
+    (want,) = model.predict(pd.DataFrame(row))
+    if num_classes:
+        assert out.stdout.decode() == f"{want}\n"
+    else:
+        np.testing.assert_allclose(float(out.stdout), want, atol=1e-5 * 250)
+
+
+def test_names_stay_apart_in_files_with_long_names(draw_network):
+    source = c99.to_source(make_model(draw_network, depth=2), "n" * 60)
+    assert f"{'N' * 40}_NUMBER_ERROR_X" in source
+    assert f"{'N' * 40}_CATEGORY_LAMBDA" in source
 
 
 def test_only_terms_that_are_there_are_written(draw_network):

@@ -8,7 +8,7 @@ import pytest
 from export_cases import make_frame, make_model, reference, write_run
 
 import swajax
-from swajax import commands, results
+from swajax import checkpoints, commands, results
 from swajax.data.splits import Dataset, Part
 from swajax.export import __main__ as command
 
@@ -107,6 +107,32 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in err
     assert not list(tmp_path.iterdir())
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["unfinished", "older", "damaged"])
+def test_runs_that_cannot_be_read(capsys, monkeypatch, tmp_path, folder, members, kind):
+    run = tmp_path / "run"
+    if kind == "unfinished":
+        run.mkdir()
+        (run / "config.json").write_text("{}")
+    elif kind == "older":
+        monkeypatch.setattr(checkpoints, "VERSION", 0)
+        write_run(run, members)
+        monkeypatch.undo()
+    else:
+        run.mkdir()
+        raw = (folder / "networks.safetensors").read_bytes()
+        (run / "networks.safetensors").write_bytes(raw[:-9])
+    out = tmp_path / "net.h"
+    assert _run(run, "--format", "c", "--out", out) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.startswith(f"{NAME}: error: {run}")
+    messages = {
+        "unfinished": "an unfinished run of a search",
+        "older": "format version 0, this swajax reads 1",
+        "damaged": "damaged",
+    }
+    assert messages[kind] in err and not out.exists()
 
 
 def test_formulas_of_single_models_need_digits(capsys, tmp_path, folder):

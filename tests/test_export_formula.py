@@ -1,6 +1,8 @@
 """Formulas: SymPy and LaTeX read them, and they are as short as the error allows."""
 
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from swajax.models import to_probabilities
 sympy = pytest.importorskip("sympy")
 
 from swajax.export import formula, formula_text  # noqa: E402
+
+LINE_END = " \\\\"
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +147,38 @@ def test_latex_is_read(draw_network, num_classes):
     assert latex.count("align*") == 2
     parser = MathTextParser("path")
     for row in latex.splitlines()[1:-1]:
-        equation = row.removesuffix(" \\\\").replace("&=", "=")
-        parser.parse(f"${equation}$")
+        parser.parse(f"${row.removesuffix(LINE_END).replace('&', '')}$")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no TeX")
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_latex_is_set_within_the_page(draw_network, tmp_path, num_classes):
+    model = make_model(draw_network, depth=3, num_classes=num_classes)
+    latex = formula_text.to_latex(formula.round_to(formula.make_formula(model), 5)[0])
+    text = rf"\documentclass{{article}}\usepackage{{amsmath}}\begin{{document}}{latex}"
+    (tmp_path / "net.tex").write_text(text + r"\end{document}", encoding="ascii")
+    line = ["pdflatex", "-halt-on-error", "-no-shell-escape", "net.tex"]
+    done = subprocess.run(
+        line, cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout, done.stdout
+
+
+def test_latex_says_what_the_steps_say(draw_network):
+    """2 - 3 tanh(1 + 0.5 x1 - 1e-9 x2) of 250 and -1000; x1 is half a cell less 1."""
+    model = constant(make_model(draw_network, depth=1))
+    network = model.network
+    network.first[[0, 2], 1], network.bias[0, 1] = (0.5, -2.5e-8), 1.0
+    network.readout[1], network.readout_bias[0] = -3.0, 2.0
+    network.mask[0, 1] = 1.0
+    network.activation[:, :] = [0.0, 1.0, 0.0, 0.0]
+    made = formula.round_to(formula.make_formula(model), 5).formula
+    lines = formula_text.to_latex(made).splitlines()
+    names = (r"\mathrm{error\_x}", r"\mathrm{Groe\_x\_s\_0\_end\_align}")
+    assert lines[1].startswith(rf"h_{{1}} &= \tanh(0.5 + 0.25\,{names[0]}")
+    assert rf"- 1.0 \cdot 10^{{-9}}\,{names[1]})" in " ".join(lines[1:3])
+    assert lines[-2].endswith(r" &= -500.0 - 750.0\,h_{1}")
 
 
 def test_steep_neurons_do_not_overflow(draw_network, frame):

@@ -89,6 +89,18 @@ def test_a_network_that_reads_nothing(draw_network, frame, tmp_path, num_classes
     assert got.tolist() == model.predict(frame).tolist()
 
 
+@pytest.mark.parametrize("num_terms", range(6))
+@pytest.mark.parametrize("scale", [250.0, -123.45678901234567])
+def test_long_sums_are_one_statement(draw_network, frame, tmp_path, num_terms, scale):
+    """Wherever the line is broken, also behind the last bracket."""
+    model = make_model(draw_network, depth=1)
+    model.network.readout[num_terms:] = 0.0
+    scaling = model.scaling._replace(target_scale=scale)
+    model = model._replace(scaling=scaling)
+    got = _load(model, tmp_path).predict(frame[:20])
+    np.testing.assert_allclose(got, model.predict(frame[:20]), atol=1e-3)
+
+
 def test_only_numpy_is_imported_and_names_are_constants(draw_network):
     source = numpy_source.to_source(make_model(draw_network, depth=2, num_classes=3))
     nodes = list(ast.walk(ast.parse(source)))

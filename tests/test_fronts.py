@@ -84,6 +84,12 @@ def test_errors_of_classes(num_classes):
         np.testing.assert_allclose(row["accuracy_train"], wanted, rtol=1e-5)
 
 
+def test_a_constant_has_no_layers(monkeypatch):
+    monkeypatch.setattr(fronts, "count_neurons", lambda network: 0 * network.depth)
+    table, _, _ = _make_outcome(np.arange(12, dtype=np.float32)[:, None])
+    assert [row["depth"] for row in table.rows] == [0, 0]
+
+
 def test_the_picture_takes_any_name(tmp_path):
     table, _, _ = _make_outcome(np.arange(12, dtype=np.float32)[:, None])
     path = tmp_path / "front.png"

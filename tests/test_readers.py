@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swajax.data import readers, tables
+from swajax.data import chunks, readers, tables
 
 HEADER = "a,b,c,y"
 LINES = [f"{i},{i * i},{i % 3},{2 * i + 0.5}" for i in range(12)]
@@ -207,6 +207,15 @@ def test_no_such_file_and_folder(tmp_path):
 def test_built_in_name_with_a_folder_is_a_file(write):
     table = tables.load_table(write(_text(), "sphere"), target="y")
     assert table.frame.shape == (12, 3)
+
+
+def test_marks_in_quoted_names_separate_nothing(write):
+    lines = [f"{i},{i * i},{i % 3}" for i in range(12)]
+    path = write(_text(lines, '"a; b; c;",b,y'))
+    source = readers.read_source(path)
+    assert list(source.frame) == ["a; b; c;", "b", "y"]
+    pieces = chunks.read_chunks(path, ["a; b; c;"])
+    assert next(pieces)["a; b; c;"].tolist() == [str(i) for i in range(12)]
 
 
 def test_ten_thousand_columns_are_refused_by_their_number(write):

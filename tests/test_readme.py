@@ -15,26 +15,51 @@ import pandas as pd
 import pytest
 
 import swajax
+from swajax import autoencoder, network, prior
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(python|bash|c)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # The same work in less time.
 QUICK = {
-    "--time-budget 30": "--time-budget 1 --num-starts 16 --max-depth 1",
+    "--time-budget 30": "--time-budget 1 --num-starts 8 --max-depth 1",
     "num_starts=64, num_rounds=1": "num_starts=8, num_rounds=0, max_depth=1",
     "num_steps=50": "num_steps=2",
     "num_steps=100, num_starts=4": "num_steps=2, num_starts=1, num_screened=1",
 }
+COMPILED = (
+    (prior, "sample", ("spec", "depth")),
+    (autoencoder, "encode", ("config", "depth")),
+    (autoencoder, "decode", ("config", "depth", "num_weights")),
+    (network, "apply", ("activations", "depth")),
+)
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
 
 @pytest.fixture(scope="module")
-def quick_compiler():
-    """Compiling is most of the time here: half of it goes without optimisation."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def quick_compiler(pytestconfig):
+    """Compiling is most of the time here.
+
+    What two blocks or two runs of the tests share is compiled once, and functions of
+    many operations are one program instead of one for each operation.
+    """
+    folder = str(pytestconfig.cache.mkdir("jax"))
+    settings = {
+        "jax_compilation_cache_dir": folder,
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            jax.config.update(name, value)
+            patch.setenv(name.upper(), str(value))
+        for module, name, fixed in COMPILED:
+            fn = jax.jit(getattr(module, name), static_argnames=fixed)
+            patch.setattr(module, name, fn)
+        yield
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")

@@ -88,18 +88,7 @@ def search_function(
     time_budget: float | None,
 ) -> dict[str, Any]:
     """The front of one function; errors are shares of the variance of the test part."""
-    function = functions.FUNCTIONS[name]
-    num = NUM_TRAIN + NUM_VALID + NUM_TEST
-    x, y = functions.sample_points(name, seed=seed, num_points=num)
-    low, high = np.array(function.low), np.array(function.high)
-    x = 2 * (x - low) / (high - low) - 1
-    seen = y[: NUM_TRAIN + NUM_VALID]
-    y = (y - seen.mean()) / seen.std()
-    bounds = np.cumsum((NUM_TRAIN, NUM_VALID))
-    parts = [
-        Part(a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4"))
-        for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
-    ]
+    parts = sample_parts(name, seed)
     begin = time.monotonic()
     explore_key, key = jax.random.split(jax.random.key(seed))
     starts = explore.find_starts(
@@ -135,6 +124,25 @@ def search_function(
         "valid_mse": front.valid_loss,
         "test_mse_by_variance": errors,
     }
+
+
+def sample_parts(name: str, seed: int) -> list[Part]:
+    """Training, validation and test points of a function, inputs in [-1, 1].
+
+    Values have mean 0 and variance 1 in training and validation together.
+    """
+    function = functions.FUNCTIONS[name]
+    num = NUM_TRAIN + NUM_VALID + NUM_TEST
+    x, y = functions.sample_points(name, seed=seed, num_points=num)
+    low, high = np.array(function.low), np.array(function.high)
+    x = 2 * (x - low) / (high - low) - 1
+    seen = y[: NUM_TRAIN + NUM_VALID]
+    y = (y - seen.mean()) / seen.std()
+    bounds = np.cumsum((NUM_TRAIN, NUM_VALID))
+    return [
+        Part(a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4"))
+        for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
+    ]
 
 
 def search_table(

@@ -1,10 +1,8 @@
 """Columns of a file some rows at a time: files may be larger than memory."""
 
-import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 import pyarrow.parquet
@@ -78,7 +76,7 @@ def _read_text(
 ) -> Iterator[pd.DataFrame]:
     """Cells as strings; the index is the line number in the file."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = _rows(file)
+        rows = readers.iterate_rows(file)
         _, header = next(rows, (1, []))
         places = _find([name.strip() for name in header], names)
         wanted = ((line, [cells[i] for i in places]) for line, cells in rows)
@@ -86,33 +84,6 @@ def _read_text(
             lines, cells = zip(*chunk, strict=True)
             index = pd.Index(lines, name="line")
             yield pd.DataFrame(list(cells), index, columns=list(names), dtype=str)
-
-
-def _rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Each row, and the line it begins in; blank lines at the end are no rows."""
-    blank, start, num_columns = None, 1, 0
-    try:
-        delimiter = max(",;\t", key=file.readline().count)
-        file.seek(0)
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        for cells in reader:
-            if len(cells) < 2 and not "".join(cells).strip():
-                blank = blank or start
-            elif blank:
-                raise ValueError(f"line {blank} is blank, between rows of data")
-            else:
-                num_columns = num_columns or len(cells)
-                if len(cells) != num_columns:
-                    raise ValueError(
-                        f"line {start} has {len(cells)} cells, the first line has "
-                        f"{num_columns}; all lines must have as many"
-                    )
-                yield start, cells
-            start = reader.line_num + 1
-    except UnicodeDecodeError:
-        raise ValueError(f"not UTF-8 text, in line {start} or soon after") from None
-    except csv.Error as error:
-        raise ValueError(f"line {start} is not a line of a table: {error}") from None
 
 
 def _find(header: list[str], names: Sequence[str]) -> list[int]:

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,13 +75,12 @@ def _read_text(text: str) -> pd.DataFrame:
     header = text.partition("\n")[0]
     if not header.strip():
         raise ValueError("line 1 must hold the column names, it is blank")
-    delimiter = max(",;\t", key=header.count)
-    lines = _check_lines(text, delimiter)
+    lines = [line for line, _ in iterate_rows(io.StringIO(text, newline=""))]
     if len(lines) == 1:
         raise ValueError("only a line of column names, no rows of data")
     cells = pd.read_csv(
         io.StringIO(text),
-        sep=delimiter,
+        sep=_find_delimiter(header),
         header=None,
         dtype=str,
         keep_default_na=False,
@@ -93,31 +94,45 @@ def _read_text(text: str) -> pd.DataFrame:
     return _named(frame)
 
 
-def _check_lines(text: str, delimiter: str) -> list[int]:
-    """The line each row begins in; blank lines at the end are no rows.
+def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
+    """Cells of each row and the line it begins in; blank lines at the end are no rows.
 
     pandas fills short lines up in silence, so the cells are counted here.
+
+    Args:
+      file: opened with `newline=""`, at its begin.
+
+    Raises:
+      ValueError: rows differ in length, or the text is no table; names the line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines, num_columns, blank, start = [], 0, None, 1
+    blank, start, num_columns = None, 1, 0
     try:
+        delimiter = _find_delimiter(file.readline())
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
             if len(cells) < 2 and not "".join(cells).strip():
                 blank = blank or start
             elif blank:
                 raise ValueError(f"line {blank} is blank, between rows of data")
             else:
-                lines.append(start)
                 num_columns = num_columns or len(cells)
-            if not blank and len(cells) != num_columns:
-                raise ValueError(
-                    f"line {start} has {len(cells)} cells, the first line has "
-                    f"{num_columns}; all lines must have as many"
-                )
+                if len(cells) != num_columns:
+                    raise ValueError(
+                        f"line {start} has {len(cells)} cells, the first line has "
+                        f"{num_columns}; all lines must have as many"
+                    )
+                yield start, cells
             start = reader.line_num + 1
+    except UnicodeDecodeError:
+        raise ValueError(f"not UTF-8 text, in line {start} or soon after") from None
     except csv.Error as error:
         raise ValueError(f"line {start} is not a line of a table: {error}") from None
-    return lines
+
+
+def _find_delimiter(header: str) -> str:
+    """The most frequent mark outside of quoted names."""
+    return max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def _read_parquet(raw: bytes) -> Source:

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from swajax.export.graph import (
     make_graph,
     to_scale,
 )
+from swajax.export.lines import wrap_sum
 from swajax.export.names import to_c_string, to_identifier, to_identifiers
 from swajax.models import Model
 from swajax.network import LEAKY_SLOPE
@@ -53,7 +53,7 @@ def to_source(model: Model, name: str) -> str:
     """
     graph = make_graph(model)
     prefix = to_identifier(name)
-    places = _name_all(graph, prefix.upper())
+    places = {key: f"{prefix.upper()}_{name}" for key, name in _name_all(graph).items()}
     numbers = [f"const float number[{len(graph.numbers)}]"] if graph.numbers else []
     texts = [f"const int category[{len(graph.categories)}]"] if graph.categories else []
     used = ["number"] * bool(numbers) + ["category"] * bool(texts)
@@ -68,7 +68,7 @@ def to_source(model: Model, name: str) -> str:
     }
     guard = f"{prefix.upper()}_H_INCLUDED"
     parts = [
-        _title(model),
+        _title(model, name, _use(graph, places, words)),
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n",
         *_enums(graph, places, prefix.upper()),
         *(HELPERS[name].format(**words) for name in _find_helpers(graph)),
@@ -111,7 +111,7 @@ def measure_size(source: str) -> int | None:
     return int(text) + int(data) + int(bss)
 
 
-def _name_all(graph: Graph, prefix: str) -> Enumerators:
+def _name_all(graph: Graph) -> Enumerators:
     wanted = {column.name: f"number {column.name}" for column in graph.numbers}
     wanted |= {column.name: f"category {column.name}" for column in graph.categories}
     wanted |= {
@@ -119,13 +119,40 @@ def _name_all(graph: Graph, prefix: str) -> Enumerators:
         for column in graph.categories
         for category in column.categories
     }
-    chosen = to_identifiers(f"{prefix} {text}".upper() for text in wanted.values())
+    chosen = to_identifiers(text.upper() for text in wanted.values())
     return dict(zip(wanted, chosen, strict=True))
 
 
-def _title(model: Model) -> str:
+def _title(model: Model, name: str, usage: list[str]) -> str:
+    """What it is and how it is called: typical cells, of all columns that are read."""
     target, num = _comment(model.target), model.num_weights
-    return f"/* Predicts {target} by {num} weights; written by swajax. */"
+    lines = [f"#include {_comment(f'{name}.h')}", "", *usage]
+    return "\n".join(
+        [
+            f"/* Predicts {target} by {num} weights; written by swajax. For example:",
+            "",
+            *(f"    {line}".rstrip() for line in lines),
+            "",
+            "   Link with -lm. */",
+        ]
+    )
+
+
+def _use(graph: Graph, places: Enumerators, words: dict[str, object]) -> list[str]:
+    """A call, in which names of the table are identifiers only."""
+    numbers = [(places[c.name], to_literal(c.fill)) for c in graph.numbers]
+    codes = [
+        (places[c.name], places[c.name, c.categories[0]]) for c in graph.categories
+    ]
+    lines = []
+    for kind, cells in (("float number", numbers), ("int category", codes)):
+        if cells:
+            inside = ",\n".join(f"    [{place}] = {cell}" for place, cell in cells)
+            lines += [f"const {kind}[] = {{", *inside.split("\n"), "};"]
+    call = f"{words['prefix']}_predict({words['arguments'] if lines else 0})"
+    if words["num"]:
+        return [*lines, f"const char *label = {words['prefix']}_label({call});"]
+    return [*lines, f"const float prediction = {call};"]
 
 
 def _enums(graph: Graph, places: Enumerators, prefix: str) -> list[str]:
@@ -223,11 +250,4 @@ def _functions(model: Model, graph: Graph, words: dict[str, object]) -> list[str
 
 
 def _wrap(line: str) -> list[str]:
-    return textwrap.wrap(
-        line,
-        88,
-        initial_indent="    ",
-        subsequent_indent="        ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrap_sum(line, indent="    ", more="        ")

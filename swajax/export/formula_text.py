@@ -1,13 +1,13 @@
 """Formulas as text: SymPy, LaTeX, and both with the meaning of their names."""
 
 import re
-import textwrap
 from collections.abc import Mapping
 
 import sympy
 
 from swajax.export.formula import Formula, Rounded, Symbol
 from swajax.export.graph import Neuron, format_sum
+from swajax.export.lines import wrap_sum
 from swajax.export.names import to_note
 from swajax.models import Model
 from swajax.network import LEAKY_SLOPE
@@ -20,15 +20,16 @@ FUNCTIONS = {
     "linear": lambda u: u,
 }
 LATEX_FUNCTIONS = {
-    "sigmoid": r"\sigma\left({}\right)",
-    "tanh": r"\tanh\left({}\right)",
-    "leaky_relu": r"\ell\left({}\right)",
+    "sigmoid": r"\sigma({})",
+    "tanh": r"\tanh({})",
+    "leaky_relu": r"\ell({})",
     "linear": "{}",
 }
 LATEX_DEFINITIONS = {
     "sigmoid": r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
-    "leaky_relu": rf"\ell(u) &= \max\left(u, {LEAKY_SLOPE}\,u\right)",
+    "leaky_relu": rf"\ell(u) &= \max(u, {LEAKY_SLOPE}\,u)",
 }
+LATEX_WIDTH = 64  # characters in a line of a page
 TEXTS = {
     "sigmoid": "sigmoid({})",
     "tanh": "tanh({})",
@@ -50,15 +51,15 @@ def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
 
 
 def to_latex(formula: Formula) -> str:
-    """The steps as lines of an `align*` environment (amsmath)."""
-    names = [*formula.symbols, *(step.name for step in formula.steps)]
-    symbols = {name: sympy.Symbol(name, real=True) for name in names}
-    latex = {symbol: _latex_name(name) for name, symbol in symbols.items()}
+    """The steps as lines of an `align*` environment (amsmath).
+
+    Long sums take several lines: TeX breaks none of an equation.
+    """
+    # What is left of the signs of equality takes its share of each line.
+    width = max(24, LATEX_WIDTH - max(len(step.name) for step in formula.steps))
     rows = [
-        f"{latex[symbols[step.name]]} &= "
-        + LATEX_FUNCTIONS[step.activation].format(
-            sympy.latex(_to_sum(step, symbols), symbol_names=latex, mul_symbol=r"\,")
-        )
+        f"{_latex_name(step.name)} &= "
+        + LATEX_FUNCTIONS[step.activation].format(_to_latex_sum(step, width))
         for step in formula.steps
     ]
     kinds = {step.activation for step in formula.steps}
@@ -106,15 +107,26 @@ def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
     return sympy.Add(*([sympy.Float(repr(step.bias))] if step.bias else []), *terms)
 
 
+def _to_latex_sum(step: Neuron, width: int) -> str:
+    """The sum, with a new line of `align*` where one is full."""
+    text, room = "", width
+    for name, number in [("", step.bias), *step.terms]:
+        if number or not step.terms:
+            size = sympy.latex(sympy.Float(repr(abs(number))))
+            term = f"{size}\\,{_latex_name(name)}" if name else size
+            length = len(f"{abs(number)!r}{name}") + 3
+            if text and length > room:
+                text, room = f"{text} \\\\\n&\\quad", width
+            sign = "-" if number < 0 else "+"
+            first = term if number >= 0 else f"-{term}"
+            text = f"{text} {sign} {term}" if text else first
+            room -= length
+    return text
+
+
 def _format_step(step: Neuron) -> list[str]:
     text = TEXTS[step.activation].format(format_sum(step, repr))
-    return textwrap.wrap(
-        f"{step.name} = {text}",
-        88,
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrap_sum(f"{step.name} = {text}", more="    ")
 
 
 def _latex_name(name: str) -> str:

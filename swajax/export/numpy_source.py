@@ -1,9 +1,9 @@
 """The source of Python functions that need nothing but NumPy."""
 
-import textwrap
 from collections.abc import Sequence
 
 from swajax.export.graph import Graph, Input, format_sum, make_graph
+from swajax.export.lines import WIDTH, wrap_sum
 from swajax.models import Model
 from swajax.network import LEAKY_SLOPE
 
@@ -119,15 +119,18 @@ def _body(graph: Graph, model: Model) -> list[str]:
         if neuron in graph.outputs and not model.scaling.classes:
             scaling = model.scaling
             value += f" * {scaling.target_scale!r} + {scaling.target_offset!r}"
-        lines += textwrap.wrap(
-            f"{neuron.name} = {value}",
-            88,
-            initial_indent="    ",
-            subsequent_indent="        ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        lines += _wrap(neuron.name, value)
     return lines
+
+
+def _wrap(name: str, value: str) -> list[str]:
+    """An assignment, in parentheses if it takes more than one line."""
+    line = f"    {name} = {value}"
+    if len(line) <= WIDTH:
+        return [line]
+    indent = " " * 8
+    inside = wrap_sum(value, indent=indent, more=indent)
+    return [f"    {name} = (", *inside, "    )"]
 
 
 def _format_input(item: Input) -> str:

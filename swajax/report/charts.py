@@ -50,11 +50,13 @@ def make_axis(
     if is_log:
         margin = max((high / low) ** 0.06, 1.05)
         low, high = low / margin, high * margin
-        locator = LogLocator(numticks=5)
+        # Few decades have few ticks unless there are some between them.
+        subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+        locator = LogLocator(numticks=5, subs=subs)
     else:
         margin = 0.06 * (high - low) or 0.5 * abs(low) or 0.5
         low, high = low - margin, high + margin
-        locator = MaxNLocator(5, integer=is_integer)
+        locator = MaxNLocator(5, integer=is_integer, steps=(1, 2, 2.5, 5, 10))
     ticks = locator.tick_values(low, high)
     inside = tuple(float(tick) for tick in ticks if low <= tick <= high)
     return Axis(low, high, inside, is_log)

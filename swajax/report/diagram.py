@@ -93,9 +93,8 @@ def draw(path: Path, model: Model) -> None:
     axes.axis("off")
     for edge in diagram.edges:
         color, style = _look(edge)
-        axes.plot(
-            *_ends(diagram, edge), style, color=color, lw=_thickness(diagram, edge)
-        )
+        points = 72 / 96 * _thickness(diagram, edge)
+        axes.plot(*_ends(diagram, edge), style, color=color, lw=points)
     for node in diagram.nodes.values():
         _draw_node(axes, node)
     axes.text(MARGIN, height - 12, LEGEND, fontsize=7, color="#555", va="center")
@@ -184,6 +183,7 @@ def _ends(diagram: Diagram, edge: Edge) -> tuple[tuple[float, float], ...]:
 
 
 def _thickness(diagram: Diagram, edge: Edge) -> float:
+    """In px."""
     share = np.sqrt(abs(edge.weight) / diagram.largest)
     return float(THINNEST + (THICKEST - THINNEST) * share)
 

@@ -218,4 +218,6 @@ def _tabulate_row(row: Mapping[str, Any], keys: list[tuple[str, str]]) -> Markup
 def _format(number: float | None, measure: str) -> str:
     if number is None:  # R2 of a part that is constant
         return "\N{EN DASH}"
-    return f"{number:.3f}" if measure in ("r2", "accuracy") else f"{number:.4g}"
+    if measure in ("r2", "accuracy"):
+        return f"{number:.3f}"
+    return f"{number:#.4g}".rstrip(".")

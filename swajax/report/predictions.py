@@ -32,6 +32,7 @@ def count_classes(model: Model, part: Part) -> Int[np.ndarray, "C C"]:
 def draw(path: Path, model: Model, part: Part, *, name: str) -> None:
     """Write a PNG: points, or a confusion matrix; `name` says which rows they are."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     if model.scaling.classes:
         _draw_matrix(figure, model, part)
     else:
@@ -74,4 +75,4 @@ def _draw_matrix(figure: Figure, model: Model, part: Part) -> None:
                 fontsize=size,
             )
     axes.set_xlabel("predicted")
-    axes.set_ylabel(f"true {show(model.target, 40)}", parse_math=False)
+    axes.set_ylabel(f"true {show(model.target, 40)}", parse_math=False, labelpad=8)

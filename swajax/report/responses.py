@@ -77,6 +77,7 @@ def draw(path: Path, model: Model, x: Float[np.ndarray, "N I"]) -> bool:
     num_rows = math.ceil(len(found) / num_columns)
     size = (3.6 * num_columns, 2.9 * num_rows)
     figure = Figure(figsize=size, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     grid = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
     for axes, response in zip(grid.flat, found, strict=False):
         _draw_one(axes, response)

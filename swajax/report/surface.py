@@ -33,8 +33,8 @@ def draw(path: Path, model: Model) -> bool:
     axes = figure.add_axes((0, 0, 0.95, 0.95), projection="3d")
     axes.plot_surface(first, second, heights, cmap="viridis", lw=0, antialiased=False)
     names = [show(column.name) for column in graph.numbers]
-    axes.set_xlabel(names[0], parse_math=False)
-    axes.set_ylabel(names[1], parse_math=False)
+    axes.set_xlabel(names[0], parse_math=False, labelpad=8)
+    axes.set_ylabel(names[1], parse_math=False, labelpad=8)
     axes.set_zlabel(name_output(model), parse_math=False, labelpad=10)
     axes.set_box_aspect(None, zoom=0.95)
     axes.set_title(f"{model.num_weights} weights")
