@@ -2,7 +2,7 @@
 
 The best checkpoint of a pretraining run is stored in half precision if that keeps its
 errors, under `swajax/pretrained`, and PROVENANCE.md is written anew from the headers of
-all files there.
+all files there and from `designs.md`, what was compared on the way.
 """
 
 import dataclasses
@@ -103,16 +103,8 @@ def main(config: ShipCommand) -> None:
         header={
             "autoencoder": header["autoencoder"],
             "validation": after,
-            "provenance": {
-                "command": format_command(command),
-                "seed": command.seed,
-                "before": before_run,
-                "step": header["step"],
-                "num_networks": header["num_networks"],
-                "minutes": round(header["seconds"] / 60, 1),
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-                "precision": "float16" if is_half else "float32",
-            },
+            "provenance": describe_run(command, header)
+            | {"before": before_run, "precision": "float16" if is_half else "float32"},
         },
         is_half=is_half,
     )
@@ -133,11 +125,29 @@ def errors_of(measures: dict[str, float]) -> list[float]:
     return [1 - measures["explained_variance"]]
 
 
+def describe_run(command: PretrainCommand, header: dict[str, Any]) -> dict[str, Any]:
+    """What made a checkpoint."""
+    return {
+        "command": format_command(command),
+        "seed": command.seed,
+        "step": header["step"],
+        "num_networks": header["num_networks"],
+        "minutes": round(header["seconds"] / 60, 1),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
 def read_provenance(path: Path | None) -> dict[str, Any] | None:
-    """Where the file comes from that a run has started from, if it was shipped."""
+    """Where the file comes from that a run has started from: shipped, or of a run."""
     if path is None:
         return None
-    return checkpoints.load(path)[1].get("provenance")
+    header = checkpoints.load(path)[1]
+    if "provenance" in header:
+        return header["provenance"]
+    command = runlog.read_config(path.parent, PretrainCommand)
+    return describe_run(command, header) | {
+        "before": read_provenance(command.start_from)
+    }
 
 
 def format_command(command: PretrainCommand) -> str:
@@ -158,8 +168,9 @@ def format_command(command: PretrainCommand) -> str:
 
 def format_provenance() -> str:
     """PROVENANCE.md from the headers of all shipped files."""
+    folder = Path(str(SHIPPED))
     headers = {
-        name: checkpoints.load(Path(str(SHIPPED)) / name)[1]
+        name: checkpoints.load(folder / name)[1]
         for name in (f"{p}_{a}.safetensors" for p, a in list_pretrained())
     }
     fixed = {n: h for n, h in headers.items() if "mse" in h["validation"]}
@@ -173,6 +184,7 @@ def format_provenance() -> str:
     text = INTRODUCTION + "\n".join(lines) + "\n"
     if tables := {n: h for n, h in headers.items() if n not in fixed}:
         text += TABULAR_INTRODUCTION + _format_tabular(tables)
+    text += (folder / "designs.md").read_text("utf-8")
     chains = {n: map(_tell, _chain(h["provenance"])) for n, h in headers.items()}
     details = (
         f"- `{name}`: {', then '.join(runs)}.\n" for name, runs in chains.items()
