@@ -55,20 +55,25 @@ def hard_threshold(
 
 
 def open_largest(
-    scores: Float[Array, " P"], num_open: Float[Array, ""] | int
+    scores: Float[Array, " P"],
+    num_open: Float[Array, ""] | int,
+    *,
+    order: Float[Array, " P"] | None = None,
 ) -> Float[Array, " P"]:
     """Gates, of which exactly so many are open: 1 for the largest scores, else 0.
 
-    Gradient: that of sigmoid(score - limit), the limit being the last open score. Of
-    equal scores the first ones are open.
+    Gradient: that of sigmoid(score - limit), the limit being the last open value. Of
+    equal values the first ones are open.
 
     Args:
       scores: of the gates.
       num_open: rounded; at most all.
+      order: values by which gates are opened, if not by their scores.
     """
     num_open = jnp.round(num_open)
-    limit = jax.lax.stop_gradient(find_largest(scores, num_open))
-    is_above, is_limit = scores > limit, scores == limit
+    order = jax.lax.stop_gradient(scores if order is None else order)
+    limit = find_largest(order, num_open)
+    is_above, is_limit = order > limit, order == limit
     is_early = jnp.cumsum(is_limit) <= num_open - is_above.sum()
     is_open = (is_above | (is_limit & is_early)).astype(scores.dtype)
     soft = jax.nn.sigmoid(scores - limit)

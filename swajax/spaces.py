@@ -98,9 +98,10 @@ def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
         )
         possible = pack(family)
         scores = unpack(jnp.where(possible > 0, z.scores, NEVER), family)
-        on_paths = pack(bottlenecks(scores, depth=depth))
+        order = pack(bottlenecks(scores, depth=depth))
         size = jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE))
-        return unpack(z.weights * possible * open_largest(on_paths, size), family)
+        gates = open_largest(pack(scores), size, order=order) * possible
+        return unpack(z.weights * gates, family)
 
     return Space(decode_fn, spec, objective)
 

@@ -156,3 +156,16 @@ def test_what_is_opened_by_bottlenecks_is_alive(seed):
     alive = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
     np.testing.assert_array_equal(jax.vmap(count_weights)(alive(networks)), sizes)
     assert len(sizes) > 10
+
+
+def test_an_order_opens_and_scores_have_the_gradient():
+    scores, order = jnp.asarray([0.3, -0.2, 2.0, 0.1]), jnp.asarray([1.0, 3.0, 2.0, 0])
+
+    def fn(scores, order):
+        return gates.open_largest(scores, 2, order=order)
+
+    np.testing.assert_allclose(fn(scores, order), [0, 1, 1, 0], atol=1e-6)
+    by_scores, by_order = jax.jacobian(fn, argnums=(0, 1))(scores, order)
+    soft = jax.nn.sigmoid(scores - 2.0)  # the second value of the order
+    np.testing.assert_allclose(by_scores, jnp.diag(soft * (1 - soft)), rtol=1e-5)
+    assert not by_order.any()

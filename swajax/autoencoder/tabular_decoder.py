@@ -47,8 +47,8 @@ class Decoder(nn.Module):
         family = make_family(network.mask, network.activation, network.depth, *present)
         possible = pack(family)
         scores = unpack(jnp.where(possible > 0, pack(scores), NEVER), network)
-        on_paths = pack(bottlenecks(scores, depth=self.depth))
-        gates = possible * open_largest(on_paths, num_weights)
+        paths = bottlenecks(scores, depth=self.depth)
+        gates = open_largest(pack(scores), num_weights, order=pack(paths)) * possible
         network = unpack(WEIGHT_SCALE * pack(network) * gates, network)
         return _correct_readout(
             network,
