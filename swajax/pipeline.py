@@ -11,70 +11,25 @@ switched on, float32 by default; only the front is polished in float64.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from swajax import blocks, pareto, prior
+from swajax.jobs import Job, PipelineConfig, make_job
 from swajax.objectives import Objective
 from swajax.pareto import Front, Pool
-from swajax.polish import Fit, Problem
-from swajax.types import Activation, Key, Network, NetworkSpec
+from swajax.polish import Problem
+from swajax.types import Key, Network
 
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
+RACE_BLOCK = 128  # networks that are polished between two looks at the clock
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
-
-
-@dataclasses.dataclass(frozen=True)
-class PipelineConfig:
-    """How a front of networks is searched."""
-
-    max_weights: int = 64
-    """size of the largest network"""
-    max_error: float | None = None
-    """pick the smallest network with at most this validation loss"""
-    num_starts: int = 512
-    """random networks that are polished first"""
-    num_rounds: int = 3
-    """times down and up the sizes"""
-    num_kept: int = 32
-    """networks kept of each size"""
-    max_width: int = 8
-    """neurons a hidden layer at most"""
-    max_depth: int = 3
-    """hidden layers at most"""
-    activations: tuple[Activation, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
-    """activations that a neuron can have"""
-    weight_decay: float | None = None
-    """half of this times the squared weights is added to the loss [1e-9 for numbers,
-    1e-4 for classes]"""
-
-    def __post_init__(self) -> None:
-        """Reject sizes that cannot be."""
-        for name in ("num_starts", "num_kept"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.num_rounds < 0:
-            raise ValueError(f"num_rounds must be >= 0, got {self.num_rounds}")
-        if not 3 <= self.max_weights <= blocks.PLACES[-1] - 1:
-            raise ValueError(
-                f"max_weights must be in 3..{blocks.PLACES[-1] - 1}, "
-                f"got {self.max_weights}"
-            )
-
-    def make_spec(self, num_inputs: int, num_outputs: int) -> NetworkSpec:
-        """Limits of the networks for a table."""
-        return NetworkSpec(
-            num_inputs=num_inputs,
-            num_outputs=num_outputs,
-            max_width=self.max_width,
-            max_depth=self.max_depth,
-            activations=self.activations,
-        )
 
 
 class Progress(NamedTuple):
@@ -83,11 +38,16 @@ class Progress(NamedTuple):
     stage: str  # polish, shrink or grow
     seconds: float
     pool: Pool
+    candidate_steps: int  # Levenberg-Marquardt steps times networks, so far
 
 
 def num_blocks(config: PipelineConfig) -> int:
     """Blocks of work of a whole run, at most."""
-    return len(RACE) + (2 * config.num_rounds + 1) * config.max_weights
+    num_left, num = config.num_starts, 0
+    for _, share in RACE:
+        num += math.ceil(num_left / RACE_BLOCK)
+        num_left = math.ceil(share * num_left)
+    return num + (2 * config.num_rounds + 1) * config.max_weights
 
 
 def run(
@@ -121,12 +81,12 @@ def run(
       ValueError: no network has a finite loss.
       KeyboardInterrupt: Ctrl-C before the first networks; later it ends the work.
     """
-    job = _make_job(train, valid, objective, config, time_budget, clock)
+    job = make_job(train, valid, objective, config, time_budget, clock)
     pool = None
     try:
         for stage, pool in _work(key, job, starts):
             if callback is not None:
-                callback(Progress(stage, job.seconds(), pool))
+                callback(Progress(stage, job.seconds(), pool, job.candidate_steps))
             is_ready = _is_small(pool, config).any()
             if not len(pool.loss) or (job.is_over() and is_ready):
                 break
@@ -145,7 +105,7 @@ def run(
 Stages = Generator[tuple[str, Pool], None, Pool]
 
 
-def _work(key: Key, job: "Job", starts: Network | None) -> Stages:
+def _work(key: Key, job: Job, starts: Network | None) -> Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
     starts = _draw_starts(key, job) if starts is None else starts
     pool = yield from _race(_widen(starts, job), job)
@@ -155,53 +115,16 @@ def _work(key: Key, job: "Job", starts: Network | None) -> Stages:
     return (yield from _descend(pool, job))
 
 
-@dataclasses.dataclass
-class Job:
-    """One search: data, settings, and how far it is."""
-
-    train: Problem  # padded, of NumPy arrays, as `valid`
-    valid: Problem
-    spec: NetworkSpec
-    fit: Fit
-    config: PipelineConfig
-    time_budget: float | None
-    clock: Callable[[], float]
-    begin: float
-
-    def seconds(self) -> float:
-        """How long it has been at work."""
-        return self.clock() - self.begin
-
-    def is_over(self) -> bool:
-        """Whether the time is up."""
-        return self.time_budget is not None and self.seconds() >= self.time_budget
-
-
-def _make_job(
-    train: Problem,
-    valid: Problem,
-    objective: Objective,
-    config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float],
-) -> Job:
-    decay = config.weight_decay
-    if decay is None:
-        decay = 1e-9 if objective == "squared" else 1e-4
-    fit = Fit(objective, config.activations, decay)
-    spec = config.make_spec(train.x.shape[0], train.y.shape[0])
-    train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
-    return Job(train, valid, spec, fit, config, time_budget, clock, clock())
-
-
 def select(pool: Pool, job: Job) -> Front:
     """The front, polished to the end where that does not hurt on validation data."""
     pool = pool.take(_is_small(pool, job.config))
-    front = pareto.make_front(pool, *_judge(pool, job))
-    networks = jax.tree.map(_to_float64, front.network)
-    last, _ = _polish(networks, front.num_weights, job, LAST_STEPS)
-    pool = pareto.merge([_pool_of(networks, job), _pool_of(last, job)], num_each=2)
-    front = pareto.make_front(pool, *_judge(pool, job), max_error=job.config.max_error)
+    pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
+    front = pareto.make_front(pool, *job.judge(pool.network))
+    last, _ = job.polish(front.network, front.num_weights, LAST_STEPS)
+    pools = [job.make_pool(networks) for networks in (front.network, last)]
+    pool = pareto.merge(pools, num_each=2)
+    judged = job.judge(pool.network)
+    front = pareto.make_front(pool, *judged, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
 
@@ -233,12 +156,17 @@ def _widen(networks: Network, job: Job) -> Network:
 def _race(starts: Network, job: Job) -> Stages:
     """Polish all a little, of each tenth of the sizes the better ones more."""
     networks, sizes = starts, blocks.count(starts)
-    kept = []
+    pool = None
     for steps, share in RACE:
-        networks, loss = _polish(networks, sizes, job, steps)
-        kept.append(_pool_of(networks, job))
-        pool = pareto.merge(kept, num_each=job.config.num_kept)
-        yield "polish", pool
+        parts, loss = [], np.empty(len(sizes))
+        num_parts = math.ceil(len(sizes) / RACE_BLOCK)
+        for index in np.array_split(np.arange(len(sizes)), num_parts):
+            part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
+            part, loss[index] = job.polish(part, sizes[index], steps)
+            parts.append(part)
+            pool = _add(pool, part, job)
+            yield "polish", pool
+        networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         index = pareto.best_of_sizes(sizes, loss, share)
         networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
         sizes = sizes[index]
@@ -253,7 +181,7 @@ def _descend(pool: Pool, job: Job) -> Stages:
         if len(index):
             smaller = blocks.remove(pool.network, index, size, job.train, fit=job.fit)
             sizes = np.full(len(index), size)
-            smaller, _ = _polish(smaller, sizes, job, SHRINK_STEPS)
+            smaller, _ = job.polish(smaller, sizes, SHRINK_STEPS)
             pool = pool.mark(index, "is_shrunk")
             pool = _add(pool, smaller, job)
             yield "shrink", pool
@@ -268,36 +196,17 @@ def _ascend(pool: Pool, job: Job) -> Stages:
         if len(index):
             larger = blocks.grow(pool.network, index, size, job.train, fit=job.fit)
             sizes = np.full(len(index), size + 1)
-            larger, _ = _polish(larger, sizes, job, GROW_STEPS)
+            larger, _ = job.polish(larger, sizes, GROW_STEPS)
             pool = pool.mark(index, "is_grown")
             pool = _add(pool, larger, job)
             yield "grow", pool
     return pool
 
 
-def _add(pool: Pool, networks: Network, job: Job) -> Pool:
-    return pareto.merge([pool, _pool_of(networks, job)], num_each=job.config.num_kept)
-
-
-def _pool_of(networks: Network, job: Job) -> Pool:
-    """Networks without dead parts, with their sizes and losses."""
-    return pareto.make_pool(*blocks.finish(networks, job.train, fit=job.fit))
-
-
-def _judge(
-    pool: Pool, job: Job
-) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Validation loss of each network, and the standard error of its gap."""
-    networks = jax.tree.map(_to_float64, pool.network)
-    return blocks.judge(networks, job.valid, fit=job.fit)
-
-
-def _polish(
-    networks: Network, sizes: np.ndarray, job: Job, num_steps: int
-) -> tuple[Network, Float[np.ndarray, " R"]]:
-    return blocks.polish_all(
-        networks, sizes, job.train, fit=job.fit, num_steps=num_steps
-    )
+def _add(pool: Pool | None, networks: Network, job: Job) -> Pool:
+    own = job.make_pool(networks)
+    pools = [own] if pool is None else [pool, own]
+    return pareto.merge(pools, num_each=job.config.num_kept)
 
 
 def _to_float64(leaf: np.ndarray) -> np.ndarray:

@@ -96,6 +96,9 @@ def test_the_stages_follow_each_other_and_only_improve(found):
     assert [r.stage for r in reports].count("polish") == len(pipeline.RACE)
     assert len(reports) <= pipeline.num_blocks(CONFIG)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
+    steps = [r.candidate_steps for r in reports]
+    assert steps[0] == CONFIG.num_starts * pipeline.RACE[0][0]
+    assert (np.diff(steps) > 0).all()
     for before, after in itertools.pairwise(r.pool for r in reports):
         for size in np.unique(before.num_weights):
             own = after.loss[after.num_weights == size]

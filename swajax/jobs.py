@@ -1,0 +1,121 @@
+"""One search of a data set: its settings, its data, and how far it is."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from swajax import blocks, pareto
+from swajax.objectives import Objective
+from swajax.pareto import Pool
+from swajax.polish import Fit, Problem
+from swajax.types import Activation, Network, NetworkSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """How a front of networks is searched."""
+
+    max_weights: int = 64
+    """size of the largest network"""
+    max_error: float | None = None
+    """pick the smallest network with at most this validation loss"""
+    num_starts: int = 512
+    """random networks that are polished first"""
+    num_rounds: int = 3
+    """times down and up the sizes"""
+    num_kept: int = 32
+    """networks kept of each size"""
+    max_width: int = 8
+    """neurons a hidden layer at most"""
+    max_depth: int = 3
+    """hidden layers at most"""
+    activations: tuple[Activation, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
+    """activations that a neuron can have"""
+    weight_decay: float | None = None
+    """half of this times the squared weights is added to the loss [1e-9 for numbers,
+    1e-4 for classes]"""
+
+    def __post_init__(self) -> None:
+        """Reject sizes that cannot be."""
+        for name in ("num_starts", "num_kept"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.num_rounds < 0:
+            raise ValueError(f"num_rounds must be >= 0, got {self.num_rounds}")
+        if not 3 <= self.max_weights <= blocks.PLACES[-1] - 1:
+            raise ValueError(
+                f"max_weights must be in 3..{blocks.PLACES[-1] - 1}, "
+                f"got {self.max_weights}"
+            )
+
+    def make_spec(self, num_inputs: int, num_outputs: int) -> NetworkSpec:
+        """Limits of the networks for a table."""
+        return NetworkSpec(
+            num_inputs=num_inputs,
+            num_outputs=num_outputs,
+            max_width=self.max_width,
+            max_depth=self.max_depth,
+            activations=self.activations,
+        )
+
+
+@dataclasses.dataclass
+class Job:
+    """One search: data, settings, and how far it is."""
+
+    train: Problem  # padded, of NumPy arrays, as `valid`
+    valid: Problem
+    spec: NetworkSpec
+    fit: Fit
+    config: PipelineConfig
+    time_budget: float | None
+    clock: Callable[[], float]
+    begin: float
+    candidate_steps: int = 0
+
+    def seconds(self) -> float:
+        """How long it has been at work."""
+        return self.clock() - self.begin
+
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return self.time_budget is not None and self.seconds() >= self.time_budget
+
+    def polish(
+        self, networks: Network, sizes: np.ndarray, num_steps: int
+    ) -> tuple[Network, Float[np.ndarray, " R"]]:
+        """Networks after so many steps, and their training losses."""
+        self.candidate_steps += num_steps * len(sizes)
+        return blocks.polish_all(
+            networks, sizes, self.train, fit=self.fit, num_steps=num_steps
+        )
+
+    def make_pool(self, networks: Network) -> Pool:
+        """Networks without dead parts, with their sizes and losses."""
+        return pareto.make_pool(*blocks.finish(networks, self.train, fit=self.fit))
+
+    def judge(
+        self, networks: Network
+    ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
+        """Validation losses, and standard errors of their gaps to the lowest."""
+        return blocks.judge(networks, self.valid, fit=self.fit)
+
+
+def make_job(
+    train: Problem,
+    valid: Problem,
+    objective: Objective,
+    config: PipelineConfig,
+    time_budget: float | None,
+    clock: Callable[[], float],
+) -> Job:
+    """A search of a data set that begins now; the arguments are those of `run`."""
+    decay = config.weight_decay
+    if decay is None:
+        decay = 1e-9 if objective == "squared" else 1e-4
+    fit = Fit(objective, config.activations, decay)
+    spec = config.make_spec(train.x.shape[0], train.y.shape[0])
+    train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
+    return Job(train, valid, spec, fit, config, time_budget, clock, clock())
