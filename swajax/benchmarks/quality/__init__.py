@@ -1,0 +1,1 @@
+"""Rivals and explorers on teachers, functions and tables, at equal seconds of work."""

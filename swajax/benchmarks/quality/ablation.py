@@ -1,0 +1,160 @@
+"""Ways to find starts, all followed by the same pipeline.
+
+With a look at what they have found before and after the polish. `explore-SPACE` may
+descend for a share of the seconds, `explore-SPACE-steps` for a number of
+candidate-steps, whatever they take; the pipeline has the same seconds after either. The
+last word tells where they start if not from embeddings of random networks.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+
+from swajax import pipeline
+from swajax.autoencoder.pretrained import load_pretrained
+from swajax.baselines.direct import to_part
+from swajax.benchmarks.clock import WorkClock
+from swajax.benchmarks.quality import explorers, tasks
+from swajax.benchmarks.quality.explorers import Budget, Explorer
+from swajax.benchmarks.quality.outcomes import Judge, Level, Outcome
+from swajax.benchmarks.quality.settings import Settings
+from swajax.benchmarks.quality.tasks import Task
+from swajax.latent_search import Data
+from swajax.pipeline import LAST_STEPS, PipelineConfig
+from swajax.types import Key, Network
+
+LEARNED = ("tabular", "compact", "paper")
+SINGLE = ("compact", "paper")  # spaces of networks of one activation each
+
+
+class Ablation(NamedTuple):
+    """One way to find starts."""
+
+    space: str  # "random", "direct" or a preset
+    starts: explorers.Starts = "encoded"
+    is_by_steps: bool = False
+
+
+def _list_ablations() -> dict[str, Ablation]:
+    found = {"explore-random": Ablation("random")}
+    for space in ("direct", *LEARNED):
+        found[f"explore-{space}"] = Ablation(space)
+        found[f"explore-{space}-steps"] = Ablation(space, is_by_steps=True)
+    for space in LEARNED:
+        for starts in ("noise", "uniform"):
+            found[f"explore-{space}-{starts}"] = Ablation(space, starts)
+    return found
+
+
+ABLATIONS = _list_ablations()
+
+
+def choose_file(
+    way: Ablation, activation: str, settings: Settings
+) -> tuple[str, str | None]:
+    """Preset and activation of the autoencoder of a space; one has all activations."""
+    if way.space not in SINGLE:
+        return way.space, None
+    if way.space == "paper" and settings.paper is not None:
+        return settings.paper.format(activation=activation), activation
+    return way.space, activation
+
+
+def run(
+    way: Ablation, key: Key, task: Task, settings: Settings, clock: WorkClock
+) -> Outcome:
+    """Starts, and the pipeline from them."""
+    explore_key, key = jax.random.split(key)
+    begin = clock()
+    if way.space == "random":
+        judge = Judge(task, settings.pipeline.activations, clock, begin)
+        return run_pipeline(key, task, settings.pipeline, settings.seconds, judge, None)
+    explorer = _make_explorer(way, explore_key, task, settings)
+    spec = explorer.space.spec
+    # The pipeline does not change activations, and layers only vanish.
+    config = dataclasses.replace(
+        settings.pipeline,
+        max_width=spec.max_width,
+        max_depth=spec.max_depth,
+        activations=spec.activations,
+    )
+    judge = Judge(task, spec.activations, clock, begin)
+    share = settings.explore_share * settings.seconds
+    budget = Budget(seconds=share - judge.seconds())
+    if way.is_by_steps:
+        budget = Budget(candidate_steps=settings.candidate_steps)
+    networks, steps = explorers.descend(
+        explorer,
+        _to_data(task),
+        search=settings.search,
+        budget=budget,
+        clock=clock,
+        watch=lambda steps, networks_fn: judge.watch(
+            "explore", steps, lambda: judge.make_front(networks_fn())
+        ),
+    )
+    seconds = judge.seconds() + settings.seconds - share
+    with clock.paused():
+        raw = Level(
+            judge.make_front(networks), spec.activations, judge.seconds(), steps
+        )
+    found = run_pipeline(key, task, config, seconds, judge, networks, steps)
+    return found._replace(levels={"raw": raw} | found.levels)
+
+
+def _make_explorer(way: Ablation, key: Key, task: Task, settings: Settings) -> Explorer:
+    search, config = settings.search, settings.pipeline
+    if way.space == "direct":
+        return explorers.make_direct(key, task, search, config)
+    activation = tasks.find_activation(task.name)
+    params, model = load_pretrained(*choose_file(way, activation, settings))
+    return explorers.make_learned(
+        key, task, search, config, params=params, model=model, starts=way.starts
+    )
+
+
+def run_pipeline(
+    key: Key,
+    task: Task,
+    config: PipelineConfig,
+    seconds: float,
+    judge: Judge,
+    starts: Network | None,
+    num_explored: int = 0,
+) -> Outcome:
+    """The pipeline until so many seconds since the begin, with the levels it passes."""
+    passed, steps = {}, num_explored
+
+    def callback(progress: pipeline.Progress) -> None:
+        nonlocal steps
+        steps, pool = num_explored + progress.candidate_steps, progress.pool
+        if progress.stage == "polish":
+            passed["polished"] = pool, judge.seconds(), steps
+        judge.watch(progress.stage, steps, lambda: judge.judge(pool))
+
+    front = pipeline.run(
+        key,
+        task.train,
+        task.valid,
+        objective=task.objective,
+        config=config,
+        starts=starts,
+        time_budget=seconds - judge.seconds(),
+        clock=judge.clock,
+        callback=callback,
+    )
+    steps += LAST_STEPS * len(front.num_weights)
+    full = Level(front, config.activations, judge.seconds(), steps)
+    with judge.clock.paused():
+        levels = {
+            name: Level(judge.judge(pool), config.activations, spent, num)
+            for name, (pool, spent, num) in passed.items()
+        }
+    judge.watch("done", steps, lambda: front)
+    return Outcome(levels | {"full": full}, judge.curve)
+
+
+def _to_data(task: Task) -> Data:
+    train, valid = (to_part(part) for part in (task.train, task.valid))
+    return Data(*train[:2], *valid[:2])

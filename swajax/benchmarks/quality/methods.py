@@ -1,0 +1,136 @@
+"""What is compared: the default search, its rivals, and the ablation."""
+
+import functools
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from swajax import baselines, configs, explore
+from swajax.autoencoder.pretrained import load_pretrained
+from swajax.baselines.direct import to_part
+from swajax.benchmarks.clock import WorkClock
+from swajax.benchmarks.quality import ablation, tasks
+from swajax.benchmarks.quality.ablation import ABLATIONS
+from swajax.benchmarks.quality.outcomes import Judge, Level, Outcome
+from swajax.benchmarks.quality.settings import Settings
+from swajax.benchmarks.quality.tasks import Task
+from swajax.explore import ExploreConfig
+from swajax.types import Key
+
+NAMES = ("default", *baselines.METHODS, *ABLATIONS)
+# No autoencoder `paper` is shipped.
+DEFAULTS = tuple(name for name in NAMES if not name.startswith("explore-paper"))
+
+
+def is_applicable(name: str, task: str) -> bool:
+    """Whether a method can do a task at all; if not, it is no failure.
+
+    `compact` and `paper` have networks with up to three inputs and a number as output.
+    """
+    way = ABLATIONS.get(name)
+    is_any = way is None or way.space not in ablation.SINGLE
+    return is_any or tasks.find_group(task) != "tables"
+
+
+def check(names: Sequence[str], settings: Settings) -> None:
+    """Refuse methods whose autoencoders are not there.
+
+    Raises:
+      ValueError: says which are.
+      FileNotFoundError: there is no such file.
+    """
+    for name in names:
+        for activation in tasks.ACTIVATIONS if name in ABLATIONS else ():
+            if ABLATIONS[name].space in ablation.LEARNED:
+                load_pretrained(
+                    *ablation.choose_file(ABLATIONS[name], activation, settings)
+                )
+
+
+def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
+    """All that a run of the method depends on, besides its data."""
+    if name in baselines.METHODS:
+        own = configs.to_dict(baselines.METHODS[name].Config())
+    elif name == "default":
+        config = ExploreConfig()
+        own = configs.to_dict(config)
+        if config.by == "latent":
+            own["checksum"] = _checksum(config.preset, config.activation)
+    else:
+        own = ABLATIONS[name]._asdict()
+        if own["space"] in ablation.LEARNED:
+            file = ablation.choose_file(
+                ABLATIONS[name], tasks.find_activation(task), settings
+            )
+            own["checksum"] = _checksum(*file)
+    return configs.to_dict(settings) | {"method": own}
+
+
+@functools.cache
+def _checksum(preset: str, activation: str | None) -> str:
+    """Of the parameters of an autoencoder, whose file may change under its name."""
+    total = 0
+    for leaf in jax.tree.leaves(load_pretrained(preset, activation)[0]):
+        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
+    return f"{total:08x}"
+
+
+def run(
+    name: str, key: Key, task: Task, *, settings: Settings, clock: WorkClock
+) -> Outcome:
+    """One run of a method; the test part is not looked at.
+
+    Args:
+      name: one of `NAMES`.
+      key: consumed.
+      task: what to search.
+      settings: budgets and limits.
+      clock: of the seconds.
+    """
+    if name == "default":
+        return _run_default(key, task, settings, clock)
+    if name in baselines.METHODS:
+        return _run_baseline(name, key, task, settings, clock)
+    return ablation.run(ABLATIONS[name], key, task, settings, clock)
+
+
+def _run_default(key: Key, task: Task, settings: Settings, clock: WorkClock) -> Outcome:
+    """What the search command does with its default options."""
+    begin = clock()
+    explore_key, key = jax.random.split(key)
+    starts = explore.find_starts(
+        explore_key,
+        to_part(task.train),
+        to_part(task.valid),
+        objective=task.objective,
+        config=ExploreConfig(),
+        pipeline_config=settings.pipeline,
+    )
+    judge = Judge(task, settings.pipeline.activations, clock, begin)
+    return ablation.run_pipeline(
+        key, task, settings.pipeline, settings.seconds, judge, starts
+    )
+
+
+def _run_baseline(
+    name: str, key: Key, task: Task, settings: Settings, clock: WorkClock
+) -> Outcome:
+    method, begin = baselines.METHODS[name], clock()
+    found = method.run(
+        key,
+        task.train,
+        task.valid,
+        objective=task.objective,
+        config=method.Config(),
+        pipeline_config=settings.pipeline,
+        time_budget=settings.seconds,
+        clock=clock,
+    )
+    spent = clock() - begin
+    level = Level(
+        found.front, settings.pipeline.activations, spent, found.candidate_steps
+    )
+    return Outcome({"full": level}, [])

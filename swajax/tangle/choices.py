@@ -1,0 +1,190 @@
+"""What is chosen: choices with options, architectures, and their probabilities.
+
+Letters: K options of a choice, R rows (copies of it, layers for one), G genes (rows of
+all choices).
+
+An architecture is a mapping from the name of each choice to the index of an option for
+each row. Probabilities [R, K] of the same names are what a supernet is evaluated at.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from swajax.tangle import masks
+
+Kind = Literal["size", "kernel", "depth", "operation"]
+Architecture = Mapping[str, tuple[int, ...]]
+Probabilities = Mapping[str, Float[Array, "_ _"]]  # [R, K] of each choice
+
+SUM_TOLERANCE = 1e-3  # probabilities in single precision
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One choice, made once for each row; its options in any order."""
+
+    name: str
+    """key of its probabilities"""
+    options: tuple[int, ...] | tuple[str, ...]
+    """sizes, depths, or names of operations"""
+    kind: Kind = "size"
+    """size keeps the first entries, kernel the centre, depth the first layers;
+    operations share no weights"""
+    num_rows: int = 1
+    """how often the choice is made"""
+
+    def __post_init__(self) -> None:
+        """Reject what is no choice, and options that do not nest."""
+        place, options = f"choice {self.name!r}", self.options
+        if self.kind not in get_args(Kind):
+            raise ValueError(
+                f"{place}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
+            )
+        if len(options) < 2:
+            raise ValueError(f"{place}: needs two options or more, got {options}")
+        if len(set(options)) < len(options):
+            raise ValueError(f"{place}: options must differ, got {options}")
+        if self.num_rows < 1:
+            raise ValueError(f"{place}: num_rows must be >= 1, got {self.num_rows}")
+        if self.kind == "operation":
+            return
+        least = 0 if self.kind == "size" else 1
+        if any(not isinstance(o, int) or o < least for o in options):
+            raise ValueError(
+                f"{place}: options of kind {self.kind} do not nest unless they are "
+                f"whole numbers >= {least}, got {options}"
+            )
+        if self.kind == "kernel":
+            try:
+                masks.centre(options)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from error
+
+    @property
+    def table(self) -> Bool[np.ndarray, "K ..."]:
+        """What each option keeps (see `swajax.tangle.masks`)."""
+        if self.kind == "operation":
+            raise ValueError(f"choice {self.name!r}: operations share no weights")
+        make = masks.centre if self.kind == "kernel" else masks.prefix
+        return make(self.options)
+
+
+def one_hot(
+    architecture: Architecture, choices: Sequence[Choice]
+) -> dict[str, Float[Array, "_ _"]]:
+    """The probabilities of one architecture."""
+    return {
+        c.name: jnp.eye(len(c.options))[jnp.asarray(architecture[c.name])]
+        for c in choices
+    }
+
+
+def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture:
+    """The likeliest option of each row, of probabilities or of architecture vectors.
+
+    Of equal ones the first.
+
+    Raises:
+      ValueError: a score is not finite.
+    """
+    check_finite(scores, choices)
+    best = {c.name: np.asarray(scores[c.name]).argmax(axis=1) for c in choices}
+    return {name: tuple(index.tolist()) for name, index in best.items()}
+
+
+def describe(
+    architecture: Architecture, choices: Sequence[Choice]
+) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
+    """The options of an architecture instead of their indices."""
+    return {
+        c.name: tuple(c.options[index] for index in architecture[c.name])
+        for c in choices
+    }
+
+
+def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
+    """The largest or the smallest network; of operations the first."""
+
+    def pick(choice: Choice) -> int:
+        if choice.kind == "operation":
+            return 0
+        order = np.argsort(choice.options)
+        return int(order[-1 if is_largest else 0])
+
+    return {c.name: (pick(c),) * c.num_rows for c in choices}
+
+
+def count_architectures(choices: Sequence[Choice]) -> int:
+    """Number of combinations of options."""
+    return math.prod(len(c.options) ** c.num_rows for c in choices)
+
+
+def num_options(choices: Sequence[Choice]) -> tuple[int, ...]:
+    """Number of options of each of the G genes."""
+    return tuple(len(c.options) for c in choices for _ in range(c.num_rows))
+
+
+def from_genes(
+    genes: Int[Array, " G"], choices: Sequence[Choice]
+) -> dict[str, Float[Array, "_ _"]]:
+    """The probabilities of an architecture given by all its indices in a row."""
+    parts = jnp.split(genes, np.cumsum([c.num_rows for c in choices])[:-1])
+    return {
+        c.name: jax.nn.one_hot(part, len(c.options))
+        for c, part in zip(choices, parts, strict=True)
+    }
+
+
+def to_architecture(
+    genes: Sequence[int] | Int[np.ndarray, " G"], choices: Sequence[Choice]
+) -> Architecture:
+    """The architecture given by all its indices in a row."""
+    indices = iter(int(gene) for gene in genes)
+    return {c.name: tuple(next(indices) for _ in range(c.num_rows)) for c in choices}
+
+
+def check_finite(scores: Probabilities, choices: Sequence[Choice]) -> None:
+    """Reject scores that are missing, misshapen or not finite; for use outside jit.
+
+    Raises:
+      ValueError: names the choice and what is wrong.
+    """
+    names = {c.name for c in choices}
+    if set(scores) != names:
+        raise ValueError(f"choices must be {sorted(names)}, got {sorted(scores)}")
+    for choice in choices:
+        values, shape = scores[choice.name], (choice.num_rows, len(choice.options))
+        if values.shape != shape:
+            raise ValueError(
+                f"choice {choice.name!r}: shape must be {shape}, got {values.shape}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"choice {choice.name!r}: not finite: {np.asarray(values).tolist()}"
+            )
+
+
+def check_probabilities(
+    probabilities: Probabilities, choices: Sequence[Choice]
+) -> None:
+    """Reject what are no probabilities; for use outside jit.
+
+    Raises:
+      ValueError: names the choice and what is wrong.
+    """
+    check_finite(probabilities, choices)
+    for choice in choices:
+        values = np.asarray(probabilities[choice.name])
+        is_wrong = np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE
+        if is_wrong.any() or (values < -SUM_TOLERANCE).any():
+            raise ValueError(
+                f"choice {choice.name!r}: probabilities must be >= 0 and sum to 1, got "
+                f"{values.tolist()}"
+            )

@@ -1,0 +1,99 @@
+"""Normalisation in a supernet: statistics of what is kept, and groups with their mass.
+
+Both repair what arXiv:2312.10440 leaves open: layer normalisation takes its statistics
+over the channels that are kept, so that one-hot probabilities are the sliced network;
+a batch normalisation does not undo the probability of the convolutions before it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+EPSILON = 1e-5
+
+
+class Statistics(NamedTuple):
+    """Of a batch normalisation, by channel."""
+
+    mean: Float[Array, " C"]
+    variance: Float[Array, " C"]
+
+
+def layer_norm(
+    x: Float[Array, "N C"],
+    scale: Float[Array, " C"],
+    bias: Float[Array, " C"],
+    *,
+    keep: Float[Array, " C"],
+    is_paper_form: bool = False,
+) -> Float[Array, "N C"]:
+    """Layer normalisation that reads a stream of channels, with scale and bias masked.
+
+    Mean and variance weight the channels by their survival. The paper's form takes them
+    over all channels, zeros of absent ones included.
+
+    What follows reads channels that are masked already: give it `keep_in` of ones,
+    unless each weight is to be masked (`sides="both"`).
+    """
+    weight = jnp.ones_like(keep) if is_paper_form else keep
+    weight = (weight / weight.sum())[None]
+    mean = (weight * x).sum(axis=1, keepdims=True)
+    variance = (weight * jnp.square(x - mean)).sum(axis=1, keepdims=True)
+    normal = (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+    return normal * (keep * scale)[None] + (keep * bias)[None]
+
+
+def batch_norm(
+    x: Float[Array, "*N C"],
+    scale: Float[Array, " C"],
+    bias: Float[Array, " C"],
+    *,
+    keep: Float[Array, " C"],
+    statistics: Statistics | None = None,
+) -> tuple[Float[Array, "*N C"], Statistics]:
+    """Batch normalisation with scale and bias masked, and the statistics it used.
+
+    Channels are apart from each other, so absent ones disturb none.
+
+    Args:
+      x: channels last.
+      scale: gamma; ones for a normalisation without parameters.
+      bias: beta.
+      keep: survivals of the channels; ones where only readers mask.
+      statistics: running ones; by default those of the batch.
+    """
+    if statistics is None:
+        axes = tuple(range(x.ndim - 1))
+        statistics = Statistics(x.mean(axis=axes), x.var(axis=axes))
+    factor = keep * scale * jax.lax.rsqrt(statistics.variance + EPSILON)
+    shift = keep * bias - statistics.mean * factor
+    shape = (1,) * (x.ndim - 1) + (-1,)
+    return x * factor.reshape(shape) + shift.reshape(shape), statistics
+
+
+def entangled_group(
+    probabilities: Float[Array, " K"],
+    normalised_fn: Callable[[Float[Array, " K"]], Float[Array, "*S"]],
+    *,
+    is_paper_form: bool = False,
+) -> Float[Array, "*S"]:
+    """Options that share weights and one batch normalisation, among others that do not.
+
+    Normalisation undoes any factor: in the paper's form, `normalised_fn(p)`, only the
+    ratios within the group matter, and the group enters at full scale whatever its
+    probability. Here weights are superposed by the shares p / mass and the normalised
+    output is multiplied by the mass, the probability of the group.
+
+    Args:
+      probabilities: of the options of the group; their sum is the mass.
+      normalised_fn: shares to the output of the superposed operation, normalised.
+      is_paper_form: leave the mass out.
+    """
+    if is_paper_form:
+        return normalised_fn(probabilities)
+    mass = probabilities.sum()
+    # A group that is not chosen at all divides by one: its output is multiplied by 0.
+    return mass * normalised_fn(probabilities / jnp.where(mass > 0, mass, 1.0))

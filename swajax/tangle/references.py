@@ -1,0 +1,92 @@
+"""What superposition stands for, written as loops over the options.
+
+The three ways to mix the options of a choice, with K^n terms for n choices on a layer:
+slow, for tests and for studies of memory and time.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Option = tuple[int, ...]  # index of the option of each choice
+Probabilities = Sequence[Float[Array, " K"]]  # of each choice on a layer
+
+
+def sum_padded(
+    weight: Float[Array, "*S"],
+    probabilities: Probabilities,
+    slices_fn: Callable[[Option], tuple[slice, ...]],
+) -> Float[Array, "*S"]:
+    """The superposed weight: slices of all combinations, padded, by probability.
+
+    Args:
+      weight: of the largest options.
+      probabilities: of each choice.
+      slices_fn: what a combination keeps of each axis.
+    """
+    total = jnp.zeros_like(weight)
+    for option, share in _combinations(probabilities):
+        where = slices_fn(option)
+        total = total.at[where].add(share * weight[where])
+    return total
+
+
+def mix_shared(
+    probabilities: Probabilities,
+    operation_fn: Callable[[Option], Float[Array, "..."]],
+    *,
+    num_channels: int,
+) -> Float[Array, "..."]:
+    """Entangled outputs: one pass for each combination, all on slices of one weight.
+
+    Args:
+      probabilities: of each choice.
+      operation_fn: output of a combination, channels last.
+      num_channels: to pad each output to.
+    """
+    terms = (
+        share * _pad(operation_fn(option), num_channels)
+        for option, share in _combinations(probabilities)
+    )
+    return sum(terms)
+
+
+def mix_independent(
+    probabilities: Probabilities,
+    operation_fn: Callable[[Any, Option], Float[Array, "..."]],
+    weights: Sequence[Any],
+    *,
+    num_channels: int,
+) -> Float[Array, "..."]:
+    """Weight sharing as in arXiv:1806.09055: each combination has its own weights.
+
+    Args:
+      probabilities: of each choice.
+      operation_fn: weights and combination to output, channels last.
+      weights: of each combination, the last choice fastest.
+      num_channels: to pad each output to.
+    """
+    sizes = [len(p) for p in probabilities]
+    own = dict(zip(itertools.product(*map(range, sizes)), weights, strict=True))
+    return mix_shared(
+        probabilities,
+        lambda option: operation_fn(own[option], option),
+        num_channels=num_channels,
+    )
+
+
+def _combinations(
+    probabilities: Probabilities,
+) -> Iterator[tuple[Option, Float[Array, ""]]]:
+    for option in itertools.product(*(range(len(p)) for p in probabilities)):
+        chosen = zip(probabilities, option, strict=True)
+        yield option, math.prod(p[index] for p, index in chosen)
+
+
+def _pad(out: Float[Array, "*N C"], num_channels: int) -> Float[Array, "*N D"]:
+    widths = [(0, 0)] * (out.ndim - 1) + [(0, num_channels - out.shape[-1])]
+    return jnp.pad(out, widths)

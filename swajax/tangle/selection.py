@@ -1,0 +1,175 @@
+"""The second stage of a two-stage search: choose a network by its loss in a supernet.
+
+Both searches take any loss of an architecture: that of the weights inherited from a
+supernet (SPOS, arXiv:1904.00420), or that of a network trained on its own, which is
+plain random search.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from swajax.tangle.choices import Choice, Probabilities, from_genes, num_options
+from swajax.types import Key
+
+LossFn = Callable[[Probabilities], Float[Array, ""]]
+
+
+class Selection(NamedTuple):
+    """The best networks, best first; a loss that is not finite counts as infinite."""
+
+    genes: Int[Array, "B G"]  # see `choices.to_architecture`
+    losses: Float[Array, " B"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvolutionConfig:
+    """Size of an evolution; the numbers of arXiv:1904.00420."""
+
+    num_rounds: int = 20
+    """rounds after the random first one"""
+    num_kept: int = 10
+    """parents"""
+    num_mutated: int = 25
+    """children of one parent a round"""
+    num_crossed: int = 25
+    """children of two parents a round"""
+    mutation_rate: float = 0.2
+    """probability that a row is drawn anew"""
+    batch_size: int = 10
+    """networks evaluated at once"""
+
+    def __post_init__(self) -> None:
+        """Reject numbers that cannot be."""
+        for name in ("num_rounds", "num_kept", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if min(self.num_mutated, self.num_crossed) < 0 or not self.num_children:
+            raise ValueError(
+                "num_mutated and num_crossed must be >= 0 and not both 0, got "
+                f"{self.num_mutated} and {self.num_crossed}"
+            )
+        if self.num_kept > self.num_children:
+            raise ValueError(
+                f"num_kept must be <= {self.num_children}, the children of a round, "
+                f"got {self.num_kept}"
+            )
+        if not 0 < self.mutation_rate <= 1:
+            raise ValueError(
+                f"mutation_rate must be in (0, 1], got {self.mutation_rate}"
+            )
+
+    @property
+    def num_children(self) -> int:
+        """Networks evaluated a round."""
+        return self.num_mutated + self.num_crossed
+
+
+def random_search(
+    key: Key,
+    loss_fn: LossFn,
+    choices: Sequence[Choice],
+    *,
+    num: int,
+    num_kept: int = 1,
+    batch_size: int = 10,
+) -> Selection:
+    """The best of so many networks drawn uniformly, with repetition."""
+    genes = draw_genes(key, choices, num=num)
+    losses = _evaluate(loss_fn, genes, choices, batch_size)
+    return _keep_best(genes, losses, num_kept)
+
+
+def evolve(
+    key: Key,
+    loss_fn: LossFn,
+    choices: Sequence[Choice],
+    *,
+    config: EvolutionConfig = EvolutionConfig(),
+) -> Selection:
+    """The best networks of an evolution; children known already are drawn anew.
+
+    Evaluates `config.num_children * (config.num_rounds + 1)` networks.
+    """
+    first_key, key = jax.random.split(key)
+    start = random_search(
+        first_key,
+        loss_fn,
+        choices,
+        num=config.num_children,
+        num_kept=config.num_kept,
+        batch_size=config.batch_size,
+    )
+
+    def advance(best: Selection, key: Key) -> tuple[Selection, None]:
+        children = _breed(key, best.genes, choices, config)
+        losses = _evaluate(loss_fn, children, choices, config.batch_size)
+        genes = jnp.concatenate([best.genes, children])
+        losses = jnp.concatenate([best.losses, losses])
+        return _keep_best(genes, losses, config.num_kept), None
+
+    return jax.lax.scan(advance, start, jax.random.split(key, config.num_rounds))[0]
+
+
+def draw_genes(key: Key, choices: Sequence[Choice], *, num: int) -> Int[Array, "B G"]:
+    """So many architectures, every option as likely as the others of its choice."""
+    limits = np.asarray(num_options(choices), np.int32)
+    return jax.random.randint(key, (num, len(limits)), 0, limits[None])
+
+
+def _evaluate(
+    loss_fn: LossFn,
+    genes: Int[Array, "B G"],
+    choices: Sequence[Choice],
+    batch_size: int,
+) -> Float[Array, " B"]:
+    def evaluate(row: Int[Array, " G"]) -> Float[Array, ""]:
+        return loss_fn(from_genes(row, choices))
+
+    return jax.lax.map(evaluate, genes, batch_size=min(batch_size, len(genes)))
+
+
+def _breed(
+    key: Key,
+    parents: Int[Array, "B G"],
+    choices: Sequence[Choice],
+    config: EvolutionConfig,
+) -> Int[Array, "C G"]:
+    mutate_key, cross_key, fresh_key = jax.random.split(key, 3)
+    parent_key, where_key, what_key = jax.random.split(mutate_key, 3)
+    mutated = _pick(parent_key, parents, config.num_mutated)
+    drawn = draw_genes(what_key, choices, num=config.num_mutated)
+    is_hit = jax.random.bernoulli(where_key, config.mutation_rate, mutated.shape)
+    mutated = jnp.where(is_hit, drawn, mutated)
+    mother_key, father_key, coin_key = jax.random.split(cross_key, 3)
+    mother = _pick(mother_key, parents, config.num_crossed)
+    father = _pick(father_key, parents, config.num_crossed)
+    is_mother = jax.random.bernoulli(coin_key, 0.5, mother.shape)
+    children = jnp.concatenate([mutated, jnp.where(is_mother, mother, father)])
+    is_known = _is_repeated(jnp.concatenate([parents, children]))[len(parents) :]
+    fresh = draw_genes(fresh_key, choices, num=len(children))
+    return jnp.where(is_known[:, None], fresh, children)
+
+
+def _pick(key: Key, parents: Int[Array, "B G"], num: int) -> Int[Array, "C G"]:
+    return parents[jax.random.randint(key, (num,), 0, len(parents))]
+
+
+def _keep_best(
+    genes: Int[Array, "B G"], losses: Float[Array, " B"], num: int
+) -> Selection:
+    """The best ones, each but once unless there are too few."""
+    is_bad = ~jnp.isfinite(losses) | _is_repeated(genes)
+    order = jnp.argsort(jnp.where(is_bad, jnp.inf, losses))[:num]
+    return Selection(genes[order], jnp.where(is_bad, jnp.inf, losses)[order])
+
+
+def _is_repeated(genes: Int[Array, "B G"]) -> Bool[Array, " B"]:
+    """Which rows have stood before."""
+    is_equal = (genes[:, None] == genes[None]).all(axis=2)
+    return jnp.tril(is_equal, -1).any(axis=1)

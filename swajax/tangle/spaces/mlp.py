@@ -1,0 +1,197 @@
+"""Multilayer perceptrons: depth, width and activation of each layer, subset of inputs.
+
+The networks of `swajax.types.Network` with one activation a layer.
+"""
+
+import dataclasses
+import functools
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from swajax import configs
+from swajax.network import ACTIVATION_FNS, mask_weights
+from swajax.tangle import layers, masks
+from swajax.tangle.choices import Architecture, Choice, Probabilities
+from swajax.tangle.space import Space
+from swajax.types import ACTIVATIONS, Key, Network
+
+
+@dataclasses.dataclass(frozen=True)
+class MlpConfig:
+    """Options of the space; the largest ones are those of `tabular` networks."""
+
+    num_inputs: int = 8
+    """inputs I; each is used or not"""
+    num_outputs: int = 1
+    """outputs O"""
+    widths: tuple[int, ...] = (2, 4, 6, 8)
+    """neurons a hidden layer, of each layer on its own"""
+    depths: tuple[int, ...] = (1, 2, 3)
+    """hidden layers"""
+    activations: tuple[str, ...] = ACTIVATIONS
+    """kinds of a hidden layer, of each layer on its own"""
+    sides: layers.Sides = "in"
+    """which sides of a weight are masked, see `swajax.tangle.layers`"""
+
+    def __post_init__(self) -> None:
+        """Reject limits below one and unknown activations."""
+        if min(self.num_inputs, self.num_outputs, *self.widths) < 1:
+            raise ValueError(
+                "num_inputs, num_outputs and widths must be >= 1, got "
+                f"{self.num_inputs}, {self.num_outputs} and {self.widths}"
+            )
+        if unknown := set(self.activations) - set(ACTIVATIONS):
+            raise ValueError(
+                f"activations must be out of {ACTIVATIONS}, got {sorted(unknown)}"
+            )
+        configs.check_choices(self)
+
+
+class Weights(NamedTuple):
+    """The first fields of `swajax.types.Network`, of the largest network."""
+
+    first: Float[Array, "I H"]
+    hidden: Float[Array, "L-1 H H"]  # [from, to]
+    readout: Float[Array, "H O"]
+    bias: Float[Array, "L H"]
+    readout_bias: Float[Array, " O"]
+
+
+class Alone(NamedTuple):
+    """One network, sliced."""
+
+    weights: tuple[Array, ...]  # of each hidden layer, and the readout
+    biases: tuple[Array, ...]
+
+
+def make_mlp(config: MlpConfig) -> Space:
+    """The space; probabilities have the names depth, width, activation and input."""
+    num_layers = max(config.depths, default=1)
+    choices = (
+        Choice("depth", config.depths, "depth"),
+        Choice("width", config.widths, "size", num_layers),
+        Choice("activation", config.activations, "operation", num_layers),
+        Choice("input", (0, 1), "size", config.num_inputs),
+    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return Space("mlp", choices, *(functools.partial(f, config) for f in functions))
+
+
+def init(config: MlpConfig, key: Key) -> Weights:
+    """Normal weights of variance 1 / fan in, no biases."""
+    first_key, hidden_key, readout_key = jax.random.split(key, 3)
+    num_layers, width = max(config.depths), max(config.widths)
+
+    def draw(key: Key, *shape: int) -> Float[Array, "..."]:
+        return jax.random.normal(key, shape) / shape[-2] ** 0.5
+
+    return Weights(
+        first=draw(first_key, config.num_inputs, width),
+        hidden=draw(hidden_key, num_layers - 1, width, width),
+        readout=draw(readout_key, width, config.num_outputs),
+        bias=jnp.zeros((num_layers, width)),
+        readout_bias=jnp.zeros(config.num_outputs),
+    )
+
+
+def apply(
+    config: MlpConfig, params: Weights, p: Probabilities, x: Float[Array, "N I"]
+) -> Float[Array, "N O"]:
+    """The supernet. The readout reads each layer as one that may be the last."""
+    keep_in, keep_width = _survivals(config, p)
+    hidden, states = x, []
+    for layer, keep in enumerate(keep_width):
+        pre = layers.linear(
+            hidden,
+            params.hidden[layer - 1] if layer else params.first,
+            params.bias[layer],
+            keep_in=keep_in,
+            keep_out=keep,
+            sides=config.sides,
+        )
+        kinds = [ACTIVATION_FNS[name](pre) for name in config.activations]
+        hidden = layers.mix_operations(kinds, p["activation"][layer])
+        states.append(hidden * keep[None])
+        keep_in = keep
+    last = layers.mix_depths(jnp.stack(states), p["depth"][0], config.depths)
+    return last @ params.readout + params.readout_bias[None]
+
+
+def probability_masks(config: MlpConfig, p: Probabilities) -> Weights:
+    """Probability that each weight is in the network."""
+    keep_in, width = _survivals(config, p)
+    used = masks.survive(p["depth"][0], masks.prefix(config.depths))
+    between = width[:-1, :, None] * width[1:, None, :]
+    last = layers.mix_depths(width, p["depth"][0], config.depths)
+    outputs = jnp.ones(config.num_outputs)
+    return Weights(
+        first=masks.outer(keep_in, width[0]) * used[0],
+        hidden=between * used[1:, None, None],
+        readout=masks.outer(last, outputs),
+        bias=width * used[:, None],
+        readout_bias=outputs,
+    )
+
+
+def take(config: MlpConfig, params: Weights, architecture: Architecture) -> Alone:
+    """The weights of one network."""
+    inputs, widths = _read(config, architecture)
+    weights = [params.first[inputs, : widths[0]]]
+    for layer, (size, next_size) in enumerate(itertools.pairwise(widths)):
+        weights.append(params.hidden[layer, :size, :next_size])
+    weights.append(params.readout[: widths[-1]])
+    biases = [params.bias[layer, :size] for layer, size in enumerate(widths)]
+    return Alone(tuple(weights), (*biases, params.readout_bias))
+
+
+def apply_alone(
+    config: MlpConfig, alone: Alone, architecture: Architecture, x: Float[Array, "N I"]
+) -> Float[Array, "N O"]:
+    """One network by plain layers."""
+    inputs, widths = _read(config, architecture)
+    hidden = x[:, inputs]
+    for layer in range(len(widths)):
+        kind = config.activations[architecture["activation"][layer]]
+        pre = hidden @ alone.weights[layer] + alone.biases[layer][None]
+        hidden = ACTIVATION_FNS[kind](pre)
+    return hidden @ alone.weights[-1] + alone.biases[-1][None]
+
+
+def to_network(
+    params: Weights, architecture: Architecture, *, config: MlpConfig
+) -> Network:
+    """One network as the record that is polished, shrunk and exported.
+
+    Its limits are the largest width and depth of the space, its kinds of activation
+    `config.activations`.
+    """
+    inputs, widths = _read(config, architecture)
+    is_read = np.isin(np.arange(config.num_inputs), inputs)[:, None]
+    mask = masks.prefix(config.widths)[list(architecture["width"])]
+    kinds = np.eye(len(config.activations))[list(architecture["activation"])]
+    kinds = np.repeat(kinds[:, None], mask.shape[1], axis=1)
+    network = Network(
+        *params._replace(first=jnp.where(is_read, params.first, 0.0)),
+        mask=jnp.asarray(mask, jnp.float32),
+        activation=jnp.asarray(kinds, jnp.float32),
+        depth=jnp.asarray(len(widths), jnp.int32),
+    )
+    return mask_weights(network)
+
+
+def _survivals(
+    config: MlpConfig, p: Probabilities
+) -> tuple[Float[Array, " I"], Float[Array, "L H"]]:
+    return p["input"][:, 1], masks.survive(p["width"], masks.prefix(config.widths))
+
+
+def _read(config: MlpConfig, architecture: Architecture) -> tuple[Any, list[int]]:
+    """Indices of the inputs in use, and the widths of the layers in use."""
+    depth = config.depths[architecture["depth"][0]]
+    widths = [config.widths[index] for index in architecture["width"][:depth]]
+    return np.flatnonzero(architecture["input"]), widths

@@ -1,0 +1,199 @@
+"""A search from start to end: supernet, choice of a network, its scores.
+
+Host code around compiled functions; several starts go through all of it as one batch
+until their architectures differ.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from swajax.objectives import Objective
+from swajax.tangle import alone, selection, supernet
+from swajax.tangle.choices import Architecture, discretise, to_architecture
+from swajax.tangle.digits import Rows, Split
+from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.samplers import Sampler
+from swajax.tangle.space import Space, count_weights
+from swajax.tangle.supernet import Losses, SearchState
+from swajax.types import Key
+
+NUM_REPORTS = 30
+
+SelectBy = Literal["evolution", "random"]
+
+
+class Task(NamedTuple):
+    """What is searched, and on which rows."""
+
+    space: Space
+    split: Split
+    objective: Objective
+
+
+class Progress(NamedTuple):
+    """A search after some steps; arrays lead with the starts."""
+
+    step: int
+    num_passes: int  # forward and backward passes of the supernet so far
+    state: SearchState
+    losses: Losses  # means since the last report
+    score: alone.Score  # of the likeliest network with inherited weights
+
+
+def search(
+    key: Key, task: Task, *, sampler: Sampler, config: SearchConfig, num_starts: int
+) -> Iterator[Progress]:
+    """The state of all starts, about `NUM_REPORTS` times.
+
+    The score is taken on the rows for architectures.
+
+    Raises:
+      ValueError: a loss is not finite; the step is named.
+    """
+    make_key, key = jax.random.split(key)
+    make = functools.partial(
+        supernet.make_state, space=task.space, sampler=sampler, config=config
+    )
+    state = jax.vmap(make)(jax.random.split(make_key, num_starts))
+    keys = jax.random.split(key, num_starts)
+    each = -(-config.num_steps // NUM_REPORTS)
+    score_fn = jax.jit(functools.partial(_score_likeliest, task))
+    steps = functools.partial(
+        supernet.search_steps,
+        space=task.space,
+        sampler=sampler,
+        loss_fn=supernet.make_loss_fn(task.space, task.objective),
+        config=config,
+    )
+    rows = task.split.weights, task.split.architecture
+
+    @functools.partial(jax.jit, static_argnames="num")
+    def advance(
+        state: SearchState, keys: Array, step: Array, rows: Any, num: int
+    ) -> Any:
+        own = functools.partial(steps, num=num)
+        return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
+
+    for step in range(0, config.num_steps, each):
+        num = min(each, config.num_steps - step)
+        state, losses = advance(state, keys, step, rows, num)
+        supernet.check_losses(jax.device_get(losses), step)
+        yield Progress(
+            step + num,
+            (step + num) * count_passes(sampler, config),
+            state,
+            jax.tree.map(lambda a: a.mean(axis=-1), losses),
+            score_fn(state),
+        )
+
+
+def count_passes(sampler: Sampler, config: SearchConfig) -> int:
+    """Forward and backward passes of a step; looking ahead takes three."""
+    if not sampler.is_trained:
+        return 1
+    return 4 if config.order == "second" else 2
+
+
+def choose(
+    key: Key,
+    state: SearchState,
+    task: Task,
+    *,
+    sampler: Sampler,
+    select_by: SelectBy,
+    evolution: selection.EvolutionConfig,
+) -> Architecture:
+    """The network of one start: the likeliest, or of a second stage if none is.
+
+    Args:
+      key: of the second stage.
+      state: of one start, without a leading axis.
+      task: what was searched.
+      sampler: whether vectors were trained.
+      select_by: the second stage, with as many networks judged either way.
+      evolution: its size.
+
+    Raises:
+      ValueError: vectors, or losses of all networks, are not finite.
+    """
+    choices = task.space.choices
+    if sampler.is_trained:
+        return discretise(state.alphas, choices)
+    rows = task.split.architecture
+    loss_fn = supernet.make_loss_fn(task.space, task.objective)
+
+    @jax.jit
+    def select(params: Any, x: Array, y: Array) -> selection.Selection:
+        def judge(p: Any) -> Array:
+            return loss_fn(params, p, (x, y))
+
+        if select_by == "evolution":
+            return selection.evolve(key, judge, choices, config=evolution)
+        num = evolution.num_children * (evolution.num_rounds + 1)
+        return selection.random_search(key, judge, choices, num=num)
+
+    found = select(state.params, *rows)
+    if not np.isfinite(found.losses[0]):
+        raise ValueError("no network of the supernet has a finite loss")
+    return to_architecture(np.asarray(found.genes[0]), choices)
+
+
+def assess(
+    key: Key,
+    params: Any,
+    task: Task,
+    architecture: Architecture,
+    *,
+    config: SearchConfig,
+) -> dict[str, Any]:
+    """Test scores of a network: inherited from a supernet, trained on, trained anew.
+
+    Args:
+      key: of fresh weights and of batches.
+      params: of the supernet.
+      task: what was searched.
+      architecture: of the network.
+      config: of both trainings, on the rows for weights.
+    """
+    space = task.space
+    how = {"space": space, "architecture": architecture, "objective": task.objective}
+    train = jax.jit(functools.partial(alone.train, config=config, **how))
+
+    @jax.jit
+    def judge(weights: Any, x: Array, y: Array) -> alone.Score:
+        out = space.apply_alone(weights, architecture, x)
+        return alone.judge(out, Rows(x, y), objective=task.objective)
+
+    init_key, tune_key, train_key = jax.random.split(key, 3)
+    inherited = space.take(params, architecture)
+    fresh = space.take(space.init(init_key), architecture)
+    candidates = {
+        "inherited": inherited,
+        "finetuned": train(tune_key, inherited, task.split.weights),
+        "retrained": train(train_key, fresh, task.split.weights),
+    }
+    scores = {
+        name: judge(weights, *task.split.test)._asdict()
+        for name, weights in candidates.items()
+    }
+    return scores | {"num_weights": count_weights(space, architecture)}
+
+
+def _score_likeliest(task: Task, state: SearchState) -> alone.Score:
+    x, y = map(jnp.asarray, task.split.architecture)
+
+    def score(params: Any, alphas: Any) -> alone.Score:
+        best = {
+            name: jax.nn.one_hot(a.argmax(axis=1), a.shape[1])
+            for name, a in alphas.items()
+        }
+        out = task.space.apply(params, best, x)
+        return alone.judge(out, Rows(x, y), objective=task.objective)
+
+    return jax.vmap(score)(state.params, state.alphas)

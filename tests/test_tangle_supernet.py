@@ -1,0 +1,175 @@
+"""Search in a supernet and networks on their own, in runs of a few steps."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from swajax.tangle import alone, digits, supernet
+from swajax.tangle.choices import discretise, one_hot
+from swajax.tangle.digits import Rows
+from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.samplers import make_sampler
+from swajax.tangle.spaces import make_space
+
+SMALL = {
+    "num_inputs": 2,
+    "widths": (1, 4),
+    "depths": (1, 2),
+    "activations": ("sigmoid", "linear"),
+}
+CONFIG = SearchConfig(num_steps=60, batch_size=32, alpha_learning_rate=0.1)
+
+
+def make_rows(seed, num=64):
+    """The second input does nothing, and a line fits."""
+    x = np.random.default_rng(seed).normal(size=(num, 2)).astype(np.float32)
+    return Rows(x, 2 * x[:, :1] - 0.5)
+
+
+ROWS = make_rows(0), make_rows(1)
+
+
+@functools.cache
+def make_search(name, config=CONFIG, num=CONFIG.num_steps):
+    """Start and compiled steps."""
+    space, sampler = make_space("mlp", **SMALL), make_sampler(name)
+    make = functools.partial(
+        supernet.make_state, space=space, sampler=sampler, config=config
+    )
+    steps = functools.partial(
+        supernet.search_steps,
+        num=num,
+        space=space,
+        sampler=sampler,
+        loss_fn=supernet.make_loss_fn(space, "squared"),
+        config=config,
+    )
+    return space, make, jax.jit(steps)
+
+
+@pytest.mark.parametrize("name", ["darts", "drnas", "gdas"])
+def test_a_search_learns_weights_and_what_is_worth_choosing(name):
+    space, make, steps = make_search(name)
+    state, losses = steps(make(jax.random.key(0)), jax.random.key(1), 0, *ROWS)
+    assert losses.weights[-10:].mean() < 0.5 * losses.weights[:5].mean()
+    assert (losses.architecture > 0).all()
+    chosen = discretise(state.alphas, space.choices)
+    assert chosen["input"][0] == 1
+    assert chosen["width"][0] == 1
+    moved = jax.tree.map(lambda a: float(np.ptp(a, axis=1).min()), state.alphas)
+    assert min(moved.values()) > 1e-2
+
+
+def test_looking_ahead_gives_other_vectors_that_are_finite():
+    _, make, steps = make_search("darts")
+    config = dataclasses.replace(CONFIG, order="second")
+    _, _, ahead = make_search("darts", config)
+    start = make(jax.random.key(0))
+    first, second = (fn(start, jax.random.key(1), 0, *ROWS)[0] for fn in (steps, ahead))
+    for a, b in zip(*map(jax.tree.leaves, (first.alphas, second.alphas)), strict=True):
+        assert np.isfinite(b).all()
+        assert (a != b).any()
+
+
+def test_single_path_leaves_the_vectors_alone():
+    _, make, steps = make_search("spos", num=5)
+    start = make(jax.random.key(0))
+    state, losses = steps(start, jax.random.key(1), 0, *ROWS)
+    jax.tree.map(np.testing.assert_array_equal, start.alphas, state.alphas)
+    np.testing.assert_array_equal(losses.architecture, 0)
+    assert (start.params.first != state.params.first).any()
+
+
+def test_a_divided_search_and_one_of_several_seeds_give_the_same_numbers():
+    _, make, ten = make_search("gdas", num=10)
+    _, _, five = make_search("gdas", num=5)
+    start, key = make(jax.random.key(0)), jax.random.key(1)
+    part, _ = five(start, key, 0, *ROWS)
+    part, _ = five(part, key, 5, *ROWS)
+    several = jax.jit(jax.vmap(ten, in_axes=(0, 0, None, None, None)))
+    pair = jax.tree.map(lambda a: jnp.stack([a, a]), (start, key))
+    both, _ = several(*pair, 0, *ROWS)
+    for a, b in zip(*map(jax.tree.leaves, (part, both)), strict=True):
+        np.testing.assert_allclose(a, b[1], rtol=1e-3, atol=1e-5)
+
+
+def test_an_inherited_network_scores_as_the_supernet_and_gets_better_by_training():
+    space = make_space("mlp", **SMALL)
+    params = space.init(jax.random.key(0))
+    architecture = {
+        "depth": (0,),
+        "width": (1, 0),
+        "activation": (1, 0),
+        "input": (1, 0),
+    }
+    rows, test = (Rows(*map(jnp.asarray, part)) for part in ROWS)
+    p = one_hot(architecture, space.choices)
+    start = space.take(params, architecture)
+    before = alone.judge(
+        space.apply_alone(start, architecture, test.x), test, objective="squared"
+    )
+    loss_fn = supernet.make_loss_fn(space, "squared")
+    assert before.loss == pytest.approx(float(loss_fn(params, p, test)), rel=1e-5)
+    assert np.isnan(before.accuracy)
+    train = functools.partial(
+        alone.train,
+        space=space,
+        architecture=architecture,
+        objective="squared",
+        config=dataclasses.replace(CONFIG, num_steps=100, learning_rate=0.05),
+    )
+    weights = jax.jit(train)(jax.random.key(1), start, rows)
+    out = space.apply_alone(weights, architecture, test.x)
+    assert alone.judge(out, test, objective="squared").loss < 0.05 * before.loss
+
+
+def test_scores_by_hand():
+    out = jnp.asarray([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
+    rows = Rows(np.zeros((3, 1), np.float32), np.float32([[1, 0], [0, 1], [0, 1]]))
+    found = alone.judge(out, rows, objective="softmax")
+    assert found.accuracy == pytest.approx(2 / 3)
+    wanted = np.log(1 + np.exp([-2.0, -1.0, 3.0])).mean()
+    assert found.loss == pytest.approx(wanted, rel=1e-5)
+    binary = Rows(rows.x, np.float32([[1], [0], [0]]))
+    logit = jnp.asarray([[2.0], [-1.0], [3.0]])
+    assert alone.judge(logit, binary, objective="logistic").accuracy == (
+        pytest.approx(2 / 3)
+    )
+
+
+def test_digits_are_split_by_class_without_overlap():
+    split = digits.load_digits(0)
+    assert [len(part.y) for part in split] == [300, 300, 1197]
+    images = np.concatenate([part.x.reshape(-1, 64) for part in split])
+    assert len(np.unique(images, axis=0)) == 1797
+    for part in split:
+        share = part.y.mean(axis=0)
+        assert 0.09 < share.min() and share.max() < 0.11
+    assert split.weights.x.std() == pytest.approx(1, rel=1e-4)
+    other = digits.load_digits(1)
+    assert (other.weights.x != split.weights.x).any()
+
+
+def test_losses_that_are_not_finite_name_the_step():
+    good = supernet.Losses(jnp.ones((2, 3)), jnp.ones((2, 3)))
+    supernet.check_losses(good, 7)
+    bad = good._replace(architecture=good.architecture.at[1, 2].set(jnp.nan))
+    with pytest.raises(ValueError, match="step 9: the loss of architecture is not"):
+        supernet.check_losses(bad, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_steps": 0}, "num_steps must be > 0, got 0"),
+        ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1.0"),
+        ({"order": "third"}, "order(?s:.*)'third'"),
+    ],
+)
+def test_bad_searches_are_refused(options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        SearchConfig(**options)
