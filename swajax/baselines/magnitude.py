@@ -35,7 +35,7 @@ class Config:
     # Large tables need the longest run there can be; small ones end theirs far sooner.
     run_share: float = 0.5
     """share of the time budget that a run may take"""
-    # In trials 0.02 was worse on both tasks; longer runs, fewer of them, were as well.
+    # In one trial each, 0.02 was worse on two tasks, and longer but fewer runs as well.
     learning_rate: float = 0.005
     """of Adam; constant while weights are pruned, then falling along a cosine"""
     prune_begin: float = 0.1
