@@ -106,11 +106,7 @@ def find_starts(
     _, state = latent_search.run(
         starts, params, draw, space=space, config=config.search
     )
-    networks = [
-        _hard_networks(state.picked, params, space=space, depth=depth + 1)
-        for depth in range(space.spec.max_depth)
-    ]
-    found = jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
+    found = harden(state.picked, params, space=space)
     return _fit_into(found, space.spec, spec)
 
 
@@ -154,13 +150,13 @@ def _make_space(
     search = config.search
     if config.by == "direct":
         key, network_key = jax.random.split(key)
-        networks = _draw_networks(network_key, search, spec, max_weights)
+        networks = draw_networks(network_key, search, spec, max_weights)
         starts = spaces.unfold_starts(key, networks)
         return spaces.make_direct_space(spec, objective), None, starts
     params, model = load_pretrained(config.preset, config.activation)
     if model.preset == "tabular":
         space = spaces.make_tabular_space(model, spec, objective)
-        networks = _draw_networks(key, search, space.spec, max_weights)
+        networks = draw_networks(key, search, space.spec, max_weights)
         starts = spaces.encode_starts(params, networks, model=model)
         return space, params, starts
     starts = spaces.draw_compact_starts(
@@ -170,7 +166,7 @@ def _make_space(
     return space, params, starts
 
 
-def _draw_networks(
+def draw_networks(
     key: Key, config: SearchConfig, spec: NetworkSpec, max_weights: int
 ) -> Network:
     """Random networks, sorted by size: each start is chosen among those of its size."""
@@ -178,6 +174,15 @@ def _draw_networks(
     networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)
     order = np.argsort(blocks.count(networks), kind="stable")
     return jax.tree.map(lambda leaf: leaf[order], networks)
+
+
+def harden(picked: Point, params: Any, *, space: Space) -> Network:
+    """The networks [D S R, ...] of all decoders, of picked points [D, S, R, ...]."""
+    networks = [
+        _hard_networks(picked, params, space=space, depth=depth + 1)
+        for depth in range(space.spec.max_depth)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
 
 
 @functools.partial(jax.jit, static_argnames=("space", "depth"))

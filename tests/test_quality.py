@@ -26,7 +26,7 @@ from swajax.benchmarks.quality import (
 )
 from swajax.benchmarks.quality.comparison import Entry
 from swajax.benchmarks.quality.settings import Settings
-from swajax.latent_search import SearchConfig
+from swajax.latent_search import Point, SearchConfig
 from swajax.network import uniform_activation
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
@@ -503,7 +503,7 @@ def test_the_step_size_falls_with_the_share_of_the_budget():
     optimizer = explorers.make_optimizer(
         dataclasses.replace(TINY.search, decay="constant")
     )
-    point = explorers.Point(jnp.ones(2), jnp.ones(()))
+    point = Point(jnp.ones(2), jnp.ones(()))
     state = optimizer.init(point)
     full, _ = optimizer.update(point, state)
     inner, rate = state

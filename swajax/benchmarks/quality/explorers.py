@@ -13,15 +13,14 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from swajax import blocks, latent_search, prior, spaces
+from swajax import explore, latent_search, spaces
 from swajax.autoencoder import AutoencoderConfig
 from swajax.benchmarks.quality.tasks import Task
-from swajax.latent_search import Data, Point, SearchConfig, SearchState, Space
+from swajax.latent_search import Data, SearchConfig, SearchState, Space
 from swajax.pipeline import PipelineConfig
-from swajax.types import Key, Network, NetworkSpec
+from swajax.types import Key, Network
 
 LAST_RATE = 0.01  # of the step size that is left in the end
 
@@ -52,7 +51,7 @@ def make_direct(
     """The weights themselves."""
     spec = config.make_spec(task.train.x.shape[0], task.train.y.shape[0])
     key, network_key = jax.random.split(key)
-    networks = _draw_networks(network_key, search, spec, config.max_weights)
+    networks = explore.draw_networks(network_key, search, spec, config.max_weights)
     space = spaces.make_direct_space(spec, task.objective)
     return Explorer(space, None, spaces.unfold_starts(key, networks))
 
@@ -76,7 +75,9 @@ def make_learned(
     spec = config.make_spec(task.train.x.shape[0], task.train.y.shape[0])
     if model.preset == "tabular":
         space = spaces.make_tabular_space(model, spec, task.objective)
-        networks = _draw_networks(start_key, search, space.spec, config.max_weights)
+        networks = explore.draw_networks(
+            start_key, search, space.spec, config.max_weights
+        )
         points = spaces.encode_starts(params, networks, model=model)
         points = points._replace(embedding=redraw(key, points.embedding, starts))
         return Explorer(space, params, points)
@@ -120,18 +121,13 @@ def descend(
         state = _set_rate(state, factor)
         state = _chunk(state, explorer.params, data, **static)
         steps += state.loss.block_until_ready().size * search.chunk_steps
-        watch(steps, functools.partial(harden, state, explorer))
-    return harden(state, explorer), steps
+        watch(steps, functools.partial(_harden, state, explorer))
+    return _harden(state, explorer), steps
 
 
-def harden(state: SearchState, explorer: Explorer) -> Network:
-    """The networks [D S R, ...] that validation has picked so far."""
-    depths = range(1, explorer.space.spec.max_depth + 1)
-    found = [
-        _hard_networks(state.picked, explorer.params, space=explorer.space, depth=d)
-        for d in depths
-    ]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)
+def _harden(state: SearchState, explorer: Explorer) -> Network:
+    """The networks that validation has picked so far."""
+    return explore.harden(state.picked, explorer.params, space=explorer.space)
 
 
 class Rate(NamedTuple):
@@ -169,16 +165,6 @@ def find_share(budget: Budget, seconds: float, steps: int) -> float:
     return max(seconds / budget.seconds, steps / budget.candidate_steps)
 
 
-def _draw_networks(
-    key: Key, search: SearchConfig, spec: NetworkSpec, max_weights: int
-) -> Network:
-    """Random networks, sorted by size: each start is chosen among those of its size."""
-    num = search.num_starts * search.num_screened
-    networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)
-    order = np.argsort(blocks.count(networks), kind="stable")
-    return jax.tree.map(lambda leaf: leaf[order], networks)
-
-
 def redraw(key: Key, points: Any, starts: Starts) -> Any:
     """Points as they are, or others of the same shapes."""
     if starts == "encoded":
@@ -204,11 +190,3 @@ def redraw(key: Key, points: Any, starts: Starts) -> Any:
 _STATIC = ("space", "config", "optimizer")
 _init = jax.jit(latent_search.init, static_argnames=_STATIC)
 _chunk = jax.jit(latent_search.chunk, static_argnames=_STATIC)
-
-
-@functools.partial(jax.jit, static_argnames=("space", "depth"))
-def _hard_networks(picked: Point, params: Any, *, space: Space, depth: int) -> Network:
-    points = jax.tree.map(
-        lambda leaf: leaf[depth - 1].reshape(-1, *leaf.shape[3:]), picked
-    )
-    return latent_search.make_hard_networks(points, params, space=space, depth=depth)
