@@ -3,44 +3,76 @@
 `latent` follows the gradient of error plus sparsity penalty back into the embedding
 space of an autoencoder (`swajax.latent_search`); `direct` does the same, with the same
 gates, losses and optimiser, on the weights themselves; `random` leaves all to the
-polish. What each finds, whatever its size, is polished and shrunk in the same way.
+polish. What they find, whatever its size, is polished and shrunk in the same way, and
+if there are several, in one race: its first steps tell whose starts go on.
 """
 
 import dataclasses
 import functools
-from typing import Any, Literal
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import blocks, latent_search, prior, spaces
+from swajax import blocks, descent, prior, spaces
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.splits import Part
-from swajax.latent_search import Data, Point, SearchConfig, Space
+from swajax.descent import Budget, Explorer, NetworksFn
+from swajax.latent_search import Data, SearchConfig
 from swajax.network import mask_weights
 from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
+from swajax.pipeline import PipelineConfig, draw_starts
 from swajax.types import Activation, Key, Network, NetworkSpec
 
 MAX_INPUTS = 512
 BATCH_ROWS = 4096  # of a mini-batch
 
 
+Source = Literal["random", "direct", "latent"]
+
+
 @dataclasses.dataclass(frozen=True)
 class ExploreConfig:
     """How starts are found."""
 
-    by: Literal["random", "direct", "latent"] = "random"
+    by: tuple[Source, ...] = ("random",)
     """random networks; gradient descent on weights; or on points of a learned space"""
+    share: float = 0.3
+    """of a time budget, for all descents together"""
     preset: str = "tabular"
     """latent: pretrained autoencoder, or a path to a checkpoint file"""
     activation: Activation | None = None
     """latent: activation of its networks, if there are several autoencoders"""
     search: SearchConfig = dataclasses.field(
-        default_factory=lambda: SearchConfig(num_steps=500, num_starts=8)
+        default_factory=lambda: SearchConfig(
+            num_steps=500, num_starts=8, chunk_steps=25
+        )
     )
     """direct and latent: the gradient descent"""
+
+    def __post_init__(self) -> None:
+        """Reject no or repeated sources, and shares that are none."""
+        is_known = set(self.by) <= set(get_args(Source))
+        if not self.by or len(set(self.by)) < len(self.by) or not is_known:
+            raise ValueError(
+                f"by must be one or more of {', '.join(get_args(Source))}, each once, "
+                f"got {self.by}"
+            )
+        if not 0 < self.share < 1:
+            raise ValueError(f"share must be in (0, 1), got {self.share}")
+
+
+class Starts(NamedTuple):
+    """Where the pipeline begins."""
+
+    networks: Network | None
+    """leaves [R, ...]; none if the pipeline may draw random ones"""
+    candidate_steps: int
+    """of gradient descent"""
 
 
 def check(
@@ -51,7 +83,7 @@ def check(
     Raises:
       ValueError: says why, and what to do.
     """
-    if config.by != "latent":
+    if "latent" not in config.by:
         return
     _, model = load_pretrained(config.preset, config.activation)
     _check_limits(model.spec, pipeline_config.make_spec(1, 1))
@@ -77,8 +109,11 @@ def find_starts(
     objective: Objective,
     config: ExploreConfig,
     pipeline_config: PipelineConfig,
-) -> Network | None:
-    """Networks to polish, leaves [R, ...]; none if random ones will do.
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+    watch: Callable[[int, NetworksFn], None] | None = None,
+) -> Starts:
+    """Networks to polish, of all sources.
 
     Args:
       key: consumed.
@@ -87,27 +122,54 @@ def find_starts(
       objective: what is fitted.
       config: how starts are found.
       pipeline_config: limits of the networks.
+      seconds: for all descents together; one chunk of each is always taken.
+      clock: tells the seconds.
+      watch: see `descent.descend`.
 
     Raises:
       ValueError: the limits are too narrow for the space, or lack an activation.
+      KeyboardInterrupt: Ctrl-C came before a descent had found anything.
     """
-    if config.by == "random":
-        return None
-    spec = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
-    space, params, starts = _make_space(
-        key,
-        objective,
-        config=config,
-        spec=spec,
-        max_weights=pipeline_config.max_weights,
-    )
-    _check_limits(space.spec, spec)
-    draw = functools.partial(_draw_rows, train, valid)
-    _, state = latent_search.run(
-        starts, params, draw, space=space, config=config.search
-    )
-    found = harden(state.picked, params, space=space)
-    return _fit_into(found, space.spec, spec)
+    sources = [source for source in config.by if source != "random"]
+    if not sources:
+        return Starts(None, 0)
+    limits = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
+    networks, num_steps = [], 0
+    for source, own_key in zip(sources, _split(key, sources), strict=True):
+        explorer = make_explorer(
+            own_key,
+            source,
+            objective,
+            config=config,
+            limits=limits,
+            max_weights=pipeline_config.max_weights,
+        )
+        _check_limits(explorer.space.spec, limits)
+        found, steps = descent.descend(
+            explorer,
+            functools.partial(_draw_rows, train, valid),
+            search=config.search,
+            budget=_make_budget(explorer, config.search, seconds / len(sources)),
+            clock=clock,
+            watch=watch,
+        )
+        networks.append(fit_into(found, explorer.space.spec, limits))
+        num_steps += steps
+    if "random" in config.by:
+        networks.append(draw_starts(key, pipeline_config, limits))
+    join = functools.partial(jax.tree.map, lambda *leaves: np.concatenate(leaves))
+    return Starts(join(*networks), num_steps)
+
+
+def _split(key: Key, sources: Sequence[Source]) -> list[Key]:
+    """A key a source, the same whatever other sources there are."""
+    return [jax.random.fold_in(key, get_args(Source).index(name)) for name in sources]
+
+
+def _make_budget(explorer: Explorer, search: SearchConfig, seconds: float) -> Budget:
+    num = search.num_starts * len(search.sparsity_weights)
+    num *= explorer.space.spec.max_depth
+    return Budget(seconds=seconds, candidate_steps=search.num_steps * num)
 
 
 def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
@@ -138,32 +200,46 @@ def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
     return Data(*draw(train), *draw(valid))
 
 
-def _make_space(
+def make_explorer(
     key: Key,
+    source: Source,
     objective: Objective,
     *,
     config: ExploreConfig,
-    spec: NetworkSpec,
+    limits: NetworkSpec,
     max_weights: int,
-) -> tuple[Space, Any, Any]:
-    """The space, the parameters of its decoders, and starts [R K, ...]."""
+) -> Explorer:
+    """A space and starts in it, embeddings of random networks [R K, ...].
+
+    Args:
+      key: consumed.
+      source: "direct" or "latent".
+      objective: what is fitted.
+      config: which learned space, and how many starts.
+      limits: of the networks.
+      max_weights: size of the largest.
+
+    Returns:
+      A learned space has limits of its own, whatever `limits` says but for inputs and
+      outputs.
+    """
     search = config.search
-    if config.by == "direct":
+    if source == "direct":
         key, network_key = jax.random.split(key)
-        networks = draw_networks(network_key, search, spec, max_weights)
+        networks = draw_networks(network_key, search, limits, max_weights)
         starts = spaces.unfold_starts(key, networks)
-        return spaces.make_direct_space(spec, objective), None, starts
+        return Explorer(spaces.make_direct_space(limits, objective), None, starts)
     params, model = load_pretrained(config.preset, config.activation)
     if model.preset == "tabular":
-        space = spaces.make_tabular_space(model, spec, objective)
+        space = spaces.make_tabular_space(model, limits, objective)
         networks = draw_networks(key, search, space.spec, max_weights)
         starts = spaces.encode_starts(params, networks, model=model)
-        return space, params, starts
-    starts = spaces.draw_compact_starts(
-        key, params, config=search, autoencoder_config=model
-    )
-    space = spaces.make_compact_space(model, num_inputs=spec.num_inputs)
-    return space, params, starts
+    else:
+        space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
+        starts = spaces.draw_compact_starts(
+            key, params, config=search, autoencoder_config=model
+        )
+    return Explorer(space, params, starts)
 
 
 def draw_networks(
@@ -176,25 +252,7 @@ def draw_networks(
     return jax.tree.map(lambda leaf: leaf[order], networks)
 
 
-def harden(picked: Point, params: Any, *, space: Space) -> Network:
-    """The networks [D S R, ...] of all decoders, of picked points [D, S, R, ...]."""
-    networks = [
-        _hard_networks(picked, params, space=space, depth=depth + 1)
-        for depth in range(space.spec.max_depth)
-    ]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
-
-
-@functools.partial(jax.jit, static_argnames=("space", "depth"))
-def _hard_networks(picked: Point, params: Any, *, space: Space, depth: int) -> Network:
-    """The networks [S R, ...] of one decoder."""
-    points = jax.tree.map(
-        lambda leaf: leaf[depth - 1].reshape(-1, *leaf.shape[3:]), picked
-    )
-    return latent_search.make_hard_networks(points, params, space=space, depth=depth)
-
-
-def _fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
+def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
     """The same networks, as records of larger limits."""
     wide, deep = limits.max_width - spec.max_width, limits.max_depth - spec.max_depth
     kinds = np.array([limits.activations.index(name) for name in spec.activations])
@@ -203,7 +261,7 @@ def _fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Netw
     across, down = (0, wide), (0, deep)
     activation = np.pad(activation, ((0, 0), down, across, (0, 0)))
     activation[..., 0] += activation.sum(axis=-1) == 0  # what is absent has one as well
-    return mask_weights_of_all(
+    return _mask_weights(
         Network(
             np.pad(networks.first, ((0, 0), (0, 0), across)),
             np.pad(networks.hidden, ((0, 0), down, across, across)),
@@ -217,4 +275,4 @@ def _fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Netw
     )
 
 
-mask_weights_of_all = jax.jit(jax.vmap(mask_weights))
+_mask_weights = jax.jit(jax.vmap(mask_weights))

@@ -25,7 +25,7 @@ from swajax.jobs import Job, PipelineConfig, make_job
 from swajax.objectives import Objective
 from swajax.pareto import Front, Pool
 from swajax.polish import Problem
-from swajax.types import Key, Network
+from swajax.types import Key, Network, NetworkSpec
 
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
 RACE_BLOCK = 128  # networks that are polished between two looks at the clock
@@ -107,7 +107,9 @@ Stages = Generator[tuple[str, Pool], None, Pool]
 
 def _work(key: Key, job: Job, starts: Network | None) -> Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
-    starts = _draw_starts(key, job) if starts is None else starts
+    if starts is None:
+        spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
+        starts = draw_starts(key, job.config, spec, job.spec.num_inputs)
     pool = yield from _race(_widen(starts, job), job)
     for _ in range(job.config.num_rounds):
         pool = yield from _descend(pool, job)
@@ -133,13 +135,23 @@ def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
     return pool.num_weights <= config.max_weights
 
 
-def _draw_starts(key: Key, job: Job) -> Network:
+def draw_starts(
+    key: Key, config: PipelineConfig, spec: NetworkSpec, num_inputs: int | None = None
+) -> Network:
+    """Random networks, leaves [R, ...], some of them a little too large.
+
+    Args:
+      key: consumed.
+      config: how many, and how large.
+      spec: limits of the networks.
+      num_inputs: inputs in use, the first ones; by default all.
+    """
     return prior.sample_starts(
         key,
-        num=job.config.num_starts,
-        spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0]),
-        max_weights=1.3 * job.config.max_weights,
-        num_inputs=job.spec.num_inputs,
+        num=config.num_starts,
+        spec=spec,
+        max_weights=1.3 * config.max_weights,
+        num_inputs=num_inputs,
     )
 
 

@@ -1,8 +1,10 @@
 """The command `python -m swajax.search`: tiny networks for a table."""
 
 import dataclasses
+import math
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +27,7 @@ from swajax import (
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
+from swajax.descent import NetworksFn
 from swajax.explore import ExploreConfig
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig, Progress
@@ -166,17 +169,23 @@ def _search(
     config: SearchCommand, dataset: Dataset, scaling: Scaling, folder: Path
 ) -> tuple[Front, float]:
     """The front, and the seconds it took, under a progress bar."""
-    seconds = 0.0
+    begin, seconds = time.monotonic(), 0.0
+    budget = math.inf if config.time_budget is None else config.time_budget
     total = pipeline.num_blocks(config.pipeline)
     objective = tasks.choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(total=total, unit="block", disable=None) as bar:
 
+        def watch(num_steps: int, networks_fn: NetworksFn) -> None:
+            del networks_fn
+            bar.set_postfix(stage="explore", candidate_steps=num_steps)
+
         def callback(progress: Progress) -> None:
             nonlocal seconds
-            if not seconds:
-                tqdm.write(_format_first(progress))
-            seconds, pool = progress.seconds, progress.pool
+            is_first, seconds = not seconds, time.monotonic() - begin
+            if is_first:
+                tqdm.write(_format_first(progress._replace(seconds=seconds)))
+            pool = progress.pool
             best = float(pool.loss.min(initial=np.inf))
             line = {"stage": progress.stage, "seconds": seconds, "loss": best}
             runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
@@ -190,6 +199,8 @@ def _search(
             objective=objective,
             config=config.explore,
             pipeline_config=config.pipeline,
+            seconds=config.explore.share * budget,
+            watch=watch,
         )
         front = pipeline.run(
             key,
@@ -197,8 +208,8 @@ def _search(
             tasks.to_problem(dataset.valid),
             objective=objective,
             config=config.pipeline,
-            starts=starts,
-            time_budget=config.time_budget,
+            starts=starts.networks,
+            time_budget=budget - (time.monotonic() - begin),
             callback=callback,
         )
     return front, seconds

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import blocks, prior
+from swajax import blocks, explore, prior
 from swajax.baselines import (
     METHODS,
     architectures,
@@ -42,7 +42,6 @@ FEW = {"num_networks": 8, "num_steps": 100, "lm_steps": 5, "max_restarts": 2}
 CONFIGS = {
     "direct": {
         "search": SearchConfig(num_steps=4),
-        "max_explores": 1,
         "max_restarts": 2,
     },
     "random": {"max_restarts": 2},
@@ -115,11 +114,12 @@ def random_starts(monkeypatch):
     It has its own tests in `test_explore.py`.
     """
 
-    def find_starts(key, train, valid, *, objective, config, pipeline_config):
-        assert config.by == "direct" and len(train.x) == len(valid.y) == NUM
+    def find_starts(key, train, valid, *, config, pipeline_config, **_):
+        assert config.by == ("direct",) and len(train.x) == len(valid.y) == NUM
         np.testing.assert_allclose(train.weight.mean(), 1, rtol=1e-6)
         spec = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
-        return jax.device_get(prior.sample_starts(key, num=4, spec=spec, max_weights=9))
+        networks = prior.sample_starts(key, num=4, spec=spec, max_weights=9)
+        return explore.Starts(jax.device_get(networks), 16)
 
     monkeypatch.setattr(direct.explore, "find_starts", find_starts)
 
@@ -375,8 +375,11 @@ def test_refit_keeps_the_order(search):
 
 def test_extras_give_a_front_and_say_what_they_need(monkeypatch):
     sizes, losses = (9, 4, 4, 20, 7, 30), (0.3, 0.9, 0.8, 0.1, 0.8, 0.05)
-    found = [extras.Fitted(*pair, None) for pair in zip(sizes, losses, strict=True)]
-    found.append(extras.Fitted(3, float("nan"), None))
+    found = [
+        extras.Fitted(size, 0.0, loss, np.zeros_like)
+        for size, loss in zip(sizes, losses, strict=True)
+    ]
+    found.append(extras.Fitted(3, 0.0, float("nan"), np.zeros_like))
     front = extras.choose(found, max_weights=25)
     assert [one.num_weights for one in front] == [4, 9, 20]
     monkeypatch.setitem(sys.modules, "lassonet", None)
@@ -385,7 +388,6 @@ def test_extras_give_a_front_and_say_what_they_need(monkeypatch):
             0,
             make_problem(0),
             make_problem(1),
-            make_problem(2).x,
             objective="squared",
             max_weights=20,
             time_budget=1.0,

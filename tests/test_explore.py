@@ -1,5 +1,6 @@
 """Starts of a search: spaces of weights and of embeddings, mini-batches of rows."""
 
+import dataclasses
 import functools
 
 import jax
@@ -86,7 +87,7 @@ def test_points_of_weights_have_gradients_for_closed_gates_too(networks):
 @pytest.mark.parametrize("by", ["direct", "latent"])
 def test_starts_are_found_within_the_limits(by, checkpoint):
     path, _ = checkpoint
-    config = ExploreConfig(by=by, preset=str(path), search=SEARCH)
+    config = ExploreConfig(by=(by,), preset=str(path), search=SEARCH)
     find = functools.partial(
         explore.find_starts,
         jax.random.key(0),
@@ -96,10 +97,11 @@ def test_starts_are_found_within_the_limits(by, checkpoint):
         config=config,
         pipeline_config=LIMITS,
     )
-    found = find()
+    found, candidate_steps = find()
     num = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_starts
+    assert candidate_steps == SEARCH.num_steps * num
     assert found.first.shape == (num, 3, 4) and found.readout.shape == (num, 4, 2)
-    for leaf, again in zip(found, find(), strict=True):
+    for leaf, again in zip(found, find().networks, strict=True):
         assert np.isfinite(leaf).all()
         np.testing.assert_array_equal(leaf, again)
     np.testing.assert_array_equal(found.activation.sum(axis=-1), 1)
@@ -114,13 +116,46 @@ def test_random_starts_are_left_to_the_pipeline():
             objective="squared",
             config=ExploreConfig(),
             pipeline_config=LIMITS,
-        )
+        ).networks
         is None
     )
 
 
+def test_several_sources_give_the_starts_of_each(checkpoint):
+    find = functools.partial(
+        explore.find_starts,
+        jax.random.key(0),
+        draw_part(30),
+        draw_part(20, seed=1),
+        objective="squared",
+        pipeline_config=dataclasses.replace(LIMITS, num_starts=7),
+    )
+    config = ExploreConfig(by=("direct",), search=SEARCH)
+    alone = find(config=config)
+    mixed = find(config=dataclasses.replace(config, by=("random", "direct")))
+    assert mixed.candidate_steps == alone.candidate_steps
+    num = len(alone.networks.depth)
+    assert len(mixed.networks.depth) == num + 7
+    for leaf, wanted in zip(mixed.networks, alone.networks, strict=True):
+        np.testing.assert_array_equal(leaf[:num], wanted)
+    assert (blocks.count(mixed.networks)[num:] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"by": ()}, "by must be one or more of"),
+        ({"by": ("direct", "direct")}, "each once"),
+        ({"share": 1.0}, r"share must be in \(0, 1\), got 1.0"),
+    ],
+)
+def test_bad_sources_and_shares_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ExploreConfig(**options)
+
+
 def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
-    config = ExploreConfig(by="latent", preset=str(checkpoint[0]), search=SEARCH)
+    config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]), search=SEARCH)
     narrow = PipelineConfig(max_weights=20, max_width=3, max_depth=2)
     with pytest.raises(ValueError, match="--max-width"):
         explore.find_starts(
@@ -134,7 +169,7 @@ def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
 
 
 def test_too_many_inputs_for_a_space_are_refused(checkpoint):
-    config = ExploreConfig(by="latent", preset=str(checkpoint[0]))
+    config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]))
     explore.check(config, "regression", explore.MAX_INPUTS, LIMITS)
     with pytest.raises(ValueError, match="random or direct"):
         explore.check(config, "regression", explore.MAX_INPUTS + 1, LIMITS)

@@ -1,6 +1,5 @@
 """The quality benchmark: its clock, measures, comparisons, and that runs are kept."""
 
-import dataclasses
 import json
 import time
 
@@ -26,7 +25,7 @@ from swajax.benchmarks.quality import (
 )
 from swajax.benchmarks.quality.comparison import Entry
 from swajax.benchmarks.quality.settings import Settings
-from swajax.latent_search import Point, SearchConfig
+from swajax.latent_search import SearchConfig
 from swajax.network import uniform_activation
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
@@ -493,20 +492,3 @@ def test_an_ablation_runs_from_start_to_end():
     assert all(np.isfinite(measures.measure(run, level).errors[80]) for level in steps)
     table = comparison.collect([run])
     assert "explore-direct-steps (raw)" in summary.format_overview(table, [run])
-
-
-def test_the_step_size_falls_with_the_share_of_the_budget():
-    budget = explorers.Budget(seconds=10.0, candidate_steps=100)
-    assert explorers.find_share(budget, 9.0, 0) == 0.0  # nothing is done yet
-    assert explorers.find_share(budget, 2.0, 50) == 0.5
-    assert explorers.find_share(budget, 20.0, 50) == 2.0
-    optimizer = explorers.make_optimizer(
-        dataclasses.replace(TINY.search, decay="constant")
-    )
-    point = Point(jnp.ones(2), jnp.ones(()))
-    state = optimizer.init(point)
-    full, _ = optimizer.update(point, state)
-    inner, rate = state
-    half, _ = optimizer.update(point, (inner, rate._replace(factor=rate.factor / 2)))
-    np.testing.assert_allclose(half.z, full.z / 2)
-    np.testing.assert_allclose(half.threshold, full.threshold / 2)

@@ -185,7 +185,7 @@ def test_gradient_descent_gives_starts(folder, command, by):
     header = {"autoencoder": configs.to_dict(config)}
     path = folder / f"{by}.safetensors"
     checkpoints.save(path, params, header=header)
-    explore = ExploreConfig(by=by, preset=str(path), search=DESCENT)
+    explore = ExploreConfig(by=(by,), preset=str(path), search=DESCENT)
     command = dataclasses.replace(command, explore=explore)
     _, results, _ = _run(command, folder / by)
     assert len(results["front"]) > 1
@@ -210,7 +210,7 @@ def test_a_learned_space_refuses_what_it_has_no_networks_for(
         command,
         target="kind",
         pipeline=limits,
-        explore=ExploreConfig(by="latent", preset=preset, activation=activation),
+        explore=ExploreConfig(by=("latent",), preset=preset, activation=activation),
     )
     with pytest.raises(ValueError, match=message):
         search.main(dataclasses.replace(command, out=folder / "refused"))

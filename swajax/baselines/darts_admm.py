@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, Int
 
 from swajax.baselines import training
 from swajax.baselines.common import Found, Search, check_positive
-from swajax.baselines.training import ADAM, Task
+from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
@@ -28,16 +28,9 @@ from swajax.types import Key, Network
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TrainConfig):
     """How activations are chosen and weights pruned."""
 
-    num_networks: int = 32
-    """networks of a run, each pruned to a size of its own"""
-    num_steps: int = 2000
-    """steps of a run, if there is time"""
-    # Large tables need the longest run there can be; small ones end theirs far sooner.
-    run_share: float = 0.5
-    """share of the time budget that a run may take"""
     # In trials 0.02 was worse.
     learning_rate: float = 0.005
     """of Adam, for weights; falls along a cosine in the last part"""
@@ -52,10 +45,6 @@ class Config:
     # In trials 0.1, which takes small weights away too soon, had twice the error.
     admm_pull: float = 0.01
     """penalty rho: half of this times the squared distance is added to the loss"""
-    lm_steps: int = 60
-    """Levenberg-Marquardt steps on each pruned network, 0 for none"""
-    max_restarts: int = 1000
-    """runs at most"""
 
     def __post_init__(self) -> None:
         """Reject numbers that cannot be."""

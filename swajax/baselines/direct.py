@@ -6,23 +6,21 @@ time.
 """
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 
-import jax
 import numpy as np
 
 from swajax import explore
 from swajax.baselines.common import Found, check_positive
 from swajax.baselines.restarts import repeat_pipeline
 from swajax.data.splits import Part
-from swajax.explore import ExploreConfig
+from swajax.explore import ExploreConfig, Starts
 from swajax.latent_search import SearchConfig
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
-from swajax.types import Key, Network
+from swajax.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +28,13 @@ class Config:
     """How starts are found."""
 
     search: SearchConfig = dataclasses.field(
-        default_factory=lambda: SearchConfig(num_steps=300, num_starts=2)
+        default_factory=lambda: SearchConfig(
+            num_steps=1000, num_starts=8, chunk_steps=25
+        )
     )
-    """the gradient descent on gated weights: short, since it is not interrupted"""
-    max_explores: int = 8
-    """descents from fresh points in a run at most, their networks taken together"""
-    explore_share: float = 0.3
-    """share of the time left after which no more descents begin in a run"""
+    """the gradient descent on gated weights"""
+    explore_share: float = 0.4
+    """of the time left, for the descent of a run"""
     max_restarts: int = 1000
     """runs at most"""
 
@@ -57,23 +55,18 @@ def run(
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
     """The front of all runs; arguments as those of `pipeline.run`."""
-    parts = to_part(train), to_part(valid)
-    find_starts = functools.partial(
-        explore.find_starts,
-        objective=objective,
-        config=ExploreConfig(by="direct", search=config.search),
-        pipeline_config=pipeline_config,
-    )
 
-    def find(key: Key, left: float | None) -> tuple[Network, int]:
-        end = np.inf if left is None else clock() + config.explore_share * left
-        found = []
-        for index in range(config.max_explores):
-            found.append(find_starts(jax.random.fold_in(key, index), *parts))
-            if clock() >= end:
-                break
-        starts = jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)
-        return starts, config.search.num_steps * len(starts.depth)
+    def find(key: Key, left: float | None) -> Starts:
+        return explore.find_starts(
+            key,
+            to_part(train),
+            to_part(valid),
+            objective=objective,
+            config=ExploreConfig(by=("direct",), search=config.search),
+            pipeline_config=pipeline_config,
+            seconds=np.inf if left is None else config.explore_share * left,
+            clock=clock,
+        )
 
     return repeat_pipeline(
         key,

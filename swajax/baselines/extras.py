@@ -1,11 +1,13 @@
 """Rivals from other packages, whose networks are no records of swajax.
 
-Each tries several shapes while there is time and gives a front: sizes, and outputs at
-the points to be tested. Their packages are asked for only when they run
-(`pip install swajax[rivals]`). Weights of points are not used: they know none.
+Each tries several shapes while there is time and gives a front. Their packages are
+asked for only when they run (`pip install swajax[rivals]`). Weights of points are not
+used: they know none.
 """
 
 import contextlib
+import copy
+import functools
 import importlib
 import io
 import itertools
@@ -26,19 +28,23 @@ GRIDS = (1, 3, 5)  # intervals of a spline
 ORDER = 3  # of a spline
 
 
+# Points [I N] to outputs [N O], which are numbers, or logits as of `objectives`.
+PredictFn = Callable[[Float[np.ndarray, "I N"]], Float[np.ndarray, "N O"]]
+
+
 class Fitted(NamedTuple):
     """One model."""
 
     num_weights: int  # numbers that are not zero
+    train_loss: float
     valid_loss: float
-    outputs: Float[np.ndarray, "N O"]  # numbers, or logits as of `objectives`
+    predict_fn: PredictFn
 
 
 def run_lassonet(
     seed: int,
     train: Problem,
     valid: Problem,
-    x_test: Float[np.ndarray, "I N"],
     *,
     objective: Objective,
     max_weights: int,
@@ -51,7 +57,6 @@ def run_lassonet(
       seed: of the weights at the start.
       train: points to fit.
       valid: points to choose by.
-      x_test: points whose outputs are asked for.
       objective: what is fitted.
       max_weights: size of the largest model.
       time_budget: seconds after which no more work begins.
@@ -60,7 +65,7 @@ def run_lassonet(
     Raises:
       ModuleNotFoundError: the package is not there; says how to install it.
     """
-    package = _import("lassonet")
+    package = import_package("lassonet")
     make = getattr(
         package, "LassoNet" + ("Regressor" if objective == "squared" else "Classifier")
     )
@@ -70,11 +75,11 @@ def run_lassonet(
         del history
         state = model.model.state_dict().values()
         size = sum(int((leaf != 0).sum()) for leaf in state)
-        outputs = [
-            _lasso_outputs(model, x, objective)
-            for x in (valid.x.T, np.transpose(x_test))
-        ]
-        found.append(Fitted(size, _loss(outputs[0], valid, objective), outputs[1]))
+        # It goes on with the same model.
+        predict_fn = functools.partial(
+            _predict_lasso, copy.deepcopy(model), objective=objective
+        )
+        found.append(_judge(size, predict_fn, train, valid, objective))
         if clock() >= end:
             raise TimeoutError
 
@@ -102,7 +107,6 @@ def run_pykan(
     seed: int,
     train: Problem,
     valid: Problem,
-    x_test: Float[np.ndarray, "I N"],
     *,
     objective: Objective,
     max_weights: int,
@@ -113,7 +117,7 @@ def run_pykan(
 
     Arguments and errors are those of `run_lassonet`.
     """
-    kan, torch = _import("kan"), importlib.import_module("torch")
+    kan, torch = import_package("pykan"), importlib.import_module("torch")
     end, found = clock() + time_budget, []
     sets = {"train": train, "test": valid}  # its own names
     data = {
@@ -131,23 +135,21 @@ def run_pykan(
             model = kan.KAN(width=width, grid=grid, k=ORDER, seed=seed, auto_save=False)
             # Its own moving of the grid to the points fails on some data.
             model.fit(data, opt="LBFGS", steps=20, loss_fn=loss_fn, update_grid=False)
-        outputs = [
-            model(torch.tensor(np.float32(x.T))).detach().numpy()
-            for x in (valid.x, x_test)
-        ]
-        found.append(Fitted(size, _loss(outputs[0], valid, objective), outputs[1]))
+        predict_fn = functools.partial(_predict_kan, model)
+        found.append(_judge(size, predict_fn, train, valid, objective))
         if clock() >= end:
             break
     return choose(found, max_weights)
 
 
+MODULES = {"pykan": "kan"}  # where they are not named as their packages
 EXTRAS = {"lassonet": run_lassonet, "pykan": run_pykan}
 
 
 def choose(found: list[Fitted], max_weights: int) -> list[Fitted]:
     """Models that no smaller or equally small one beats on validation data, by size."""
     front: list[Fitted] = []
-    for one in sorted(found, key=lambda one: one[:2]):
+    for one in sorted(found, key=lambda one: (one.num_weights, one.valid_loss)):
         is_better = not front or one.valid_loss < front[-1].valid_loss
         is_allowed = one.num_weights <= max_weights and np.isfinite(one.valid_loss)
         if is_allowed and is_better:
@@ -155,9 +157,14 @@ def choose(found: list[Fitted], max_weights: int) -> list[Fitted]:
     return front
 
 
-def _import(name: str) -> ModuleType:
+def import_package(name: str) -> ModuleType:
+    """The module of a package.
+
+    Raises:
+      ModuleNotFoundError: it is not there; says how to install it.
+    """
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(MODULES.get(name, name))
     except ImportError as error:
         raise ModuleNotFoundError(
             f"this rival needs the package {name}: pip install swajax[rivals]"
@@ -191,17 +198,34 @@ def _to_targets(problem: Problem, objective: Objective) -> np.ndarray:
     )
 
 
-def _lasso_outputs(
-    model: Any, x: Float[np.ndarray, "N I"], objective: Objective
+def _predict_lasso(
+    model: Any, x: Float[np.ndarray, "I N"], *, objective: Objective
 ) -> Float[np.ndarray, "N O"]:
+    x = np.float32(x.T)
     if objective == "squared":
-        return np.asarray(model.predict(np.float32(x))).reshape(len(x), -1)
-    logits = np.log(np.maximum(model.predict_proba(np.float32(x)), MIN_PROBABILITY))
+        return np.asarray(model.predict(x)).reshape(len(x), -1)
+    logits = np.log(np.maximum(model.predict_proba(x), MIN_PROBABILITY))
     return logits if objective == "softmax" else logits[:, 1:] - logits[:, :1]
 
 
-def _loss(
-    outputs: Float[np.ndarray, "N O"], problem: Problem, objective: Objective
-) -> float:
-    each = losses(np.float32(outputs.T), np.float32(problem.y), objective=objective)
+def _predict_kan(model: Any, x: Float[np.ndarray, "I N"]) -> Float[np.ndarray, "N O"]:
+    torch = importlib.import_module("torch")
+    return model(torch.tensor(np.float32(x.T))).detach().numpy()
+
+
+def _judge(
+    size: int,
+    predict_fn: PredictFn,
+    train: Problem,
+    valid: Problem,
+    objective: Objective,
+) -> Fitted:
+    means = (mean_loss(predict_fn, part, objective) for part in (train, valid))
+    return Fitted(size, *means, predict_fn)
+
+
+def mean_loss(predict_fn: PredictFn, problem: Problem, objective: Objective) -> float:
+    """Weighted mean of the losses of a model."""
+    outputs = np.float32(predict_fn(problem.x).T)
+    each = losses(outputs, np.float32(problem.y), objective=objective)
     return float(np.average(each, weights=problem.weight))

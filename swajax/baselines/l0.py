@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from swajax.baselines import training
 from swajax.baselines.common import Found, Search, check_positive
-from swajax.baselines.training import ADAM, Task
+from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
@@ -30,16 +30,9 @@ BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TrainConfig):
     """How networks and gates are trained."""
 
-    num_networks: int = 32
-    """networks of a run, each with a penalty of its own"""
-    num_steps: int = 2000
-    """steps of a run, if there is time"""
-    # Large tables need the longest run there can be; small ones end theirs far sooner.
-    run_share: float = 0.5
-    """share of the time budget that a run may take"""
     # One trial on two tasks each: 0.005 was no better.
     learning_rate: float = 0.02
     """of Adam, for weights; falls along a cosine"""
@@ -54,10 +47,6 @@ class Config:
     """logits of the gates at the start: open at nine out of ten"""
     gate_share: float = 0.7
     """share of the steps after which gates are fixed, and weights fine-tuned"""
-    lm_steps: int = 60
-    """Levenberg-Marquardt steps on each network in the end, 0 for none"""
-    max_restarts: int = 1000
-    """runs at most"""
 
     def __post_init__(self) -> None:
         """Reject numbers that cannot be."""

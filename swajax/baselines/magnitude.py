@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from swajax.baselines import training
 from swajax.baselines.common import Found, Search, check_positive
-from swajax.baselines.training import ADAM, Task
+from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
@@ -25,16 +25,9 @@ from swajax.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(TrainConfig):
     """How networks are trained and pruned."""
 
-    num_networks: int = 32
-    """networks of a run, each pruned to a size of its own"""
-    num_steps: int = 2000
-    """steps of a run, if there is time"""
-    # Large tables need the longest run there can be; small ones end theirs far sooner.
-    run_share: float = 0.5
-    """share of the time budget that a run may take"""
     # In one trial each, 0.02 was worse on two tasks, and longer but fewer runs as well.
     learning_rate: float = 0.005
     """of Adam; constant while weights are pruned, then falling along a cosine"""
@@ -42,10 +35,6 @@ class Config:
     """share of the steps before the first weight goes"""
     prune_end: float = 0.6
     """share of the steps before the last weight goes"""
-    lm_steps: int = 60
-    """Levenberg-Marquardt steps on each pruned network, 0 for none"""
-    max_restarts: int = 1000
-    """runs at most"""
 
     def __post_init__(self) -> None:
         """Reject numbers that cannot be."""

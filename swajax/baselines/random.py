@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from swajax.baselines.common import Found, check_positive
 from swajax.baselines.restarts import repeat_pipeline
+from swajax.explore import Starts
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
@@ -45,5 +46,5 @@ def run(
         time_budget=time_budget,
         clock=clock,
         max_restarts=config.max_restarts,
-        find_fn=lambda key, left: (None, 0),
+        find_fn=lambda key, left: Starts(None, 0),
     )

@@ -6,10 +6,11 @@ import jax
 
 from swajax import pipeline
 from swajax.baselines.common import Found, Search
+from swajax.explore import Starts
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig, Progress
 from swajax.polish import Problem
-from swajax.types import Key, Network
+from swajax.types import Key
 
 
 def repeat_pipeline(
@@ -22,7 +23,7 @@ def repeat_pipeline(
     time_budget: float | None,
     clock: Callable[[], float],
     max_restarts: int,
-    find_fn: Callable[[Key, float | None], tuple[Network | None, int]],
+    find_fn: Callable[[Key, float | None], Starts],
 ) -> Found:
     """The front of all networks of runs of the pipeline, made while there is time.
 
@@ -35,14 +36,13 @@ def repeat_pipeline(
       time_budget: likewise, of all runs together.
       clock: likewise.
       max_restarts: runs at most.
-      find_fn: takes a key and the seconds left; gives the starts of a run, none for
-        random ones, and how many steps times networks they took.
+      find_fn: takes a key and the seconds left; gives the starts of a run.
     """
     search = Search(train, valid, objective, config, time_budget, clock)
 
     def find(key: Key) -> None:
         find_key, run_key = jax.random.split(key)
-        starts, num_steps = find_fn(find_key, search.seconds_left())
+        starts = find_fn(find_key, search.seconds_left())
         last = None
 
         def callback(progress: Progress) -> None:
@@ -55,12 +55,12 @@ def repeat_pipeline(
             valid,
             objective=objective,
             config=config,
-            starts=starts,
+            starts=starts.networks,
             time_budget=search.seconds_left(),
             clock=clock,
             callback=callback,
         )
-        search.job.candidate_steps += num_steps + last.candidate_steps
+        search.job.candidate_steps += starts.candidate_steps + last.candidate_steps
         search.merge(last.pool)
 
     return search.repeat(key, find, max_restarts=max_restarts)

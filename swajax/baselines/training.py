@@ -5,6 +5,7 @@ steps. Schedules go by progress, from 0 to 1, which is by steps where there is t
 by the clock where there is not, so that every run reaches its end.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -30,6 +31,23 @@ BATCH_ROWS = 512  # of more rows than this, so many are drawn for each step
 LAST_RATE = 0.01  # learning rate at the end, relative to that of the start
 
 ADAM = optax.scale_by_adam()
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """What all that train and prune have; a run is a batch of networks."""
+
+    num_networks: int = 32
+    """networks of a run, each pruned to a size or with a penalty of its own"""
+    num_steps: int = 2000
+    """steps of a run, if there is time"""
+    # Large tables need the longest run there can be; small ones end theirs far sooner.
+    run_share: float = 0.5
+    """share of the time budget that a run may take"""
+    lm_steps: int = 60
+    """Levenberg-Marquardt steps on each network in the end, 0 for none"""
+    max_restarts: int = 1000
+    """runs at most"""
 
 
 class Task(NamedTuple):
@@ -90,7 +108,7 @@ def train(
     task: Task,
     search: Search,
     *,
-    config: Any,
+    config: TrainConfig,
 ) -> Any:
     """The state after `config.num_steps` steps, or fewer in the share of the time.
 
@@ -100,7 +118,7 @@ def train(
       state: a pytree whose structure a step keeps.
       task: what to train on.
       search: tells the time and counts the steps.
-      config: of the rival, with `num_steps` and `run_share`.
+      config: of the rival.
     """
     job, progress, index, seconds = search.job, 0.0, 0, 0.0
     end = search.end_of_run(config.run_share)

@@ -8,6 +8,7 @@ scikit-learn on the same rows. One JSON file a search; what is there is kept.
 
 import dataclasses
 import json
+import math
 import sys
 import time
 import warnings
@@ -89,6 +90,7 @@ def search_function(
 ) -> dict[str, Any]:
     """The front of one function; errors are shares of the variance of the test part."""
     parts = sample_parts(name, seed)
+    budget = math.inf if time_budget is None else time_budget
     begin = time.monotonic()
     explore_key, key = jax.random.split(jax.random.key(seed))
     starts = explore.find_starts(
@@ -97,6 +99,7 @@ def search_function(
         objective="squared",
         config=explore_config,
         pipeline_config=settings,
+        seconds=explore_config.share * budget,
     )
     spent = time.monotonic() - begin
     front = pipeline.run(
@@ -104,8 +107,8 @@ def search_function(
         *(tasks.to_problem(part) for part in parts[:2]),
         objective="squared",
         config=settings,
-        starts=starts,
-        time_budget=None if time_budget is None else time_budget - spent,
+        starts=starts.networks,
+        time_budget=budget - spent,
     )
     seconds = time.monotonic() - begin
     out = fronts.predict(front.network, parts[2].x, activations=settings.activations)

@@ -6,6 +6,7 @@ groups in turns, seed by seed: what is there gives a balanced picture at any tim
 """
 
 import dataclasses
+import itertools
 import json
 import sys
 import tempfile
@@ -64,6 +65,10 @@ class QualityCommand:
     """run again what has failed or was late"""
     summarize: bool = False
     """only make tables and pictures of what is there"""
+    part: int = 1
+    """of `parts`: which of the runs this process makes"""
+    parts: int = 1
+    """so many processes share the runs; give each a core of its own"""
     quick: bool = False
     """tiny searches, by default two methods on two tasks, to see that all runs"""
 
@@ -72,6 +77,10 @@ class QualityCommand:
         for name in ("seeds", "planted_seeds"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 1 <= self.part <= self.parts:
+            raise ValueError(
+                f"part must be in 1..parts, got {self.part} of {self.parts}"
+            )
         known = [task for names in tasks.list_names().values() for task in names]
         _check_names("task", self.tasks or (), known)
         _check_names("method", self.methods or (), methods.NAMES)
@@ -137,7 +146,7 @@ def plan(config: QualityCommand) -> Iterator[Planned]:
 
 
 def _find_missing(config: QualityCommand) -> Iterator[Planned]:
-    for planned in plan(config):
+    for planned in itertools.islice(plan(config), config.part - 1, None, config.parts):
         if not methods.is_applicable(planned.method, planned.task):
             continue
         path = runs.make_path(config.out, *planned)

@@ -2,24 +2,26 @@
 
 With a look at what they have found before and after the polish. `explore-SPACE` may
 descend for a share of the seconds, `explore-SPACE-steps` for a number of
-candidate-steps, whatever they take; the pipeline has the same seconds after either. The
-last word tells where they start if not from embeddings of random networks.
+candidate-steps, whatever they take; the pipeline has the same seconds after either.
+`explore-SPACE-mixed` has a smaller share, and random networks join what it finds. Other
+last words tell where they start if not from embeddings of random networks.
 """
 
 import dataclasses
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
-from swajax import pipeline
-from swajax.autoencoder.pretrained import load_pretrained
+from swajax import descent, explore, pipeline
 from swajax.baselines.direct import to_part
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import explorers, tasks
-from swajax.benchmarks.quality.explorers import Budget, Explorer
 from swajax.benchmarks.quality.outcomes import Judge, Level, Outcome
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
+from swajax.descent import Budget, Explorer
+from swajax.explore import ExploreConfig
 from swajax.latent_search import Data
 from swajax.pipeline import LAST_STEPS, PipelineConfig
 from swajax.types import Key, Network
@@ -34,6 +36,7 @@ class Ablation(NamedTuple):
     space: str  # "random", "direct" or a preset
     starts: explorers.Starts = "encoded"
     is_by_steps: bool = False
+    is_mixed: bool = False
 
 
 def _list_ablations() -> dict[str, Ablation]:
@@ -41,6 +44,8 @@ def _list_ablations() -> dict[str, Ablation]:
     for space in ("direct", *LEARNED):
         found[f"explore-{space}"] = Ablation(space)
         found[f"explore-{space}-steps"] = Ablation(space, is_by_steps=True)
+    for space in ("direct", "tabular"):
+        found[f"explore-{space}-mixed"] = Ablation(space, is_mixed=True)
     for space in LEARNED:
         for starts in ("noise", "uniform"):
             found[f"explore-{space}-{starts}"] = Ablation(space, starts)
@@ -71,47 +76,70 @@ def run(
         judge = Judge(task, settings.pipeline.activations, clock, begin)
         return run_pipeline(key, task, settings.pipeline, settings.seconds, judge, None)
     explorer = _make_explorer(way, explore_key, task, settings)
-    spec = explorer.space.spec
     # The pipeline does not change activations, and layers only vanish.
-    config = dataclasses.replace(
-        settings.pipeline,
-        max_width=spec.max_width,
-        max_depth=spec.max_depth,
-        activations=spec.activations,
-    )
-    judge = Judge(task, spec.activations, clock, begin)
-    share = settings.explore_share * settings.seconds
-    budget = Budget(seconds=share - judge.seconds())
+    config = settings.pipeline if way.is_mixed else _limit(settings.pipeline, explorer)
+    judge = Judge(task, config.activations, clock, begin)
+    share = settings.mixed_share if way.is_mixed else settings.explore_share
+    budget = Budget(seconds=share * settings.seconds - judge.seconds())
     if way.is_by_steps:
         budget = Budget(candidate_steps=settings.candidate_steps)
-    networks, steps = explorers.descend(
+    limits = config.make_spec(task.train.x.shape[0], task.train.y.shape[0])
+
+    def fit_into(networks: Network) -> Network:
+        return explore.fit_into(networks, explorer.space.spec, limits)
+
+    networks, steps = descent.descend(
         explorer,
         _to_data(task),
         search=settings.search,
         budget=budget,
         clock=clock,
         watch=lambda steps, networks_fn: judge.watch(
-            "explore", steps, lambda: judge.make_front(networks_fn())
+            "explore", steps, lambda: judge.make_front(fit_into(networks_fn()))
         ),
     )
-    seconds = judge.seconds() + settings.seconds - share
+    networks = fit_into(networks)
+    seconds = judge.seconds() + (1 - share) * settings.seconds
     with clock.paused():
-        raw = Level(
-            judge.make_front(networks), spec.activations, judge.seconds(), steps
-        )
+        front = judge.make_front(networks)
+        raw = Level(front, config.activations, judge.seconds(), steps)
+    if way.is_mixed:
+        random = pipeline.draw_starts(key, config, limits)
+        networks = jax.tree.map(lambda *a: np.concatenate(a), networks, random)
     found = run_pipeline(key, task, config, seconds, judge, networks, steps)
     return found._replace(levels={"raw": raw} | found.levels)
 
 
-def _make_explorer(way: Ablation, key: Key, task: Task, settings: Settings) -> Explorer:
-    search, config = settings.search, settings.pipeline
-    if way.space == "direct":
-        return explorers.make_direct(key, task, search, config)
-    activation = tasks.find_activation(task.name)
-    params, model = load_pretrained(*choose_file(way, activation, settings))
-    return explorers.make_learned(
-        key, task, search, config, params=params, model=model, starts=way.starts
+def _limit(config: PipelineConfig, explorer: Explorer) -> PipelineConfig:
+    """The limits of a space."""
+    spec = explorer.space.spec
+    return dataclasses.replace(
+        config,
+        max_width=spec.max_width,
+        max_depth=spec.max_depth,
+        activations=spec.activations,
     )
+
+
+def _make_explorer(way: Ablation, key: Key, task: Task, settings: Settings) -> Explorer:
+    start_key, key = jax.random.split(key)
+    config = ExploreConfig(search=settings.search)
+    limits = settings.pipeline.make_spec(task.train.x.shape[0], task.train.y.shape[0])
+    source = "direct" if way.space == "direct" else "latent"
+    if source == "latent":
+        activation = tasks.find_activation(task.name)
+        preset, activation = choose_file(way, activation, settings)
+        config = dataclasses.replace(config, preset=preset, activation=activation)
+    explorer = explore.make_explorer(
+        start_key,
+        source,
+        task.objective,
+        config=config,
+        limits=limits,
+        max_weights=settings.pipeline.max_weights,
+    )
+    starts = explorers.redraw(key, explorer.starts, way.starts)
+    return explorer._replace(starts=starts)
 
 
 def run_pipeline(

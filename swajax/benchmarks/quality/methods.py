@@ -1,6 +1,7 @@
 """What is compared: the default search, its rivals, and the ablation."""
 
 import functools
+import importlib.metadata
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -10,19 +11,25 @@ import numpy as np
 
 from swajax import baselines, configs, explore
 from swajax.autoencoder.pretrained import load_pretrained
+from swajax.baselines import extras
 from swajax.baselines.direct import to_part
+from swajax.baselines.extras import EXTRAS
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import ablation, tasks
 from swajax.benchmarks.quality.ablation import ABLATIONS
-from swajax.benchmarks.quality.outcomes import Judge, Level, Outcome
+from swajax.benchmarks.quality.outcomes import ForeignLevel, Judge, Level, Outcome
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.explore import ExploreConfig
 from swajax.types import Key
 
-NAMES = ("default", *baselines.METHODS, *ABLATIONS)
-# No autoencoder `paper` is shipped.
-DEFAULTS = tuple(name for name in NAMES if not name.startswith("explore-paper"))
+NAMES = ("default", *baselines.METHODS, *EXTRAS, *ABLATIONS)
+# No autoencoder `paper` is shipped, and the packages of the extras are large.
+DEFAULTS = tuple(
+    name
+    for name in NAMES
+    if not name.startswith("explore-paper") and name not in EXTRAS
+)
 
 
 def is_applicable(name: str, task: str) -> bool:
@@ -43,6 +50,8 @@ def check(names: Sequence[str], settings: Settings) -> None:
       FileNotFoundError: there is no such file.
     """
     for name in names:
+        if name in EXTRAS:
+            extras.import_package(name)
         for activation in tasks.ACTIVATIONS if name in ABLATIONS else ():
             if ABLATIONS[name].space in ablation.LEARNED:
                 load_pretrained(
@@ -52,12 +61,14 @@ def check(names: Sequence[str], settings: Settings) -> None:
 
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
     """All that a run of the method depends on, besides its data."""
-    if name in baselines.METHODS:
+    if name in EXTRAS:
+        own = {"version": importlib.metadata.version(name)}
+    elif name in baselines.METHODS:
         own = configs.to_dict(baselines.METHODS[name].Config())
     elif name == "default":
         config = ExploreConfig()
         own = configs.to_dict(config)
-        if config.by == "latent":
+        if "latent" in config.by:
             own["checksum"] = _checksum(config.preset, config.activation)
     else:
         own = ABLATIONS[name]._asdict()
@@ -92,6 +103,8 @@ def run(
     """
     if name == "default":
         return _run_default(key, task, settings, clock)
+    if name in EXTRAS:
+        return _run_extra(name, key, task, settings, clock)
     if name in baselines.METHODS:
         return _run_baseline(name, key, task, settings, clock)
     return ablation.run(ABLATIONS[name], key, task, settings, clock)
@@ -108,10 +121,12 @@ def _run_default(key: Key, task: Task, settings: Settings, clock: WorkClock) -> 
         objective=task.objective,
         config=ExploreConfig(),
         pipeline_config=settings.pipeline,
+        seconds=ExploreConfig().share * settings.seconds,
+        clock=clock,
     )
     judge = Judge(task, settings.pipeline.activations, clock, begin)
     return ablation.run_pipeline(
-        key, task, settings.pipeline, settings.seconds, judge, starts
+        key, task, settings.pipeline, settings.seconds, judge, *starts
     )
 
 
@@ -134,3 +149,21 @@ def _run_baseline(
         found.front, settings.pipeline.activations, spent, found.candidate_steps
     )
     return Outcome({"full": level}, [])
+
+
+def _run_extra(
+    name: str, key: Key, task: Task, settings: Settings, clock: WorkClock
+) -> Outcome:
+    begin = clock()
+    front = EXTRAS[name](
+        int(jax.random.randint(key, (), 0, 2**31 - 1)),
+        task.train,
+        task.valid,
+        objective=task.objective,
+        max_weights=settings.pipeline.max_weights,
+        time_budget=settings.seconds,
+        clock=clock,
+    )
+    if not front:
+        raise ValueError(f"no model of {settings.pipeline.max_weights} weights")
+    return Outcome({"full": ForeignLevel(front, clock() - begin)}, [])

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from swajax import blocks, pareto
+from swajax.baselines.extras import Fitted
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality.tasks import Task
 from swajax.pareto import Front, Pool
@@ -26,10 +27,19 @@ class Level(NamedTuple):
     candidate_steps: int
 
 
+class ForeignLevel(NamedTuple):
+    """The front of a rival whose models are no networks of swajax."""
+
+    front: list[Fitted]
+    seconds: float
+
+
 class Outcome(NamedTuple):
     """What one run of a method gives."""
 
-    levels: dict[str, Level]  # by some of `LEVELS`; "full" is always there
+    levels: dict[
+        str, Level | ForeignLevel
+    ]  # by some of `LEVELS`; "full" is always there
     curve: list[dict[str, Any]]
 
 

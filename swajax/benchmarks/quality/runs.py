@@ -17,9 +17,11 @@ from typing import Any
 import jax
 
 from swajax import commands, runlog
+from swajax.baselines import extras
+from swajax.baselines.extras import Fitted
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import methods, tasks
-from swajax.benchmarks.quality.outcomes import Level, Outcome
+from swajax.benchmarks.quality.outcomes import ForeignLevel, Level, Outcome
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.report import facts
@@ -92,9 +94,16 @@ def describe(task: Task, method: str, settings: Settings) -> dict[str, Any]:
         "teacher": None if task.teacher is None else task.teacher._asdict(),
         "settings": methods.describe(method, task.name, settings),
         "versions": facts.find_versions(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+        "machine": f"{platform.machine()}, {count_cores()} cores, "
         f"{jax.device_count()} {jax.default_backend()} device",
     }
+
+
+def count_cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def judge(outcome: Outcome, task: Task) -> dict[str, Any]:
@@ -111,7 +120,9 @@ def judge(outcome: Outcome, task: Task) -> dict[str, Any]:
     }
 
 
-def _judge_level(level: Level, task: Task) -> dict[str, Any]:
+def _judge_level(level: Level | ForeignLevel, task: Task) -> dict[str, Any]:
+    if isinstance(level, ForeignLevel):
+        return _judge_models(level, task)
     front = level.front
     return {
         "num_weights": front.num_weights.tolist(),
@@ -121,6 +132,21 @@ def _judge_level(level: Level, task: Task) -> dict[str, Any]:
         "test_loss": tasks.judge(task, front.network, level.activations).tolist(),
         "seconds": level.seconds,
         "candidate_steps": level.candidate_steps,
+    }
+
+
+def _judge_models(level: ForeignLevel, task: Task) -> dict[str, Any]:
+    def judge(model: Fitted) -> float:
+        return extras.mean_loss(model.predict_fn, task.test, task.objective)
+
+    return {
+        "num_weights": [model.num_weights for model in level.front],
+        "train_loss": [model.train_loss for model in level.front],
+        "valid_loss": [model.valid_loss for model in level.front],
+        "pick": len(level.front) - 1,
+        "test_loss": [judge(model) for model in level.front],
+        "seconds": level.seconds,
+        "candidate_steps": None,
     }
 
 

@@ -14,6 +14,8 @@ class Settings:
     """of work for each run, compilation not counted"""
     explore_share: float = 0.4
     """share of the seconds that the descent of explore-... has"""
+    mixed_share: float = 0.2
+    """share of the seconds that the descent of explore-...-mixed has"""
     candidate_steps: int = 50_000
     """of the descent of explore-...-steps"""
     paper: str | None = None
@@ -31,10 +33,9 @@ class Settings:
         """Reject budgets that cannot be."""
         if not self.seconds > 0:
             raise ValueError(f"seconds must be > 0, got {self.seconds}")
-        if not 0 < self.explore_share < 1:
-            raise ValueError(
-                f"explore_share must be in (0, 1), got {self.explore_share}"
-            )
+        for name in ("explore_share", "mixed_share"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)}")
         if self.candidate_steps < 1:
             raise ValueError(
                 f"candidate_steps must be >= 1, got {self.candidate_steps}"

@@ -246,6 +246,7 @@ def _tell_times(
     else:
         work, wall = [level["seconds"] for level in levels], []
     steps = [level["candidate_steps"] for level in levels]
+    steps = [] if None in steps else steps  # rivals that do not tell
     return [f"{np.median(v):,.0f}" if v else "" for v in (work, wall, steps)]
 
 
