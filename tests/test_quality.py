@@ -1,6 +1,7 @@
 """The quality benchmark: its clock, measures, comparisons, and that runs are kept."""
 
 import json
+import sys
 import time
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from swajax import commands
+from swajax.baselines.extras import Fitted
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import __main__ as quality
 from swajax.benchmarks.quality import (
@@ -314,6 +316,32 @@ def test_after_its_minutes_it_begins_nothing_more(stub, tmp_path):
     assert len(stub) == 8
 
 
+def test_processes_share_the_runs(stub, tmp_path):
+    quality.main(_command(tmp_path, part=1, parts=3))
+    first = len(stub)
+    for part in (2, 3):
+        quality.main(_command(tmp_path, part=part, parts=3))
+    assert 0 < first < 8 and len(stub) == len(set(stub)) == 8
+
+
+def test_rivals_of_other_packages_are_judged_by_their_outputs(monkeypatch):
+    task = tasks.make_task("booth", 0)
+
+    def find(seed, train, valid, *, max_weights, **_):
+        assert train.x.shape == task.train.x.shape and max_weights == 8
+        return [Fitted(3, 0.5, 0.4, lambda x: np.full((x.shape[1], 1), 2.0))]
+
+    monkeypatch.setitem(methods.EXTRAS, "pykan", find)
+    monkeypatch.setattr(methods, "describe", lambda *_: {})
+    run = runs.run("booth", 0, "pykan", TINY)
+    assert run["message"] == ""
+    wanted = np.square(task.test.y - 2.0).mean()
+    np.testing.assert_allclose(run["levels"]["full"]["test_loss"], [wanted], rtol=1e-6)
+    np.testing.assert_allclose(measures.measure(run).losses[10], wanted, rtol=1e-6)
+    table = comparison.collect([run])
+    assert "| pykan |" in summary.format_overview(table, [run])
+
+
 def test_quick_is_no_part_of_the_results(stub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(quality, "QUICK_TASKS", ("sphere", "booth"))
@@ -389,10 +417,13 @@ def test_what_hangs_is_ended():
         (["--groups", "none"], "'planted', 'functions', 'tables'"),
         (["--seconds", "0"], "seconds must be > 0"),
         (["--methods", "explore-paper"], "no pretrained autoencoder 'paper"),
+        (["--methods", "lassonet"], "pip install swajax[rivals]"),
+        (["--part", "3", "--parts", "2"], "part must be in 1..parts, got 3 of 2"),
         (["--summarize"], "no runs"),
     ],
 )
-def test_mistakes_are_one_line(arguments, words, tmp_path, capsys):
+def test_mistakes_are_one_line(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lassonet", None)
     arguments = [*arguments, "--out", str(tmp_path)]
     name = "python -m swajax.benchmarks.quality"
     code = commands.run_command(

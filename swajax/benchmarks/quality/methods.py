@@ -51,7 +51,10 @@ def check(names: Sequence[str], settings: Settings) -> None:
     """
     for name in names:
         if name in EXTRAS:
-            extras.import_package(name)
+            try:
+                extras.import_package(name)
+            except ModuleNotFoundError as error:
+                raise ValueError(str(error)) from error
         for activation in tasks.ACTIVATIONS if name in ABLATIONS else ():
             if ABLATIONS[name].space in ablation.LEARNED:
                 load_pretrained(
