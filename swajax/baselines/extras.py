@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -226,6 +227,6 @@ def _judge(
 
 def mean_loss(predict_fn: PredictFn, problem: Problem, objective: Objective) -> float:
     """Weighted mean of the losses of a model."""
-    outputs = np.float32(predict_fn(problem.x).T)
-    each = losses(outputs, np.float32(problem.y), objective=objective)
+    outputs, y = jnp.float32(predict_fn(problem.x).T), jnp.float32(problem.y)
+    each = losses(outputs, y, objective=objective)
     return float(np.average(each, weights=problem.weight))
