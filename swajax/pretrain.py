@@ -19,6 +19,7 @@ from tqdm import tqdm
 from swajax import checkpoints, commands, configs, files, pretraining, runlog
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.pretraining import PretrainingConfig, PretrainingState
+from swajax.provenance import describe_run, read_provenance
 from swajax.report.curves import draw_curves
 from swajax.validation import NUM_GEOMETRY, NUM_NETWORKS, validate
 
@@ -147,7 +148,7 @@ def train(
         stays saved.
     """
     training = config.training
-    best, spent = _read_progress(folder)
+    best, spent, before = _read_progress(folder, config)
     start, step = time.monotonic(), int(state.step)
     bar = tqdm(
         total=training.num_steps, initial=step, unit="step", disable=_is_bar_off()
@@ -167,9 +168,9 @@ def train(
             line |= _validate(state, config)
             if line["explained_variance"] > best:
                 best = line["explained_variance"]
-                _save_best(folder, state, config, line)
+                _save_best(folder, state, config, line, before)
         runlog.log_metrics(folder, line)
-        _save_state(folder, state, best=best, seconds=seconds)
+        _save_state(folder, state, best=best, seconds=seconds, before=before)
         bar.update(num_steps)
         bar.set_postfix(loss=f"{means['loss']:.4g}", best_explained=f"{best:.4f}")
         if is_over:
@@ -258,7 +259,11 @@ def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, flo
 
 
 def _save_best(
-    folder: Path, state: PretrainingState, config: PretrainCommand, line: dict[str, Any]
+    folder: Path,
+    state: PretrainingState,
+    config: PretrainCommand,
+    line: dict[str, Any],
+    before: dict[str, Any] | None,
 ) -> None:
     measured = {
         name: value
@@ -268,26 +273,33 @@ def _save_best(
     header = {
         "autoencoder": configs.to_dict(config.training.autoencoder),
         "step": line["step"],
-        "seconds": line["seconds"],
-        "num_networks": line["step"] * config.training.batch_size,
         "validation": measured,
+        "provenance": describe_run(
+            config.training,
+            seed=config.seed,
+            step=line["step"],
+            seconds=line["seconds"],
+            before=before,
+        ),
     }
     checkpoints.save(folder / BEST_FILE, state.params, header=header)
 
 
-def _save_state(
-    folder: Path, state: PretrainingState, *, best: float, seconds: float
-) -> None:
-    header = {"best": best, "seconds": seconds}
+def _save_state(folder: Path, state: PretrainingState, **header: Any) -> None:
     checkpoints.save(folder / STATE_FILE, state, header=header)
 
 
-def _read_progress(folder: Path) -> tuple[float, float]:
-    """Best explained variance and seconds so far; of several hosts all must agree."""
+def _read_progress(
+    folder: Path, config: PretrainCommand
+) -> tuple[float, float, dict[str, Any] | None]:
+    """Best explained variance, seconds so far, and what made the first parameters.
+
+    Of several hosts all must agree.
+    """
     if not (folder / STATE_FILE).exists():
-        return -float("inf"), 0.0
+        return -float("inf"), 0.0, read_provenance(config.start_from)
     _, header = checkpoints.load(folder / STATE_FILE)
-    return header["best"], header["seconds"]
+    return header["best"], header["seconds"], header["before"]
 
 
 @contextlib.contextmanager

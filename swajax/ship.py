@@ -6,19 +6,17 @@ all files there and from `designs.md`, what was compared on the way.
 """
 
 import dataclasses
-import os
-import platform
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
 import tyro
 
-from swajax import checkpoints, commands, configs, files, runlog
+from swajax import checkpoints, commands, files
 from swajax.autoencoder.pretrained import SHIPPED, list_pretrained, load_pretrained
-from swajax.pretrain import BEST_FILE, PretrainCommand
+from swajax.pretrain import BEST_FILE
+from swajax.provenance import list_runs, read_provenance
 from swajax.validation import validate
 from swajax.validation_tabular import MORE_INPUTS, SIZES
 
@@ -79,17 +77,25 @@ class ShipCommand:
 
     run: Annotated[Path, tyro.conf.Positional]
     """folder of a run of `python -m swajax.pretrain`"""
+    average_with: Path | None = None
+    """another checkpoint on the way: the mean of both is shipped; it is often better"""
 
 
 def main(config: ShipCommand) -> None:
     """Measure in full and half precision, store, and write PROVENANCE.md anew."""
-    command = runlog.read_config(config.run, PretrainCommand)
-    params, model = load_pretrained(config.run / BEST_FILE)
-    _, header = checkpoints.load(config.run / BEST_FILE)
+    best = config.run / BEST_FILE
+    params, model = load_pretrained(best)
+    origin, header = read_provenance(best), checkpoints.load(best)[1]
+    if config.average_with is not None:
+        other, other_model = load_pretrained(config.average_with)
+        if other_model != model:
+            raise ValueError(f"{config.average_with} holds {other_model}, not {model}")
+        params = jax.tree.map(lambda a, b: (a + b) / 2, params, other)
+        made = read_provenance(config.average_with)
+        origin = origin | {"averaged_with": made}
     folder = Path(str(SHIPPED))
     path = folder / f"{model.preset}_{model.activation}.safetensors"
     temporary = config.run / path.name
-    before_run = read_provenance(command.start_from)
     before = measure(params, model)
     for is_half in (True, False):
         checkpoints.save(temporary, params, header=header, is_half=is_half)
@@ -103,8 +109,7 @@ def main(config: ShipCommand) -> None:
         header={
             "autoencoder": header["autoencoder"],
             "validation": after,
-            "provenance": describe_run(command, header)
-            | {"before": before_run, "precision": "float16" if is_half else "float32"},
+            "provenance": origin | {"precision": "float16" if is_half else "float32"},
         },
         is_half=is_half,
     )
@@ -123,47 +128,6 @@ def errors_of(measures: dict[str, float]) -> list[float]:
     if "mse" in measures:
         return [measures["mse"], measures["mpe_percent"]]
     return [1 - measures["explained_variance"]]
-
-
-def describe_run(command: PretrainCommand, header: dict[str, Any]) -> dict[str, Any]:
-    """What made a checkpoint."""
-    return {
-        "command": format_command(command),
-        "seed": command.seed,
-        "step": header["step"],
-        "num_networks": header["num_networks"],
-        "minutes": round(header["seconds"] / 60, 1),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-    }
-
-
-def read_provenance(path: Path | None) -> dict[str, Any] | None:
-    """Where the file comes from that a run has started from: shipped, or of a run."""
-    if path is None:
-        return None
-    header = checkpoints.load(path)[1]
-    if "provenance" in header:
-        return header["provenance"]
-    command = runlog.read_config(path.parent, PretrainCommand)
-    return describe_run(command, header) | {
-        "before": read_provenance(command.start_from)
-    }
-
-
-def format_command(command: PretrainCommand) -> str:
-    """The command line that gives this run, with all that is not by default."""
-    words = ["python -m swajax.pretrain"]
-    training = command.training
-    default = type(training)(
-        autoencoder=type(training.autoencoder)(preset=training.autoencoder.preset)
-    )
-    values, usual = configs.to_dict(training), configs.to_dict(default)
-    model = values.pop("autoencoder")
-    given = {name: model[name] for name in ("preset", "activation")}
-    given |= {name: value for name, value in values.items() if value != usual[name]}
-    given |= {"seed": command.seed}
-    words += [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
-    return " ".join(words)
 
 
 def format_provenance() -> str:
@@ -185,7 +149,7 @@ def format_provenance() -> str:
     if tables := {n: h for n, h in headers.items() if n not in fixed}:
         text += TABULAR_INTRODUCTION + _format_tabular(tables)
     text += (folder / "designs.md").read_text("utf-8")
-    chains = {n: map(_tell, _chain(h["provenance"])) for n, h in headers.items()}
+    chains = {n: map(_tell, list_runs(h["provenance"])) for n, h in headers.items()}
     details = (
         f"- `{name}`: {', then '.join(runs)}.\n" for name, runs in chains.items()
     )
@@ -206,7 +170,7 @@ def _format_tabular(headers: dict[str, dict[str, Any]]) -> str:
 
 
 def _origin_cells(origin: dict[str, Any]) -> list[str]:
-    runs = list(_chain(origin))
+    runs = list_runs(origin)
     return [
         f"{sum(run['minutes'] for run in runs):.0f}",
         f"{sum(run['num_networks'] for run in runs) / 1e6:.1f} M",
@@ -214,18 +178,17 @@ def _origin_cells(origin: dict[str, Any]) -> list[str]:
     ]
 
 
-def _chain(origin: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """The runs that made a file, the first one first."""
-    if origin is not None:
-        yield from _chain(origin.get("before"))
-        yield origin
-
-
 def _tell(run: dict[str, Any]) -> str:
-    return (
+    told = (
         f"`{run['command']}` ({run['minutes']:.0f} minutes, best at step "
         f"{run['step']}, {run['machine']})"
     )
+    if other := run.get("averaged_with"):
+        told += (
+            f", then the mean of its parameters and those of `{other['command']}` at "
+            f"step {other['step']}"
+        )
+    return told
 
 
 if __name__ == "__main__":

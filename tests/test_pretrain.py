@@ -150,7 +150,8 @@ def test_a_run_leaves_its_results(reference, capsys):
     params, model = load_pretrained(path)
     _, header = checkpoints.load(path)
     assert model == MODEL and header["step"] == best["step"]
-    assert header["num_networks"] == 16 * best["step"]
+    made = header["provenance"]
+    assert made["num_networks"] == 16 * best["step"] and made["before"] is None
     assert header["validation"]["spearman"] == best["spearman"]
     # To go on with a run that has ended changes nothing, and tells the same.
     assert_same_numbers(resume(reference.folder), reference)
@@ -159,6 +160,7 @@ def test_a_run_leaves_its_results(reference, capsys):
     command = dataclasses.replace(COMMAND, start_from=path)
     state = pretrain._start(command, Path("absent"), get_trainer(TRAINING))
     assert state.step == 0
+    assert pretrain._read_progress(Path("absent"), command)[2] == made
     for a, b in zip(*map(jax.tree.leaves, (state.params, params)), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from swajax import autoencoder, checkpoints, configs, runlog, ship
+from swajax import autoencoder, checkpoints, configs, ship
 from swajax.autoencoder import AutoencoderConfig, pretrained
-from swajax.pretrain import BEST_FILE, PretrainCommand
+from swajax.pretrain import BEST_FILE
 from swajax.pretraining import PretrainingConfig
+from swajax.provenance import describe_run, read_provenance
 
 MODEL = AutoencoderConfig(preset="compact", activation="tanh", num_probes=8)
 MEASURES = {"explained_variance": 0.9, "mpe_percent_mean": 3.0}
@@ -30,12 +31,17 @@ def shipped(tmp_path, monkeypatch):
     return folder
 
 
-def make_run(folder, params, *, step, start_from=None):
-    training = PretrainingConfig(autoencoder=MODEL, num_steps=step)
-    command = PretrainCommand(training, start_from=start_from, seed=step)
-    runlog.make_run_folder(folder, command)
-    header = {"autoencoder": configs.to_dict(MODEL), "step": step}
-    header |= {"num_networks": 1000 * step, "seconds": 60.0 * step}
+def make_run(folder, params, *, step, before=None):
+    folder.mkdir()
+    training = PretrainingConfig(autoencoder=MODEL, num_steps=step, batch_size=1000)
+    made = describe_run(
+        training,
+        seed=step,
+        step=step,
+        seconds=60.0 * step,
+        before=read_provenance(before),
+    )
+    header = {"autoencoder": configs.to_dict(MODEL), "provenance": made}
     checkpoints.save(folder / BEST_FILE, params, header=header)
     return folder
 
@@ -69,11 +75,33 @@ def test_the_chain_of_runs_is_told(tmp_path, shipped, params, monkeypatch):
     monkeypatch.setattr(ship, "measure", measure({False: 1.0, True: 1.0}))
     ship.main(ship.ShipCommand(make_run(tmp_path / "one", params, step=7)))
     first = shipped / "compact_tanh.safetensors"
-    two = make_run(tmp_path / "two", params, step=20, start_from=first)
-    three = make_run(tmp_path / "three", params, step=3, start_from=two / BEST_FILE)
+    two = make_run(tmp_path / "two", params, step=20, before=first)
+    three = make_run(tmp_path / "three", params, step=3, before=two / BEST_FILE)
+    # The file that the second run has started from is another one by now.
+    ship.main(ship.ShipCommand(make_run(tmp_path / "other", params, step=9)))
     ship.main(ship.ShipCommand(three))
     text = (shipped / "PROVENANCE.md").read_text()
     assert "| compact_tanh.safetensors | 30 | 0.0 M | float16 |" in text
     places = [text.index(f"--num-steps {n} --seed {n}`") for n in (7, 20, 3)]
     assert places == sorted(places)
     assert "What was compared." in text
+
+
+def test_the_mean_of_two_files_can_be_shipped(tmp_path, shipped, params, monkeypatch):
+    monkeypatch.setattr(ship, "measure", measure({False: 1.0, True: 1.1}))
+    one = make_run(tmp_path / "one", params, step=5)
+    twice = jax.tree.map(lambda leaf: 2 * leaf, params)
+    two = make_run(tmp_path / "two", twice, step=7) / BEST_FILE
+    ship.main(ship.ShipCommand(one, average_with=two))
+    stored = pretrained.load_pretrained(shipped / "compact_tanh.safetensors")[0]
+    for leaf, own in zip(*map(jax.tree.leaves, (stored, params)), strict=True):
+        np.testing.assert_allclose(leaf, 1.5 * own, rtol=1e-3)
+    text = (shipped / "PROVENANCE.md").read_text()
+    assert "mean of its parameters and those of `python -m swajax.pretrain" in text
+
+
+def test_a_file_that_does_not_tell_is_refused(tmp_path, params):
+    path = tmp_path / "old.safetensors"
+    checkpoints.save(path, params, header={"autoencoder": configs.to_dict(MODEL)})
+    with pytest.raises(ValueError, match="does not tell which run"):
+        read_provenance(path)
