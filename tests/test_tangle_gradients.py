@@ -186,6 +186,31 @@ def test_evolution_finds_what_random_search_does_not():
         assert found.losses[0] < other(jax.random.key(seed)).losses[0] - 0.5
 
 
+def test_children_that_are_known_are_drawn_anew():
+    """Almost no mutations and one parent: every child would be that parent."""
+    parents = selection.draw_genes(jax.random.key(0), CHOICES, num=1)
+    config = selection.EvolutionConfig(mutation_rate=1e-6)
+    breed = jax.jit(functools.partial(selection._breed, choices=CHOICES, config=config))
+    children = np.asarray(breed(jax.random.key(1), parents))
+    assert children.shape == (50, 10)
+    assert len(np.unique(children, axis=0)) == 50
+    assert (children != np.asarray(parents)).any(axis=1).all()
+    # Drawn as the first ones are: from all options, not around the parent.
+    assert (children.max(axis=0) == np.asarray(num_options(CHOICES)) - 1).all()
+
+
+def test_mutations_change_genes_at_their_rate():
+    parents = selection.draw_genes(jax.random.key(0), CHOICES, num=1)
+    config = selection.EvolutionConfig(
+        num_mutated=400, num_crossed=0, mutation_rate=0.5, num_kept=1
+    )
+    children = selection._breed(jax.random.key(1), parents, CHOICES, config)
+    # Of 4 and of 3 options the same one is drawn again now and then.
+    wanted = 0.5 * np.array([3 / 4] * 5 + [2 / 3] * 5)
+    found = np.mean(np.asarray(children) != np.asarray(parents), axis=0)
+    np.testing.assert_allclose(found, wanted, atol=0.1)
+
+
 @pytest.mark.parametrize("bad", [np.nan, -np.inf])
 def test_losses_that_are_not_finite_are_never_chosen(bad):
     def spoiled(p):

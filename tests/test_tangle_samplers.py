@@ -65,6 +65,23 @@ def test_samples_are_probabilities_and_depend_on_nothing_but_the_key(case):
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_draws_belong_to_names_not_to_places(case):
+    """Compiled functions see mappings sorted, so plain ones must do the same."""
+    sampler = make(case)
+    alphas = {"b": ALPHAS, "c": ALPHAS, "a": ALPHAS}
+    key = jax.random.key(1)
+    found = sampler.sample(key, alphas, 0.3)
+    turned = sampler.sample(key, dict(reversed(alphas.items())), 0.3)
+    compiled = jax.jit(sampler.sample)(key, alphas, 0.3)
+    for name in alphas:
+        np.testing.assert_array_equal(found[name], turned[name])
+        np.testing.assert_allclose(found[name], compiled[name], rtol=1e-5, atol=1e-6)
+    draws = np.stack([found[name] for name in alphas])
+    # One key for all choices would make them alike.
+    assert (np.ptp(draws, axis=0).max() == 0) == (case.startswith("darts"))
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_gradients_of_samples_are_finite_and_there_if_vectors_are_trained(case):
     sampler = make(case)
     alphas = {"width": ALPHAS, "activation": 0.5 * ALPHAS[:1, :2]}

@@ -1,19 +1,27 @@
 """Whole searches of a few steps, the command, and the table of networks."""
 
+import functools
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from swajax import commands, runlog
-from swajax.tangle import digits_table
+from swajax.tangle import alone, digits, digits_table, journal, pictures, study
 from swajax.tangle.__main__ import NAME, TangleCommand, main
+from swajax.tangle.choices import extreme, num_options, to_architecture
+from swajax.tangle.space import count_weights
+from swajax.tangle.spaces import make_space
 
 FEW = (
     "--space mlp --data iris --num-starts 1 --train-steps 3 --search.num-steps 4 "
     "--search.batch-size 8 --evolution.num-rounds 1 --evolution.num-mutated 2 "
     "--evolution.num-crossed 2 --evolution.num-kept 2 --evolution.batch-size 2"
 ).split()
+
+SEARCH = [*FEW, "--sampler", "darts"]
 
 
 def run(*arguments):
@@ -43,8 +51,118 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys):
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert lines[-1]["num_passes"] == results["num_passes"]
     assert results["num_passes"] == (4 if sampler == "spos" else 8)
-    assert (folder / "vectors.png").read_bytes().startswith(b"\x89PNG")
+    pictures = {path.name for path in folder.glob("*.png")}
+    assert pictures == {"curve.png"} | (
+        {"vectors.png"} if sampler == "drnas" else set()
+    )
     assert "retrained" in capsys.readouterr().out
+    assert run(*FEW, "--out", str(folder)) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def read(folder):
+    """Log and results without what differs from run to run."""
+    lines = runlog.read_metrics(folder)
+    results = json.loads((folder / "results.json").read_text())
+    kept = {name: results[name] for name in ("step", "num_passes", "rows")}
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines], kept
+
+
+def assess_quickly(key, params, task, architecture, *, config):
+    """Something of all that the scores depend on, without any training."""
+    sums = [float(leaf.sum()) for leaf in jax.tree.leaves(params)]
+    value = sum(sums) + float(jax.random.normal(key)) + len(str(architecture))
+    stages = ("inherited", "finetuned", "retrained")
+    scores = {stage: {"loss": value, "accuracy": 0.5} for stage in stages}
+    return scores | {"num_weights": 1}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run from start to end; this and those beside it do not train what is found."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "use_compilation_cache", lambda: None)
+        patch.setattr(study, "assess", assess_quickly)
+        assert run(*SEARCH, "--out", str(folder)) == 0
+        yield folder
+
+
+def test_a_run_ends_with_its_budget_and_goes_on_to_the_same_numbers(whole, tmp_path):
+    folder = tmp_path / "run"
+    assert run(*SEARCH, "--time-budget", "1e-9", "--out", str(folder)) == 0
+    lines, results = read(folder)
+    assert [line["step"] for line in lines] == [1]
+    assert results["step"] == 1
+    assert len(results["rows"]) == 3
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+class Killed(BaseException):
+    """As kill -9 it is caught by nobody."""
+
+
+def stop_at(monkeypatch, num, error, name):
+    """The error when a state or scores are saved for the nth time, instead of it."""
+    module = journal.checkpoints if name == "save" else journal
+    calls, save = [], getattr(module, name)
+
+    def stop(*args, **options):
+        calls.append(args)
+        if len(calls) == num:
+            raise error
+        return save(*args, **options)
+
+    monkeypatch.setattr(module, name, stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "saved"), [("save", 1, 0), ("save", 3, 2), ("save_assessed", 2, 4)]
+)
+def test_a_kill_loses_a_report_at_most(monkeypatch, whole, tmp_path, name, step, saved):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, Killed, name)
+        with pytest.raises(Killed):
+            run(*SEARCH, "--out", str(folder))
+    path = folder / journal.STATE_FILE
+    assert (journal.checkpoints.load(path)[1]["step"] if saved else 0) == saved
+    assert len(journal.read_assessed(folder, 4)) == (1 if saved == 4 else 0)
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, KeyboardInterrupt, "save")
+        assert run(*SEARCH, "--out", str(folder)) == 0
+    assert "the search ends here" in capsys.readouterr().err
+    assert read(folder)[1]["step"] == 2
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_ctrl_c_while_training_what_is_found(monkeypatch, whole, tmp_path, capsys):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, KeyboardInterrupt, "save_assessed")
+        assert run(*SEARCH, "--out", str(folder)) == 130
+    assert f"go on by --resume {folder}" in capsys.readouterr().err
+    assert not (folder / "results.json").exists()
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
+    assert run("--resume", str(tmp_path)) == 2
+    assert "no run to resume" in capsys.readouterr().err
+    (whole / journal.STATE_FILE).rename(tmp_path / "state")
+    (whole / journal.STATE_FILE).write_bytes(b"{}")
+    assert run("--resume", str(whole)) == 2
+    assert "damaged or no safetensors file" in capsys.readouterr().err
+    (tmp_path / "state").rename(whole / journal.STATE_FILE)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +174,48 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys):
         (["--search.num-steps", "0"], "num_steps must be > 0"),
         (["--space", "mlp", "--data", "no.csv"], "no.csv"),
         (["--divergence-weight", "-1"], "divergence_weight must be >= 0"),
+        (["--time-budget", "0"], "time_budget must be > 0 s"),
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
+
+
+def test_masks_train_a_network_as_its_slices_do():
+    command = digits_table.TableCommand(num_seeds=2, num_steps=3)
+    space = make_space("digits-macro")
+    architecture = to_architecture([1, 0, 2, 1, 0], space.choices)
+    splits = [digits.load_digits(seed) for seed in range(2)]
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
+    row = digits_table._score(stacked, architecture, config=command)
+    train = functools.partial(
+        alone.train_and_judge,
+        space=space,
+        architecture=architecture,
+        objective="softmax",
+        config=command.search_config(),
+    )
+    for seed, split in enumerate(splits):
+        held = split.architecture, split.test
+        valid, test = jax.jit(train)(jax.random.key(seed), split.weights, held)
+        np.testing.assert_allclose(row["valid_loss"][seed], valid.loss, rtol=1e-4)
+        np.testing.assert_allclose(row["test_loss"][seed], test.loss, rtol=1e-4)
+        np.testing.assert_allclose(row["test_accuracy"][seed], test.accuracy, rtol=1e-2)
+
+
+def test_pictures_of_a_search_in_regression(tmp_path):
+    lines = [
+        {
+            "num_passes": 2 * n,
+            "chosen_loss": [1 / n, 2.0],
+            "chosen_accuracy": [None] * 2,
+        }
+        for n in range(1, 4)
+    ]
+    pictures.draw_curve(tmp_path / "curve.png", lines)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
 TABLE = {
@@ -80,6 +234,27 @@ def test_the_standing_of_a_network_by_hand():
     np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
     with pytest.raises(ValueError, match="no such network in the table"):
         digits_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
+
+
+def test_the_table_that_comes_with_the_package_has_every_network_once():
+    table, space = digits_table.read_table(), make_space("digits-macro")
+    assert table["config"] == {"num_seeds": 3, "num_steps": 360, "learning_rate": 0.01}
+    assert len(table["rows"]) == 243
+    for place in (0, 100, 242):
+        row = table["rows"][place]
+        genes = np.unravel_index(place, num_options(space.choices))
+        architecture = to_architecture(np.array(genes), space.choices)
+        assert row["indices"] == {k: list(v) for k, v in architecture.items()}
+        assert row["num_weights"] == count_weights(space, architecture)
+    scores = np.array([[r["test_loss"], r["test_accuracy"]] for r in table["rows"]])
+    assert np.isfinite(scores).all()
+    # A few small networks stay at chance; no large one does.
+    at_chance = [
+        r["num_weights"] for r in table["rows"] if min(r["test_accuracy"]) < 0.12
+    ]
+    assert max(at_chance) < 500
+    large = extreme(space.choices, is_largest=True)
+    assert digits_table.find_standing(table, large).percentile > 80
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path):

@@ -84,6 +84,29 @@ def test_single_path_leaves_the_vectors_alone():
     assert (start.params.first != state.params.first).any()
 
 
+@pytest.mark.parametrize("order", ["first", "second"])
+@pytest.mark.parametrize("goal", [5.0, -5.0])
+def test_the_penalty_of_a_sampler_pulls_the_vectors(order, goal):
+    """Adam's first step has the length of the learning rate along each axis."""
+    space = make_space("mlp", **SMALL)
+    sampler = make_sampler("darts")._replace(
+        penalty=lambda alphas: (
+            1e3 * sum(((a - goal) ** 2).sum() for a in alphas.values())
+        )
+    )
+    config = dataclasses.replace(CONFIG, order=order)
+    how = {"space": space, "sampler": sampler, "config": config}
+    start = supernet.make_state(jax.random.key(0), **how)
+    loss_fn = supernet.make_loss_fn(space, "squared")
+    one = jax.jit(
+        functools.partial(supernet.search_steps, num=1, loss_fn=loss_fn, **how)
+    )
+    state, _ = one(start, jax.random.key(1), 0, *ROWS)
+    for name, before in start.alphas.items():
+        moved = state.alphas[name] - before
+        np.testing.assert_allclose(moved, np.sign(goal) * 0.1, rtol=1e-2)
+
+
 def test_a_divided_search_and_one_of_several_seeds_give_the_same_numbers():
     _, make, ten = make_search("gdas", num=10)
     _, _, five = make_search("gdas", num=5)

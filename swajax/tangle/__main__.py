@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -14,14 +15,16 @@ from tqdm import tqdm
 from swajax import commands, configs, runlog, tasks
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
-from swajax.tangle import digits, pictures, study
-from swajax.tangle.choices import Architecture, describe, extreme
-from swajax.tangle.digits import Rows, Split
+from swajax.tangle import data, journal, pictures, study
+from swajax.tangle.choices import describe, extreme
+from swajax.tangle.journal import Place
 from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.rows import Rows, Split
 from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
-from swajax.tangle.study import Progress, Task
+from swajax.tangle.study import Task
+from swajax.types import Key
 
 NAME = "python -m swajax.tangle"
 
@@ -30,8 +33,10 @@ NAME = "python -m swajax.tangle"
 class TangleCommand:
     """Search an architecture by weight entanglement, then train what is found."""
 
-    space: Literal["mlp", "digits-macro"] = "digits-macro"
-    """search space; digits-macro has its own data"""
+    space: Literal["mlp", "digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
+        "digits-macro"
+    )
+    """search space; all but mlp have their own data"""
     sampler: Literal["darts", "drnas", "gdas", "spos"] = "drnas"
     """how architectures are drawn; spos chooses one in a second stage"""
     data: str = "diabetes"
@@ -43,7 +48,8 @@ class TangleCommand:
     divergence_weight: float = 0.0
     """of the anchor of drnas"""
     sides: Literal["in", "both"] = "in"
-    """mask what reads a dimension, or what writes it too, as in the paper"""
+    """mask what reads a dimension, or what writes it too, as in the paper; cells have
+    none that is chosen"""
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     """of the supernet"""
     train_steps: int = 360
@@ -56,8 +62,12 @@ class TangleCommand:
     """searches of one split, as one batch"""
     seed: int = 0
     """of the split and of the starts"""
+    time_budget: float | None = None
+    """seconds after which the search ends; what it has found is trained all the same"""
     out: Path | None = None
     """folder for the results, new; by default runs/ and a name"""
+    resume: Path | None = None
+    """folder of a run to go on with; its own settings hold, others are ignored"""
 
     def __post_init__(self) -> None:
         """Reject numbers that cannot be."""
@@ -66,47 +76,48 @@ class TangleCommand:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
 
 
 def main(config: TangleCommand) -> None:
     """Search, choose and assess, beside the largest and the smallest network."""
     commands.use_compilation_cache()
+    folder, config = _find_run(config)
     task, sampler = make_task(config), _make_sampler(config)
-    default = runlog.default_run_folder(f"tangle-{config.space}-{config.sampler}")
-    folder = runlog.make_run_folder(config.out or default, config, is_resumable=False)
+    if config.resume is None:  # only now: what is refused leaves no folder behind
+        runlog.make_run_folder(folder, config)
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    begin, history = time.monotonic(), []
-    reports = study.search(
-        keys[0],
-        task,
-        sampler=sampler,
-        config=config.search,
-        num_starts=config.num_starts,
-    )
-    with tqdm(total=config.search.num_steps, unit="step", disable=None) as bar:
-        for progress in reports:
-            history.append(jax.device_get(progress.state.alphas))
-            line = _log(folder, progress, time.monotonic() - begin)
-            bar.set_postfix(loss=f"{np.mean(line['loss']):.4g}", refresh=False)
-            bar.update(progress.step - bar.n)
-    seconds = time.monotonic() - begin
-    rows = _finish(keys[1:], progress, task, sampler, config)
-    pictures.draw_vectors(folder / "vectors.png", history, task.space.choices)
-    results = {"seconds": seconds, "num_passes": progress.num_passes, "rows": rows}
-    runlog.write_json(
-        folder / "results.json", results | {"config": configs.to_dict(config)}
-    )
+    try:
+        place = _search(folder, keys[0], task, sampler, config)
+        pictures.draw_search(folder, task.space.choices, is_trained=sampler.is_trained)
+        rows = _finish(folder, keys[1:], place, task, sampler, config)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nstopped; go on by --resume {folder}\n")
+        raise
+    num_passes = place.step * study.count_passes(sampler, config.search)
+    results = {
+        "step": place.step,
+        "seconds": place.seconds,
+        "num_passes": num_passes,
+        "rows": rows,
+        "data": data.describe(config.space),
+        "config": configs.to_dict(config),
+    }
+    runlog.write_json(folder / "results.json", results)
     sys.stdout.write(
-        f"{seconds:.0f} s, {progress.num_passes} passes a start\n{_format(rows)}\n"
-        f"results.json and vectors.png are in {folder}\n"
+        f"step {place.step} of {config.search.num_steps}, {place.seconds:.0f} s, "
+        f"{num_passes} passes a start\n{_format(rows)}\n"
+        f"results.json and pictures are in {folder}\n"
     )
 
 
 def make_task(config: TangleCommand) -> Task:
     """Space and rows. A table gives 40, 40 and 20 % for weights, choices and test."""
-    if config.space == "digits-macro":
-        space = make_space("digits-macro", sides=config.sides)
-        return Task(space, digits.load_digits(config.seed), "softmax")
+    if config.space in data.LOADERS:
+        options = {} if config.space == "digits-cell" else {"sides": config.sides}
+        split = data.load_split(config.space, config.seed)
+        return Task(make_space(config.space, **options), split, "softmax")
     table = load_table(config.data, target=config.target)
     dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=0.4)
     split = Split(*(Rows(part.x, part.y) for part in dataset))
@@ -124,52 +135,85 @@ def _make_sampler(config: TangleCommand) -> Sampler:
     return make_sampler(config.sampler, **options)
 
 
-def _log(folder: Path, progress: Progress, seconds: float) -> dict[str, Any]:
-    line = {
-        "step": progress.step,
-        "num_passes": progress.num_passes,
-        "seconds": seconds,
-        "loss": progress.losses.weights,
-        "architecture_loss": progress.losses.architecture,
-        "likeliest_loss": progress.score.loss,
-        "likeliest_accuracy": progress.score.accuracy,
+def _find_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
+    """The folder and the configuration, of a new run or of the one to resume."""
+    if config.resume is None:
+        name = f"tangle-{config.space}-{config.sampler}"
+        return config.out or runlog.default_run_folder(name), config
+    stored = runlog.read_config(config.resume, TangleCommand)
+    now = {"resume": config.resume, "time_budget": config.time_budget}
+    return config.resume, dataclasses.replace(stored, **now)
+
+
+def _search(
+    folder: Path, key: Key, task: Task, sampler: Sampler, config: TangleCommand
+) -> Place:
+    """The search to its end, or to that of the budget; Ctrl-C keeps what is found.
+
+    Raises:
+      KeyboardInterrupt: before the first report there is nothing to keep.
+    """
+    how = {
+        "sampler": sampler,
+        "config": config.search,
+        "num_starts": config.num_starts,
     }
-    line = jax.device_get(line)
-    runlog.log_metrics(folder, line)
-    return line
+    make_fn = functools.partial(study.make_states, key, task, **how)
+    place, begin = journal.resume(folder, make_fn), time.monotonic()
+    spent, total = place.seconds, config.search.num_steps
+    reports = study.search(key, task, state=place.state, first_step=place.step, **how)
+    try:
+        with tqdm(
+            total=total, initial=place.step, unit="step", disable=None
+        ) as progress_bar:
+            for progress in reports:
+                taken = time.monotonic() - begin
+                line = journal.log(folder, progress, spent + taken)
+                place = Place(progress.step, spent + taken, progress.state)
+                shown = f"{np.mean(line['chosen_loss']):.4g}"
+                progress_bar.set_postfix(chosen_loss=shown, refresh=False)
+                progress_bar.update(progress.step - progress_bar.n)
+                if config.time_budget is not None and taken >= config.time_budget:
+                    break
+    except KeyboardInterrupt:
+        if place.state is None:
+            raise
+        sys.stderr.write("\nthe search ends here; what it has found is trained\n")
+    return place
 
 
 def _finish(
+    folder: Path,
     keys: jax.Array,
-    progress: Progress,
+    place: Place,
     task: Task,
     sampler: Sampler,
     config: TangleCommand,
 ) -> list[dict[str, Any]]:
     """Scores of what each start has found, and of the largest and smallest network."""
-    choices, rows = task.space.choices, []
+    choices = task.space.choices
     train = dataclasses.replace(config.search, num_steps=config.train_steps)
-    assess = functools.partial(study.assess, task=task, config=train)
-
-    def add(name: str, start: int, architecture: Architecture, params: Any) -> None:
+    rows = journal.read_assessed(folder, place.step)
+    names = (config.sampler, "largest", "smallest")
+    planned = list(itertools.product(range(config.num_starts), names))
+    for start, name in planned[len(rows) :]:
+        state = jax.tree.map(lambda leaf, s=start: leaf[s], place.state)
+        if name == config.sampler:
+            architecture = study.choose(
+                jax.random.fold_in(keys[0], start),
+                state,
+                task,
+                sampler=sampler,
+                select_by=config.select_by,
+                evolution=config.evolution,
+            )
+        else:
+            architecture = extreme(choices, is_largest=name == "largest")
         own = jax.random.fold_in(keys[1], start)
-        scores = assess(own, params, architecture=architecture)
+        scores = study.assess(own, state.params, task, architecture, config=train)
         options = describe(architecture, choices)
         rows.append({"name": name, "start": start, "options": options} | scores)
-
-    for start in range(config.num_starts):
-        state = jax.tree.map(lambda leaf, s=start: leaf[s], progress.state)
-        found = study.choose(
-            jax.random.fold_in(keys[0], start),
-            state,
-            task,
-            sampler=sampler,
-            select_by=config.select_by,
-            evolution=config.evolution,
-        )
-        add(config.sampler, start, found, state.params)
-        for name, is_largest in (("largest", True), ("smallest", False)):
-            add(name, start, extreme(choices, is_largest=is_largest), state.params)
+        journal.save_assessed(folder, place.step, jax.device_get(rows))
     return jax.device_get(rows)
 
 
@@ -177,8 +221,8 @@ def _format(rows: list[dict[str, Any]]) -> str:
     """A table of test losses."""
     lines = ["network    start  weights  inherited  finetuned  retrained (test loss)"]
     for row in rows:
-        losses = (row[n]["loss"] for n in ("inherited", "finetuned", "retrained"))
-        shown = "".join(f"{float(loss):11.4f}" for loss in losses)
+        losses = [row[n]["loss"] for n in ("inherited", "finetuned", "retrained")]
+        shown = "".join(f"{loss:11.4f}" for loss in np.array(losses, float))
         lines.append(f"{row['name']:9}{row['start']:7d}{row['num_weights']:9d}{shown}")
     return "\n".join(lines)
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from swajax.objectives import Objective, losses
+from swajax.objectives import Objective
 from swajax.tangle.choices import Architecture
-from swajax.tangle.digits import Rows
 from swajax.tangle.optimizers import SearchConfig, make_weight_optimizer
+from swajax.tangle.rows import Rows, find_classes, mean_loss
 from swajax.tangle.space import Space
 from swajax.tangle.supernet import draw_batch
 from swajax.types import Key
@@ -49,7 +49,7 @@ def train(
 
     def loss_fn(weights: Any, x: Array, y: Array) -> Float[Array, ""]:
         out = space.apply_alone(weights, architecture, x)
-        return losses(out.T, y.T, objective=objective).mean()
+        return mean_loss(out, y, objective=objective)
 
     def step(carry: Any, index: Int[Array, ""]) -> tuple[Any, None]:
         weights, state = carry
@@ -65,12 +65,12 @@ def train(
 def judge(out: Float[Array, "N O"], rows: Rows, *, objective: Objective) -> Score:
     """Score of outputs, a supernet's or a sliced network's."""
     y = jnp.asarray(rows.y)
-    loss = losses(out.T, y.T, objective=objective).mean()
+    loss = mean_loss(out, y, objective=objective)
     if objective == "squared":
         return Score(loss, jnp.full((), jnp.nan))
     if objective == "logistic":
         return Score(loss, ((out > 0) == (y > 0.5)).mean())
-    return Score(loss, (out.argmax(axis=1) == y.argmax(axis=1)).mean())
+    return Score(loss, (out.argmax(axis=1) == find_classes(y)).mean())
 
 
 def train_and_judge(

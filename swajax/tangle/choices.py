@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from swajax.tangle import masks
 
-Kind = Literal["size", "kernel", "depth", "operation"]
+Kind = Literal["size", "ratio", "kernel", "depth", "operation"]
 Architecture = Mapping[str, tuple[int, ...]]
 Probabilities = Mapping[str, Float[Array, "_ _"]]  # [R, K] of each choice
 
@@ -32,13 +32,15 @@ class Choice:
 
     name: str
     """key of its probabilities"""
-    options: tuple[int, ...] | tuple[str, ...]
-    """sizes, depths, or names of operations"""
+    options: tuple[int | float, ...] | tuple[str, ...]
+    """sizes, ratios, depths, or names of operations"""
     kind: Kind = "size"
-    """size keeps the first entries, kernel the centre, depth the first layers;
-    operations share no weights"""
+    """size keeps the first entries, ratio the first ones by another size, kernel the
+    centre, depth the first layers; of operations the space knows what they share"""
     num_rows: int = 1
     """how often the choice is made"""
+    ranks: tuple[int, ...] = ()
+    """of operations, larger for larger ones; by default all are alike"""
 
     def __post_init__(self) -> None:
         """Reject what is no choice, and options that do not nest."""
@@ -55,6 +57,10 @@ class Choice:
             raise ValueError(f"{place}: num_rows must be >= 1, got {self.num_rows}")
         if self.kind == "operation":
             return
+        if self.kind == "ratio":
+            if any(isinstance(o, str) or o <= 0 for o in options):
+                raise ValueError(f"{place}: ratios must be > 0, got {options}")
+            return
         least = 0 if self.kind == "size" else 1
         if any(not isinstance(o, int) or o < least for o in options):
             raise ValueError(
@@ -70,8 +76,8 @@ class Choice:
     @property
     def table(self) -> Bool[np.ndarray, "K ..."]:
         """What each option keeps (see `swajax.tangle.masks`)."""
-        if self.kind == "operation":
-            raise ValueError(f"choice {self.name!r}: operations share no weights")
+        if self.kind in ("operation", "ratio"):
+            raise ValueError(f"choice {self.name!r}: {self.kind}s have no table")
         make = masks.centre if self.kind == "kernel" else masks.prefix
         return make(self.options)
 
@@ -110,13 +116,11 @@ def describe(
 
 
 def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
-    """The largest or the smallest network; of operations the first."""
+    """The largest or the smallest network; of operations that are alike the first."""
 
     def pick(choice: Choice) -> int:
-        if choice.kind == "operation":
-            return 0
-        order = np.argsort(choice.options)
-        return int(order[-1 if is_largest else 0])
+        sizes = choice.options if choice.kind != "operation" else choice.ranks
+        return int((np.argmax if is_largest else np.argmin)(sizes or (0,)))
 
     return {c.name: (pick(c),) * c.num_rows for c in choices}
 

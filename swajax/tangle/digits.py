@@ -1,28 +1,12 @@
 """The handwritten digits that come with scikit-learn, split for architecture search."""
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Array, Float32
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 
+from swajax.tangle.rows import Rows, Split
+
 NUM_EACH = 300  # images for weights, and as many for architectures
-
-
-class Rows(NamedTuple):
-    """Examples: inputs, and targets as `swajax.objectives` takes them."""
-
-    x: Float32[Array | np.ndarray, "N ..."]
-    y: Float32[Array | np.ndarray, "N O"]
-
-
-class Split(NamedTuple):
-    """Parts of a data set."""
-
-    weights: Rows  # weights are trained on it
-    architecture: Rows  # and architecture vectors on this
-    test: Rows  # looked at once
 
 
 def load_digits(seed: int) -> Split:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 Option = tuple[int, ...]  # index of the option of each choice
-Probabilities = Sequence[Float[Array, " K"]]  # of each choice on a layer
+Probabilities = Sequence[Float[Array, " _"]]  # [K] of each choice on a layer
 
 
 def sum_padded(

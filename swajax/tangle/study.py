@@ -15,15 +15,22 @@ from jaxtyping import Array
 
 from swajax.objectives import Objective
 from swajax.tangle import alone, selection, supernet
-from swajax.tangle.choices import Architecture, discretise, to_architecture
-from swajax.tangle.digits import Rows, Split
+from swajax.tangle.choices import (
+    Architecture,
+    Probabilities,
+    discretise,
+    from_genes,
+    to_architecture,
+)
 from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.rows import Rows, Split
 from swajax.tangle.samplers import Sampler
 from swajax.tangle.space import Space, count_weights
 from swajax.tangle.supernet import Losses, SearchState
 from swajax.types import Key
 
 NUM_REPORTS = 30
+NUM_DRAWN = 50  # networks of which a report of a sampler without vectors has the best
 
 SelectBy = Literal["evolution", "random"]
 
@@ -43,27 +50,53 @@ class Progress(NamedTuple):
     num_passes: int  # forward and backward passes of the supernet so far
     state: SearchState
     losses: Losses  # means since the last report
-    score: alone.Score  # of the likeliest network with inherited weights
+    score: alone.Score  # of the network chosen so far, with inherited weights
+
+
+def make_states(
+    key: Key, task: Task, *, sampler: Sampler, config: SearchConfig, num_starts: int
+) -> SearchState:
+    """The state of all starts before the first step of `search` with the same key."""
+    make = functools.partial(
+        supernet.make_state, space=task.space, sampler=sampler, config=config
+    )
+    return jax.vmap(make)(jax.random.split(jax.random.split(key)[0], num_starts))
 
 
 def search(
-    key: Key, task: Task, *, sampler: Sampler, config: SearchConfig, num_starts: int
+    key: Key,
+    task: Task,
+    *,
+    sampler: Sampler,
+    config: SearchConfig,
+    num_starts: int,
+    state: SearchState | None = None,
+    first_step: int = 0,
 ) -> Iterator[Progress]:
     """The state of all starts, about `NUM_REPORTS` times.
 
-    The score is taken on the rows for architectures.
+    The score is taken on the rows for architectures: of the likeliest network, or of
+    the best of `NUM_DRAWN` random ones if vectors are not trained.
+
+    Args:
+      key: of the whole search; the same, too, if it goes on.
+      task: what is searched.
+      sampler: vectors to probabilities.
+      config: how the supernet is trained.
+      num_starts: searches side by side.
+      state: to go on from, by default `make_states`.
+      first_step: the step of that state, as it was reported.
 
     Raises:
       ValueError: a loss is not finite; the step is named.
     """
-    make_key, key = jax.random.split(key)
-    make = functools.partial(
-        supernet.make_state, space=task.space, sampler=sampler, config=config
-    )
-    state = jax.vmap(make)(jax.random.split(make_key, num_starts))
-    keys = jax.random.split(key, num_starts)
+    if state is None:
+        how = {"sampler": sampler, "config": config, "num_starts": num_starts}
+        state = make_states(key, task, **how)
+    keys = jax.random.split(jax.random.split(key)[1], num_starts)
     each = -(-config.num_steps // NUM_REPORTS)
-    score_fn = jax.jit(functools.partial(_score_likeliest, task))
+    score_chosen = _score_likeliest if sampler.is_trained else _score_drawn
+    score_fn = jax.jit(functools.partial(score_chosen, task))
     steps = functools.partial(
         supernet.search_steps,
         space=task.space,
@@ -80,7 +113,7 @@ def search(
         own = functools.partial(steps, num=num)
         return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
 
-    for step in range(0, config.num_steps, each):
+    for step in range(first_step, config.num_steps, each):
         num = min(each, config.num_steps - step)
         state, losses = advance(state, keys, step, rows, num)
         supernet.check_losses(jax.device_get(losses), step)
@@ -186,14 +219,27 @@ def assess(
 
 
 def _score_likeliest(task: Task, state: SearchState) -> alone.Score:
+    best = {
+        name: jax.nn.one_hot(a.argmax(axis=-1), a.shape[-1])
+        for name, a in state.alphas.items()
+    }
+    return jax.vmap(functools.partial(_score, task))(state.params, best)
+
+
+def _score_drawn(task: Task, state: SearchState) -> alone.Score:
+    choices = task.space.choices
+    genes = selection.draw_genes(jax.random.key(0), choices, num=NUM_DRAWN)
+    drawn = jax.vmap(lambda row: from_genes(row, choices))(genes)
+
+    def score_best(params: Any) -> alone.Score:
+        found = jax.lax.map(functools.partial(_score, task, params), drawn)
+        best = jnp.nanargmin(found.loss)
+        return jax.tree.map(lambda leaf: leaf[best], found)
+
+    return jax.vmap(score_best)(state.params)
+
+
+def _score(task: Task, params: Any, p: Probabilities) -> alone.Score:
     x, y = map(jnp.asarray, task.split.architecture)
-
-    def score(params: Any, alphas: Any) -> alone.Score:
-        best = {
-            name: jax.nn.one_hot(a.argmax(axis=1), a.shape[1])
-            for name, a in alphas.items()
-        }
-        out = task.space.apply(params, best, x)
-        return alone.judge(out, Rows(x, y), objective=task.objective)
-
-    return jax.vmap(score)(state.params, state.alphas)
+    out = task.space.apply(params, p, x)
+    return alone.judge(out, Rows(x, y), objective=task.objective)

@@ -13,21 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
-from swajax.objectives import Objective, losses
+from swajax.objectives import Objective
 from swajax.tangle import gradients
-from swajax.tangle.digits import Rows
 from swajax.tangle.optimizers import (
     SearchConfig,
     make_alpha_optimizer,
     make_weight_optimizer,
 )
+from swajax.tangle.rows import Rows, mean_loss
 from swajax.tangle.samplers import Alphas, Sampler
 from swajax.tangle.space import Params, Space
 from swajax.types import Key
 
-Batch = tuple[Float[Array, "N ..."], Float[Array, "N O"]]
+Batch = tuple[Shaped[Array, "N ..."], Shaped[Array, "N _"]]
 
 
 class SearchState(NamedTuple):
@@ -51,7 +51,7 @@ def make_loss_fn(space: Space, objective: Objective) -> gradients.LossFn:
 
     def loss_fn(params: Params, p: Any, batch: Batch) -> Float[Array, ""]:
         x, y = batch
-        return losses(space.apply(params, p, x).T, y.T, objective=objective).mean()
+        return mean_loss(space.apply(params, p, x), y, objective=objective)
 
     return loss_fn
 

@@ -1,0 +1,172 @@
+"""Operations on the edges of cells: convolutions, pools, and what leaves all as it is.
+
+Normalisation has no parameters, and its statistics are those of the images that are
+passed at once.
+
+Letters: S pixels along a kernel, C channels, N images.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from swajax.tangle import layers, norms
+from swajax.types import Key
+
+Images = Float[Array, "_ _ _ _"]  # [N Y X C]
+
+
+class Operation(NamedTuple):
+    """What may stand on an edge."""
+
+    kind: str  # operations of one kind share weights
+    size: int  # of the kernel
+    rank: int  # larger for more weights
+
+
+OPERATIONS = {
+    "none": Operation("none", 1, 0),
+    "skip": Operation("skip", 1, 0),
+    "avg3": Operation("avg", 3, 0),
+    "max3": Operation("max", 3, 0),
+    "conv1": Operation("conv", 1, 1),
+    "conv3": Operation("conv", 3, 2),
+    "dil3": Operation("dil", 3, 1),
+    "dil5": Operation("dil", 5, 2),
+    "sep3": Operation("sep", 3, 3),
+    "sep5": Operation("sep", 5, 4),
+}
+
+# Convolutions one after another, and the distance of the pixels that they read.
+SEPARABLE = {"sep": (2, 1), "dil": (1, 2)}
+
+MAX_PATCHED = 1024  # numbers of an image, up to which a CPU multiplies matrices
+
+
+class Separable(NamedTuple):
+    """Convolutions channel by channel, each followed by one of single pixels."""
+
+    depthwise: tuple[Float[Array, "S S 1 C"], ...]
+    pointwise: tuple[Float[Array, "C C"], ...]
+
+
+def draw_kernels(key: Key, *shapes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Normal weights of variance 2 / fan in of several shapes [..., from, to]."""
+    keys = jax.random.split(key, len(shapes))
+    pairs = zip(keys, shapes, strict=True)
+    return tuple(layers.draw_affine(own, shape)[0] for own, shape in pairs)
+
+
+def bind(
+    kind: str, weights: Any, x: Images, stride: int
+) -> Callable[[Float[Array, "S S"] | None], Images]:
+    """One kind of operation as a function of the mask of its kernel, or of none."""
+
+    def run(keep: Float[Array, "S S"] | None) -> Images:
+        if kind == "none":
+            return jnp.zeros_like(x[:, ::stride, ::stride])
+        if kind in ("avg", "max"):
+            return normalise(_pool(x, kind, stride))
+        if kind == "skip":
+            return (
+                x if stride == 1 else activate_and_convolve(x, weights, stride=stride)
+            )
+        if kind == "conv":
+            return activate_and_convolve(x, _mask(weights, keep), stride=stride)
+        out, step, dilation = x, stride, SEPARABLE[kind][1]
+        for depthwise, pointwise in zip(*weights, strict=True):
+            kernel = _mask(depthwise, keep)
+            how = {"stride": step, "dilation": dilation}
+            out = convolve_separably(jax.nn.relu(out), kernel, pointwise, **how)
+            out, step = normalise(out), 1
+        return out
+
+    return run
+
+
+def convolve(
+    x: Images, kernel: Float[Array, "S S I O"], *, stride: int = 1, dilation: int = 1
+) -> Images:
+    """A convolution, padded so that at stride 1 the size stays the same.
+
+    Equal padding on all sides keeps the centre of a kernel where it is, whatever its
+    size and the stride. Large images take kernels of one input channel too, which are
+    applied channel by channel.
+    """
+    pad = dilation * (kernel.shape[0] // 2)
+    if _is_small(x):
+        return _convolve_by_patches(x, kernel, stride, dilation, pad)
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        [(pad, pad)] * 2,
+        rhs_dilation=(dilation, dilation),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1] // kernel.shape[2],
+    )
+
+
+def convolve_separably(
+    x: Images,
+    depthwise: Float[Array, "S S 1 C"],
+    pointwise: Float[Array, "C O"],
+    *,
+    stride: int,
+    dilation: int,
+) -> Images:
+    """A convolution channel by channel, then one of single pixels."""
+    how = {"stride": stride, "dilation": dilation}
+    if _is_small(x):
+        return convolve(x, depthwise[:, :, 0, :, None] * pointwise[None, None], **how)
+    return convolve(x, depthwise, **how) @ pointwise
+
+
+def activate_and_convolve(x: Images, kernel: Array, *, stride: int = 1) -> Images:
+    """Rectified, convolved and normalised."""
+    return normalise(convolve(jax.nn.relu(x), kernel, stride=stride))
+
+
+def normalise(x: Images) -> Images:
+    """Batch normalisation without parameters, by the statistics of these images."""
+    ones = jnp.ones(x.shape[-1])
+    return norms.batch_norm(x, ones, jnp.zeros_like(ones), keep=ones)[0]
+
+
+def _is_small(x: Images) -> bool:
+    """Whether a CPU is faster with products of matrices, some 10 times in a scan."""
+    return jax.default_backend() == "cpu" and math.prod(x.shape[1:]) <= MAX_PATCHED
+
+
+def _convolve_by_patches(
+    x: Images, kernel: Array, stride: int, dilation: int, pad: int
+) -> Images:
+    """The same as one product with all shifts of the images, side by side."""
+    _, height, width, _ = x.shape
+    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    starts = itertools.product(range(0, dilation * len(kernel), dilation), repeat=2)
+    patches = [x[:, y : y + height : stride, z : z + width : stride] for y, z in starts]
+    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def _mask(kernel: Array, keep: Float[Array, "S S"] | None) -> Array:
+    return kernel if keep is None else kernel * keep[:, :, None, None]
+
+
+def _pool(x: Images, kind: str, stride: int) -> Images:
+    """Mean, over what is inside of the image, or largest of 3 x 3 pixels."""
+
+    def reduce(x: Images, start: float, fn: Callable[..., Array]) -> Images:
+        around = ((0, 0), (1, 1), (1, 1), (0, 0))
+        window, steps = (1, 3, 3, 1), (1, stride, stride, 1)
+        return jax.lax.reduce_window(x, start, fn, window, steps, around)
+
+    if kind == "max":
+        return reduce(x, -jnp.inf, jax.lax.max)
+    inside = reduce(jnp.ones((1, *x.shape[1:3], 1)), 0.0, jax.lax.add)
+    return reduce(x, 0.0, jax.lax.add) / inside

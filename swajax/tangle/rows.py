@@ -1,0 +1,59 @@
+"""Examples, their parts for an architecture search, and the loss of outputs on them."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Integer, Shaped
+
+from swajax.objectives import Objective, losses
+
+
+class Rows(NamedTuple):
+    """Examples: inputs, and targets as `swajax.objectives` takes them.
+
+    Where an example has several outputs, one a token, targets are indices of classes.
+    """
+
+    x: Shaped[Array | np.ndarray, "N ..."]
+    y: Float[Array | np.ndarray, "N O"] | Integer[Array | np.ndarray, "N S"]
+
+
+class Split(NamedTuple):
+    """Parts of a data set."""
+
+    weights: Rows  # weights are trained on it
+    architecture: Rows  # and architecture vectors on this
+    test: Rows  # looked at once
+
+
+def mean_loss(
+    out: Float[Array, "M O"], y: Shaped[Array, "N _"], *, objective: Objective
+) -> Float[Array, ""]:
+    """Mean of the losses of `swajax.objectives` over rows of outputs.
+
+    Args:
+      out: one row an example; one a token, M = N S, if targets are indices.
+      y: targets of `Rows`.
+      objective: must be softmax if targets are indices.
+
+    Raises:
+      ValueError: indices of classes with another objective.
+    """
+    if not is_index(y):
+        return losses(out.T, y.T, objective=objective).mean()
+    if objective != "softmax":
+        raise ValueError(f"indices of classes need softmax, got {objective!r}")
+    # One-hot targets would be as large as the outputs.
+    return optax.losses.softmax_cross_entropy_with_integer_labels(out, y.ravel()).mean()
+
+
+def find_classes(y: Shaped[Array, "N _"]) -> Integer[Array, " M"]:
+    """The classes that targets of classification name, one for each row of outputs."""
+    return y.ravel() if is_index(y) else y.argmax(axis=1)
+
+
+def is_index(y: Shaped[Array, "N _"]) -> bool:
+    """Whether targets are indices of classes."""
+    return jnp.issubdtype(y.dtype, jnp.integer)

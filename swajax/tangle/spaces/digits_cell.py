@@ -1,0 +1,278 @@
+"""Networks of cells on images of 8 x 8: an operation on each edge, 4096 networks.
+
+The small relative of the toy cell space of arXiv:2312.10440 (its appendix). Cells of a
+form share one vector: all normal ones, and all that halve the image.
+
+Batch normalisation takes the statistics of the images that it is given: those of the
+batch in training, those of all images that are judged together in an evaluation. So
+there is nothing to keep beside the weights, inherited and retrained networks are judged
+alike, and the result of an image depends on the others.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from swajax import configs
+from swajax.tangle import cells, layers, operations
+from swajax.tangle.cells import Cell, Graph
+from swajax.tangle.choices import Architecture, Choice, Probabilities
+from swajax.tangle.operations import Images
+from swajax.tangle.space import Space
+from swajax.types import Key
+
+PARTS = ("normal", "reduce", "residual")
+
+
+@dataclasses.dataclass(frozen=True)
+class DigitsCellConfig:
+    """Options of the space, and the form of its networks."""
+
+    operations: tuple[str, ...] = ("sep3", "sep5", "dil3", "dil5")
+    """keys of `operations.OPERATIONS`, for each edge on its own"""
+    layout: str = "reduce-normal-normal"
+    """cells, normal or reduce, which halves the image and doubles the channels;
+    residual is a block that does the same and has no choices"""
+    channels: int = 8
+    """of the nodes of the first cell"""
+    stem: int = 8
+    """channels of the convolution before the first cell"""
+    num_inputs: Literal[1, 2] = 1
+    """cells before that a cell reads"""
+    num_nodes: int = 2
+    """nodes of a cell"""
+    join: Literal["concat", "last"] = "concat"
+    """all nodes are the result of a cell, or the last one; then no convolution fits its
+    inputs to its channels"""
+    image_channels: int = 1
+    """numbers of a pixel"""
+    num_classes: int = 10
+    """outputs O"""
+    is_paper_form: bool = False
+    """leave the probability of a kind of convolution out behind its normalisation"""
+
+    def __post_init__(self) -> None:
+        """Reject unknown operations and layouts, and numbers below one."""
+        if unknown := set(self.operations) - set(operations.OPERATIONS):
+            raise ValueError(
+                f"operations must be out of {tuple(operations.OPERATIONS)}, got "
+                f"{sorted(unknown)}"
+            )
+        parts = self.layout.split("-")
+        if not {"normal", "reduce"} & set(parts) or set(parts) - set(PARTS):
+            raise ValueError(
+                f"layout must be out of {PARTS}, joined by -, not residual alone, got "
+                f"{self.layout!r}"
+            )
+        for name in ("channels", "stem", "num_nodes", "image_channels", "num_classes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        configs.check_choices(self)
+        if self.join == "last" and ("reduce" in parts or self.stem != self.channels):
+            raise ValueError(
+                "with join last the channels must not change between cells: stem must "
+                f"be {self.channels}, got {self.stem}, and no cell reduce"
+            )
+
+    @property
+    def graph(self) -> Graph:
+        """The form of every cell."""
+        return Graph(self.num_inputs, self.num_nodes, self.join)
+
+
+class Residual(NamedTuple):
+    """A block without choices: two convolutions beside a mean and one of pixels."""
+
+    first: Float[Array, "3 3 I O"]
+    second: Float[Array, "3 3 O O"]
+    shortcut: Float[Array, "1 1 I O"]
+
+
+class Weights(NamedTuple):
+    """Of the supernet, or of one network that is sliced."""
+
+    stem: Float[Array, "3 3 I O"]
+    cells: tuple[Cell | Residual, ...]
+    readout: Float[Array, "C O"]
+    readout_bias: Float[Array, " O"]
+
+
+def make_digits_cell(config: DigitsCellConfig) -> Space:
+    """The space; probabilities are named normal and reduce, a row for each edge."""
+    ranks = tuple(operations.OPERATIONS[name].rank for name in config.operations)
+    num = cells.count_edges(config.graph)
+    kinds = [kind for kind in PARTS[:2] if kind in config.layout.split("-")]
+    choices = (Choice(k, config.operations, "operation", num, ranks) for k in kinds)
+    functions = (init, apply, probability_masks, take, apply_alone)
+    bound = (functools.partial(f, config) for f in functions)
+    return Space("digits-cell", tuple(choices), *bound)
+
+
+def init(config: DigitsCellConfig, key: Key) -> Weights:
+    """Normal weights of variance 2 / fan in."""
+    stem_key, cell_key, readout_key = jax.random.split(key, 3)
+    (stem,) = operations.draw_kernels(
+        stem_key, (3, 3, config.image_channels, config.stem)
+    )
+    before = [config.stem] * 2  # channels of the last two results
+    drawn = []
+    for place, (kind, channels) in enumerate(_plan(config)):
+        own = jax.random.fold_in(cell_key, place)
+        if kind == "residual":
+            drawn.append(_draw_residual(own, before[-1], channels))
+        else:
+            drawn.append(_draw_cell(config, own, before, kind, channels))
+        is_wide = kind != "residual" and config.join == "concat"
+        before = [before[-1], channels * (config.num_nodes if is_wide else 1)]
+    readout = layers.draw_affine(readout_key, (before[-1], config.num_classes))
+    return Weights(stem, tuple(drawn), *readout)
+
+
+def apply(
+    config: DigitsCellConfig, params: Weights, p: Probabilities, x: Images
+) -> Float[Array, "N O"]:
+    """The supernet: for each edge one pass a kind of operation."""
+
+    def make_edge_fn(kind: str) -> Callable[..., Images]:
+        def edge_fn(place: int, weights: Any, x: Images, stride: int) -> Images:
+            return cells.mix_edge(
+                weights,
+                x,
+                p[kind][place],
+                operations=config.operations,
+                stride=stride,
+                is_paper_form=config.is_paper_form,
+            )
+
+        return edge_fn
+
+    return _run(config, params, x, make_edge_fn)
+
+
+def probability_masks(config: DigitsCellConfig, p: Probabilities) -> Weights:
+    """Probability that each weight is in the network."""
+    shapes = jax.eval_shape(functools.partial(init, config), jax.random.key(0))
+    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
+
+    def mask(kind: str, cell: Cell) -> Cell:
+        rows = zip(cell.edges, p[kind], strict=True)
+        how = {"operations": config.operations}
+        edges = tuple(cells.mask_edge(edge, row, **how) for edge, row in rows)
+        return cell._replace(edges=edges)
+
+    return _replace_cells(config, ones, mask)
+
+
+def take(
+    config: DigitsCellConfig, params: Weights, architecture: Architecture
+) -> Weights:
+    """The weights of one network."""
+
+    def slice_cell(kind: str, cell: Cell) -> Cell:
+        names = [config.operations[index] for index in architecture[kind]]
+        pairs = zip(cell.edges, names, strict=True)
+        edges = (cells.take_edge(edge, operation=name) for edge, name in pairs)
+        return cell._replace(edges=tuple(edges))
+
+    return _replace_cells(config, params, slice_cell)
+
+
+def apply_alone(
+    config: DigitsCellConfig, alone: Weights, architecture: Architecture, x: Images
+) -> Float[Array, "N O"]:
+    """One network by its own operations."""
+
+    def make_edge_fn(kind: str) -> Callable[..., Images]:
+        def edge_fn(place: int, weights: Any, x: Images, stride: int) -> Images:
+            name = config.operations[architecture[kind][place]]
+            return cells.apply_edge(weights, x, operation=name, stride=stride)
+
+        return edge_fn
+
+    return _run(config, alone, x, make_edge_fn)
+
+
+def _run(
+    config: DigitsCellConfig,
+    weights: Weights,
+    x: Images,
+    make_edge_fn: Callable[[str], Callable[..., Images]],
+) -> Float[Array, "N O"]:
+    """A network, whatever stands on the edges of its cells of a kind."""
+    first = operations.normalise(operations.convolve(x, weights.stem))
+    states = [first, first]
+    for (kind, _), own in zip(_plan(config), weights.cells, strict=True):
+        if kind == "residual":
+            out = _apply_residual(own, states[-1])
+        else:
+            out = cells.apply_cell(
+                own,
+                states[-config.num_inputs :],
+                graph=config.graph,
+                stride=2 if kind == "reduce" else 1,
+                edge_fn=make_edge_fn(kind),
+            )
+        states = [states[-1], out]
+    return states[-1].mean(axis=(1, 2)) @ weights.readout + weights.readout_bias[None]
+
+
+def _plan(config: DigitsCellConfig) -> Iterator[tuple[str, int]]:
+    """Kind and channels of each cell."""
+    channels = config.channels
+    for kind in config.layout.split("-"):
+        channels *= 1 if kind == "normal" else 2
+        yield kind, channels
+
+
+def _draw_cell(
+    config: DigitsCellConfig, key: Key, before: list[int], kind: str, channels: int
+) -> Cell:
+    entries: tuple[Array, ...] = ()
+    if config.join == "concat":
+        shapes = [(1, 1, num, channels) for num in before[-config.num_inputs :]]
+        entries = operations.draw_kernels(jax.random.fold_in(key, 0), *shapes)
+    strides = [
+        2 if kind == "reduce" and source < config.num_inputs else 1
+        for node in range(config.num_nodes)
+        for source in range(config.num_inputs + node)
+    ]
+    edges = tuple(
+        cells.draw_edge(
+            jax.random.fold_in(key, place),
+            config.operations,
+            num_channels=channels,
+            stride=stride,
+        )
+        for place, stride in enumerate(strides, start=1)
+    )
+    return Cell(entries, edges)
+
+
+def _draw_residual(key: Key, ins: int, outs: int) -> Residual:
+    shapes = (3, 3, ins, outs), (3, 3, outs, outs), (1, 1, ins, outs)
+    return Residual(*operations.draw_kernels(key, *shapes))
+
+
+def _apply_residual(weights: Residual, x: Images) -> Images:
+    hidden = operations.normalise(operations.convolve(x, weights.first, stride=2))
+    hidden = operations.convolve(jax.nn.relu(hidden), weights.second)
+    num, height, width, channels = x.shape
+    blocks = x.reshape(num, height // 2, 2, width // 2, 2, channels)
+    mean = blocks.mean(axis=(2, 4))
+    return operations.normalise(hidden) + operations.convolve(mean, weights.shortcut)
+
+
+def _replace_cells(
+    config: DigitsCellConfig, weights: Weights, fn: Callable[[str, Cell], Cell]
+) -> Weights:
+    """The same weights with a function applied to every cell that has choices."""
+    pairs = zip(_plan(config), weights.cells, strict=True)
+    replaced = (
+        own if kind == "residual" else fn(kind, own) for (kind, _), own in pairs
+    )
+    return weights._replace(cells=tuple(replaced))

@@ -1,0 +1,86 @@
+"""Data of weight-entangled search, and losses of both kinds of targets."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from swajax.tangle import alone, chars, data
+from swajax.tangle.__main__ import TangleCommand, make_task
+from swajax.tangle.choices import extreme, one_hot
+from swajax.tangle.rows import Rows, mean_loss
+from swajax.tangle.supernet import make_loss_fn
+
+
+def test_the_text_is_what_its_hash_says():
+    text = chars.read_text()
+    assert len(text) > 400_000
+    assert chars.hash_text(text) == hashlib.sha256(text.encode()).hexdigest()
+    chars.load_chars(sha256=chars.hash_text(text))
+    with pytest.raises(ValueError, match=r"SHA-256 must be 00, got [0-9a-f]{64}"):
+        chars.load_chars(sha256="00")
+
+
+def test_characters_become_places_in_the_alphabet():
+    ids = chars.to_ids("a b\tc\u00e9\n~")
+    assert "".join(chars.ALPHABET[i] for i in ids) == "a bc\n~"
+    assert len(chars.ALPHABET) == len(set(chars.ALPHABET)) == 96
+
+
+def test_windows_run_through_the_text_and_targets_are_one_ahead():
+    ids, split = chars.to_ids(chars.read_text()), chars.load_chars(context=50)
+    ends = np.cumsum([0, *(part.x.size for part in split)])
+    assert len(ids) - 3 * 51 <= ends[-1] <= len(ids)
+    np.testing.assert_allclose(np.diff(ends) / ends[-1], chars.SHARES, atol=0.005)
+    np.testing.assert_array_equal(split.weights.x.ravel(), ids[: ends[1]])
+    for part in split:
+        np.testing.assert_array_equal(part.x.ravel()[1:], part.y.ravel()[:-1])
+    first = round(0.8 * len(ids))
+    np.testing.assert_array_equal(split.architecture.x[0], ids[first : first + 50])
+
+
+@pytest.mark.parametrize("context", [0, 10**6])
+def test_windows_that_do_not_fit_are_refused(context):
+    with pytest.raises(ValueError, match=rf"context must be 1\.\..*got {context}"):
+        chars.load_chars(context=context)
+
+
+def test_data_go_by_the_name_of_the_space():
+    split = data.load_split("digits-vit", 3)
+    assert split.test.x.shape == (1197, 8, 8, 1)
+    assert data.load_split("chars-gpt", 0).test.x.shape[1:] == (64,)
+    with pytest.raises(ValueError, match=r"space must be one of .*got 'mlp'"):
+        data.load_split("mlp", 0)
+
+
+@pytest.mark.parametrize("name", data.LOADERS)
+def test_the_command_makes_a_search_of_every_space_that_brings_its_data(name):
+    space, split, objective = make_task(TangleCommand(space=name, sides="both"))
+    assert space.name == name
+    p = one_hot(extreme(space.choices, is_largest=True), space.choices)
+    params = jax.eval_shape(space.init, jax.random.key(0))
+    batch = jax.tree.map(lambda part: jnp.asarray(part[:2]), tuple(split.weights))
+    loss = jax.eval_shape(make_loss_fn(space, objective), params, p, batch)
+    assert loss.shape == ()
+
+
+def test_results_name_the_text_but_no_data_that_are_the_same_everywhere():
+    assert data.describe("digits-vit") == {}
+    assert data.describe("chars-gpt")["sha256"] == chars.hash_text(chars.read_text())
+
+
+def test_indices_of_classes_score_as_one_hot_targets_do(maybe_jit):
+    rng = np.random.default_rng(0)
+    out = jnp.asarray(rng.normal(size=(6, 4)), jnp.float32)
+    ids = jnp.asarray(rng.integers(4, size=(2, 3)), jnp.uint8)
+    wide = jnp.eye(4)[ids.ravel()]
+    loss_fn = maybe_jit(mean_loss, static_argnames="objective")
+    wanted = loss_fn(out, wide, objective="softmax")
+    found = loss_fn(out, ids, objective="softmax")
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    scores = [alone.judge(out, Rows(out, y), objective="softmax") for y in (ids, wide)]
+    np.testing.assert_allclose(*scores, rtol=1e-6)
+    with pytest.raises(ValueError, match="indices of classes need softmax"):
+        mean_loss(out, ids, objective="squared")
