@@ -3,7 +3,8 @@
 `latent` follows the gradient of error plus sparsity penalty back into the embedding
 space of an autoencoder (`swajax.latent_search`); `direct` does the same, with the same
 gates, losses and optimiser, on the weights themselves; `random` leaves all to the
-polish. What they find, whatever its size, is polished and shrunk in the same way, and
+polish. `tangle` draws networks from weight-entangled supernets (`swajax.tangle`). What
+they find, whatever its size, is polished and shrunk in the same way, and
 if there are several, in one race: its first steps tell whose starts go on.
 """
 
@@ -26,13 +27,15 @@ from swajax.latent_search import Data, SearchConfig
 from swajax.network import mask_weights
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig, draw_starts
+from swajax.tangle.rows import Rows
+from swajax.tangle.starts import SupernetConfig, find_networks
 from swajax.types import Activation, Key, Network, NetworkSpec
 
 MAX_INPUTS = 512
 BATCH_ROWS = 4096  # of a mini-batch
 
 
-Source = Literal["random", "direct", "latent"]
+Source = Literal["random", "direct", "latent", "tangle"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +43,8 @@ class ExploreConfig:
     """How starts are found."""
 
     by: tuple[Source, ...] = ("random",)
-    """random networks; gradient descent on weights; or on points of a learned space"""
+    """random networks; gradient descent on weights; on points of a learned space; or
+    weight-entangled supernets"""
     share: float = 0.3
     """of a time budget, for all descents together"""
     preset: str = "tabular"
@@ -53,6 +57,8 @@ class ExploreConfig:
         )
     )
     """direct and latent: the gradient descent"""
+    supernet: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
+    """tangle: supernets, and networks drawn from them"""
 
     def __post_init__(self) -> None:
         """Reject no or repeated sources, and shares that are none."""
@@ -90,14 +96,14 @@ def check(
     if model.preset == "tabular" and num_inputs > MAX_INPUTS:
         raise ValueError(
             f"the space {config.preset} reads networks input by input, {MAX_INPUTS} at "
-            f"most, here are {num_inputs}; use --explore.by random or direct"
+            f"most, here are {num_inputs}; use --explore.by random, direct or tangle"
         )
     is_served = num_inputs <= model.num_inputs and task == "regression"
     if model.preset != "tabular" and not is_served:
         raise ValueError(
             f"the space {config.preset} has networks with up to {model.num_inputs} "
             f"inputs and a number as output, here are {num_inputs} inputs and a "
-            f"{task}; use --explore.by random or direct"
+            f"{task}; use --explore.by random, direct or tangle"
         )
 
 
@@ -127,38 +133,70 @@ def find_starts(
       watch: see `descent.descend`.
 
     Raises:
-      ValueError: the limits are too narrow for the space, or lack an activation.
+      ValueError: the limits are too narrow for the space, or lack an activation; or a
+        supernet has gone astray.
       KeyboardInterrupt: Ctrl-C came before a descent had found anything.
     """
     sources = [source for source in config.by if source != "random"]
     if not sources:
         return Starts(None, 0)
     limits = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
+    each = {"seconds": seconds / len(sources), "clock": clock}
     networks, num_steps = [], 0
     for source, own_key in zip(sources, _split(key, sources), strict=True):
-        explorer = make_explorer(
-            own_key,
-            source,
-            objective,
-            config=config,
-            limits=limits,
-            max_weights=pipeline_config.max_weights,
-        )
-        _check_limits(explorer.space.spec, limits)
-        found, steps = descent.descend(
-            explorer,
-            functools.partial(_draw_rows, train, valid),
-            search=config.search,
-            budget=_make_budget(explorer, config.search, seconds / len(sources)),
-            clock=clock,
-            watch=watch,
-        )
-        networks.append(fit_into(found, explorer.space.spec, limits))
+        if source == "tangle":
+            data = _draw_rows(train, valid, 0)
+            found, steps = find_networks(
+                own_key,
+                Rows(data.x, data.y),
+                Rows(data.x_valid, data.y_valid),
+                objective=objective,
+                limits=limits,
+                config=config.supernet,
+                **each,
+            )
+        else:
+            explorer = make_explorer(
+                own_key,
+                source,
+                objective,
+                config=config,
+                limits=limits,
+                max_weights=pipeline_config.max_weights,
+            )
+            data = functools.partial(_draw_rows, train, valid)
+            found, steps = _descend(
+                explorer, data, config.search, watch, limits, **each
+            )
+        networks.append(found)
         num_steps += steps
     if "random" in config.by:
         networks.append(draw_starts(key, pipeline_config, limits))
     join = functools.partial(jax.tree.map, lambda *leaves: np.concatenate(leaves))
     return Starts(join(*networks), num_steps)
+
+
+def _descend(
+    explorer: Explorer,
+    data: Callable[[int], Data],
+    search: SearchConfig,
+    watch: Callable[[int, NetworksFn], None] | None,
+    limits: NetworkSpec,
+    *,
+    seconds: float,
+    clock: Callable[[], float],
+) -> tuple[Network, int]:
+    """Networks within the limits, and candidate-steps."""
+    _check_limits(explorer.space.spec, limits)
+    found, steps = descent.descend(
+        explorer,
+        data,
+        search=search,
+        budget=_make_budget(explorer, search, seconds),
+        clock=clock,
+        watch=watch,
+    )
+    return fit_into(found, explorer.space.spec, limits), steps
 
 
 def _split(key: Key, sources: Sequence[Source]) -> list[Key]:

@@ -16,6 +16,8 @@ from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
 from swajax.network import count_weights, pack
 from swajax.pipeline import PipelineConfig
+from swajax.tangle.optimizers import SearchConfig as SupernetSearch
+from swajax.tangle.starts import SupernetConfig
 
 LIMITS = PipelineConfig(max_weights=20, max_width=4, max_depth=2)
 MODEL = AutoencoderConfig(preset="tabular", max_width=4, max_depth=2)
@@ -121,6 +123,36 @@ def test_random_starts_are_left_to_the_pipeline():
     )
 
 
+def test_supernets_give_networks_with_the_weights_they_have_learnt():
+    supernet = SupernetConfig(
+        num_supernets=2,
+        num_drawn=3,
+        search=SupernetSearch(num_steps=120, batch_size=16, learning_rate=0.05),
+    )
+    train, valid = draw_part(60), draw_part(40, seed=1)
+    find = functools.partial(
+        explore.find_starts,
+        jax.random.key(0),
+        train,
+        valid,
+        objective="squared",
+        config=ExploreConfig(by=("tangle",), supernet=supernet),
+        pipeline_config=LIMITS,
+    )
+    found, num_steps = find()
+    assert num_steps == 240 and found.first.shape == (6, 3, 4)
+    np.testing.assert_array_equal(found.activation.sum(axis=-1), 1)
+    assert set(found.depth.tolist()) <= {1, 2}
+    found = jax.tree.map(jnp.asarray, found)
+    out = apply_batch(found, jnp.asarray(train.x), activations=SPEC.activations)
+    errors = np.square(out - train.y[None]).mean(axis=(1, 2))
+    assert errors.min() < 0.8 * train.y.var(axis=0).mean()
+    for leaf, again in zip(found, find().networks, strict=True):
+        np.testing.assert_array_equal(leaf, again)
+    # The clock ends it; a chunk is always taken.
+    assert find(seconds=0.0).candidate_steps == 100
+
+
 def test_several_sources_give_the_starts_of_each(checkpoint):
     find = functools.partial(
         explore.find_starts,
@@ -171,7 +203,7 @@ def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
 def test_too_many_inputs_for_a_space_are_refused(checkpoint):
     config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]))
     explore.check(config, "regression", explore.MAX_INPUTS, LIMITS)
-    with pytest.raises(ValueError, match="random or direct"):
+    with pytest.raises(ValueError, match="random, direct or tangle"):
         explore.check(config, "regression", explore.MAX_INPUTS + 1, LIMITS)
 
 

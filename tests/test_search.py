@@ -194,7 +194,7 @@ def test_gradient_descent_gives_starts(folder, command, by):
 @pytest.mark.parametrize(
     ("preset", "activation", "message"),
     [
-        ("compact", "sigmoid", r"--explore\.by random or direct"),
+        ("compact", "sigmoid", r"--explore\.by random, direct or tangle"),
         ("tabular", None, "--max-width"),
     ],
 )

@@ -172,15 +172,14 @@ def test_every_supernet_has_a_gradient_in_every_form(name, form):
     assert jax.tree.map(jnp.shape, slopes) == jax.tree.map(jnp.shape, wanted)
 
 
-@pytest.mark.parametrize("form", forms.FORMS)
+@pytest.mark.parametrize("form", ["ws", "sup"])
 def test_vectors_and_weights_of_a_text_model_move_its_loss(form):
     net = TINY["text"]
     args = supernets.draw_arguments(jax.random.key(0), net, form, batch_size=2)
     _, slopes = jax.jit(supernets.make_step(net, form))(*args)
     for leaf in jax.tree.leaves(slopes):
         assert np.isfinite(leaf).all()
-    if form != "single":
-        assert all(np.abs(leaf).max() > 0 for leaf in slopes[1].values())
+    assert all(np.abs(leaf).max() > 0 for leaf in slopes[1].values())
 
 
 def test_bytes_and_operations_of_a_linear_stack():
@@ -318,7 +317,7 @@ def test_the_accuracy_command_runs_once_and_compares(monkeypatch, tmp_path, caps
         for run in map(json.loads, (p.read_text() for p in folder.glob("runs/*")))
     }
     assert len(found["darts"]["inherited_losses"]) == 243
-    assert [found[name]["num_passes"] for name in names] == [8, 8, 8, 0]
+    assert [found[name]["num_passes"] for name in names] == [4, 4, 4, 0]
     assert [found[name]["num_evaluated"] for name in names] == [0, 8, 0, 0]
     assert "inherited" not in found["largest"]
     assert found["largest"]["num_weights"] == 14810

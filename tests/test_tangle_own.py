@@ -55,10 +55,11 @@ def test_a_perceptron_becomes_the_record_of_a_network(maybe_jit):
     space, params, x = make_case("mlp", "in")
     for row in np.random.default_rng(2).permutation(all_genes(space))[:4]:
         architecture = to_architecture(row, space.choices)
-        taken = mlp.to_network(params, architecture, config=config)
+        hard = one_hot(architecture, space.choices)
+        taken = mlp.to_network(params, hard, config=config)
         apply = maybe_jit(network.apply, static_argnames="activations")
         found = apply(taken, x, activations=config.activations)
-        wanted = space.apply(params, one_hot(architecture, space.choices), x)
+        wanted = space.apply(params, hard, x)
         np.testing.assert_allclose(found, wanted, **TOLERANCE)
         num = network.count_weights(taken)
         assert int(num) == count_weights(space, architecture)

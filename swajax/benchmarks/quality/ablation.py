@@ -33,14 +33,14 @@ SINGLE = ("compact", "paper")  # spaces of networks of one activation each
 class Ablation(NamedTuple):
     """One way to find starts."""
 
-    space: str  # "random", "direct" or a preset
+    space: str  # "random", "direct", "tangle" or a preset
     starts: explorers.Starts = "encoded"
     is_by_steps: bool = False
     is_mixed: bool = False
 
 
 def _list_ablations() -> dict[str, Ablation]:
-    found = {"explore-random": Ablation("random")}
+    found = {f"explore-{name}": Ablation(name) for name in ("random", "tangle")}
     for space in ("direct", *LEARNED):
         found[f"explore-{space}"] = Ablation(space)
         found[f"explore-{space}-steps"] = Ablation(space, is_by_steps=True)
@@ -75,6 +75,8 @@ def run(
     if way.space == "random":
         judge = Judge(task, settings.pipeline.activations, clock, begin)
         return run_pipeline(key, task, settings.pipeline, settings.seconds, judge, None)
+    if way.space == "tangle":
+        return _run_supernets(explore_key, key, task, settings, clock)
     explorer = _make_explorer(way, explore_key, task, settings)
     # The pipeline does not change activations, and layers only vanish.
     config = settings.pipeline if way.is_mixed else _limit(settings.pipeline, explorer)
@@ -107,6 +109,31 @@ def run(
         random = pipeline.draw_starts(key, config, limits)
         networks = jax.tree.map(lambda *a: np.concatenate(a), networks, random)
     found = run_pipeline(key, task, config, seconds, judge, networks, steps)
+    return found._replace(levels={"raw": raw} | found.levels)
+
+
+def _run_supernets(
+    explore_key: Key, key: Key, task: Task, settings: Settings, clock: WorkClock
+) -> Outcome:
+    """Networks drawn from weight-entangled supernets, and the pipeline from them."""
+    config, share = settings.pipeline, settings.explore_share
+    begin = clock()
+    judge = Judge(task, config.activations, clock, begin)
+    networks, steps = explore.find_starts(
+        explore_key,
+        to_part(task.train),
+        to_part(task.valid),
+        objective=task.objective,
+        config=ExploreConfig(by=("tangle",)),
+        pipeline_config=config,
+        seconds=share * settings.seconds,
+        clock=clock,
+    )
+    # What the supernets have not used of their share is the pipeline's.
+    with clock.paused():
+        front = judge.make_front(networks)
+        raw = Level(front, config.activations, judge.seconds(), steps)
+    found = run_pipeline(key, task, config, settings.seconds, judge, networks, steps)
     return found._replace(levels={"raw": raw} | found.levels)
 
 

@@ -162,24 +162,25 @@ def apply_alone(
     return hidden @ alone.weights[-1] + alone.biases[-1][None]
 
 
-def to_network(
-    params: Weights, architecture: Architecture, *, config: MlpConfig
-) -> Network:
+def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Network:
     """One network as the record that is polished, shrunk and exported.
 
     Its limits are the largest width and depth of the space, its kinds of activation
     `config.activations`.
+
+    Args:
+      params: of the supernet.
+      p: one-hot probabilities.
+      config: of the space.
     """
-    inputs, widths = _read(config, architecture)
-    is_read = np.isin(np.arange(config.num_inputs), inputs)[:, None]
-    mask = masks.prefix(config.widths)[list(architecture["width"])]
-    kinds = np.eye(len(config.activations))[list(architecture["activation"])]
-    kinds = np.repeat(kinds[:, None], mask.shape[1], axis=1)
+    width = masks.survive(p["width"], masks.prefix(config.widths))
+    kinds = jnp.repeat(p["activation"][:, None], width.shape[1], axis=1)
+    depth = p["depth"][0] @ jnp.asarray(config.depths, jnp.float32)
     network = Network(
-        *params._replace(first=jnp.where(is_read, params.first, 0.0)),
-        mask=jnp.asarray(mask, jnp.float32),
-        activation=jnp.asarray(kinds, jnp.float32),
-        depth=jnp.asarray(len(widths), jnp.int32),
+        *jax.tree.map(jnp.multiply, params, probability_masks(config, p)),
+        mask=width,
+        activation=kinds,
+        depth=jnp.round(depth).astype(jnp.int32),
     )
     return mask_weights(network)
 

@@ -1,0 +1,139 @@
+"""Searches against each other, and against largest, smallest and random networks.
+
+    python -m swajax.benchmarks.tangle.accuracy
+
+A JSON file a run under OUT/SPACE/runs; what is there is kept, so that it can be stopped
+and gone on with at any time.
+"""
+
+import dataclasses
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from swajax import commands, configs
+from swajax.benchmarks.quality import runs
+from swajax.benchmarks.tangle import accuracy_summary, searches
+from swajax.benchmarks.tangle.searches import Settings
+from swajax.data.wording import did_you_mean
+from swajax.report import facts
+from swajax.tangle.selection import EvolutionConfig
+
+QUICK = Settings(
+    passes=4,
+    train_steps=4,
+    batch_size=8,
+    evolution=EvolutionConfig(
+        num_rounds=1, num_kept=2, num_mutated=2, num_crossed=2, batch_size=2
+    ),
+)
+QUICK_METHODS = ("drnas", "spos-evolution", "random", "largest")
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyCommand:
+    """Compare architecture searches at equal gradient passes."""
+
+    out: Path | None = None
+    """folder for runs, tables and pictures; what is there is kept
+    [figures/out/tangle; quick: a new temporary folder]"""
+    space: Literal["digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
+        "digits-macro"
+    )
+    """search space; only the networks of digits-macro are all in a table"""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = dataclasses.field(
+        default_factory=Settings
+    )
+    """budgets"""
+    seeds: int = 5
+    """splits and starts of each method"""
+    methods: tuple[str, ...] | None = None
+    """what is compared; by default all but ablations"""
+    ablations: bool = False
+    """ablations of the space too"""
+    summarize: bool = False
+    """only make tables and pictures of what is there"""
+    quick: bool = False
+    """a few steps of four methods, to see that all runs"""
+
+    def __post_init__(self) -> None:
+        """Reject unknown methods and numbers below one."""
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be >= 1, got {self.seeds}")
+        known = [*searches.METHODS, *searches.ABLATIONS]
+        for name in self.methods or ():
+            if name not in known:
+                advice = did_you_mean(name, known)
+                raise ValueError(
+                    f"no method {name!r}{advice}; there are: {', '.join(known)}"
+                )
+
+
+def main(config: AccuracyCommand) -> None:
+    """Every run that is not there yet, then the summary."""
+    config = _complete(config)
+    commands.use_compilation_cache()
+    folder = config.out / config.space
+    missing = [] if config.summarize else list(_find_missing(config, folder))
+    for index, (method, seed) in enumerate(missing, start=1):
+        begin = time.monotonic()
+        run = {
+            "task": config.space,
+            "method": method,
+            "seed": seed,
+            "settings": configs.to_dict(config.settings),
+            "versions": facts.find_versions(),
+        } | searches.run(method, config.space, seed, config.settings)
+        runs.save(runs.make_path(folder, config.space, seed, method), run)
+        sys.stdout.write(
+            f"[{index}/{len(missing)}] {method} {seed}: "
+            f"{run['retrained']['loss']:.4f} with {run['num_weights']} weights; "
+            f"{time.monotonic() - begin:.0f} s\n"
+        )
+        sys.stdout.flush()
+    sys.stdout.write(accuracy_summary.write(folder, config.space))
+
+
+def plan(config: AccuracyCommand) -> Iterator[tuple[str, int]]:
+    """Methods and seeds, seed by seed: balanced wherever it ends."""
+    known = searches.METHODS | searches.ABLATIONS
+    names = config.methods or tuple(searches.METHODS)
+    names += tuple(searches.ABLATIONS) if config.ablations else ()
+    for seed in range(config.seeds):
+        for name in dict.fromkeys(names):
+            if searches.is_applicable(known[name], config.space):
+                yield name, seed
+
+
+def _find_missing(config: AccuracyCommand, folder: Path) -> Iterator[tuple[str, int]]:
+    for method, seed in plan(config):
+        path = runs.make_path(folder, config.space, seed, method)
+        if not path.exists():
+            yield method, seed
+        else:
+            run = json.loads(path.read_bytes())
+            runs.check(path, run, configs.to_dict(config.settings))
+
+
+def _complete(config: AccuracyCommand) -> AccuracyCommand:
+    if not config.quick:
+        return dataclasses.replace(config, out=config.out or Path("figures/out/tangle"))
+    return dataclasses.replace(
+        config,
+        # A new one: runs of an earlier time would be kept, and nothing tried.
+        out=config.out or Path(tempfile.mkdtemp(prefix="swajax-tangle-")),
+        settings=QUICK,
+        seeds=min(config.seeds, 2),
+        methods=config.methods or QUICK_METHODS,
+    )
+
+
+if __name__ == "__main__":
+    name = "python -m swajax.benchmarks.tangle.accuracy"
+    sys.exit(commands.run_command(main, AccuracyCommand, name=name))

@@ -1,0 +1,155 @@
+"""Tables and a picture of the runs of `accuracy`."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from scipy import stats
+
+from swajax import files
+from swajax.benchmarks.quality import runs
+from swajax.benchmarks.quality.comparison import bootstrap
+from swajax.benchmarks.quality.summary import format_rows
+from swajax.report import png
+from swajax.tangle import digits_table
+
+Run = dict[str, Any]
+REFERENCE = "drnas"
+STAGES = ("inherited", "finetuned", "retrained")
+
+
+def write(folder: Path, space: str) -> str:
+    """Write accuracy.md and sizes.png beside the runs; gives the tables.
+
+    Raises:
+      ValueError: there is no run.
+    """
+    found = runs.load(folder)
+    if not found:
+        raise ValueError(f"{folder}: no runs to summarize")
+    table = None
+    if space == "digits-macro" and digits_table.TABLE.is_file():
+        table = digits_table.read_table()
+    methods = group(found)
+    text = f"{format_scores(methods)}\n\n{format_searches(methods, table)}\n"
+    if REFERENCE in methods:
+        text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{format_pairs(methods)}\n"
+    files.write_bytes(folder / "accuracy.md", text.encode())
+    draw_sizes(folder / "sizes.png", methods)
+    return text
+
+
+def group(found: Sequence[Run]) -> dict[str, dict[int, Run]]:
+    """Runs by method and seed, methods in the order of the mean loss retrained."""
+    methods: dict[str, dict[int, Run]] = defaultdict(dict)
+    for run in found:
+        methods[run["method"]][run["seed"]] = run
+    return dict(sorted(methods.items(), key=lambda m: _read(m[1], "retrained").mean()))
+
+
+def format_scores(methods: dict[str, dict[int, Run]]) -> str:
+    """Test losses and accuracies of the networks found, mean and deviation."""
+    header = ["method", "seeds", "weights"]
+    header += [f"{stage} {what}" for what in ("loss", "accuracy") for stage in STAGES]
+    rows = []
+    for name, own in methods.items():
+        sizes = [run["num_weights"] for run in own.values()]
+        row = [name, str(len(own)), f"{np.mean(sizes):.0f}"]
+        row += [_show(_read(own, stage)) for stage in STAGES]
+        row += [_show(_read(own, stage, "accuracy"), 1e2) for stage in STAGES]
+        rows.append(row)
+    return format_rows(header, rows)
+
+
+def format_searches(
+    methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
+) -> str:
+    """What searches took, and where their networks stand in the table of all."""
+    header = ["method", "passes", "networks judged", "seconds"]
+    header += ["regret, nats", "percentile", "rank correlation"]
+    rows = []
+    for name, own in methods.items():
+        values = list(own.values())
+        row = [name, f"{np.mean([run['num_passes'] for run in values]):.0f}"]
+        row.append(f"{np.mean([run['num_evaluated'] for run in values]):.0f}")
+        row.append(f"{np.median([run['seconds'] for run in values]):.0f}")
+        rows.append(row + _tell_standing(values, table))
+    return format_rows(header, rows)
+
+
+def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
+    """Differences of test losses, retrained, to the reference where both have run."""
+    reference, rows = methods[REFERENCE], []
+    for name, own in methods.items():
+        seeds = sorted(own.keys() & reference.keys())
+        if name == REFERENCE or not seeds:
+            continue
+        gaps = find_gaps(own, reference, seeds)
+        low, high = bootstrap(gaps)
+        wins = f"{(gaps < 0).sum()} of {len(gaps)}"
+        rows.append([name, f"{gaps.mean():+.4f} [{low:+.4f}, {high:+.4f}]", wins])
+    header = ["method", "loss less that of the reference [95 %]", "seeds better"]
+    return format_rows(header, rows)
+
+
+def find_gaps(
+    own: dict[int, Run], reference: dict[int, Run], seeds: Sequence[int]
+) -> np.ndarray:
+    """Differences of test losses, retrained, seed by seed."""
+    pairs = [(own[seed], reference[seed]) for seed in seeds]
+    return np.array([a["retrained"]["loss"] - b["retrained"]["loss"] for a, b in pairs])
+
+
+def correlate(run: Run, table: dict[str, Any]) -> float:
+    """Kendall's tau of inherited losses with those of networks on their own."""
+    losses = [np.mean(row["test_loss"]) for row in table["rows"]]
+    return float(stats.kendalltau(run["inherited_losses"], losses).statistic)
+
+
+def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
+    if table is None:
+        return ["", "", ""]
+    standings = [
+        digits_table.find_standing(
+            table, {name: tuple(index) for name, index in run["indices"].items()}
+        )
+        for run in values
+    ]
+    taus = [
+        correlate(run, table) for run in values if run["inherited_losses"] is not None
+    ]
+    return [
+        _show(np.array([standing.regret for standing in standings])),
+        f"{np.mean([standing.percentile for standing in standings]):.1f}",
+        _show(np.array(taus)),
+    ]
+
+
+def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
+    """Test loss against weights, a point a run; methods that need no search as well."""
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    markers = "osD^v<>PX*hpd8"
+    for index, (name, own) in enumerate(methods.items()):
+        sizes = [run["num_weights"] for run in own.values()]
+        marker = markers[index % len(markers)]
+        axes.scatter(sizes, _read(own, "retrained"), marker=marker, s=28, label=name)
+    axes.set(xlabel="weights", ylabel="test loss, trained anew", xscale="log")
+    axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
+    axes.grid(alpha=0.3)
+    png.save(path, figure)
+
+
+def _read(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
+    """A score over the seeds; empty for methods without the stage."""
+    found = [run[stage][what] for run in own.values() if stage in run]
+    return np.array(found, float)
+
+
+def _show(values: np.ndarray, scale: float = 1.0) -> str:
+    if not len(values):
+        return ""
+    return f"{scale * values.mean():.3f} ± {scale * values.std():.3f}"

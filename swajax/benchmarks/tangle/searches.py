@@ -1,0 +1,243 @@
+"""Methods of architecture search, and one run of each: all at equal gradient passes.
+
+A pass is a forward and a backward one of a batch. A search with vectors takes two a
+step or, looking ahead, four; a single path one, so it makes more steps. Plain random
+search trains as many networks on their own as the passes allow. Second stages take
+forward passes besides, which are told.
+"""
+
+import dataclasses
+import functools
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from swajax.tangle import alone, selection, study, supernet
+from swajax.tangle.choices import (
+    Architecture,
+    count_architectures,
+    describe,
+    extreme,
+    from_genes,
+    to_architecture,
+)
+from swajax.tangle.data import load_split
+from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.rows import Rows, Split
+from swajax.tangle.samplers import make_sampler
+from swajax.tangle.selection import EvolutionConfig
+from swajax.tangle.space import Space
+from swajax.tangle.spaces import make_space
+from swajax.tangle.study import Task
+from swajax.types import Key
+
+MAX_RANKED = 300  # networks of a space, up to which all of them are judged
+
+
+class Method(NamedTuple):
+    """How a network is found."""
+
+    sampler: str | None = None  # none: without a supernet
+    sampler_options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    search: dict[str, Any] = {}  # noqa: RUF012 - fields of `SearchConfig`
+    select_by: study.SelectBy = "evolution"
+    space: dict[str, Any] = {}  # noqa: RUF012 - fields of the space's configuration
+    spaces: tuple[str, ...] | None = None  # where it differs from others; all
+    weight_share: float = 0.5  # of the rows for weights and architectures
+
+
+METHODS: dict[str, Method] = {
+    "drnas": Method("drnas"),
+    "darts": Method("darts"),
+    "darts-second": Method("darts", search={"order": "second"}),
+    "gdas": Method("gdas"),
+    "spos-random": Method("spos", select_by="random"),
+    "spos-evolution": Method("spos"),
+    "random": Method(),
+    "largest": Method(),
+    "smallest": Method(),
+}
+
+VIT, CELL = ("digits-vit", "chars-gpt"), ("digits-cell",)
+ABLATIONS: dict[str, Method] = {
+    "darts-sparsemax": Method("darts", {"projection": "sparsemax"}),
+    "drnas-divergence": Method(
+        "drnas", {"divergence_weight": 1e-3}, {"alpha_weight_decay": 0.0}
+    ),
+    "drnas-both-sides": Method(
+        "drnas", space={"sides": "both"}, spaces=("digits-macro", *VIT)
+    ),
+    "drnas-80": Method("drnas", weight_share=0.8),
+    "drnas-paper-rate": Method("drnas", search={"alpha_learning_rate": 3e-4}),
+    "drnas-paper-norm": Method("drnas", space={"is_paper_norm": True}, spaces=VIT),
+    "drnas-paper-group": Method("drnas", space={"is_paper_form": True}, spaces=CELL),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is the same for all methods."""
+
+    passes: int = 3000
+    """gradient passes of each search"""
+    train_steps: int = 360
+    """steps to train a network on its own, as in the table of all networks"""
+    batch_size: int = 50
+    """rows a batch"""
+    learning_rate: float = 1e-2
+    """of the weights, in searches and of networks on their own"""
+    evolution: EvolutionConfig = dataclasses.field(default_factory=EvolutionConfig)
+    """size of second stages"""
+
+    def __post_init__(self) -> None:
+        """Reject numbers below one."""
+        for name in ("passes", "train_steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+
+class Found(NamedTuple):
+    """What a search has come to."""
+
+    architecture: Architecture
+    params: Any  # of the supernet, if there is one
+    num_passes: int
+    num_evaluated: int  # networks judged by forward passes
+
+
+def is_applicable(method: Method, space: str) -> bool:
+    """Whether a method is one of its own in a space."""
+    return method.spaces is None or space in method.spaces
+
+
+def run(name: str, space_name: str, seed: int, settings: Settings) -> dict[str, Any]:
+    """Results of a method on a split: all that its file holds but for the settings.
+
+    Networks of all methods are trained on their own from the same seed, on the same
+    rows: differences between methods are paired.
+    """
+    method = (METHODS | ABLATIONS)[name]
+    space = make_space(space_name, **method.space)
+    split = load_split(space_name, seed)
+    task = Task(space, _divide(split, method.weight_share), "softmax")
+    search_key, train_key = jax.random.split(jax.random.key(seed))
+    begin = time.monotonic()
+    found = _find(search_key, name, method, task, settings)
+    seconds = time.monotonic() - begin
+    config = _make_config(settings, settings.train_steps)
+    params = space.init(train_key) if found.params is None else found.params
+    whole = task._replace(split=split)
+    scores = study.assess(train_key, params, whole, found.architecture, config=config)
+    if found.params is None:
+        scores = {n: v for n, v in scores.items() if n in ("retrained", "num_weights")}
+    judged = None if found.params is None else _judge_all(found.params, task)
+    return jax.device_get(
+        {
+            "indices": found.architecture,
+            "options": describe(found.architecture, space.choices),
+            "num_passes": found.num_passes,
+            "num_evaluated": found.num_evaluated,
+            "seconds": seconds,
+            "inherited_losses": judged,
+            **scores,
+        }
+    )
+
+
+def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -> Found:
+    choices = task.space.choices
+    if name in ("largest", "smallest"):
+        return Found(extreme(choices, is_largest=name == "largest"), None, 0, 0)
+    if method.sampler is None:
+        return _search_randomly(key, task, settings)
+    sampler = make_sampler(method.sampler, **method.sampler_options)
+    config = _make_config(settings, settings.passes, **method.search)
+    each = study.count_passes(sampler, config)
+    config = dataclasses.replace(config, num_steps=max(1, settings.passes // each))
+    search_key, choose_key = jax.random.split(key)
+    how = {"sampler": sampler, "config": config, "num_starts": 1}
+    *_, last = study.search(search_key, task, **how)
+    state = jax.tree.map(lambda leaf: leaf[0], last.state)
+    architecture = study.choose(
+        choose_key,
+        state,
+        task,
+        sampler=sampler,
+        select_by=method.select_by,
+        evolution=settings.evolution,
+    )
+    evolution = settings.evolution
+    num = 0 if sampler.is_trained else evolution.num_children
+    num *= evolution.num_rounds + 1
+    return Found(architecture, state.params, last.num_passes, num)
+
+
+def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
+    """The best of some networks trained on their own, by the rows for architectures."""
+    num = max(1, settings.passes // settings.train_steps)
+    draw_key, key = jax.random.split(key)
+    drawn = selection.draw_genes(draw_key, task.space.choices, num=num)
+    config = _make_config(settings, settings.train_steps)
+    losses = []
+    for place, genes in enumerate(np.asarray(drawn)):
+        train = functools.partial(
+            alone.train_and_judge,
+            space=task.space,
+            architecture=to_architecture(genes, task.space.choices),
+            objective=task.objective,
+            config=config,
+        )
+        own, held = jax.random.fold_in(key, place), (task.split.architecture,)
+        (score,) = jax.jit(train)(own, task.split.weights, held)
+        losses.append(float(score.loss))
+    best = np.asarray(drawn)[int(np.nanargmin(losses))]
+    architecture = to_architecture(best, task.space.choices)
+    return Found(architecture, None, num * settings.train_steps, 0)
+
+
+def _make_config(settings: Settings, num_steps: int, **options: Any) -> SearchConfig:
+    return SearchConfig(
+        num_steps=num_steps,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        **options,
+    )
+
+
+def _divide(split: Split, weight_share: float) -> Split:
+    """The rows for weights and architectures, parted anew; the test as it is."""
+    x, y = (
+        np.concatenate(parts)
+        for parts in zip(split.weights, split.architecture, strict=True)
+    )
+    place = round(weight_share * len(x))
+    return split._replace(
+        weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
+    )
+
+
+def _judge_all(params: Any, task: Task) -> list[float] | None:
+    """Losses of all networks of a small space, inherited, on rows for architectures."""
+    space = task.space
+    if count_architectures(space.choices) > MAX_RANKED:
+        return None
+    loss_fn = supernet.make_loss_fn(space, task.objective)
+    x, y = map(jnp.asarray, task.split.architecture)
+
+    @jax.jit
+    def judge(params: Any, genes: Any) -> Any:
+        def loss(row: Any) -> Any:
+            return loss_fn(params, from_genes(row, space.choices), (x, y))
+
+        return jax.lax.map(loss, genes)
+
+    return judge(params, jnp.asarray(all_genes(space))).tolist()
+
+
+def all_genes(space: Space) -> np.ndarray:
+    """Indices of every network, in the order of the table of all networks."""
+    sizes = [len(c.options) for c in space.choices for _ in range(c.num_rows)]
+    return np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)

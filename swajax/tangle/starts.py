@@ -1,0 +1,164 @@
+"""Starts of a search for tiny networks, out of supernets of perceptrons.
+
+Several supernets of the space `mlp` are trained at once; networks are drawn from what
+their architecture vectors have become, with the weights that they inherit.
+"""
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from swajax.objectives import Objective
+from swajax.tangle import supernet
+from swajax.tangle.optimizers import SearchConfig
+from swajax.tangle.rows import Rows
+from swajax.tangle.samplers import Sampler, make_sampler
+from swajax.tangle.spaces import mlp
+from swajax.tangle.spaces.mlp import MlpConfig
+from swajax.tangle.supernet import SearchState
+from swajax.types import Key, Network, NetworkSpec
+
+CHUNK_STEPS = 50  # between two looks at the clock
+
+
+@dataclasses.dataclass(frozen=True)
+class SupernetConfig:
+    """How supernets are trained and networks drawn."""
+
+    num_supernets: int = 8
+    """trained side by side"""
+    num_drawn: int = 12
+    """networks out of each: its likeliest, and draws"""
+    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    """of each supernet, with draws from a Dirichlet distribution"""
+
+    def __post_init__(self) -> None:
+        """Reject numbers below one."""
+        for name in ("num_supernets", "num_drawn"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+
+def find_networks(
+    key: Key,
+    train: Rows,
+    valid: Rows,
+    *,
+    objective: Objective,
+    limits: NetworkSpec,
+    config: SupernetConfig,
+    seconds: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[Network, int]:
+    """Networks within the limits, leaves [B N, ...], and steps times supernets.
+
+    Args:
+      key: consumed.
+      train: rows for weights.
+      valid: rows for architectures.
+      objective: what is fitted.
+      limits: of the networks.
+      config: how; N of B supernets.
+      seconds: after which no more steps are made; a chunk is always taken.
+      clock: tells the seconds.
+
+    Raises:
+      ValueError: a loss is not finite.
+    """
+    trainer = _make_trainer(make_config(limits), objective, config.search)
+    make_key, step_key, draw_key = jax.random.split(key, 3)
+    num, begin = config.num_supernets, clock()
+    state = trainer.init_fn(jax.random.split(make_key, num))
+    keys = jax.random.split(step_key, num)
+    step = 0
+    while not step or (step < config.search.num_steps and clock() - begin < seconds):
+        num_steps = min(CHUNK_STEPS, config.search.num_steps - step)
+        rows = train, valid
+        state, losses = trainer.step_fn(state, keys, step, rows, num_steps=num_steps)
+        supernet.check_losses(jax.device_get(losses), step)
+        step += num_steps
+    networks = _draw(
+        jax.random.split(draw_key, num),
+        state,
+        sampler=trainer.sampler,
+        config=make_config(limits),
+        num=config.num_drawn,
+    )
+    return jax.device_get(networks), step * num
+
+
+def make_config(limits: NetworkSpec) -> MlpConfig:
+    """The space within limits: all depths, every second width, inputs used or not."""
+    widths = tuple(range(2 - limits.max_width % 2, limits.max_width + 1, 2))
+    return MlpConfig(
+        num_inputs=limits.num_inputs,
+        num_outputs=limits.num_outputs,
+        widths=widths,
+        depths=tuple(range(1, limits.max_depth + 1)),
+        activations=limits.activations,
+    )
+
+
+class Trainer(NamedTuple):
+    """Compiled functions of several supernets of one kind."""
+
+    sampler: Sampler
+    init_fn: Callable[[Array], SearchState]
+    step_fn: Callable[..., Any]
+
+
+@functools.cache  # equal settings share compiled programs
+def _make_trainer(
+    config: MlpConfig, objective: Objective, search: SearchConfig
+) -> Trainer:
+    space, sampler = mlp.make_mlp(config), make_sampler("drnas")
+    static = {"space": space, "sampler": sampler, "config": search}
+    loss_fn = supernet.make_loss_fn(space, objective)
+
+    def advance(
+        state: SearchState, keys: Array, step: Array, rows: Any, *, num_steps: int
+    ) -> Any:
+        def own(state: SearchState, key: Key) -> Any:
+            return supernet.search_steps(
+                state, key, step, *rows, num=num_steps, loss_fn=loss_fn, **static
+            )
+
+        return jax.vmap(own)(state, keys)
+
+    return Trainer(
+        sampler,
+        jax.jit(jax.vmap(functools.partial(supernet.make_state, **static))),
+        jax.jit(advance, static_argnames="num_steps"),
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("sampler", "config", "num"))
+def _draw(
+    keys: Array, state: SearchState, *, sampler: Sampler, config: MlpConfig, num: int
+) -> Network:
+    """The likeliest network of each supernet, and draws."""
+
+    def one(key: Key, params: Any, alphas: Any, is_likeliest: Array) -> Network:
+        drawn = sampler.sample(key, alphas, 1.0)
+        scores = {
+            name: jnp.where(is_likeliest, alphas[name], drawn[name]) for name in drawn
+        }
+        hard = {
+            name: jax.nn.one_hot(values.argmax(axis=1), values.shape[1])
+            for name, values in scores.items()
+        }
+        return mlp.to_network(params, hard, config=config)
+
+    def each(key: Key, params: Any, alphas: Any) -> Network:
+        draw = jax.vmap(one, in_axes=(0, None, None, 0))
+        return draw(jax.random.split(key, num), params, alphas, jnp.arange(num) == 0)
+
+    networks = jax.vmap(each)(keys, state.params, state.alphas)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), networks)
