@@ -45,7 +45,7 @@ class ExploreConfig:
     by: tuple[Source, ...] = ("random",)
     """random networks; gradient descent on weights; on points of a learned space; or
     weight-entangled supernets"""
-    share: float = 0.3
+    share: float = 0.2
     """of a time budget, for all descents together"""
     preset: str = "tabular"
     """latent: pretrained autoencoder, or a path to a checkpoint file"""

@@ -70,7 +70,9 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
         own = configs.to_dict(baselines.METHODS[name].Config())
     elif name == "default":
         config = ExploreConfig()
-        own = configs.to_dict(config)
+        own = {"by": list(config.by)}
+        if config.by != ("random",):  # which nothing else matters to
+            own = configs.to_dict(config)
         if "latent" in config.by:
             own["checksum"] = _checksum(config.preset, config.activation)
     else:

@@ -40,7 +40,7 @@ def draw_errors(table: Table) -> Figure:
     tasks = sorted({place[:2] for own in table.values() for place in own})
     entries = list(table)
     figure = Figure(
-        figsize=(2 + 4 * 0.32 * len(entries), 2 + 0.24 * len(tasks)),
+        figsize=(2 + 4 * max(0.32 * len(entries), 2), 2 + 0.24 * len(tasks)),
         layout="constrained",
     )
     every = figure.subplots(1, len(SIZES), sharey=True)
