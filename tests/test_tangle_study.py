@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from swajax import commands, runlog
+from swajax.tangle import __main__ as command
 from swajax.tangle import alone, digits, digits_table, journal, pictures, study
 from swajax.tangle.__main__ import NAME, TangleCommand, main
 from swajax.tangle.choices import extreme, num_options, to_architecture
@@ -22,19 +23,35 @@ FEW = (
 ).split()
 
 SEARCH = [*FEW, "--sampler", "darts"]
+DRAW_SEARCH = pictures.draw_search
 
 
 def run(*arguments):
     return commands.run_command(main, TangleCommand, name=NAME, arguments=arguments)
 
 
+def make_tiny(name, **options):
+    """The space of a name; perceptrons are small, so that they compile quickly."""
+    if name == "mlp":
+        options |= {"widths": (1, 2), "depths": (1, 2)}
+        options["activations"] = ("sigmoid", "tanh")
+    return make_space(name, **options)
+
+
+def lighten(patch):
+    patch.setattr(commands, "use_compilation_cache", lambda: None)
+    patch.setattr(command, "make_space", make_tiny)
+    patch.setattr(pictures, "draw_search", lambda *args, **options: None)
+
+
 @pytest.fixture(autouse=True)
-def no_cache(monkeypatch):
-    monkeypatch.setattr(commands, "use_compilation_cache", lambda: None)
+def light(monkeypatch):
+    lighten(monkeypatch)
 
 
 @pytest.mark.parametrize("sampler", ["spos", "drnas"])
-def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys):
+def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(pictures, "draw_search", DRAW_SEARCH)
     folder = tmp_path / "run"
     assert run(*FEW, "--sampler", sampler, "--out", str(folder)) == 0
     results = json.loads((folder / "results.json").read_text())
@@ -82,7 +99,7 @@ def whole(tmp_path_factory):
     """A run from start to end; this and those beside it do not train what is found."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(commands, "use_compilation_cache", lambda: None)
+        lighten(patch)
         patch.setattr(study, "assess", assess_quickly)
         assert run(*SEARCH, "--out", str(folder)) == 0
         yield folder
