@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swajax import shrink
-from swajax.network import count_weights, pack, simplify, unpack
+from swajax.network import count_weights, mask_weights, pack, simplify, unpack
 from swajax.objectives import num_directions
 from swajax.polish import Fit, Problem, evaluate, polish
-from swajax.types import Network
+from swajax.types import Network, NetworkSpec
 
 BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
@@ -129,6 +129,29 @@ def cut(networks: Network, *, num_weights: int) -> Network:
     return jax.vmap(one)(networks)
 
 
+def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
+    """The same networks, as records of larger limits."""
+    wide, deep = limits.max_width - spec.max_width, limits.max_depth - spec.max_depth
+    kinds = np.array([limits.activations.index(name) for name in spec.activations])
+    activation = np.zeros((*networks.mask.shape, len(limits.activations)), np.float32)
+    activation[..., kinds] = networks.activation
+    across, down = (0, wide), (0, deep)
+    activation = np.pad(activation, ((0, 0), down, across, (0, 0)))
+    activation[..., 0] += activation.sum(axis=-1) == 0  # what is absent has one as well
+    return _mask(
+        Network(
+            np.pad(networks.first, ((0, 0), (0, 0), across)),
+            np.pad(networks.hidden, ((0, 0), down, across, across)),
+            np.pad(networks.readout, ((0, 0), across, (0, 0))),
+            np.pad(networks.bias, ((0, 0), down, across)),
+            np.asarray(networks.readout_bias),
+            np.pad(networks.mask, ((0, 0), down, across)),
+            activation,
+            np.asarray(networks.depth),
+        )
+    )
+
+
 def _in_blocks(
     fn: Callable[..., Any],
     networks: Network,
@@ -234,3 +257,6 @@ def _compare(
         return jnp.sqrt(square * jnp.square(problem.weight).sum())
 
     return jax.vmap(one)(networks)
+
+
+_mask = jax.jit(jax.vmap(mask_weights))

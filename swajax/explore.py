@@ -4,8 +4,8 @@
 space of an autoencoder (`swajax.latent_search`); `direct` does the same, with the same
 gates, losses and optimiser, on the weights themselves; `random` leaves all to the
 polish. `tangle` draws networks from weight-entangled supernets (`swajax.tangle`). What
-they find, whatever its size, is polished and shrunk in the same way, and
-if there are several, in one race: its first steps tell whose starts go on.
+they find, whatever its size, is polished and shrunk in the same way, and if there are
+several, in one race: its first steps tell whose starts go on.
 """
 
 import dataclasses
@@ -19,12 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import blocks, descent, prior, spaces
+from swajax import blocks, descent, spaces
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.splits import Part
 from swajax.descent import Budget, Explorer, NetworksFn
 from swajax.latent_search import Data, SearchConfig
-from swajax.network import mask_weights
 from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig, draw_starts
 from swajax.tangle.rows import Rows
@@ -33,7 +32,6 @@ from swajax.types import Activation, Key, Network, NetworkSpec
 
 MAX_INPUTS = 512
 BATCH_ROWS = 4096  # of a mini-batch
-
 
 Source = Literal["random", "direct", "latent", "tangle"]
 
@@ -141,33 +139,14 @@ def find_starts(
     if not sources:
         return Starts(None, 0)
     limits = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
-    each = {"seconds": seconds / len(sources), "clock": clock}
+    task = _Task(train, valid, objective, limits, pipeline_config.max_weights)
+    each = {"config": config, "seconds": seconds / len(sources), "clock": clock}
     networks, num_steps = [], 0
     for source, own_key in zip(sources, _split(key, sources), strict=True):
         if source == "tangle":
-            data = _draw_rows(train, valid, 0)
-            found, steps = find_networks(
-                own_key,
-                Rows(data.x, data.y),
-                Rows(data.x_valid, data.y_valid),
-                objective=objective,
-                limits=limits,
-                config=config.supernet,
-                **each,
-            )
+            found, steps = _train_supernets(own_key, task, **each)
         else:
-            explorer = make_explorer(
-                own_key,
-                source,
-                objective,
-                config=config,
-                limits=limits,
-                max_weights=pipeline_config.max_weights,
-            )
-            data = functools.partial(_draw_rows, train, valid)
-            found, steps = _descend(
-                explorer, data, config.search, watch, limits, **each
-            )
+            found, steps = _descend(own_key, source, task, watch=watch, **each)
         networks.append(found)
         num_steps += steps
     if "random" in config.by:
@@ -176,27 +155,67 @@ def find_starts(
     return Starts(join(*networks), num_steps)
 
 
-def _descend(
-    explorer: Explorer,
-    data: Callable[[int], Data],
-    search: SearchConfig,
-    watch: Callable[[int, NetworksFn], None] | None,
-    limits: NetworkSpec,
+class _Task(NamedTuple):
+    """What networks are wanted for."""
+
+    train: Part
+    valid: Part
+    objective: Objective
+    limits: NetworkSpec
+    max_weights: int
+
+
+def _train_supernets(
+    key: Key,
+    task: _Task,
     *,
+    config: ExploreConfig,
     seconds: float,
     clock: Callable[[], float],
 ) -> tuple[Network, int]:
-    """Networks within the limits, and candidate-steps."""
-    _check_limits(explorer.space.spec, limits)
+    """Networks drawn from supernets, and candidate-steps."""
+    data = _draw_rows(task.train, task.valid, 0)
+    return find_networks(
+        key,
+        Rows(data.x, data.y),
+        Rows(data.x_valid, data.y_valid),
+        objective=task.objective,
+        limits=task.limits,
+        config=config.supernet,
+        seconds=seconds,
+        clock=clock,
+    )
+
+
+def _descend(
+    key: Key,
+    source: Source,
+    task: _Task,
+    *,
+    config: ExploreConfig,
+    seconds: float,
+    clock: Callable[[], float],
+    watch: Callable[[int, NetworksFn], None] | None,
+) -> tuple[Network, int]:
+    """Ends of descents on weights or in a learned space, and candidate-steps."""
+    explorer = make_explorer(
+        key,
+        source,
+        task.objective,
+        config=config,
+        limits=task.limits,
+        max_weights=task.max_weights,
+    )
+    _check_limits(explorer.space.spec, task.limits)
     found, steps = descent.descend(
         explorer,
-        data,
-        search=search,
-        budget=_make_budget(explorer, search, seconds),
+        functools.partial(_draw_rows, task.train, task.valid),
+        search=config.search,
+        budget=_make_budget(explorer, config.search, seconds),
         clock=clock,
         watch=watch,
     )
-    return fit_into(found, explorer.space.spec, limits), steps
+    return blocks.fit_into(found, explorer.space.spec, task.limits), steps
 
 
 def _split(key: Key, sources: Sequence[Source]) -> list[Key]:
@@ -264,13 +283,13 @@ def make_explorer(
     search = config.search
     if source == "direct":
         key, network_key = jax.random.split(key)
-        networks = draw_networks(network_key, search, limits, max_weights)
+        networks = spaces.draw_networks(network_key, search, limits, max_weights)
         starts = spaces.unfold_starts(key, networks)
         return Explorer(spaces.make_direct_space(limits, objective), None, starts)
     params, model = load_pretrained(config.preset, config.activation)
     if model.preset == "tabular":
         space = spaces.make_tabular_space(model, limits, objective)
-        networks = draw_networks(key, search, space.spec, max_weights)
+        networks = spaces.draw_networks(key, search, space.spec, max_weights)
         starts = spaces.encode_starts(params, networks, model=model)
     else:
         space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
@@ -278,39 +297,3 @@ def make_explorer(
             key, params, config=search, autoencoder_config=model
         )
     return Explorer(space, params, starts)
-
-
-def draw_networks(
-    key: Key, config: SearchConfig, spec: NetworkSpec, max_weights: int
-) -> Network:
-    """Random networks, sorted by size: each start is chosen among those of its size."""
-    num = config.num_starts * config.num_screened
-    networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)
-    order = np.argsort(blocks.count(networks), kind="stable")
-    return jax.tree.map(lambda leaf: leaf[order], networks)
-
-
-def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
-    """The same networks, as records of larger limits."""
-    wide, deep = limits.max_width - spec.max_width, limits.max_depth - spec.max_depth
-    kinds = np.array([limits.activations.index(name) for name in spec.activations])
-    activation = np.zeros((*networks.mask.shape, len(limits.activations)), np.float32)
-    activation[..., kinds] = networks.activation
-    across, down = (0, wide), (0, deep)
-    activation = np.pad(activation, ((0, 0), down, across, (0, 0)))
-    activation[..., 0] += activation.sum(axis=-1) == 0  # what is absent has one as well
-    return _mask_weights(
-        Network(
-            np.pad(networks.first, ((0, 0), (0, 0), across)),
-            np.pad(networks.hidden, ((0, 0), down, across, across)),
-            np.pad(networks.readout, ((0, 0), across, (0, 0))),
-            np.pad(networks.bias, ((0, 0), down, across)),
-            np.asarray(networks.readout_bias),
-            np.pad(networks.mask, ((0, 0), down, across)),
-            activation,
-            np.asarray(networks.depth),
-        )
-    )
-
-
-_mask_weights = jax.jit(jax.vmap(mask_weights))

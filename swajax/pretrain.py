@@ -16,15 +16,19 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
-from swajax import checkpoints, commands, configs, files, pretraining, runlog
+from swajax import checkpoints, commands, files, pretraining, runlog
 from swajax.autoencoder.pretrained import load_pretrained
+from swajax.pretrain_journal import (
+    BEST_FILE,
+    STATE_FILE,
+    Progress,
+    read_progress,
+    save_best,
+    save_state,
+)
 from swajax.pretraining import PretrainingConfig, PretrainingState
-from swajax.provenance import describe_run, read_provenance
 from swajax.report.curves import draw_curves
 from swajax.validation import NUM_GEOMETRY, NUM_NETWORKS, validate
-
-STATE_FILE = "state.safetensors"
-BEST_FILE = "best.safetensors"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +152,7 @@ def train(
         stays saved.
     """
     training = config.training
-    best, spent, before = _read_progress(folder, config)
+    best, spent, before = read_progress(folder, config.start_from)
     start, step = time.monotonic(), int(state.step)
     bar = tqdm(
         total=training.num_steps, initial=step, unit="step", disable=_is_bar_off()
@@ -168,9 +172,10 @@ def train(
             line |= _validate(state, config)
             if line["explained_variance"] > best:
                 best = line["explained_variance"]
-                _save_best(folder, state, config, line, before)
+                made = {"config": training, "seed": config.seed, "before": before}
+                save_best(folder, state.params, line, **made)
         runlog.log_metrics(folder, line)
-        _save_state(folder, state, best=best, seconds=seconds, before=before)
+        save_state(folder, state, Progress(best, seconds, before))
         bar.update(num_steps)
         bar.set_postfix(loss=f"{means['loss']:.4g}", best_explained=f"{best:.4f}")
         if is_over:
@@ -256,50 +261,6 @@ def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, flo
         num_networks=config.validation_networks,
         num_geometry=min(config.validation_networks, NUM_GEOMETRY),
     )
-
-
-def _save_best(
-    folder: Path,
-    state: PretrainingState,
-    config: PretrainCommand,
-    line: dict[str, Any],
-    before: dict[str, Any] | None,
-) -> None:
-    measured = {
-        name: value
-        for name, value in line.items()
-        if name not in ("step", "seconds", "loss", "min_loss", "min_mse", "geometry")
-    }
-    header = {
-        "autoencoder": configs.to_dict(config.training.autoencoder),
-        "step": line["step"],
-        "validation": measured,
-        "provenance": describe_run(
-            config.training,
-            seed=config.seed,
-            step=line["step"],
-            seconds=line["seconds"],
-            before=before,
-        ),
-    }
-    checkpoints.save(folder / BEST_FILE, state.params, header=header)
-
-
-def _save_state(folder: Path, state: PretrainingState, **header: Any) -> None:
-    checkpoints.save(folder / STATE_FILE, state, header=header)
-
-
-def _read_progress(
-    folder: Path, config: PretrainCommand
-) -> tuple[float, float, dict[str, Any] | None]:
-    """Best explained variance, seconds so far, and what made the first parameters.
-
-    Of several hosts all must agree.
-    """
-    if not (folder / STATE_FILE).exists():
-        return -float("inf"), 0.0, read_provenance(config.start_from)
-    _, header = checkpoints.load(folder / STATE_FILE)
-    return header["best"], header["seconds"], header["before"]
 
 
 @contextlib.contextmanager

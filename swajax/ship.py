@@ -15,7 +15,7 @@ import tyro
 
 from swajax import checkpoints, commands, files
 from swajax.autoencoder.pretrained import SHIPPED, list_pretrained, load_pretrained
-from swajax.pretrain import BEST_FILE
+from swajax.pretrain_journal import BEST_FILE
 from swajax.provenance import list_runs, read_provenance
 from swajax.validation import validate
 from swajax.validation_tabular import MORE_INPUTS, SIZES

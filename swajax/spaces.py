@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from swajax import autoencoder, latent_search, prior
+from swajax import autoencoder, blocks, latent_search, prior
 from swajax.autoencoder import AutoencoderConfig, Embedding
 from swajax.autoencoder.compact import probe_points
 from swajax.gates import NEVER, bottlenecks, choose, open_largest
-from swajax.latent_search import Space
+from swajax.latent_search import SearchConfig, Space
 from swajax.network import count_weights, mask_weights, pack, unpack
 from swajax.objectives import Objective
 from swajax.types import Key, Network, NetworkSpec
@@ -119,6 +120,16 @@ def encode_starts(
         return TabularPoint(z, _log_size(network))
 
     return jax.lax.map(encode, networks, batch_size=ENCODE_BLOCK)
+
+
+def draw_networks(
+    key: Key, config: SearchConfig, spec: NetworkSpec, max_weights: int
+) -> Network:
+    """Random networks, sorted by size: each start is chosen among those of its size."""
+    num = config.num_starts * config.num_screened
+    networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)
+    order = np.argsort(blocks.count(networks), kind="stable")
+    return jax.tree.map(lambda leaf: leaf[order], networks)
 
 
 @jax.jit

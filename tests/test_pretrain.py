@@ -19,6 +19,7 @@ from swajax import (
     checkpoints,
     commands,
     pretrain,
+    pretrain_journal,
     pretraining,
     runlog,
 )
@@ -73,7 +74,7 @@ def reference(tmp_path_factory):
 
 
 def read_run(folder):
-    arrays, _ = checkpoints.load(folder / pretrain.STATE_FILE)
+    arrays, _ = checkpoints.load(folder / pretrain_journal.STATE_FILE)
     return folder, runlog.read_metrics(folder), arrays
 
 
@@ -146,7 +147,7 @@ def test_a_run_leaves_its_results(reference, capsys):
     measured = [n for n in reference.lines if "explained_variance" in n]
     assert [line["step"] for line in measured] == [8, 12]
     best = max(measured, key=lambda line: line["explained_variance"])
-    path = reference.folder / pretrain.BEST_FILE
+    path = reference.folder / pretrain_journal.BEST_FILE
     params, model = load_pretrained(path)
     _, header = checkpoints.load(path)
     assert model == MODEL and header["step"] == best["step"]
@@ -160,7 +161,7 @@ def test_a_run_leaves_its_results(reference, capsys):
     command = dataclasses.replace(COMMAND, start_from=path)
     state = pretrain._start(command, Path("absent"), get_trainer(TRAINING))
     assert state.step == 0
-    assert pretrain._read_progress(Path("absent"), command)[2] == made
+    assert pretrain_journal.read_progress(Path("absent"), path).before == made
     for a, b in zip(*map(jax.tree.leaves, (state.params, params)), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -174,14 +175,16 @@ def test_a_resumed_run_has_the_same_numbers(reference, tmp_path):
     command = dataclasses.replace(COMMAND, out=tmp_path / "run", time_budget=1e-9)
     pretrain.main(command)
     assert [n["step"] for n in runlog.read_metrics(command.out)] == [CHUNK]
-    assert (command.out / pretrain.BEST_FILE).is_file()
+    assert (command.out / pretrain_journal.BEST_FILE).is_file()
     assert_same_numbers(resume(command.out), reference)
 
 
 def test_kill_loses_at_most_a_chunk(reference, tmp_path):
     folder = tmp_path / "killed"
     process = start_process("--out", folder)
-    while not (folder / pretrain.STATE_FILE).exists() and process.poll() is None:
+    while (
+        not (folder / pretrain_journal.STATE_FILE).exists() and process.poll() is None
+    ):
         time.sleep(0.01)
     time.sleep(0.1)  # anywhere: chunks and files take about as long
     process.kill()

@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from swajax import autoencoder, checkpoints, commands, configs, pretrain, runlog
+from swajax import (
+    autoencoder,
+    checkpoints,
+    commands,
+    configs,
+    pretrain,
+    pretrain_journal,
+    runlog,
+)
 
 NAME = "python -m swajax.pretrain"
 ARGUMENTS = "--max-depth 2 --max-width 3 --num-probes 4 --batch-size 16".split()
@@ -70,7 +78,7 @@ def make_file(path, config, header):
 def test_a_damaged_state_is_not_resumed(refused, tmp_path):
     folder = runlog.make_run_folder(tmp_path / "run", COMMAND)
     runlog.log_metrics(folder, {"step": 1})
-    state = folder / pretrain.STATE_FILE
+    state = folder / pretrain_journal.STATE_FILE
     checkpoints.save(state, {"x": jnp.zeros(9)}, header={"best": 0.0})
     whole = state.read_bytes()
     for damaged, what in ((whole[:-9], "damaged"), (whole, "is missing")):

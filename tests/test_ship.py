@@ -6,7 +6,7 @@ import pytest
 
 from swajax import autoencoder, checkpoints, configs, ship
 from swajax.autoencoder import AutoencoderConfig, pretrained
-from swajax.pretrain import BEST_FILE
+from swajax.pretrain_journal import BEST_FILE
 from swajax.pretraining import PretrainingConfig
 from swajax.provenance import describe_run, read_provenance
 

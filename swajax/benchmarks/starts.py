@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from swajax import blocks, commands, descent, explore, files, linalg, prior, runlog
+from swajax import blocks, commands, descent, explore, files, prior, runlog
 from swajax.baselines.direct import to_part
+from swajax.benchmarks import latent_newton
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import tasks
 from swajax.benchmarks.quality.summary import format_rows
@@ -34,8 +34,7 @@ from swajax.descent import Budget, Explorer
 from swajax.explore import ExploreConfig
 from swajax.jobs import Job, PipelineConfig, make_job
 from swajax.latent_search import Data, Point, SearchConfig
-from swajax.network import pack, unpack
-from swajax.polish import Fit, Problem, expand_loss, find_places
+from swajax.polish import Fit, Problem
 from swajax.report import facts, png
 from swajax.types import Key, Network
 
@@ -50,8 +49,6 @@ TASKS = (
 )
 # Descents at a given size: no penalty, which would change it.
 SEARCH = SearchConfig(chunk_steps=25, num_screened=1, sparsity_weights=(0.0,))
-NEWTON_STEPS = 30
-DAMPING_FALL, DAMPING_RISE = 0.5, 4.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +187,7 @@ def _newton(
     problem = Problem(*(jnp.asarray(leaf, jnp.float32) for leaf in task.train))
     problem = problem._replace(weight=problem.weight / problem.weight.sum())
     moved = [
-        _newton_steps(
+        latent_newton.improve(
             jax.tree.map(lambda leaf, d=depth: leaf[d, 0], points.z),
             explorer.params,
             problem,
@@ -202,73 +199,6 @@ def _newton(
     ]
     z = jax.tree.map(lambda *leaves: jnp.stack(leaves)[:, None], *moved)
     return points._replace(z=z)
-
-
-@functools.partial(jax.jit, static_argnames=("space", "depth", "num_places"))
-def _newton_steps(
-    points: Any,
-    params: Any,
-    problem: Problem,
-    *,
-    space: Any,
-    depth: int,
-    num_places: int,
-) -> Any:
-    """Each of the points [R, ...] moved so that the networks fit better.
-
-    Levenberg-Marquardt on the embedding. With J the derivative of the open weights by
-    the embedding and C, g curvature and gradient by the weights, the damped step
-    -(J^T C J + d I)^-1 J^T g is -J^T (C J J^T + d I)^-1 g, a system of the size of the
-    network however large the embedding is.
-    """
-    fit = Fit(space.objective, space.spec.activations)
-
-    def one(point: Any) -> Any:
-        vector, restore = ravel_pytree(point.embedding)
-
-        def decode(vector: Array) -> Network:
-            z = point._replace(embedding=restore(vector))
-            return space.decode_fn(params, z, depth)
-
-        def look(vector: Array) -> tuple[Array, Array, Array]:
-            """Loss, root-weighted Jacobian and gradient at a point."""
-            weights, pull = jax.vjp(lambda v: pack(decode(v)), vector)
-            network = unpack(weights, decode(vector))
-            places, is_open = find_places(network, num_places)
-            form = expand_loss(network, places, is_open, problem, fit=fit)
-            rows = jax.nn.one_hot(places, weights.shape[0]) * is_open[:, None]
-            jacobian = jax.vmap(lambda row: pull(row)[0])(rows)
-            root = _root(form.curvature)
-            return form.loss, root.T @ jacobian, jacobian.T @ form.gradient
-
-        def step(_: Array, state: tuple) -> tuple:
-            vector, (loss, jacobian, gradient), damping = state
-            gram = jacobian @ jacobian.T
-            extra = damping * jnp.diagonal(gram).max() + 1e-12
-            inner = linalg.solve(gram + extra * jnp.eye(len(gram)), jacobian @ gradient)
-            change = -(gradient - jacobian.T @ inner) / extra
-            new = look(vector + change)
-            is_better = new[0] < loss
-            damping = damping * jnp.where(is_better, DAMPING_FALL, DAMPING_RISE)
-            vector, found = jax.tree.map(
-                lambda a, b: jnp.where(is_better, a, b),
-                (vector + change, new),
-                (vector, (loss, jacobian, gradient)),
-            )
-            return vector, found, jnp.clip(damping, 1e-8, 1e6)
-
-        state = (vector, look(vector), jnp.asarray(1e-1))
-        vector = jax.lax.fori_loop(0, NEWTON_STEPS, step, state)[0]
-        return point._replace(embedding=restore(vector))
-
-    return jax.lax.map(one, points, batch_size=8)
-
-
-def _root(curvature: Float[Array, "K K"]) -> Float[Array, "K K"]:
-    """A factor R of the curvature, C = R R^T, up to a small ridge."""
-    size = jnp.maximum(jnp.diagonal(curvature).max(), 1e-12)
-    ridge = 1e-6 * size * jnp.eye(len(curvature))
-    return jnp.linalg.cholesky(curvature + ridge)
 
 
 SEARCHES: dict[str, Callable[..., Point]] = {

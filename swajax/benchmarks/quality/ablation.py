@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from swajax import descent, explore, pipeline
+from swajax import blocks, descent, explore, pipeline
 from swajax.baselines.direct import to_part
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import explorers, tasks
@@ -88,7 +88,7 @@ def run(
     limits = config.make_spec(task.train.x.shape[0], task.train.y.shape[0])
 
     def fit_into(networks: Network) -> Network:
-        return explore.fit_into(networks, explorer.space.spec, limits)
+        return blocks.fit_into(networks, explorer.space.spec, limits)
 
     networks, steps = descent.descend(
         explorer,
@@ -102,14 +102,8 @@ def run(
     )
     networks = fit_into(networks)
     seconds = judge.seconds() + (1 - share) * settings.seconds
-    with clock.paused():
-        front = judge.make_front(networks)
-        raw = Level(front, config.activations, judge.seconds(), steps)
-    if way.is_mixed:
-        random = pipeline.draw_starts(key, config, limits)
-        networks = jax.tree.map(lambda *a: np.concatenate(a), networks, random)
-    found = run_pipeline(key, task, config, seconds, judge, networks, steps)
-    return found._replace(levels={"raw": raw} | found.levels)
+    more = pipeline.draw_starts(key, config, limits) if way.is_mixed else None
+    return _run_from(key, task, config, seconds, judge, networks, steps, more)
 
 
 def _run_supernets(
@@ -130,10 +124,26 @@ def _run_supernets(
         clock=clock,
     )
     # What the supernets have not used of their share is the pipeline's.
-    with clock.paused():
+    return _run_from(key, task, config, settings.seconds, judge, networks, steps)
+
+
+def _run_from(
+    key: Key,
+    task: Task,
+    config: PipelineConfig,
+    seconds: float,
+    judge: Judge,
+    networks: Network,
+    steps: int,
+    more: Network | None = None,
+) -> Outcome:
+    """The pipeline from what is found, which is looked at as it is, and more starts."""
+    with judge.clock.paused():
         front = judge.make_front(networks)
         raw = Level(front, config.activations, judge.seconds(), steps)
-    found = run_pipeline(key, task, config, settings.seconds, judge, networks, steps)
+    if more is not None:
+        networks = jax.tree.map(lambda *a: np.concatenate(a), networks, more)
+    found = run_pipeline(key, task, config, seconds, judge, networks, steps)
     return found._replace(levels={"raw": raw} | found.levels)
 
 
