@@ -173,7 +173,7 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
     Args:
       max_weights: weights and biases of the largest network.
       max_error: pick the smallest network with at most this validation loss instead.
-      num_starts: random networks to start from.
+      num_starts: random networks to start from, besides as many small ones.
       num_rounds: times down and up the sizes.
       max_width: neurons a hidden layer at most.
       max_depth: hidden layers at most.

@@ -22,7 +22,7 @@ class PipelineConfig:
     max_error: float | None = None
     """pick the smallest network with at most this validation loss"""
     num_starts: int = 512
-    """random networks that are polished first"""
+    """random networks that are polished first, besides as many small ones"""
     num_rounds: int = 3
     """times down and up the sizes"""
     num_kept: int = 32

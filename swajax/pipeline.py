@@ -30,6 +30,7 @@ from swajax.types import Key, Network, NetworkSpec
 RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
 RACE_BLOCK = 128  # networks that are polished between two looks at the clock
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
+SMALL_WEIGHTS = 16  # of small starts, at most
 
 
 class Progress(NamedTuple):
@@ -43,7 +44,7 @@ class Progress(NamedTuple):
 
 def num_blocks(config: PipelineConfig) -> int:
     """Blocks of work of a whole run, at most."""
-    num_left, num = config.num_starts, 0
+    num_left, num = 2 * config.num_starts, 0
     for _, share in RACE:
         num += math.ceil(num_left / RACE_BLOCK)
         num_left = math.ceil(share * num_left)
@@ -138,21 +139,31 @@ def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
 def draw_starts(
     key: Key, config: PipelineConfig, spec: NetworkSpec, num_inputs: int | None = None
 ) -> Network:
-    """Random networks, leaves [R, ...], some of them a little too large.
+    """Random networks of all sizes and as many small ones, leaves [R, ...].
+
+    Small ones are quick to polish and what small networks come from; some of the others
+    are a little too large.
 
     Args:
       key: consumed.
-      config: how many, and how large.
+      config: how many of either kind, and how large.
       spec: limits of the networks.
       num_inputs: inputs in use, the first ones; by default all.
     """
-    return prior.sample_starts(
-        key,
-        num=config.num_starts,
-        spec=spec,
-        max_weights=1.3 * config.max_weights,
-        num_inputs=num_inputs,
-    )
+    most = 1.3 * config.max_weights
+    parts = [
+        prior.sample_starts(
+            own_key,
+            num=config.num_starts,
+            spec=spec,
+            max_weights=size,
+            num_inputs=num_inputs,
+        )
+        for own_key, size in zip(
+            jax.random.split(key), (min(SMALL_WEIGHTS, most), most), strict=True
+        )
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
 
 
 def _widen(networks: Network, job: Job) -> Network:

@@ -167,7 +167,7 @@ def test_several_sources_give_the_starts_of_each(checkpoint):
     mixed = find(config=dataclasses.replace(config, by=("random", "direct")))
     assert mixed.candidate_steps == alone.candidate_steps
     num = len(alone.networks.depth)
-    assert len(mixed.networks.depth) == num + 7
+    assert len(mixed.networks.depth) == num + 2 * 7
     for leaf, wanted in zip(mixed.networks, alone.networks, strict=True):
         np.testing.assert_array_equal(leaf[:num], wanted)
     assert (blocks.count(mixed.networks)[num:] > 0).all()

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from swajax import pipeline
+from swajax import blocks, pipeline
 from swajax.network import apply, count_weights
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
@@ -97,13 +97,22 @@ def test_the_stages_follow_each_other_and_only_improve(found):
     assert len(reports) <= pipeline.num_blocks(CONFIG)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
     steps = [r.candidate_steps for r in reports]
-    assert steps[0] == CONFIG.num_starts * pipeline.RACE[0][0]
+    assert steps[0] == 2 * CONFIG.num_starts * pipeline.RACE[0][0]
     assert (np.diff(steps) > 0).all()
     for before, after in itertools.pairwise(r.pool for r in reports):
         for size in np.unique(before.num_weights):
             own = after.loss[after.num_weights == size]
             assert own.min() <= before.loss[before.num_weights == size].min()
             assert len(own) <= CONFIG.num_kept
+
+
+def test_half_of_the_starts_are_small(key):
+    config = dataclasses.replace(CONFIG, max_weights=60, max_width=8)
+    starts = pipeline.draw_starts(key, config, config.make_spec(2, 1))
+    sizes = blocks.count(starts)
+    assert len(sizes) == 2 * CONFIG.num_starts
+    assert sizes[: CONFIG.num_starts].max() <= pipeline.SMALL_WEIGHTS
+    assert sizes[CONFIG.num_starts :].max() > 2 * pipeline.SMALL_WEIGHTS
 
 
 def test_padded_inputs_have_no_weights(found):
