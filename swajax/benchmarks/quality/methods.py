@@ -111,7 +111,7 @@ def run(
     if name in EXTRAS:
         return _run_extra(name, key, task, settings, clock)
     if name in baselines.METHODS:
-        return _run_baseline(name, key, task, settings, clock)
+        return run_baseline(name, key, task, settings, clock)
     return ablation.run(ABLATIONS[name], key, task, settings, clock)
 
 
@@ -135,16 +135,22 @@ def _run_default(key: Key, task: Task, settings: Settings, clock: WorkClock) -> 
     )
 
 
-def _run_baseline(
-    name: str, key: Key, task: Task, settings: Settings, clock: WorkClock
+def run_baseline(
+    name: str,
+    key: Key,
+    task: Task,
+    settings: Settings,
+    clock: WorkClock,
+    config: Any = None,
 ) -> Outcome:
+    """One run of a rival, by default with its own settings."""
     method, begin = baselines.METHODS[name], clock()
     found = method.run(
         key,
         task.train,
         task.valid,
         objective=task.objective,
-        config=method.Config(),
+        config=config or method.Config(),
         pipeline_config=settings.pipeline,
         time_budget=settings.seconds,
         clock=clock,
