@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from swajax.benchmarks.tangle.sharing import share_weights
 from swajax.tangle import alone, selection, study, supernet
 from swajax.tangle.choices import (
     Architecture,
@@ -31,6 +32,7 @@ from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.space import Space
 from swajax.tangle.spaces import make_space
+from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 from swajax.tangle.study import Task
 from swajax.types import Key
 
@@ -47,6 +49,7 @@ class Method(NamedTuple):
     space: dict[str, Any] = {}  # noqa: RUF012 - fields of the space's configuration
     spaces: tuple[str, ...] | None = None  # where it differs from others; all
     weight_share: float = 0.5  # of the rows for weights and architectures
+    is_sharing: bool = False  # options with weights of their own
 
 
 METHODS: dict[str, Method] = {
@@ -54,6 +57,8 @@ METHODS: dict[str, Method] = {
     "darts": Method("darts"),
     "darts-second": Method("darts", search={"order": "second"}),
     "gdas": Method("gdas"),
+    "drnas-sharing": Method("drnas", spaces=("digits-macro",), is_sharing=True),
+    "darts-sharing": Method("darts", spaces=("digits-macro",), is_sharing=True),
     "spos-random": Method("spos", select_by="random"),
     "spos-evolution": Method("spos"),
     "random": Method(),
@@ -159,7 +164,10 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
     config = dataclasses.replace(config, num_steps=max(1, settings.passes // each))
     search_key, choose_key = jax.random.split(key)
     how = {"sampler": sampler, "config": config, "num_starts": 1}
-    *_, last = study.search(search_key, task, **how)
+    searched = task
+    if method.is_sharing:
+        searched = task._replace(space=share_weights(task.space, DigitsMacroConfig()))
+    *_, last = study.search(search_key, searched, **how)
     state = jax.tree.map(lambda leaf: leaf[0], last.state)
     architecture = study.choose(
         choose_key,
@@ -172,7 +180,8 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
     evolution = settings.evolution
     num = 0 if sampler.is_trained else evolution.num_children
     num *= evolution.num_rounds + 1
-    return Found(architecture, state.params, last.num_passes, num)
+    params = None if method.is_sharing else state.params
+    return Found(architecture, params, last.num_passes, num)
 
 
 def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:

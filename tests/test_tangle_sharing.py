@@ -1,0 +1,69 @@
+"""Weight sharing as a search space."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tangle_cases import SMALL, draw_probabilities, make_case
+
+from swajax.benchmarks.tangle import layers, searches
+from swajax.benchmarks.tangle.searches import Settings
+from swajax.benchmarks.tangle.sharing import share_weights
+from swajax.tangle.rows import Rows, Split
+from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
+from swajax.tangle.study import Task
+
+CONFIG = DigitsMacroConfig(**SMALL["digits-macro"])
+
+
+def slice_for_all(params):
+    """For every option its slice of the entangled weights."""
+    widths = (CONFIG.image_channels, *map(max, CONFIG.channels))
+    shared = []
+    for place, weights in enumerate(zip(*params.trunk, strict=True)):
+        outs, sizes = CONFIG.channels[place], CONFIG.kernels[place]
+        layer = layers.make_conv(widths[place], outs, sizes)
+        options = itertools.product(*map(range, layer.num_options))
+        shared.append(tuple(layer.take(weights, option) for option in options))
+    return shared, (params.readout, params.readout_bias)
+
+
+def test_options_that_are_equal_slices_are_the_superposition():
+    space, params, x = make_case("digits-macro", "in")
+    sharing, p = share_weights(space, CONFIG), draw_probabilities(space)
+    found = jax.jit(sharing.apply)(slice_for_all(params), p, x)
+    wanted = jax.jit(space.apply)(params, p, x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_options_have_weights_of_their_own():
+    space, *_ = make_case("digits-macro", "in")
+    sharing = share_weights(space, CONFIG)
+    assert sharing.choices == space.choices
+    convolutions, _ = sharing.init(jax.random.key(0))
+    sizes = [
+        len(outs) * len(kernels)
+        for outs, kernels in zip(CONFIG.channels, CONFIG.kernels, strict=True)
+    ]
+    assert [len(options) for options in convolutions] == sizes
+    (narrow, _), (wide, _), *_ = convolutions[1]  # of one kernel size
+    assert narrow.shape[-1] < wide.shape[-1]
+    assert not np.isclose(wide[..., : narrow.shape[-1]], narrow).any()
+
+
+def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch):
+    space, _, x = make_case("digits-macro", "in")
+    y = jnp.eye(CONFIG.num_classes)[jnp.arange(len(x)) % CONFIG.num_classes]
+    rows = Rows(np.asarray(x), np.asarray(y))
+    split = Split(weights=rows, architecture=rows, test=rows)
+    monkeypatch.setattr(searches, "DigitsMacroConfig", lambda: CONFIG)
+    found = searches._find(
+        jax.random.key(0),
+        "drnas-sharing",
+        searches.METHODS["drnas-sharing"],
+        Task(space, split, "softmax"),
+        Settings(passes=4, batch_size=2),
+    )
+    assert found.num_passes == 4 and found.params is None
+    assert set(found.architecture) == {choice.name for choice in space.choices}
