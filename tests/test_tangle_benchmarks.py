@@ -1,5 +1,6 @@
 """Memory and accuracy studies: forms that must agree, counts by hand, the commands."""
 
+import dataclasses
 import functools
 import json
 
@@ -25,9 +26,12 @@ from swajax.benchmarks.tangle import (
 from swajax.benchmarks.tangle.transformers import make_transformer
 from swajax.tangle import study
 from swajax.tangle.choices import to_architecture
+from swajax.tangle.convolutions import MacroConfig
 from swajax.tangle.data import load_split
 from swajax.tangle.space import count_weights
 from swajax.tangle.spaces import make_space
+from swajax.tangle.spaces.full_size import DARTS, NB201
+from swajax.tangle.transformer import TransformerConfig
 
 LAYERS = {
     "linear": (layers.make_linear(3, (2, 4)), (5, 3)),
@@ -108,7 +112,7 @@ def test_one_option_alone_is_the_same_in_all_forms(name):
     compare((pair[0], alone), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("operations", [cellnets.NB201, cellnets.DARTS])
+@pytest.mark.parametrize("operations", [NB201.operations, DARTS.operations])
 def test_an_edge_with_one_operation_is_the_same_in_all_forms(operations):
     draw = functools.partial(cellnets.draw_edge, num_channels=2, stride=2)
     shared = draw(jax.random.key(0), operations, "weo")
@@ -136,26 +140,24 @@ TINY = {
     "attention": supernets.make_attention_stack(3, size=8, num_tokens=4),
     "mlp": supernets.make_perceptron(3),
     "macro": supernets.make_macro(
-        ((1, 2), (2, 3)), ((3,), (1, 3)), pooled=(0,), input_shape=(4, 4, 1)
+        MacroConfig(((1, 2), (2, 3)), ((3,), (1, 3)), pools=(1,)), (4, 4, 1)
     ),
     "text": make_transformer(
-        embed=(2, 4),
-        depths=(1, 2),
-        heads=(1, 2),
-        ratios=(1, 2),
-        head_size=2,
+        TransformerConfig((2, 4), (1, 2), (1, 2), (1, 2), head_size=2),
         num_places=3,
         num_tokens=5,
     ),
-    "nb201": cellnets.make_nb201(num_channels=2, num_cells=1),
+    "nb201": cellnets.make_nb201(
+        dataclasses.replace(
+            NB201, channels=2, stem=2, layout="normal-residual-normal-residual-normal"
+        ),
+        (32, 32, 3),
+    ),
     "darts": cellnets.make_cells(
-        cellnets.DARTS,
-        num_channels=2,
-        num_cells=2,
-        num_inputs=2,
-        num_nodes=1,
-        reducing=(1,),
-        input_shape=(8, 8, 3),
+        dataclasses.replace(
+            DARTS, channels=2, stem=6, num_nodes=1, layout="normal-reduce"
+        ),
+        (8, 8, 3),
     ),
 }
 
@@ -200,11 +202,10 @@ def test_bytes_and_operations_of_a_linear_stack():
 def test_operations_in_loops_are_counted_as_often_as_they_run():
     sizes = {"embed": (4, 8), "heads": (1, 2), "ratios": (1, 2), "head_size": 4}
     places = {"num_places": 6, "num_pixels": 3}
+    configs = [TransformerConfig(depths=n, **sizes) for n in ((1, 2), (3, 4))]
     flops = [
-        measures.count(
-            make_transformer(depths=depths, **sizes, **places), "sup", batch_size=4
-        )["flops"]
-        for depths in ((1, 2), (3, 4))
+        measures.count(make_transformer(own, **places), "sup", batch_size=4)["flops"]
+        for own in configs
     ]
     assert 1.7 < flops[1] / flops[0] < 2.3
 

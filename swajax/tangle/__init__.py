@@ -8,6 +8,7 @@ together.
     masks, layers, norms, attention    superposition of every kind of layer
     transformer, convolutions          modules of such layers, which spaces share
     cells, operations                  graphs of convolutions, what is on their edges
+    patches                            the convolution of all, fast for small images
     references                         the forms it stands for, by loops
     choices, space                     what is chosen, and the record of a search space
     spaces/                            one file a space; `spaces.SPACES` lists them,

@@ -117,7 +117,7 @@ def apply_trunk(
             keep_out=keep.channels[place],
             sides=config.sides,
         )
-        x, keep_in = _activate(config, x, place), keep.channels[place]
+        x, keep_in = activate(config, x, place), keep.channels[place]
     return x
 
 
@@ -127,7 +127,7 @@ def apply_trunk_alone(
     """One network by plain convolutions."""
     for place, (kernel, bias) in enumerate(zip(*trunk, strict=True)):
         out = layers.convolve(x, kernel) + bias[None, None, None]
-        x = _activate(config, out, place)
+        x = activate(config, out, place)
     return x
 
 
@@ -151,16 +151,14 @@ def take_trunk(config: MacroConfig, trunk: Trunk, architecture: Architecture) ->
     return Trunk(kernels, biases)
 
 
-def _activate(
+def activate(
     config: MacroConfig, hidden: Float[Array, "N Y X C"], place: int
 ) -> Float[Array, "N V U C"]:
     """Rectified; after some convolutions the largest of 2 x 2 pixels each."""
     hidden = jax.nn.relu(hidden)
     if place + 1 not in config.pools:
         return hidden
-    num, height, width, channels = hidden.shape
-    blocks = hidden.reshape(num, height // 2, 2, width // 2, 2, channels)
-    return blocks.max(axis=(2, 4))
+    return layers.split_blocks(hidden, 2).max(axis=(2, 4))
 
 
 def _pick(architecture: Architecture, name: str, sizes: tuple[int, ...]) -> int:

@@ -11,7 +11,6 @@ and writes, `keep_out`. `sides` says which of them mask its weights:
 With one-hot probabilities both are the sliced network.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,12 +18,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from swajax.tangle import masks
+from swajax.tangle import masks, patches
 from swajax.types import Key
 
 Sides = Literal["in", "both"]
 
-PATCH_PIXELS = 256  # of an image, up to which patches are faster on a CPU
+PATCH_PIXELS = 256  # of an image, up to which patches are faster
 
 
 def linear(
@@ -61,27 +60,16 @@ def convolve(
     x: Float[Array, "N Y X I"], weight: Float[Array, "S S I O"]
 ) -> Float[Array, "N Y X O"]:
     """The plain convolution, padded to the same size."""
-    # XLA's convolution of small images on a CPU, above all within a scan, takes some 9
-    # times as long as the same by a product of matrices.
-    if jax.default_backend() == "cpu" and x.shape[1] * x.shape[2] <= PATCH_PIXELS:
-        return _convolve_by_patches(x, weight)
-    layout = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(
-        x, weight, (1, 1), "SAME", dimension_numbers=layout
-    )
+    is_patched = patches.are_faster(x.shape[1] * x.shape[2], PATCH_PIXELS)
+    return patches.convolve(x, weight, is_patched=is_patched)
 
 
-def _convolve_by_patches(
-    x: Float[Array, "N Y X I"], weight: Float[Array, "S S I O"]
-) -> Float[Array, "N Y X O"]:
-    """The same as one product with all S x S shifts of the images, side by side."""
-    _, height, width, _ = x.shape
-    size = weight.shape[0]
-    pad = ((size - 1) // 2, size // 2)
-    x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)))
-    shifts = itertools.product(range(size), repeat=2)
-    patches = [x[:, y : y + height, z : z + width] for y, z in shifts]
-    return jnp.concatenate(patches, axis=-1) @ weight.reshape(-1, weight.shape[-1])
+def split_blocks(
+    x: Float[Array, "N Y X C"], side: int
+) -> Float[Array, "N V side U side C"]:
+    """Squares of so many pixels along a side: V rows of U squares."""
+    num, height, width, channels = x.shape
+    return x.reshape(num, height // side, side, width // side, side, channels)
 
 
 def embedding(

@@ -6,7 +6,6 @@ passed at once.
 Letters: S pixels along a kernel, C channels, N images.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.tangle import layers, norms
+from swajax.tangle import layers, norms, patches
 from swajax.types import Key
 
 Images = Float[Array, "_ _ _ _"]  # [N Y X C]
@@ -45,7 +44,7 @@ OPERATIONS = {
 # Convolutions one after another, and the distance of the pixels that they read.
 SEPARABLE = {"sep": (2, 1), "dil": (1, 2)}
 
-MAX_PATCHED = 1024  # numbers of an image, up to which a CPU multiplies matrices
+MAX_PATCHED = 1024  # numbers of an image, up to which patches are faster
 
 
 class Separable(NamedTuple):
@@ -92,24 +91,9 @@ def bind(
 def convolve(
     x: Images, kernel: Float[Array, "S S I O"], *, stride: int = 1, dilation: int = 1
 ) -> Images:
-    """A convolution, padded so that at stride 1 the size stays the same.
-
-    Equal padding on all sides keeps the centre of a kernel where it is, whatever its
-    size and the stride. Large images take kernels of one input channel too, which are
-    applied channel by channel.
-    """
-    pad = dilation * (kernel.shape[0] // 2)
-    if _is_small(x):
-        return _convolve_by_patches(x, kernel, stride, dilation, pad)
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        [(pad, pad)] * 2,
-        rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1] // kernel.shape[2],
-    )
+    """A convolution of small images by patches, see `patches.convolve`."""
+    how = {"stride": stride, "dilation": dilation}
+    return patches.convolve(x, kernel, **how, is_patched=_is_small(x))
 
 
 def convolve_separably(
@@ -139,19 +123,7 @@ def normalise(x: Images) -> Images:
 
 
 def _is_small(x: Images) -> bool:
-    """Whether a CPU is faster with products of matrices, some 10 times in a scan."""
-    return jax.default_backend() == "cpu" and math.prod(x.shape[1:]) <= MAX_PATCHED
-
-
-def _convolve_by_patches(
-    x: Images, kernel: Array, stride: int, dilation: int, pad: int
-) -> Images:
-    """The same as one product with all shifts of the images, side by side."""
-    _, height, width, _ = x.shape
-    x = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    starts = itertools.product(range(0, dilation * len(kernel), dilation), repeat=2)
-    patches = [x[:, y : y + height : stride, z : z + width : stride] for y, z in starts]
-    return jnp.concatenate(patches, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+    return patches.are_faster(math.prod(x.shape[1:]), MAX_PATCHED)
 
 
 def _mask(kernel: Array, keep: Float[Array, "S S"] | None) -> Array:

@@ -1,15 +1,23 @@
 """What is measured: curves over options and batches, and search spaces.
 
-Sizes are those of `swajax.tangle.spaces`, and of arXiv:2312.10440 (its appendix) for
-spaces that are only compiled.
+Sizes are those of `swajax.tangle.spaces`; what is in `full_size` there is only
+compiled. Of conv-macro there are the convolutions with choices, and a plain readout.
 """
 
+import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from swajax.benchmarks.tangle import cellnets, supernets
-from swajax.benchmarks.tangle.supernets import Supernet
+from swajax.benchmarks.tangle import supernets
+from swajax.benchmarks.tangle.cellnets import make_cells, make_nb201
+from swajax.benchmarks.tangle.supernets import Supernet, make_macro
 from swajax.benchmarks.tangle.transformers import make_transformer
+from swajax.tangle.spaces.chars_gpt import CharsGptConfig
+from swajax.tangle.spaces.digits_cell import DigitsCellConfig
+from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
+from swajax.tangle.spaces.digits_vit import DigitsVitConfig
+from swajax.tangle.spaces.full_size import FULL_SIZE
 
 
 class Case(NamedTuple):
@@ -27,110 +35,44 @@ STACKS: dict[str, tuple[Callable[[int], Supernet], int]] = {
 }
 """From the number of options; with the batch size."""
 
-DIGITS = {"head_size": 8, "num_places": 17, "num_pixels": 4}
-CHARS = {"head_size": 16, "num_places": 64, "num_tokens": 94}
+DIGITS = (8, 8, 1)  # an image
+# Figures were measured with 94 kinds of characters; the alphabet has 96.
+CHARS = CharsGptConfig(num_tokens=94)
 
 
-def _make_digits_macro(*, is_product: bool = False) -> Supernet:
-    return supernets.make_macro(
-        ((4, 8, 12), (8, 12, 16), (8, 16, 24)),
-        ((3,), (1, 3, 5), (1, 3, 5)),
-        pooled=(1,),
-        input_shape=(8, 8, 1),
-        is_product=is_product,
-    )
+def _make_vit(config: DigitsVitConfig, input_shape: tuple[int, ...]) -> Supernet:
+    """The class token counts as one more patch."""
+    num_pixels = config.patch**2 * config.image_channels
+    num_places = math.prod(input_shape) // num_pixels + 1
+    return make_transformer(config, num_places=num_places, num_pixels=num_pixels)
 
 
-def _make_conv_macro() -> Supernet:
-    """The convolutions of the space; its fifth one and its readout have no choices."""
-    return supernets.make_macro(
-        ((8, 16, 32), (16, 32, 64), (32, 64, 128), (64, 128, 256)),
-        ((3, 5, 7),) * 4,
-        pooled=(1, 2),
-        input_shape=(32, 32, 3),
-    )
+def _make_gpt(config: CharsGptConfig, input_shape: tuple[int, ...]) -> Supernet:
+    (num_places,) = input_shape
+    return make_transformer(config, num_places=num_places, num_tokens=config.num_tokens)
 
 
-def _make_digits_cell() -> Supernet:
-    return cellnets.make_cells(
-        cellnets.DIGITS,
-        num_channels=8,
-        num_cells=3,
-        num_inputs=1,
-        num_nodes=2,
-        reducing=(0,),
-        input_shape=(8, 8, 1),
-    )
-
-
-def _make_darts() -> Supernet:
-    return cellnets.make_cells(
-        cellnets.DARTS,
-        num_channels=16,
-        num_cells=8,
-        num_inputs=2,
-        num_nodes=4,
-        reducing=(2, 5),
-        input_shape=(32, 32, 3),
-    )
+def _make_full(name: str, make_fn: Callable[..., Supernet]) -> Case:
+    """A space at the dimensions of the paper."""
+    full = FULL_SIZE[name]
+    make = functools.partial(make_fn, full.config, full.input_shape)
+    return Case(make, full.batch_size, False)
 
 
 SPACES: dict[str, Case] = {
     "mlp": Case(supernets.make_perceptron, 64, True),
-    "digits-macro": Case(_make_digits_macro, 50, True),
-    "digits-macro-product": Case(lambda: _make_digits_macro(is_product=True), 50, True),
-    "digits-cell": Case(_make_digits_cell, 50, True),
-    "digits-vit": Case(
-        lambda: make_transformer(
-            embed=(16, 24, 32),
-            depths=(2, 3, 4),
-            heads=(2, 3, 4),
-            ratios=(1, 2, 4),
-            **DIGITS,
-        ),
-        50,
-        True,
+    "digits-macro": Case(lambda: make_macro(DigitsMacroConfig(), DIGITS), 50, True),
+    "digits-macro-product": Case(
+        lambda: make_macro(DigitsMacroConfig(), DIGITS, is_product=True), 50, True
     ),
-    "chars-gpt": Case(
-        lambda: make_transformer(
-            embed=(32, 48, 64),
-            depths=(2, 3, 4),
-            heads=(2, 3, 4),
-            ratios=(2, 3, 4),
-            **CHARS,
-        ),
-        16,
-        True,
-    ),
-    "conv-macro": Case(_make_conv_macro, 64, False),
-    "nb201": Case(cellnets.make_nb201, 64, False),
-    "darts": Case(_make_darts, 64, False),
-    "autoformer-t": Case(
-        lambda: make_transformer(
-            embed=(192, 216, 240),
-            depths=(12, 13, 14),
-            heads=(3, 4),
-            ratios=(3.5, 4),
-            head_size=64,
-            num_places=197,
-            num_pixels=768,
-        ),
-        64,
-        False,
-    ),
-    "small-lm": Case(
-        lambda: make_transformer(
-            embed=(384, 576, 768),
-            depths=(5, 6, 7),
-            heads=(6, 8, 12),
-            ratios=(2, 3, 4),
-            head_size=64,
-            num_places=224,
-            num_tokens=50257,
-        ),
-        12,
-        False,
-    ),
+    "digits-cell": Case(lambda: make_cells(DigitsCellConfig(), DIGITS), 50, True),
+    "digits-vit": Case(lambda: _make_vit(DigitsVitConfig(), DIGITS), 50, True),
+    "chars-gpt": Case(lambda: _make_gpt(CHARS, (CHARS.context,)), 16, True),
+    "conv-macro": _make_full("conv-macro", make_macro),
+    "nb201": _make_full("nb201", make_nb201),
+    "darts": _make_full("darts", make_cells),
+    "autoformer-t": _make_full("autoformer-t", _make_vit),
+    "small-lm": _make_full("small-lm", _make_gpt),
 }
 """digits-macro-product has an option of weight sharing for each combination of what a
 convolution reads, writes and its kernel; the others leave out what is read."""

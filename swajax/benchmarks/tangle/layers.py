@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from swajax.benchmarks.tangle.forms import Layer
-from swajax.tangle import attention, layers, masks
+from swajax.tangle import attention, layers, masks, norms
 from swajax.tangle.attention import Attention
 from swajax.types import Key
-
-EPSILON = 1e-5
 
 
 def make_linear(num_in: int, outs: tuple[int, ...]) -> Layer:
@@ -175,7 +173,7 @@ def _normalise(x: Any, scale: Any, bias: Any) -> Any:
     x = x[..., : scale.shape[0]]
     mean = x.mean(axis=-1, keepdims=True)
     variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)
-    normal = (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+    normal = (x - mean) * jax.lax.rsqrt(variance + norms.EPSILON)
     return _add(normal * scale.reshape((1,) * (x.ndim - 1) + (-1,)), bias)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from swajax.benchmarks.tangle import supernets
 from swajax.benchmarks.tangle.forms import FORMS, Form
 from swajax.benchmarks.tangle.supernets import Supernet
-from swajax.tangle import layers, operations
+from swajax.tangle import patches
 
 MIN_SECONDS = 0.02  # of a timed call, so that the clock does not matter
 # Of what is never run: buffers are assigned before.
@@ -81,12 +81,11 @@ def prepare(
 @contextlib.contextmanager
 def convolving_plainly() -> Iterator[None]:
     """Count convolutions as such, whatever makes small ones faster on this machine."""
-    kept = layers.PATCH_PIXELS, operations.MAX_PATCHED
-    layers.PATCH_PIXELS = operations.MAX_PATCHED = 0
+    kept, patches.BACKENDS = patches.BACKENDS, ()
     try:
         yield
     finally:
-        layers.PATCH_PIXELS, operations.MAX_PATCHED = kept
+        patches.BACKENDS = kept
 
 
 def time_in_turns(

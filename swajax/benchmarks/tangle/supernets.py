@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 from swajax.benchmarks.tangle import forms, layers
 from swajax.benchmarks.tangle.forms import Form, Layer
+from swajax.tangle import convolutions
+from swajax.tangle.convolutions import MacroConfig
 from swajax.tangle.layers import draw_affine, mix_depths
 from swajax.types import Key
 
@@ -98,26 +100,20 @@ def spread(largest: int, num: int) -> tuple[int, ...]:
 
 
 def make_macro(
-    channels: Sequence[tuple[int, ...]],
-    kernels: Sequence[tuple[int, ...]],
-    *,
-    pooled: Sequence[int],
-    input_shape: tuple[int, int, int],
-    is_product: bool = False,
+    config: MacroConfig, input_shape: tuple[int, ...], *, is_product: bool = False
 ) -> Supernet:
     """Convolutions, each with a choice of its kernel and of its channels.
 
     Args:
-      channels: options of each convolution.
-      kernels: options of each; of one option there is no choice.
-      pooled: convolutions after which the largest of 2 x 2 pixels are kept.
+      config: options of each convolution.
       input_shape: of an image.
       is_product: channels that are read make options of their own too.
     """
     chain, shapes = [], {}
     ins: tuple[int, ...] | None = None
-    num_in = input_shape[-1]
-    for place, (outs, sizes) in enumerate(zip(channels, kernels, strict=True)):
+    num_in = config.image_channels
+    pairs = zip(config.channels, config.kernels, strict=True)
+    for place, (outs, sizes) in enumerate(pairs):
         chain.append(layers.make_conv(num_in, outs, sizes, ins=ins))
         shapes |= {f"kernel{place}": (1, len(sizes)), f"out{place}": (1, len(outs))}
         num_in, ins = max(outs), outs if is_product else None
@@ -131,11 +127,12 @@ def make_macro(
         del unroll
         for place, layer in enumerate(chain):
             x = forms.apply(layer, form, params[0][place], pick(p, place), x)
-            x = jax.nn.relu(x)
-            x = _pool(x) if place in pooled else x
+            x = convolutions.activate(config, x, place)
         return read_out(x.mean(axis=(1, 2)), params[1])
 
-    return Supernet(shapes, _make_init(chain, num_in, 10), apply, input_shape)
+    return Supernet(
+        shapes, _make_init(chain, num_in, config.num_classes), apply, input_shape
+    )
 
 
 def make_perceptron(num_inputs: int = 8) -> Supernet:
@@ -212,10 +209,3 @@ def read_out(x: Array, weights: Any) -> Array:
     """A plain affine map of the last axis."""
     bias = weights[1].reshape((1,) * (x.ndim - 1) + (-1,))
     return x @ weights[0] + bias
-
-
-def _pool(x: Float[Array, "N Y X C"]) -> Float[Array, "N U V C"]:
-    """The largest of 2 x 2 pixels each."""
-    num, height, width, channels = x.shape
-    blocks = x.reshape(num, height // 2, 2, width // 2, 2, channels)
-    return blocks.max(axis=(2, 4))

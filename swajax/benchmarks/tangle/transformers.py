@@ -10,16 +10,13 @@ from swajax.benchmarks.tangle import forms, layers
 from swajax.benchmarks.tangle.forms import Form
 from swajax.benchmarks.tangle.supernets import Supernet, read_out
 from swajax.tangle.layers import draw_affine, mix_depths
+from swajax.tangle.transformer import TransformerConfig
 from swajax.types import Key
 
 
 def make_transformer(
+    config: TransformerConfig,
     *,
-    embed: tuple[int, ...],
-    depths: tuple[int, ...],
-    heads: tuple[int, ...],
-    ratios: tuple[float | int, ...],
-    head_size: int,
     num_places: int,
     num_tokens: int | None = None,
     num_pixels: int = 0,
@@ -27,26 +24,25 @@ def make_transformer(
     """A model of text, or a classifier of images in patches that are read at once.
 
     Args:
-      embed: options of the channels, one choice for all layers.
-      depths: options of the number of layers.
-      heads: options of each layer.
-      ratios: of feed-forward neurons to channels, of each layer.
-      head_size: numbers of a head.
+      config: choices, and the size of a head.
       num_places: tokens of a text, or patches of an image.
       num_tokens: kinds of tokens; none for images.
       num_pixels: numbers of a patch.
     """
+    embed, depths = config.embed, config.depths
     is_text, depth, size = num_tokens is not None, max(depths), max(embed)
     entry = layers.make_linear(num_pixels, embed)
     if is_text:
         entry = layers.make_embedding(num_tokens, num_places, embed)
-    attend = layers.make_attention(embed, heads, head_size=head_size, is_causal=is_text)
-    widen = layers.make_feed_forward(embed, ratios)
+    attend = layers.make_attention(
+        embed, config.heads, head_size=config.head_size, is_causal=is_text
+    )
+    widen = layers.make_feed_forward(embed, config.ratios)
     shapes = {
         "embed": (1, len(embed)),
         "depth": (1, len(depths)),
-        "heads": (depth, len(heads)),
-        "ratio": (depth, len(ratios)),
+        "heads": (depth, len(config.heads)),
+        "ratio": (depth, len(config.ratios)),
     }
 
     def init(key: Key, form: Form) -> Any:

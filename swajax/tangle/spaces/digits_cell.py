@@ -115,6 +115,11 @@ def make_digits_cell(config: DigitsCellConfig) -> Space:
 
 def init(config: DigitsCellConfig, key: Key) -> Weights:
     """Normal weights of variance 2 / fan in."""
+    return draw(config, key, cells.draw_edge)
+
+
+def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Weights:
+    """The same, edges being drawn by a function like `cells.draw_edge`."""
     stem_key, cell_key, readout_key = jax.random.split(key, 3)
     (stem,) = operations.draw_kernels(
         stem_key, (3, 3, config.image_channels, config.stem)
@@ -126,7 +131,7 @@ def init(config: DigitsCellConfig, key: Key) -> Weights:
         if kind == "residual":
             drawn.append(_draw_residual(own, before[-1], channels))
         else:
-            drawn.append(_draw_cell(config, own, before, kind, channels))
+            drawn.append(_draw_cell(config, own, before, kind, channels, draw_fn))
         is_wide = kind != "residual" and config.join == "concat"
         before = [before[-1], channels * (config.num_nodes if is_wide else 1)]
     readout = layers.draw_affine(readout_key, (before[-1], config.num_classes))
@@ -138,20 +143,17 @@ def apply(
 ) -> Float[Array, "N O"]:
     """The supernet: for each edge one pass a kind of operation."""
 
-    def make_edge_fn(kind: str) -> Callable[..., Images]:
-        def edge_fn(place: int, weights: Any, x: Images, stride: int) -> Images:
-            return cells.mix_edge(
-                weights,
-                x,
-                p[kind][place],
-                operations=config.operations,
-                stride=stride,
-                is_paper_form=config.is_paper_form,
-            )
+    def mix(kind: str, place: int, weights: Any, x: Images, stride: int) -> Images:
+        return cells.mix_edge(
+            weights,
+            x,
+            p[kind][place],
+            operations=config.operations,
+            stride=stride,
+            is_paper_form=config.is_paper_form,
+        )
 
-        return edge_fn
-
-    return _run(config, params, x, make_edge_fn)
+    return run(config, params, x, mix)
 
 
 def probability_masks(config: DigitsCellConfig, p: Probabilities) -> Weights:
@@ -187,23 +189,30 @@ def apply_alone(
 ) -> Float[Array, "N O"]:
     """One network by its own operations."""
 
-    def make_edge_fn(kind: str) -> Callable[..., Images]:
-        def edge_fn(place: int, weights: Any, x: Images, stride: int) -> Images:
-            name = config.operations[architecture[kind][place]]
-            return cells.apply_edge(weights, x, operation=name, stride=stride)
+    def apply_one(
+        kind: str, place: int, weights: Any, x: Images, stride: int
+    ) -> Images:
+        name = config.operations[architecture[kind][place]]
+        return cells.apply_edge(weights, x, operation=name, stride=stride)
 
-        return edge_fn
-
-    return _run(config, alone, x, make_edge_fn)
+    return run(config, alone, x, apply_one)
 
 
-def _run(
+def run(
     config: DigitsCellConfig,
     weights: Weights,
     x: Images,
-    make_edge_fn: Callable[[str], Callable[..., Images]],
+    edge_fn: Callable[[str, int, Any, Images, int], Images],
 ) -> Float[Array, "N O"]:
-    """A network, whatever stands on the edges of its cells of a kind."""
+    """A network, whatever stands on its edges.
+
+    Args:
+      config: the space.
+      weights: of `draw` or `take`.
+      x: images.
+      edge_fn: kind of a cell, place of an edge, its weights, images and stride to
+        images.
+    """
     first = operations.normalise(operations.convolve(x, weights.stem))
     states = [first, first]
     for (kind, _), own in zip(_plan(config), weights.cells, strict=True):
@@ -215,7 +224,7 @@ def _run(
                 states[-config.num_inputs :],
                 graph=config.graph,
                 stride=2 if kind == "reduce" else 1,
-                edge_fn=make_edge_fn(kind),
+                edge_fn=functools.partial(edge_fn, kind),
             )
         states = [states[-1], out]
     return states[-1].mean(axis=(1, 2)) @ weights.readout + weights.readout_bias[None]
@@ -230,7 +239,12 @@ def _plan(config: DigitsCellConfig) -> Iterator[tuple[str, int]]:
 
 
 def _draw_cell(
-    config: DigitsCellConfig, key: Key, before: list[int], kind: str, channels: int
+    config: DigitsCellConfig,
+    key: Key,
+    before: list[int],
+    kind: str,
+    channels: int,
+    draw_fn: Callable[..., Any],
 ) -> Cell:
     entries: tuple[Array, ...] = ()
     if config.join == "concat":
@@ -242,7 +256,7 @@ def _draw_cell(
         for source in range(config.num_inputs + node)
     ]
     edges = tuple(
-        cells.draw_edge(
+        draw_fn(
             jax.random.fold_in(key, place),
             config.operations,
             num_channels=channels,
@@ -261,9 +275,7 @@ def _draw_residual(key: Key, ins: int, outs: int) -> Residual:
 def _apply_residual(weights: Residual, x: Images) -> Images:
     hidden = operations.normalise(operations.convolve(x, weights.first, stride=2))
     hidden = operations.convolve(jax.nn.relu(hidden), weights.second)
-    num, height, width, channels = x.shape
-    blocks = x.reshape(num, height // 2, 2, width // 2, 2, channels)
-    mean = blocks.mean(axis=(2, 4))
+    mean = layers.split_blocks(x, 2).mean(axis=(2, 4))
     return operations.normalise(hidden) + operations.convolve(mean, weights.shortcut)
 
 

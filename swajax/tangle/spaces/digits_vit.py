@@ -140,12 +140,10 @@ def _embed(
     config: DigitsVitConfig, weights: Weights, x: Float[Array, "N Y X C"]
 ) -> Float[Array, "N S E"]:
     """The class token, then the patches row by row; linear in all of the weights."""
-    num, height, width, channels = x.shape
-    side = config.patch
-    blocks = x.reshape(num, height // side, side, width // side, side, channels)
-    patches = blocks.swapaxes(2, 3).reshape(num, -1, weights.patch.shape[0])
+    blocks = layers.split_blocks(x, config.patch)
+    patches = blocks.swapaxes(2, 3).reshape(len(x), -1, weights.patch.shape[0])
     tokens = patches @ weights.patch + weights.patch_bias[None, None]
-    first = jnp.broadcast_to(weights.class_token, (num, 1, tokens.shape[-1]))
+    first = jnp.broadcast_to(weights.class_token, (len(x), 1, tokens.shape[-1]))
     return jnp.concatenate([first, tokens], axis=1) + weights.positions[None]
 
 

@@ -30,7 +30,7 @@ NB201 = DigitsCellConfig(
     image_channels=3,
 )
 DARTS = DigitsCellConfig(
-    operations=("none", "skip", "max3", "avg3", "sep3", "sep5", "dil3", "dil5"),
+    operations=("none", "max3", "avg3", "skip", "sep3", "sep5", "dil3", "dil5"),
     layout="normal-normal-reduce-normal-normal-reduce-normal-normal",
     channels=16,
     stem=48,
