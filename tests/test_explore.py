@@ -173,6 +173,13 @@ def test_several_sources_give_the_starts_of_each(checkpoint):
     assert (blocks.count(mixed.networks)[num:] > 0).all()
 
 
+def test_a_source_has_the_same_key_whatever_others_there_are(key):
+    (alone,) = explore._split(key, ["latent"])
+    other, beside = explore._split(key, ["direct", "latent"])
+    assert (jax.random.key_data(alone) == jax.random.key_data(beside)).all()
+    assert (jax.random.key_data(alone) != jax.random.key_data(other)).any()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

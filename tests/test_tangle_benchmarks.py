@@ -27,7 +27,6 @@ from swajax.benchmarks.tangle.transformers import make_transformer
 from swajax.tangle import study
 from swajax.tangle.choices import to_architecture
 from swajax.tangle.convolutions import MacroConfig
-from swajax.tangle.data import load_split
 from swajax.tangle.space import count_weights
 from swajax.tangle.spaces import make_space
 from swajax.tangle.spaces.full_size import DARTS, NB201
@@ -337,16 +336,6 @@ def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
     np.testing.assert_array_equal(genes[1], [0, 0, 0, 0, 1])
     np.testing.assert_array_equal(genes[81], [1, 0, 0, 0, 0])
     assert to_architecture(genes[242], space.choices)["kernel3"] == (2,)
-
-
-def test_rows_are_divided_anew_and_none_is_lost():
-    split = load_split("digits-macro", 0)
-    found = searches._divide(split, 0.8)
-    assert [len(part.y) for part in found] == [480, 120, 1197]
-    whole = np.concatenate([found.weights.x, found.architecture.x])
-    np.testing.assert_array_equal(
-        whole, np.concatenate([split.weights.x, split.architecture.x])
-    )
 
 
 def test_ablations_are_of_spaces_that_have_them():

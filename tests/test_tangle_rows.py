@@ -10,7 +10,7 @@ import pytest
 from swajax.tangle import alone, chars, data
 from swajax.tangle.__main__ import TangleCommand, make_task
 from swajax.tangle.choices import extreme, one_hot
-from swajax.tangle.rows import Rows, mean_loss
+from swajax.tangle.rows import Rows, divide, mean_loss
 from swajax.tangle.supernet import make_loss_fn
 
 
@@ -53,6 +53,16 @@ def test_data_go_by_the_name_of_the_space():
     assert data.load_split("chars-gpt", 0).test.x.shape[1:] == (64,)
     with pytest.raises(ValueError, match=r"space must be one of .*got 'mlp'"):
         data.load_split("mlp", 0)
+
+
+def test_rows_are_divided_anew_and_none_is_lost():
+    split = data.load_split("digits-macro", 0)
+    found = divide(split, 0.8)
+    assert [len(part.y) for part in found] == [480, 120, 1197]
+    whole = np.concatenate([found.weights.x, found.architecture.x])
+    np.testing.assert_array_equal(
+        whole, np.concatenate([split.weights.x, split.architecture.x])
+    )
 
 
 @pytest.mark.parametrize("name", data.LOADERS)

@@ -190,6 +190,7 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
         (["--space", "mlp", "--data", "no.csv"], "no.csv"),
         (["--divergence-weight", "-1"], "divergence_weight must be >= 0"),
         (["--time-budget", "0"], "time_budget must be > 0 s"),
+        (["--weight-share", "1"], "weight_share must be in (0, 1)"),
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):

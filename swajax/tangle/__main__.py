@@ -19,7 +19,7 @@ from swajax.tangle import data, journal, pictures, study
 from swajax.tangle.choices import describe, extreme
 from swajax.tangle.journal import Place
 from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import Rows, Split
+from swajax.tangle.rows import Rows, Split, divide
 from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
@@ -52,6 +52,10 @@ class TangleCommand:
     none that is chosen"""
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     """of the supernet"""
+    # Weights that learn few rows by heart make vectors close what they can: half of 600
+    # images gave a regret of 0.60 nats, 80 % one of 0.06 (figures/out/tangle).
+    weight_share: float = 0.8
+    """of the rows that are not the test's: for weights; the others are for vectors"""
     train_steps: int = 360
     """steps to train what is found, further and anew"""
     select_by: study.SelectBy = "evolution"
@@ -76,6 +80,8 @@ class TangleCommand:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
+        if not 0 < self.weight_share < 1:
+            raise ValueError(f"weight_share must be in (0, 1), got {self.weight_share}")
         if self.time_budget is not None and not self.time_budget > 0:
             raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
 
@@ -113,13 +119,15 @@ def main(config: TangleCommand) -> None:
 
 
 def make_task(config: TangleCommand) -> Task:
-    """Space and rows. A table gives 40, 40 and 20 % for weights, choices and test."""
+    """Space and rows; of a table 20 % are for the test."""
     if config.space in data.LOADERS:
         options = {} if config.space == "digits-cell" else {"sides": config.sides}
         split = data.load_split(config.space, config.seed)
+        split = divide(split, config.weight_share)
         return Task(make_space(config.space, **options), split, "softmax")
     table = load_table(config.data, target=config.target)
-    dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=0.4)
+    valid_share = 0.8 * (1 - config.weight_share)
+    dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=valid_share)
     split = Split(*(Rows(part.x, part.y) for part in dataset))
     sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
     space = make_space("mlp", **sizes, sides=config.sides)

@@ -28,6 +28,18 @@ class Split(NamedTuple):
     test: Rows  # looked at once
 
 
+def divide(split: Split, weight_share: float) -> Split:
+    """The rows for weights and architectures, parted anew; the test as it is."""
+    x, y = (
+        np.concatenate(parts)
+        for parts in zip(split.weights, split.architecture, strict=True)
+    )
+    place = round(weight_share * len(x))
+    return split._replace(
+        weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
+    )
+
+
 def mean_loss(
     out: Float[Array, "M O"], y: Shaped[Array, "N _"], *, objective: Objective
 ) -> Float[Array, ""]:

@@ -27,7 +27,7 @@ from swajax.tangle.choices import (
 )
 from swajax.tangle.data import load_split
 from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import Rows, Split
+from swajax.tangle.rows import divide
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.space import Space
@@ -76,6 +76,9 @@ ABLATIONS: dict[str, Method] = {
         "drnas", space={"sides": "both"}, spaces=("digits-macro", *VIT)
     ),
     "drnas-80": Method("drnas", weight_share=0.8),
+    "darts-80": Method("darts", weight_share=0.8),
+    "gdas-80": Method("gdas", weight_share=0.8),
+    "spos-80": Method("spos", weight_share=0.8),
     "drnas-paper-rate": Method("drnas", search={"alpha_learning_rate": 3e-4}),
     "drnas-paper-norm": Method("drnas", space={"is_paper_norm": True}, spaces=VIT),
     "drnas-paper-group": Method("drnas", space={"is_paper_form": True}, spaces=CELL),
@@ -127,7 +130,7 @@ def run(name: str, space_name: str, seed: int, settings: Settings) -> dict[str, 
     method = (METHODS | ABLATIONS)[name]
     space = make_space(space_name, **method.space)
     split = load_split(space_name, seed)
-    task = Task(space, _divide(split, method.weight_share), "softmax")
+    task = Task(space, divide(split, method.weight_share), "softmax")
     search_key, train_key = jax.random.split(jax.random.key(seed))
     begin = time.monotonic()
     found = _find(search_key, name, method, task, settings)
@@ -213,18 +216,6 @@ def _make_config(settings: Settings, num_steps: int, **options: Any) -> SearchCo
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         **options,
-    )
-
-
-def _divide(split: Split, weight_share: float) -> Split:
-    """The rows for weights and architectures, parted anew; the test as it is."""
-    x, y = (
-        np.concatenate(parts)
-        for parts in zip(split.weights, split.architecture, strict=True)
-    )
-    place = round(weight_share * len(x))
-    return split._replace(
-        weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
     )
 
 
