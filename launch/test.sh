@@ -3,4 +3,5 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"
-exec python -m pytest -n auto --dist loadfile "$@"
+# Files as tests/conftest.py orders them, not those of the fewest tests last.
+exec python -m pytest -n auto --dist loadfile --no-loadscope-reorder "$@"

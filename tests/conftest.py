@@ -6,8 +6,10 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 # Compiling tiny programs takes most of the time; 0 tests what users run.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -18,6 +20,48 @@ import pytest
 from swajax.types import Key, Network, NetworkSpec
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Of compiled programs, in bytes, before they are all thrown away.
+MOST_KEPT = 2**30
+# An idle core at the end is lost, so what takes longest comes first.
+SLOWEST = (
+    "test_autoencoder_tabular",
+    "test_explore",
+    "test_tangle_study",
+    "test_pretrain",
+    "test_figures",
+    "test_search",
+    "test_tangle_benchmarks",
+    "test_estimators",
+    "test_readme",
+    "test_tangle_supernet",
+    "test_latent_search",
+    "test_pipeline",
+    "test_validation",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs for the next file, the other process and the next run."""
+    if not hasattr(config, "cache"):
+        return
+    folder = config.cache.mkdir("jax")
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and sum(p.stat().st_size for p in folder.iterdir()) > MOST_KEPT:
+        shutil.rmtree(folder, ignore_errors=True)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # What another process is still writing cannot be read, and is compiled instead.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, the others as they were."""
+    rank = {name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: rank.get(item.path.stem, len(SLOWEST)))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -120,8 +120,9 @@ def test_the_order_of_the_neurons_does_not_matter(params, batch, z):
 
 def test_what_is_padding_does_not_matter(params, batch, z):
     """A padded network is embedded and decoded as the same network without padding."""
-    there = lambda n, p: encode(params, n, present=p)  # noqa: E731
-    back = functools.partial(decode, params, depth=2, num_weights=9)
+    there = functools.partial(jax.jit(encode), params)
+    decode_two = jax.jit(functools.partial(decode, depth=2, num_weights=9))
+    back = functools.partial(decode_two, params)
     for index in range(3):
         network, present, padded = take((batch.network, batch.present, z), index)
         num_inputs, num_outputs = (int(leaf.sum()) for leaf in present)
@@ -131,7 +132,7 @@ def test_what_is_padding_does_not_matter(params, batch, z):
             readout=network.readout[:, :num_outputs],
             readout_bias=network.readout_bias[:num_outputs],
         )
-        small = there(cut, ones)
+        small = there(cut, present=ones)
         close = functools.partial(np.testing.assert_allclose, rtol=2e-3, atol=2e-3)
         close(small.z, padded.z)
         close(small.inputs, padded.inputs[:num_inputs])
@@ -147,8 +148,9 @@ def test_the_readout_follows_the_function_that_a_point_stands_for(params):
     """At full size, and far more so than what the decoder drafts."""
     point = draw_point(1, 2, 1)
     module = autoencoder._module(CONFIG)
-    wanted = module.apply(params, point, method=lambda m, p: m.function(p))
-    network = decode(params, point, depth=2)
+    function = functools.partial(module.apply, method=lambda m, p: m.function(p))
+    wanted = jax.jit(function)(params, point)
+    network = jax.jit(functools.partial(decode, depth=2))(params, point)
     batch = jax.tree.map(lambda leaf: leaf[None], network)
     x = jnp.asarray(tabular_tokens.probe_points(2))
     out = apply_batch(batch, x, activations=SPEC.activations)[0]
@@ -189,7 +191,8 @@ def test_training_makes_the_loss_smaller():
     run = functools.partial(
         pretraining.chunk, num_steps=40, config=config, optimizer=optimizer
     )
-    state = pretraining.init(jax.random.key(0), config=config, optimizer=optimizer)
+    init = functools.partial(pretraining.init, config=config, optimizer=optimizer)
+    state = jax.jit(init)(jax.random.key(0))
     _, metrics = jax.jit(run)(state)
     losses = np.asarray(metrics["loss"])
     assert np.isfinite(losses).all()
@@ -214,7 +217,7 @@ def test_present_inputs_alone_count_for_the_embedding(params, batch):
     seen = jnp.asarray(np.random.default_rng(0).normal(size=(30, 2)), jnp.float32)
     present = Present(jnp.array([1.0, 0.0, 1.0]), jnp.array([1.0, 0.0]))
     changed = seen.at[10:20].set(5.0).at[:, 1].set(-3.0)
-    embed = functools.partial(encode, params, network, present=present)
+    embed = functools.partial(jax.jit(encode), params, network, present=present)
     a, b = embed(probes=seen), embed(probes=changed)
     for one, other in zip(a, b, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

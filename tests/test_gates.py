@@ -149,13 +149,21 @@ def test_bottlenecks_are_those_of_all_paths(depth, maybe_jit):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_opened_by_bottlenecks_is_alive(seed):
-    values = pack(gates.bottlenecks(_draw_scores(seed), depth=3))
+    bottlenecks = jax.jit(gates.bottlenecks, static_argnames="depth")
+    values = pack(bottlenecks(_draw_scores(seed), depth=3))
     sizes = np.flatnonzero(np.diff(np.sort(values)[::-1]) < 0) + 1
-    opened = jax.vmap(gates.open_largest, (None, 0))(values, jnp.asarray(1.0 * sizes))
+    # As many for every seed, and so one program.
+    repeated = np.resize(sizes, values.size)
+    np.testing.assert_array_equal(_count_alive(values, 1.0 * repeated), repeated)
+    assert len(sizes) > 10
+
+
+@jax.jit
+def _count_alive(values, sizes):
+    opened = jax.vmap(gates.open_largest, (None, 0))(values, sizes)
     networks = jax.vmap(unpack, in_axes=(0, None))(opened, make_dense(SCORED))
     alive = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
-    np.testing.assert_array_equal(jax.vmap(count_weights)(alive(networks)), sizes)
-    assert len(sizes) > 10
+    return jax.vmap(count_weights)(alive(networks))
 
 
 def test_an_order_opens_and_scores_have_the_gradient():

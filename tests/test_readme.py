@@ -37,29 +37,26 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no 
 
 
 @pytest.fixture(scope="module")
-def quick_compiler(pytestconfig):
+def quick_compiler():
     """Compiling is most of the time here.
 
-    What two blocks or two runs of the tests share is compiled once, and functions of
-    many operations are one program instead of one for each operation.
+    The commands keep their programs where the tests do, and functions of many
+    operations are one program instead of one for each operation.
     """
-    folder = str(pytestconfig.cache.mkdir("jax"))
-    settings = {
-        "jax_compilation_cache_dir": folder,
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
+    names = (
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    )
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in settings.items():
-            jax.config.update(name, value)
-            patch.setenv(name.upper(), str(value))
+        values = {name: getattr(jax.config, name) for name in names}
+        for name, value in values.items():
+            if value is not None:
+                patch.setenv(name.upper(), str(value))
         for module, name, fixed in COMPILED:
             fn = jax.jit(getattr(module, name), static_argnames=fixed)
             patch.setattr(module, name, fn)
         yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")
