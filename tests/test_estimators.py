@@ -80,7 +80,8 @@ def test_learns_a_linear_function_in_the_units_of_the_table(regressor, table):
 
 
 def test_learns_a_problem_that_is_not_linear(corners):
-    model = SparseMLPClassifier(**SMALL).fit(*corners)
+    # Of few starts all may end in the same trough.
+    model = SparseMLPClassifier(**SMALL | {"num_starts": 32}).fit(*corners)
     assert model.score(*corners) > 0.85
     assert list(model.classes_) == ["other", "same"]
     probability = model.predict_proba(corners[0])

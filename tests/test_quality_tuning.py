@@ -74,8 +74,8 @@ def test_trials_that_are_there_are_kept(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--methods", "magnitud"], "no method 'magnitud'; did you mean 'magnitude'?"),
-        (["--tasks", "irs"], "no task 'irs'; did you mean 'iris'?"),
+        (["--methods", "magnitud"], "no method 'magnitud' (did you mean 'magnitude'?)"),
+        (["--tasks", "irs"], "no task 'irs' (did you mean 'iris'?)"),
         (["--seconds", "0"], "seconds must be > 0"),
     ],
 )
