@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 
 from swajax import commands, runlog
 from swajax.tangle import __main__ as command
-from swajax.tangle import alone, digits, digits_table, journal, pictures, study
+from swajax.tangle import alone, alone_table, digits, journal, pictures, study
 from swajax.tangle.__main__ import NAME, TangleCommand, main
 from swajax.tangle.choices import extreme, num_options, to_architecture
 from swajax.tangle.space import count_weights
@@ -200,12 +201,12 @@ def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):
 
 
 def test_masks_train_a_network_as_its_slices_do():
-    command = digits_table.TableCommand(num_seeds=2, num_steps=3)
+    command = alone_table.TableCommand(num_seeds=2, num_steps=3)
     space = make_space("digits-macro")
     architecture = to_architecture([1, 0, 2, 1, 0], space.choices)
     splits = [digits.load_digits(seed) for seed in range(2)]
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
-    row = digits_table._score(stacked, architecture, config=command)
+    row = alone_table._score(stacked, architecture, space=space, config=command)
     train = functools.partial(
         alone.train_and_judge,
         space=space,
@@ -244,16 +245,16 @@ TABLE = {
 
 
 def test_the_standing_of_a_network_by_hand():
-    found = digits_table.find_standing(TABLE, {"a": (1,), "b": (1,)})
+    found = alone_table.find_standing(TABLE, {"a": (1,), "b": (1,)})
     np.testing.assert_allclose(found, [0.3, 0.1, 50.0])
-    best = digits_table.find_standing(TABLE, {"b": (1,), "a": (0,)})
+    best = alone_table.find_standing(TABLE, {"b": (1,), "a": (0,)})
     np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
     with pytest.raises(ValueError, match="no such network in the table"):
-        digits_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
+        alone_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
 
 
 def test_the_table_that_comes_with_the_package_has_every_network_once():
-    table, space = digits_table.read_table(), make_space("digits-macro")
+    table, space = alone_table.read_table(), make_space("digits-macro")
     assert table["config"] == {"num_seeds": 3, "num_steps": 360, "learning_rate": 0.01}
     assert len(table["rows"]) == 243
     for place in (0, 100, 242):
@@ -270,34 +271,54 @@ def test_the_table_that_comes_with_the_package_has_every_network_once():
     ]
     assert max(at_chance) < 500
     large = extreme(space.choices, is_largest=True)
-    assert digits_table.find_standing(table, large).percentile > 80
+    assert alone_table.find_standing(table, large).percentile > 80
+
+
+def test_a_network_among_some_that_were_trained_on_the_same_split():
+    found = alone_table.compare_with(TABLE, 0.4, 0)
+    np.testing.assert_allclose(found, [0.4, 0.3, 100 / 3])
+    best = alone_table.compare_with(TABLE, 0.2, 1)
+    np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
+    assert alone_table.compare_with(TABLE, 0.2, 2) is None
+
+
+def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
+    space = make_space("digits-vit")
+    found = alone_table.list_networks(space, 60)
+    assert len({json.dumps(network) for network in found}) == 60
+    assert found == alone_table.list_networks(space, 60)
+    assert len({network["embed"] for network in found}) == 3
+    with pytest.raises(ValueError, match="give --num-networks"):
+        alone_table.TableCommand(space="digits-vit")
+    with pytest.raises(ValueError, match=re.escape("num_networks must be 1..4,096")):
+        alone_table.TableCommand(space="digits-cell", num_networks=5000)
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no table; python -m"):
-        digits_table.read_table(tmp_path / "no.json")
+        alone_table.read_table(tmp_path / "no.json")
 
 
 def test_the_table_is_made_row_by_row_and_goes_on_where_it_was(tmp_path, monkeypatch):
     scored = []
 
-    def score(splits, architecture, *, config):
-        del splits, config
+    def score(splits, architecture, *, space, config):
+        del splits, space, config
         scored.append(architecture)
         if len(scored) == 5:
             raise KeyboardInterrupt
         return {"indices": architecture, "test_loss": [float(len(scored))]}
 
-    monkeypatch.setattr(digits_table, "_score", score)
-    config = digits_table.TableCommand(num_seeds=1, out=tmp_path / "run")
+    monkeypatch.setattr(alone_table, "_score", score)
+    config = alone_table.TableCommand(num_seeds=1, out=tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
-        digits_table.main(config)
-    digits_table.main(config)
-    table = digits_table.read_table(config.out / digits_table.TABLE.name)
+        alone_table.main(config)
+    alone_table.main(config)
+    table = alone_table.read_table(config.out / "table.json")
     assert len(table["rows"]) == 243
     assert len(scored) == 244
     different = {json.dumps(row["indices"]) for row in table["rows"]}
     assert len(different) == 243
-    other = digits_table.TableCommand(num_seeds=2, out=config.out)
+    other = alone_table.TableCommand(num_seeds=2, out=config.out)
     with pytest.raises(ValueError, match="made with other options"):
-        digits_table.main(other)
+        alone_table.main(other)

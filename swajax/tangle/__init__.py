@@ -17,5 +17,5 @@ together.
     samplers, simplex                  architecture vectors to probabilities
     gradients, optimizers, supernet    training of weights and vectors
     selection                          second stage: random search, evolution
-    alone, study, digits_table         networks on their own, whole searches
+    alone, study, alone_table          networks on their own, whole searches
 """

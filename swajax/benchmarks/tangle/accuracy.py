@@ -3,7 +3,9 @@
     python -m swajax.benchmarks.tangle.accuracy
 
 A JSON file a run under OUT/SPACE/runs; what is there is kept, so that it can be stopped
-and gone on with at any time.
+and gone on with at any time. Networks on their own, to rank searches by, are in
+OUT/SPACE/table.json (`python -m swajax.tangle.alone_table`); those of digits-macro come
+with the package.
 """
 
 import dataclasses
@@ -23,6 +25,7 @@ from swajax.benchmarks.tangle import accuracy_summary, searches
 from swajax.benchmarks.tangle.searches import Settings
 from swajax.data.wording import did_you_mean
 from swajax.report import facts
+from swajax.tangle import alone_table
 from swajax.tangle.selection import EvolutionConfig
 
 QUICK = Settings(
@@ -81,6 +84,8 @@ def main(config: AccuracyCommand) -> None:
     commands.use_compilation_cache()
     folder = config.out / config.space
     missing = [] if config.summarize else list(_find_missing(config, folder))
+    table = accuracy_summary.find_table(folder, config.space)
+    ranked = alone_table.read_networks(table) if table else []
     for index, (method, seed) in enumerate(missing, start=1):
         begin = time.monotonic()
         run = {
@@ -89,7 +94,7 @@ def main(config: AccuracyCommand) -> None:
             "seed": seed,
             "settings": configs.to_dict(config.settings),
             "versions": facts.find_versions(),
-        } | searches.run(method, config.space, seed, config.settings)
+        } | searches.run(method, config.space, seed, config.settings, ranked)
         runs.save(runs.make_path(folder, config.space, seed, method), run)
         sys.stdout.write(
             f"[{index}/{len(missing)}] {method} {seed}: "

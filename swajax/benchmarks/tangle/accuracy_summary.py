@@ -14,7 +14,7 @@ from swajax.benchmarks.quality import runs
 from swajax.benchmarks.quality.comparison import bootstrap
 from swajax.benchmarks.quality.summary import format_rows
 from swajax.report import png
-from swajax.tangle import digits_table
+from swajax.tangle import alone_table
 
 Run = dict[str, Any]
 REFERENCE = "drnas"
@@ -30,9 +30,7 @@ def write(folder: Path, space: str) -> str:
     found = runs.load(folder)
     if not found:
         raise ValueError(f"{folder}: no runs to summarize")
-    table = None
-    if space == "digits-macro" and digits_table.TABLE.is_file():
-        table = digits_table.read_table()
+    table = find_table(folder, space)
     methods = group(found)
     text = f"{format_scores(methods)}\n\n{format_searches(methods, table)}\n"
     if REFERENCE in methods:
@@ -40,6 +38,13 @@ def write(folder: Path, space: str) -> str:
     files.write_bytes(folder / "accuracy.md", text.encode())
     draw_sizes(folder / "sizes.png", methods)
     return text
+
+
+def find_table(folder: Path, space: str) -> dict[str, Any] | None:
+    """Networks of a space on their own, if there is a table of them."""
+    is_macro = space == "digits-macro"
+    path = alone_table.DIGITS_MACRO if is_macro else folder / "table.json"
+    return alone_table.read_table(path) if path.is_file() else None
 
 
 def group(found: Sequence[Run]) -> dict[str, dict[int, Run]]:
@@ -105,27 +110,30 @@ def find_gaps(
 
 def correlate(run: Run, table: dict[str, Any]) -> float:
     """Kendall's tau of inherited losses with those of networks on their own."""
-    losses = [np.mean(row["test_loss"]) for row in table["rows"]]
+    losses = alone_table.mean_losses(table)
     return float(stats.kendalltau(run["inherited_losses"], losses).statistic)
 
 
 def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
     if table is None:
         return ["", "", ""]
-    standings = [
-        digits_table.find_standing(
-            table, {name: tuple(index) for name, index in run["indices"].items()}
-        )
-        for run in values
-    ]
+    standings = [s for s in (_find_standing(run, table) for run in values) if s]
     taus = [
         correlate(run, table) for run in values if run["inherited_losses"] is not None
     ]
     return [
         _show(np.array([standing.regret for standing in standings])),
-        f"{np.mean([standing.percentile for standing in standings]):.1f}",
+        f"{np.mean([s.percentile for s in standings]):.1f}" if standings else "",
         _show(np.array(taus)),
     ]
+
+
+def _find_standing(run: Run, table: dict[str, Any]) -> alone_table.Standing | None:
+    """By the table's own losses of the network, or else by that of the run."""
+    if table["config"].get("num_networks") is not None:  # some networks of the space
+        return alone_table.compare_with(table, run["retrained"]["loss"], run["seed"])
+    own = {name: tuple(index) for name, index in run["indices"].items()}
+    return alone_table.find_standing(table, own)
 
 
 def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:

@@ -9,6 +9,7 @@ forward passes besides, which are told.
 import dataclasses
 import functools
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,10 +20,9 @@ from swajax.benchmarks.tangle.sharing import share_weights
 from swajax.tangle import alone, selection, study, supernet
 from swajax.tangle.choices import (
     Architecture,
-    count_architectures,
     describe,
     extreme,
-    from_genes,
+    one_hot,
     to_architecture,
 )
 from swajax.tangle.data import load_split
@@ -30,13 +30,10 @@ from swajax.tangle.optimizers import SearchConfig
 from swajax.tangle.rows import divide
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
-from swajax.tangle.space import Space
 from swajax.tangle.spaces import make_space
 from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 from swajax.tangle.study import Task
 from swajax.types import Key
-
-MAX_RANKED = 300  # networks of a space, up to which all of them are judged
 
 
 class Method(NamedTuple):
@@ -121,11 +118,24 @@ def is_applicable(method: Method, space: str) -> bool:
     return method.spaces is None or space in method.spaces
 
 
-def run(name: str, space_name: str, seed: int, settings: Settings) -> dict[str, Any]:
+def run(
+    name: str,
+    space_name: str,
+    seed: int,
+    settings: Settings,
+    ranked: Sequence[Architecture] = (),
+) -> dict[str, Any]:
     """Results of a method on a split: all that its file holds but for the settings.
 
     Networks of all methods are trained on their own from the same seed, on the same
     rows: differences between methods are paired.
+
+    Args:
+      name: of `METHODS` or `ABLATIONS`.
+      space_name: of the search space.
+      seed: of the split and the start.
+      settings: budgets.
+      ranked: networks that are judged with inherited weights after the search.
     """
     method = (METHODS | ABLATIONS)[name]
     space = make_space(space_name, **method.space)
@@ -141,7 +151,9 @@ def run(name: str, space_name: str, seed: int, settings: Settings) -> dict[str, 
     scores = study.assess(train_key, params, whole, found.architecture, config=config)
     if found.params is None:
         scores = {n: v for n, v in scores.items() if n in ("retrained", "num_weights")}
-    judged = None if found.params is None else _judge_all(found.params, task)
+    judged = None
+    if found.params is not None and ranked:
+        judged = _judge_all(found.params, task, ranked)
     return jax.device_get(
         {
             "indices": found.architecture,
@@ -219,25 +231,18 @@ def _make_config(settings: Settings, num_steps: int, **options: Any) -> SearchCo
     )
 
 
-def _judge_all(params: Any, task: Task) -> list[float] | None:
-    """Losses of all networks of a small space, inherited, on rows for architectures."""
-    space = task.space
-    if count_architectures(space.choices) > MAX_RANKED:
-        return None
-    loss_fn = supernet.make_loss_fn(space, task.objective)
+def _judge_all(
+    params: Any, task: Task, networks: Sequence[Architecture]
+) -> list[float]:
+    """Losses of networks with inherited weights, on the rows for architectures."""
+    choices = task.space.choices
+    loss_fn = supernet.make_loss_fn(task.space, task.objective)
     x, y = map(jnp.asarray, task.split.architecture)
+    each = [one_hot(network, choices) for network in networks]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
     @jax.jit
-    def judge(params: Any, genes: Any) -> Any:
-        def loss(row: Any) -> Any:
-            return loss_fn(params, from_genes(row, space.choices), (x, y))
+    def judge(params: Any, stacked: Any) -> Any:
+        return jax.lax.map(lambda p: loss_fn(params, p, (x, y)), stacked)
 
-        return jax.lax.map(loss, genes)
-
-    return judge(params, jnp.asarray(all_genes(space))).tolist()
-
-
-def all_genes(space: Space) -> np.ndarray:
-    """Indices of every network, in the order of the table of all networks."""
-    sizes = [len(c.options) for c in space.choices for _ in range(c.num_rows)]
-    return np.stack(np.unravel_index(np.arange(np.prod(sizes)), sizes), axis=1)
+    return judge(params, stacked).tolist()
