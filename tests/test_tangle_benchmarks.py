@@ -337,7 +337,7 @@ def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
     judged = searches._judge_all(params, task, networks)
     x, y = task.split.architecture
     for network, loss in zip(networks, judged, strict=True):
-        out = space.apply_alone(space.take(params, network), network, x)
+        out = space.apply_alone(space.take(params, network), network, jnp.asarray(x))
         own = alone.judge(out, Rows(x, y), objective="softmax").loss
         np.testing.assert_allclose(loss, own, rtol=1e-5)
 
