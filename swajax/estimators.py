@@ -179,7 +179,7 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
       max_depth: hidden layers at most.
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
-        [1e-9 for numbers, 1e-4 for classes].
+        [1e-9 for numbers, about 1 / rows for classes].
       valid_share: share of the rows to choose networks by.
       time_budget: seconds after which no more work begins.
       random_state: of the split and the search.

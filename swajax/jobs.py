@@ -35,7 +35,7 @@ class PipelineConfig:
     """activations that a neuron can have"""
     weight_decay: float | None = None
     """half of this times the squared weights is added to the loss [1e-9 for numbers,
-    1e-4 for classes]"""
+    about 1 / points for classes]"""
 
     def __post_init__(self) -> None:
         """Reject sizes that cannot be."""
@@ -112,10 +112,23 @@ def make_job(
     clock: Callable[[], float],
 ) -> Job:
     """A search of a data set that begins now; the arguments are those of `run`."""
-    decay = config.weight_decay
-    if decay is None:
-        decay = 1e-9 if objective == "squared" else 1e-4
-    fit = Fit(objective, config.activations, decay)
     spec = config.make_spec(train.x.shape[0], train.y.shape[0])
     train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
+    decay = config.weight_decay
+    if decay is None:
+        decay = 1e-9 if objective == "squared" else decay_of_classes(train)
+    fit = Fit(objective, config.activations, decay)
     return Job(train, valid, spec, fit, config, time_budget, clock, clock())
+
+
+def decay_of_classes(train: Problem) -> float:
+    """What a standard normal prior of the weights amounts to: 1 / number of points.
+
+    Few rows of classes are soon told apart, and weights would grow without end. To a
+    power of two: each value is a compiled program.
+
+    Args:
+      train: points, whose weights have the sum 1.
+    """
+    num_points = 1 / np.square(train.weight).sum()
+    return 2.0 ** -round(np.log2(num_points))

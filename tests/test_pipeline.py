@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import itertools
+import time
 
 import jax
 import numpy as np
 import pytest
 
 from swajax import blocks, pipeline
+from swajax.jobs import make_job
 from swajax.network import apply, count_weights
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
@@ -182,6 +184,24 @@ def test_classes_are_told_apart(objective, num_outputs):
     assert front.valid_loss.min() < 0.5 * chance
     assert len(front.num_weights) > 1 and front.num_weights[-1] <= CONFIG.max_weights
     assert all(np.isfinite(leaf).all() for leaf in front.network)
+
+
+@pytest.mark.parametrize(
+    ("weight", "decay"),
+    [
+        (np.ones(100), 1 / 128),
+        (np.repeat([3.0, 0.0], [64, 36]), 1 / 64),  # 64 points that count
+        (np.ones(1400), 1 / 1024),
+    ],
+)
+def test_few_rows_of_classes_hold_the_weights_back(weight, decay):
+    x = np.zeros((3, len(weight)))
+    problem = Problem(x, x[:1], weight)
+    rest = PipelineConfig(), None, time.monotonic
+    assert make_job(problem, problem, "logistic", *rest).fit.weight_decay == decay
+    assert make_job(problem, problem, "squared", *rest).fit.weight_decay == 1e-9
+    rest = PipelineConfig(weight_decay=0.5), *rest[1:]
+    assert make_job(problem, problem, "logistic", *rest).fit.weight_decay == 0.5
 
 
 @pytest.mark.parametrize(

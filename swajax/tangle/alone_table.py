@@ -203,16 +203,8 @@ def _score(
 def _train(
     splits: Split, p: Probabilities, *, space: Space, config: SearchConfig
 ) -> tuple[alone.Score, ...]:
-    """Scores of a network given by one-hot probabilities, on its own on each split.
-
-    By masks on the largest weights, where slices would be a program for each network:
-    to compile them all takes longer than to train. The numbers are the same.
-    """
-    masked = dataclasses.replace(
-        space,
-        take=lambda params, _: params,
-        apply_alone=lambda params, _, x: space.apply(params, p, x),
-    )
+    """Scores of a network given by one-hot probabilities, on its own on each split."""
+    masked = alone.by_masks(space, p)
 
     def run(seed_and_split: Any) -> Any:
         seed, split = seed_and_split

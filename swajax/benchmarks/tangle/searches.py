@@ -7,7 +7,6 @@ forward passes besides, which are told.
 """
 
 import dataclasses
-import functools
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from swajax.tangle.choices import (
     Architecture,
     describe,
     extreme,
+    from_genes,
     one_hot,
     to_architecture,
 )
@@ -205,19 +205,26 @@ def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
     draw_key, key = jax.random.split(key)
     drawn = selection.draw_genes(draw_key, task.space.choices, num=num)
     config = _make_config(settings, settings.train_steps)
-    losses = []
-    for place, genes in enumerate(np.asarray(drawn)):
-        train = functools.partial(
-            alone.train_and_judge,
-            space=task.space,
-            architecture=to_architecture(genes, task.space.choices),
+    held = (task.split.architecture,)
+
+    @jax.jit
+    def train(key: Key, p: Any) -> Any:
+        (score,) = alone.train_and_judge(
+            key,
+            task.split.weights,
+            held,
+            space=alone.by_masks(task.space, p),
+            architecture={},
             objective=task.objective,
             config=config,
         )
-        own, held = jax.random.fold_in(key, place), (task.split.architecture,)
-        (score,) = jax.jit(train)(own, task.split.weights, held)
-        losses.append(float(score.loss))
-    best = np.asarray(drawn)[int(np.nanargmin(losses))]
+        return score.loss
+
+    losses = [
+        train(jax.random.fold_in(key, place), from_genes(genes, task.space.choices))
+        for place, genes in enumerate(drawn)
+    ]
+    best = np.asarray(drawn)[int(np.nanargmin(jax.device_get(losses)))]
     architecture = to_architecture(best, task.space.choices)
     return Found(architecture, None, num * settings.train_steps, 0)
 
