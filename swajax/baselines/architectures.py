@@ -7,8 +7,6 @@ and all networks on the way down are kept.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +14,13 @@ import numpy as np
 
 from swajax import blocks, prior
 from swajax.baselines import training
-from swajax.baselines.common import Found, Search, check_positive, take
-from swajax.objectives import Objective
-from swajax.pipeline import SHRINK_STEPS, PipelineConfig
-from swajax.polish import Problem
+from swajax.baselines.common import RestartsConfig, Search, take
+from swajax.pipeline import SHRINK_STEPS
 from swajax.types import Key, Network
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RestartsConfig):
     """How many shapes are tried, and how long."""
 
     # In trials on Himmelblau's function and a planted teacher 32 shapes with 60 steps
@@ -39,34 +35,13 @@ class Config:
     """networks of a run that are shrunk, the best of their shape and size"""
     max_share: float = 1.0
     """weights of the largest shape, relative to those of the largest network"""
-    max_restarts: int = 1000
-    """runs at most"""
-
-    def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
-        check_positive(self)
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of shapes and what they shrink to; arguments as of `pipeline.run`."""
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
-
-    def find(key: Key) -> None:
-        starts = draw_starts(key, search, config=config)
-        best = choose(starts, search, config=config)
-        shrink(best, search)
-
-    return search.repeat(key, find, max_restarts=config.max_restarts)
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """Try some shapes, and shrink the best of them."""
+    starts = draw_starts(key, search, config=config)
+    best = choose(starts, search, config=config)
+    shrink(best, search)
 
 
 def draw_starts(key: Key, search: Search, *, config: Config) -> Network:

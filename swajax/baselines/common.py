@@ -18,6 +18,18 @@ from swajax.types import Key, Network
 REFIT_BLOCK = 32  # networks that are fitted between two looks at the clock
 
 
+@dataclasses.dataclass(frozen=True)
+class RestartsConfig:
+    """What all rivals can be told."""
+
+    max_restarts: int = 1000
+    """runs at most; fewer if the time is up"""
+
+    def __post_init__(self) -> None:
+        """Reject numbers that cannot be."""
+        check_positive(self)
+
+
 class Found(NamedTuple):
     """What a rival has found, and the work it took."""
 
@@ -38,6 +50,7 @@ class Search:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin; the arguments are those of `pipeline.run`."""
+        self.train, self.valid = train, valid
         self.job: Job = make_job(train, valid, objective, config, time_budget, clock)
         self.pool: Pool | None = None
 
@@ -51,19 +64,35 @@ class Search:
         budget = self.job.time_budget
         return None if budget is None else budget - self.job.seconds()
 
-    def repeat(
-        self, key: Key, find_fn: Callable[[Key], None], *, max_restarts: int
-    ) -> Found:
-        """Call `find_fn` with fresh keys while there is time, then make the front.
+    def run_pipeline(
+        self, key: Key, starts: Network | None, *, num_explored: int = 0
+    ) -> None:
+        """Keep all networks of a run of the pipeline in the time that is left.
 
-        Raises:
-          ValueError: no network has a finite loss.
+        Args:
+          key: consumed.
+          starts: networks to start from, or none for random ones.
+          num_explored: candidate-steps it took to find them.
         """
-        for index in range(max_restarts):
-            find_fn(jax.random.fold_in(key, index))
-            if self.job.is_over():
-                break
-        return self.finish()
+        job, last = self.job, None
+
+        def callback(progress: pipeline.Progress) -> None:
+            nonlocal last
+            last = progress
+
+        pipeline.run(
+            key,
+            self.train,
+            self.valid,
+            objective=job.fit.objective,
+            config=job.config,
+            starts=starts,
+            time_budget=self.seconds_left(),
+            clock=job.clock,
+            callback=callback,
+        )
+        job.candidate_steps += num_explored + last.candidate_steps
+        self.merge(last.pool)
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
         """Networks of NumPy arrays after Levenberg-Marquardt steps on their weights."""

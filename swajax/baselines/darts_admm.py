@@ -8,8 +8,6 @@ to networks of a given size.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,12 +16,10 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from swajax.baselines import training
-from swajax.baselines.common import Found, Search, check_positive
+from swajax.baselines.common import Search, check_positive
 from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
-from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
-from swajax.polish import Fit, Problem
+from swajax.polish import Fit
 from swajax.types import Key, Network
 
 
@@ -72,32 +68,17 @@ class State(NamedTuple):
     num_updates: Int[Array, ""]  # of target and dual
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of pruned networks; arguments as those of `pipeline.run`."""
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
-
-    def find(key: Key) -> None:
-        draw_key, size_key, train_key = jax.random.split(key, 3)
-        networks = training.draw_dense(draw_key, search, num=config.num_networks)
-        sizes = training.draw_sizes(size_key, search, num=config.num_networks)
-        task = training.make_task(search, networks, sizes)
-        state = make_state(networks)
-        state = training.train(train_key, step, state, task, search, config=config)
-        networks = networks._replace(activation=mix(state.logits, is_decided=True))
-        found = training.with_weights(networks, state.weights)
-        search.refit(found, num_steps=config.lm_steps)
-
-    return search.repeat(key, find, max_restarts=config.max_restarts)
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of networks, each pruned to a size of its own."""
+    draw_key, size_key, train_key = jax.random.split(key, 3)
+    networks = training.draw_dense(draw_key, search, num=config.num_networks)
+    sizes = training.draw_sizes(size_key, search, num=config.num_networks)
+    task = training.make_task(search, networks, sizes)
+    state = make_state(networks)
+    state = training.train(train_key, step, state, task, search, config=config)
+    networks = networks._replace(activation=mix(state.logits, is_decided=True))
+    found = training.with_weights(networks, state.weights)
+    search.refit(found, num_steps=config.lm_steps)
 
 
 def make_state(networks: Network) -> State:

@@ -6,25 +6,21 @@ time.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from swajax import explore
-from swajax.baselines.common import Found, check_positive
-from swajax.baselines.restarts import repeat_pipeline
+from swajax.baselines.common import RestartsConfig, Search
 from swajax.data.splits import Part
-from swajax.explore import ExploreConfig, Starts
+from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
-from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
 from swajax.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RestartsConfig):
     """How starts are found."""
 
     search: SearchConfig = dataclasses.field(
@@ -35,50 +31,23 @@ class Config:
     """the gradient descent on gated weights"""
     explore_share: float = 0.4
     """of the time left, for the descent of a run"""
-    max_restarts: int = 1000
-    """runs at most"""
-
-    def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
-        check_positive(self)
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of all runs; arguments as those of `pipeline.run`."""
-
-    def find(key: Key, left: float | None) -> Starts:
-        return explore.find_starts(
-            key,
-            to_part(train),
-            to_part(valid),
-            objective=objective,
-            config=ExploreConfig(by=("direct",), search=config.search),
-            pipeline_config=pipeline_config,
-            seconds=np.inf if left is None else config.explore_share * left,
-            clock=clock,
-        )
-
-    return repeat_pipeline(
-        key,
-        train,
-        valid,
-        objective=objective,
-        config=pipeline_config,
-        time_budget=time_budget,
-        clock=clock,
-        max_restarts=config.max_restarts,
-        find_fn=find,
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """One descent, and the pipeline from what it finds."""
+    find_key, run_key = jax.random.split(key)
+    job, left = search.job, search.seconds_left()
+    starts = explore.find_starts(
+        find_key,
+        to_part(search.train),
+        to_part(search.valid),
+        objective=job.fit.objective,
+        config=ExploreConfig(by=("direct",), search=config.search),
+        pipeline_config=job.config,
+        seconds=np.inf if left is None else config.explore_share * left,
+        clock=job.clock,
     )
+    search.run_pipeline(run_key, starts.networks, num_explored=starts.candidate_steps)
 
 
 def to_part(problem: Problem) -> Part:

@@ -7,8 +7,6 @@ which is penalized, has a gradient.
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -17,12 +15,10 @@ import optax
 from jaxtyping import Array, Float
 
 from swajax.baselines import training
-from swajax.baselines.common import Found, Search, check_positive
+from swajax.baselines.common import Search, check_positive
 from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
-from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
-from swajax.polish import Fit, Problem
+from swajax.polish import Fit
 from swajax.types import Key
 
 # arXiv:1712.01312, section 4: temperature, and the interval gates are stretched to.
@@ -73,38 +69,21 @@ class State(NamedTuple):
     opt_state: Any
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of networks of open gates; arguments as those of `pipeline.run`."""
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
-
-    def find(key: Key) -> None:
-        draw_key, penalty_key, train_key = jax.random.split(key, 3)
-        num = config.num_networks
-        networks = training.draw_dense(draw_key, search, num=num)
-        task = training.make_task(
-            search, networks, draw_penalties(penalty_key, num, config)
-        )
-        weights = jax.vmap(pack)(networks)
-        gated = Gated(weights, jnp.full_like(weights, config.first_logit))
-        state = State(gated, ADAM.init(gated))
-        gated = training.train(
-            train_key, step, state, task, search, config=config
-        ).gated
-        weights = gated.weights * expected_gates(gated.logits)
-        found = training.with_weights(networks, weights)
-        search.refit(found, num_steps=config.lm_steps)
-
-    return search.repeat(key, find, max_restarts=config.max_restarts)
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of dense networks with gates, each with a penalty of its own."""
+    draw_key, penalty_key, train_key = jax.random.split(key, 3)
+    num = config.num_networks
+    networks = training.draw_dense(draw_key, search, num=num)
+    task = training.make_task(
+        search, networks, draw_penalties(penalty_key, num, config)
+    )
+    weights = jax.vmap(pack)(networks)
+    gated = Gated(weights, jnp.full_like(weights, config.first_logit))
+    state = State(gated, ADAM.init(gated))
+    gated = training.train(train_key, step, state, task, search, config=config).gated
+    weights = gated.weights * expected_gates(gated.logits)
+    found = training.with_weights(networks, weights)
+    search.refit(found, num_steps=config.lm_steps)
 
 
 def draw_penalties(key: Key, num: int, config: Config) -> Float[Array, " B"]:

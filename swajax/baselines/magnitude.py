@@ -5,8 +5,6 @@ the size asked for, and each time the smallest ones go for good.
 """
 
 import dataclasses
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,12 +13,10 @@ import optax
 from jaxtyping import Array, Float
 
 from swajax.baselines import training
-from swajax.baselines.common import Found, Search, check_positive
+from swajax.baselines.common import Search, check_positive
 from swajax.baselines.training import ADAM, Task, TrainConfig
 from swajax.network import pack
-from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
-from swajax.polish import Fit, Problem
+from swajax.polish import Fit
 from swajax.types import Key
 
 
@@ -52,32 +48,17 @@ class State(NamedTuple):
     opt_state: Any
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of pruned networks; arguments as those of `pipeline.run`."""
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
-
-    def find(key: Key) -> None:
-        draw_key, size_key, train_key = jax.random.split(key, 3)
-        networks = training.draw_dense(draw_key, search, num=config.num_networks)
-        sizes = training.draw_sizes(size_key, search, num=config.num_networks)
-        task = training.make_task(search, networks, sizes)
-        weights = jax.vmap(pack)(networks)
-        state = State(weights, ADAM.init(weights))
-        state = training.train(train_key, step, state, task, search, config=config)
-        pruned = training.with_weights(networks, state.weights)
-        search.refit(pruned, num_steps=config.lm_steps)
-
-    return search.repeat(key, find, max_restarts=config.max_restarts)
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of dense networks, each pruned to a size of its own."""
+    draw_key, size_key, train_key = jax.random.split(key, 3)
+    networks = training.draw_dense(draw_key, search, num=config.num_networks)
+    sizes = training.draw_sizes(size_key, search, num=config.num_networks)
+    task = training.make_task(search, networks, sizes)
+    weights = jax.vmap(pack)(networks)
+    state = State(weights, ADAM.init(weights))
+    state = training.train(train_key, step, state, task, search, config=config)
+    pruned = training.with_weights(networks, state.weights)
+    search.refit(pruned, num_steps=config.lm_steps)
 
 
 def step(

@@ -6,9 +6,7 @@ Levenberg-Marquardt steps. Each size is pruned from the one above it.
 
 import dataclasses
 import math
-import time
 import warnings
-from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -17,9 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from swajax import blocks
-from swajax.baselines.common import Found, Search, check_positive
+from swajax.baselines.common import RestartsConfig, Search, check_positive
 from swajax.objectives import Objective
-from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
 from swajax.types import Key, Network
 
@@ -30,7 +27,7 @@ OTHER_KINDS = {"leaky_relu": "relu", "linear": "identity"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RestartsConfig):
     """Which networks are fitted, and how they are pruned."""
 
     num_networks: int = 16
@@ -48,8 +45,6 @@ class Config:
     """share of the weights that each pruning leaves"""
     lm_steps: int = 30
     """Levenberg-Marquardt steps after each pruning"""
-    max_restarts: int = 1000
-    """runs at most"""
 
     def __post_init__(self) -> None:
         """Reject numbers that cannot be."""
@@ -62,35 +57,20 @@ class Config:
             raise ValueError(f"keep_share must be < 1, got {self.keep_share}")
 
 
-def run(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    *,
-    objective: Objective,
-    config: Config,
-    pipeline_config: PipelineConfig,
-    time_budget: float | None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """The front of pruned networks; arguments as those of `pipeline.run`."""
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
-    rows = blocks.thin(train)
-
-    def find(key: Key) -> None:
-        networks = []
-        end = search.end_of_run(config.run_share)
-        for seed in np.asarray(jax.random.bits(key, (config.num_networks,))):
-            model, kind = make_model(int(seed), search, config=config)
-            fit(model, rows, objective)
-            search.job.candidate_steps += model.n_iter_
-            networks.append(to_network(model, kind, search))
-            if search.job.seconds() >= end:
-                break
-        together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
-        prune(together, search, config=config)
-
-    return search.repeat(key, find, max_restarts=config.max_restarts)
+def find(key: Key, search: Search, *, config: Config) -> None:
+    """Fit some networks one after another, and prune them together."""
+    rows = blocks.thin(search.train)
+    networks = []
+    end = search.end_of_run(config.run_share)
+    for seed in np.asarray(jax.random.bits(key, (config.num_networks,))):
+        model, kind = make_model(int(seed), search, config=config)
+        fit(model, rows, search.job.fit.objective)
+        search.job.candidate_steps += model.n_iter_
+        networks.append(to_network(model, kind, search))
+        if search.job.seconds() >= end:
+            break
+    together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
+    prune(together, search, config=config)
 
 
 def make_model(

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int
 
 from swajax import prior
-from swajax.baselines.common import Search
+from swajax.baselines.common import RestartsConfig, Search
 from swajax.batched import apply_batch
 from swajax.gates import find_largest
 from swajax.network import count_weights, make_dense, pack, unpack
@@ -34,7 +34,7 @@ ADAM = optax.scale_by_adam()
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(RestartsConfig):
     """What all that train and prune have; a run is a batch of networks."""
 
     num_networks: int = 32
@@ -46,8 +46,6 @@ class TrainConfig:
     """share of the time budget that a run may take"""
     lm_steps: int = 60
     """Levenberg-Marquardt steps on each network in the end, 0 for none"""
-    max_restarts: int = 1000
-    """runs at most"""
 
 
 class Task(NamedTuple):

@@ -144,13 +144,14 @@ def run_baseline(
     config: Any = None,
 ) -> Outcome:
     """One run of a rival, by default with its own settings."""
-    method, begin = baselines.METHODS[name], clock()
-    found = method.run(
+    begin = clock()
+    found = baselines.run(
+        name,
         key,
         task.train,
         task.valid,
         objective=task.objective,
-        config=config or method.Config(),
+        config=config,
         pipeline_config=settings.pipeline,
         time_budget=settings.seconds,
         clock=clock,
