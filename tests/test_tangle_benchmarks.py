@@ -352,6 +352,17 @@ def test_ablations_are_of_spaces_that_have_them():
             make_space(space, **method.space)
 
 
+def test_standings_among_some_networks_are_by_the_losses_of_the_runs():
+    rows = [{"indices": {"a": [n]}, "test_loss": [0.1 * n]} for n in range(1, 5)]
+    table = {"config": {"num_networks": 4}, "rows": rows}
+    runs = [{"seed": s, "retrained": {"loss": 0.25}, "indices": {}} for s in (0, 1)]
+    runs = [run | {"inherited_losses": [1.0, 2.0, 4.0, 3.0]} for run in runs]
+    found = accuracy_summary._tell_standing(runs, table)
+    # Seed 1 is not in the table.
+    assert found == ["0.150 ± 0.000", "50.0", "0.667 ± 0.000"]
+    assert "among 4 random networks" in accuracy_summary.tell_sample(table)
+
+
 def test_standings_and_pairs_by_hand():
     indices = [{"a": [n]} for n in range(3)]
     rows = [

@@ -33,6 +33,8 @@ def write(folder: Path, space: str) -> str:
     table = find_table(folder, space)
     methods = group(found)
     text = f"{format_scores(methods)}\n\n{format_searches(methods, table)}\n"
+    if table and _is_sample(table):
+        text += f"\n{tell_sample(table)}\n"
     if REFERENCE in methods:
         text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{format_pairs(methods)}\n"
     files.write_bytes(folder / "accuracy.md", text.encode())
@@ -100,6 +102,15 @@ def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
     return format_rows(header, rows)
 
 
+def tell_sample(table: dict[str, Any]) -> str:
+    """What regret and percentile are among, if not all networks."""
+    num_seeds = len(table["rows"][0]["test_loss"])
+    return (
+        f"Regret and percentile are among {len(table['rows'])} random networks, each "
+        f"trained on its own, for the first {num_seeds} seeds."
+    )
+
+
 def find_gaps(
     own: dict[int, Run], reference: dict[int, Run], seeds: Sequence[int]
 ) -> np.ndarray:
@@ -130,10 +141,15 @@ def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[
 
 def _find_standing(run: Run, table: dict[str, Any]) -> alone_table.Standing | None:
     """By the table's own losses of the network, or else by that of the run."""
-    if table["config"].get("num_networks") is not None:  # some networks of the space
+    if _is_sample(table):
         return alone_table.compare_with(table, run["retrained"]["loss"], run["seed"])
     own = {name: tuple(index) for name, index in run["indices"].items()}
     return alone_table.find_standing(table, own)
+
+
+def _is_sample(table: dict[str, Any]) -> bool:
+    """Whether it has some networks of the space, not all."""
+    return table["config"].get("num_networks") is not None
 
 
 def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
