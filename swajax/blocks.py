@@ -24,7 +24,7 @@ BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
 MAX_POINTS = 20_000  # more of them cost time and hardly change what is found
 LARGEST = 1e30  # numbers that float32 and its squares can hold
-PLACES = (32, 64, 128, 256)  # rooms for weights; each is a compiled program
+PLACES = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled program
 
 
 def pad(problem: Problem) -> Problem:
@@ -34,7 +34,7 @@ def pad(problem: Problem) -> Problem:
     """
     num_inputs, num_points = problem.x.shape
     more_inputs = max(4, 2 ** math.ceil(math.log2(num_inputs))) - num_inputs
-    step = max(64, 2 ** (math.ceil(math.log2(num_points)) - 2))
+    step = max(32, 2 ** (math.ceil(math.log2(num_points)) - 4))
     more = -num_points % step
     rows = ((0, 0), (0, more))
     # What float32 cannot hold is as good as infinite, and refused as such.
@@ -48,12 +48,11 @@ def pad(problem: Problem) -> Problem:
     )
 
 
-def thin(problem: Problem) -> Problem:
-    """At most `MAX_POINTS` points, drawn at random with the same seed each time."""
-    num_points = problem.x.shape[1]
-    if num_points <= MAX_POINTS:
+def thin(problem: Problem, num_points: int = MAX_POINTS) -> Problem:
+    """At most so many points, drawn at random with the same seed each time."""
+    if problem.x.shape[1] <= num_points:
         return problem
-    rows = np.random.default_rng(0).permutation(num_points)[:MAX_POINTS]
+    rows = np.random.default_rng(0).permutation(problem.x.shape[1])[:num_points]
     return Problem(*(np.asarray(leaf)[..., rows] for leaf in problem))
 
 

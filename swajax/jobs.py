@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swajax import blocks, pareto
-from swajax.objectives import Objective
+from swajax.objectives import Objective, num_directions
 from swajax.pareto import Pool
 from swajax.polish import Fit, Problem
 from swajax.types import Activation, Network, NetworkSpec
@@ -21,7 +21,7 @@ class PipelineConfig:
     """size of the largest network"""
     max_error: float | None = None
     """pick the smallest network with at most this validation loss"""
-    num_starts: int = 512
+    num_starts: int = 768
     """random networks that are polished first, besides as many small ones"""
     num_rounds: int = 3
     """times down and up the sizes"""
@@ -79,17 +79,35 @@ class Job:
         """How long it has been at work."""
         return self.clock() - self.begin
 
-    def is_over(self) -> bool:
-        """Whether the time is up."""
-        return self.time_budget is not None and self.seconds() >= self.time_budget
+    def is_over(self, share: float = 1.0) -> bool:
+        """Whether this share of the time budget, if there is one, is spent."""
+        budget = self.time_budget
+        return budget is not None and self.seconds() >= share * budget
+
+    def take_points(self, num: int) -> Problem:
+        """A random part of the training points that costs as much as so many.
+
+        A point costs as much as the functions of the outputs that are differentiated.
+        """
+        cost = num_directions(self.spec.num_outputs, self.fit.objective)
+        is_real = self.train.weight > 0
+        if is_real.sum() * cost <= num:
+            return self.train
+        real = Problem(*(leaf[..., is_real] for leaf in self.train))
+        return blocks.pad(blocks.thin(real, max(num // cost, 1)))
 
     def polish(
-        self, networks: Network, sizes: np.ndarray, num_steps: int
+        self,
+        networks: Network,
+        sizes: np.ndarray,
+        num_steps: int,
+        points: Problem | None = None,
     ) -> tuple[Network, Float[np.ndarray, " R"]]:
-        """Networks after so many steps, and their training losses."""
+        """Networks after so many steps, and their losses, on some points or all."""
         self.candidate_steps += num_steps * len(sizes)
+        points = self.train if points is None else points
         return blocks.polish_all(
-            networks, sizes, self.train, fit=self.fit, num_steps=num_steps
+            networks, sizes, points, fit=self.fit, num_steps=num_steps
         )
 
     def make_pool(self, networks: Network) -> Pool:

@@ -27,9 +27,16 @@ from swajax.pareto import Front, Pool
 from swajax.polish import Problem
 from swajax.types import Key, Network, NetworkSpec
 
-RACE = ((25, 0.3), (60, 0.3), (120, 1.0))  # steps, and the share that goes on
+# Steps, the share that goes on, and points (times directions of the loss): a part of
+# many tells good starts from bad ones.
+RACE = ((25, 0.3, 1024), (60, 0.3, 1024), (120, 1.0, 8192))
 RACE_BLOCK = 128  # networks that are polished between two looks at the clock
+RACE_SHARE = 0.5  # of a time budget: what is found has to be shrunk as well
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
+LAST_BLOCK, LAST_SHARE = (
+    16,
+    1.25,
+)  # the front may take longer than the budget by so much
 SMALL_WEIGHTS = 16  # of small starts, at most
 
 
@@ -45,7 +52,7 @@ class Progress(NamedTuple):
 def num_blocks(config: PipelineConfig) -> int:
     """Blocks of work of a whole run, at most."""
     num_left, num = 2 * config.num_starts, 0
-    for _, share in RACE:
+    for _, share, _ in RACE:
         num += math.ceil(num_left / RACE_BLOCK)
         num_left = math.ceil(share * num_left)
     return num + (2 * config.num_rounds + 1) * config.max_weights
@@ -74,7 +81,7 @@ def run(
       config: how.
       starts: networks within the limits of `config`, leaves [R, ...], to be used
         instead of random ones.
-      time_budget: seconds after which no more work begins.
+      time_budget: seconds after which only the front is polished, for a quarter of it.
       clock: tells the seconds.
       callback: called after each block of work.
 
@@ -123,13 +130,27 @@ def select(pool: Pool, job: Job) -> Front:
     pool = pool.take(_is_small(pool, job.config))
     pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
     front = pareto.make_front(pool, *job.judge(pool.network))
-    last, _ = job.polish(front.network, front.num_weights, LAST_STEPS)
+    last = _polish_last(front, job)
     pools = [job.make_pool(networks) for networks in (front.network, last)]
     pool = pareto.merge(pools, num_each=2)
     judged = job.judge(pool.network)
     front = pareto.make_front(pool, *judged, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
+
+
+def _polish_last(front: Front, job: Job) -> Network:
+    """The networks of a front, polished to the end as far as the time goes."""
+    networks = jax.tree.map(np.copy, front.network)
+    num_parts = math.ceil(len(front.num_weights) / LAST_BLOCK)
+    for index in np.array_split(np.arange(len(front.num_weights)), num_parts):
+        if job.is_over(LAST_SHARE):
+            break
+        part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
+        part, _ = job.polish(part, front.num_weights[index], LAST_STEPS)
+        for leaf, new in zip(networks, part, strict=True):
+            leaf[index] = new
+    return networks
 
 
 def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
@@ -180,15 +201,18 @@ def _race(starts: Network, job: Job) -> Stages:
     """Polish all a little, of each tenth of the sizes the better ones more."""
     networks, sizes = starts, blocks.count(starts)
     pool = None
-    for steps, share in RACE:
+    for steps, share, num_points in RACE:
+        points = job.take_points(num_points)
         parts, loss = [], np.empty(len(sizes))
         num_parts = math.ceil(len(sizes) / RACE_BLOCK)
         for index in np.array_split(np.arange(len(sizes)), num_parts):
             part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-            part, loss[index] = job.polish(part, sizes[index], steps)
+            part, loss[index] = job.polish(part, sizes[index], steps, points)
             parts.append(part)
             pool = _add(pool, part, job)
             yield "polish", pool
+            if job.is_over(RACE_SHARE):
+                return pool
         networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         index = pareto.best_of_sizes(sizes, loss, share)
         networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)

@@ -164,11 +164,13 @@ def expand_loss(
     first_target = 1 + problem.x.shape[0]
     jacobian = values[source[places]][:, None] * to_nodes[target[places] - first_target]
     jacobian = jacobian.reshape(len(places), -1) * is_open[:, None]
+    gradients = weight_gradients(values, to_nodes, form.residual * root[None])
+    gradient = gradients[source[places], target[places] - first_target] * is_open
     weights = pack(network)[places] * is_open
     decay = fit.weight_decay
     return Quadratic(
         (problem.weight * form.loss).sum() + decay / 2 * jnp.square(weights).sum(),
-        jacobian @ (form.residual * root[None]).ravel() + decay * weights,
+        gradient + decay * weights,
         jacobian @ jacobian.T + decay * jnp.diag(is_open.astype(weights.dtype)),
     )
 
@@ -229,6 +231,23 @@ def sensitivities(
         above = row * slopes[layer][:, None]
         rows.append(above)
     return jnp.concatenate(rows[::-1])
+
+
+def weight_gradients(
+    values: Float[Array, "V N"],
+    to_nodes: Float[Array, "T M N"],
+    residual: Float[Array, "M N"],
+) -> Float[Array, "V T"]:
+    """Derivatives of the loss by the weights between all pairs of nodes.
+
+    A small matrix product; the product of the Jacobian and the residual, which it
+    equals, takes as long as all else but the Gauss-Newton matrix.
+    """
+    if len(residual) == 1:  # a product of its own is faster than a sum of one term
+        at_nodes = jnp.einsum("tmn,mn->tn", to_nodes, residual)
+    else:
+        at_nodes = sum(to_nodes[:, m] * row for m, row in enumerate(residual))
+    return values @ at_nodes.T
 
 
 def _product(

@@ -21,6 +21,7 @@ from swajax.polish import (
     find_places,
     sensitivities,
     trace,
+    weight_gradients,
 )
 from swajax.types import Network
 from swajax.wiring import endpoints
@@ -73,7 +74,7 @@ def grow(network: Network, problem: Problem, *, fit: Fit) -> Network:
     root = jnp.sqrt(problem.weight)
     to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
     # Sums over points of products, for all pairs of nodes at once.
-    gradients = values @ (to_nodes * (form.residual * root[None])[None]).sum(1).T
+    gradients = weight_gradients(values, to_nodes, form.residual * root[None])
     curvatures = jnp.square(values) @ jnp.square(to_nodes).sum(1).T
     source, target = endpoints(network)
     first_target = 1 + problem.x.shape[0]

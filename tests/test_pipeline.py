@@ -108,6 +108,66 @@ def test_the_stages_follow_each_other_and_only_improve(found):
             assert len(own) <= CONFIG.num_kept
 
 
+def test_a_part_of_the_points_costs_what_it_may():
+    train = make_problem(0, "softmax")
+    job = make_job(train, train, "softmax", CONFIG, None, time.monotonic)
+    assert job.take_points(3 * NUM) is job.train
+    part = job.take_points(61)  # three directions a point
+    is_real = part.weight > 0
+    assert is_real.sum() == 20
+    np.testing.assert_allclose(part.weight.sum(), 1)
+    rows = [np.flatnonzero((train.x == x[:3, None]).all(0)) for x in part.x.T[is_real]]
+    rows = np.concatenate(rows)
+    assert len(np.unique(rows)) == 20
+    np.testing.assert_array_equal(part.y[:, is_real], train.y[:, rows])
+    ratio = part.weight[is_real] / train.weight[rows]
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
+    monkeypatch.setattr(pipeline, "RACE", ((2, 0.5, 10), (3, 1.0, NUM)))
+    numbers, polish_all = [], blocks.polish_all
+
+    def spy(networks, sizes, problem, **how):
+        numbers.append(((problem.weight > 0).sum(), how["num_steps"]))
+        return polish_all(networks, sizes, problem, **how)
+
+    monkeypatch.setattr(blocks, "polish_all", spy)
+    search()
+    assert numbers[0] == (10, 2) and (NUM, 3) in numbers
+    assert all(num == NUM for num, steps in numbers if steps != 2)
+
+
+def test_the_race_leaves_half_of_the_time():
+    reports = []
+    search(time_budget=4.0, clock=lambda: float(len(reports)), callback=reports.append)
+    assert [r.stage for r in reports] == ["polish", "polish", "shrink", "shrink"]
+
+
+@pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])
+def test_the_front_is_polished_as_far_as_the_time_goes(
+    monkeypatch, found, extra, num_polished
+):
+    monkeypatch.setattr(pipeline, "LAST_BLOCK", 4)
+    front, _ = found
+    front = jax.tree.map(lambda leaf: np.resize(leaf, (10, *leaf.shape[1:])), front[:5])
+    job, calls = (
+        make_job(*[make_problem(0)] * 2, "squared", CONFIG, 1.0, lambda: 0.0),
+        [],
+    )
+    job.clock = lambda: extra + 0.2 * len(calls)
+
+    def polish(network, sizes, num_steps):
+        calls.append(num_steps)
+        return network._replace(first=network.first + 1), sizes
+
+    monkeypatch.setattr(job, "polish", polish)
+    last = pipeline._polish_last(pipeline.Front(*front, pick=0), job)
+    is_polished = (last.first == front[0].first + 1).all(axis=(1, 2))
+    assert is_polished.sum() == num_polished
+    assert is_polished[:num_polished].all()
+
+
 def test_half_of_the_starts_are_small(key):
     config = dataclasses.replace(CONFIG, max_weights=60, max_width=8)
     starts = pipeline.draw_starts(key, config, config.make_spec(2, 1))
