@@ -1,6 +1,7 @@
 """One search of a data set: its settings, its data, and how far it is."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -78,6 +79,11 @@ class Job:
     def seconds(self) -> float:
         """How long it has been at work."""
         return self.clock() - self.begin
+
+    def seconds_left(self) -> float:
+        """What is left of the time budget: endless without one."""
+        budget = self.time_budget
+        return math.inf if budget is None else budget - self.seconds()
 
     def is_over(self, share: float = 1.0) -> bool:
         """Whether this share of the time budget, if there is one, is spent."""

@@ -221,16 +221,25 @@ def _race(starts: Network, job: Job) -> Stages:
 
 
 def _descend(pool: Pool, job: Job) -> Stages:
-    """From the largest size down, each network loses a weight or a neuron."""
+    """From the largest size down, each network loses a weight or a neuron.
+
+    Where the time would not last to the smallest, only the best of each size do.
+    """
     size = int(pool.num_weights.max())
+    most = job.config.num_kept
     while size > 1:
-        index = np.flatnonzero((pool.num_weights == size) & ~pool.is_shrunk)
+        index = np.flatnonzero((pool.num_weights == size) & ~pool.is_shrunk)[:most]
         if len(index):
+            begin = job.seconds()
             smaller = blocks.remove(pool.network, index, size, job.train, fit=job.fit)
             sizes = np.full(len(index), size)
             smaller, _ = job.polish(smaller, sizes, SHRINK_STEPS)
             pool = pool.mark(index, "is_shrunk")
             pool = _add(pool, smaller, job)
+            # A network of so many weights costs about their square, all smaller
+            # ones together a third of size times as much.
+            cost = max((job.seconds() - begin) / len(index) * size / 3, 1e-9)
+            most = int(np.clip(job.seconds_left() / cost, 1, job.config.num_kept))
             yield "shrink", pool
         size -= 1
     return pool

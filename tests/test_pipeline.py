@@ -144,6 +144,20 @@ def test_the_race_leaves_half_of_the_time():
     assert [r.stage for r in reports] == ["polish", "polish", "shrink", "shrink"]
 
 
+@pytest.mark.parametrize(("budget", "is_short"), [(1.5, True), (1e4, False)])
+def test_only_the_best_are_shrunk_where_time_is_short(monkeypatch, budget, is_short):
+    numbers, remove = [], blocks.remove
+
+    def spy(networks, index, *args, **how):
+        numbers.append(len(index))
+        return remove(networks, index, *args, **how)
+
+    monkeypatch.setattr(blocks, "remove", spy)
+    search(time_budget=budget, clock=lambda: float(len(numbers)))
+    assert numbers[0] > 1
+    assert (numbers[1] == 1) == is_short
+
+
 @pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])
 def test_the_front_is_polished_as_far_as_the_time_goes(
     monkeypatch, found, extra, num_polished
