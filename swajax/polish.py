@@ -246,7 +246,7 @@ def weight_gradients(
     if len(residual) == 1:  # a product of its own is faster than a sum of one term
         at_nodes = jnp.einsum("tmn,mn->tn", to_nodes, residual)
     else:
-        at_nodes = sum(to_nodes[:, m] * row for m, row in enumerate(residual))
+        at_nodes = sum(to_nodes[:, m] * row[None] for m, row in enumerate(residual))
     return values @ at_nodes.T
 
 
