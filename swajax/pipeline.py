@@ -33,10 +33,8 @@ RACE = ((25, 0.3, 1024), (60, 0.3, 1024), (120, 1.0, 8192))
 RACE_BLOCK = 128  # networks that are polished between two looks at the clock
 RACE_SHARE = 0.5  # of a time budget: what is found has to be shrunk as well
 SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
-LAST_BLOCK, LAST_SHARE = (
-    16,
-    1.25,
-)  # the front may take longer than the budget by so much
+LAST_BLOCK = 16  # networks of the front that are polished between two looks
+LAST_SHARE = 1.25  # of a time budget, after which the rest of the front stays as it is
 SMALL_WEIGHTS = 16  # of small starts, at most
 
 

@@ -59,11 +59,6 @@ class Search:
         budget = self.job.time_budget
         return np.inf if budget is None else self.job.seconds() + share * budget
 
-    def seconds_left(self) -> float | None:
-        """What is left of the budget."""
-        budget = self.job.time_budget
-        return None if budget is None else budget - self.job.seconds()
-
     def run_pipeline(
         self, key: Key, starts: Network | None, *, num_explored: int = 0
     ) -> None:
@@ -87,7 +82,7 @@ class Search:
             objective=job.fit.objective,
             config=job.config,
             starts=starts,
-            time_budget=self.seconds_left(),
+            time_budget=job.seconds_left(),
             clock=job.clock,
             callback=callback,
         )

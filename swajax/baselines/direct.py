@@ -36,7 +36,7 @@ class Config(RestartsConfig):
 def find(key: Key, search: Search, *, config: Config) -> None:
     """One descent, and the pipeline from what it finds."""
     find_key, run_key = jax.random.split(key)
-    job, left = search.job, search.seconds_left()
+    job = search.job
     starts = explore.find_starts(
         find_key,
         to_part(search.train),
@@ -44,7 +44,7 @@ def find(key: Key, search: Search, *, config: Config) -> None:
         objective=job.fit.objective,
         config=ExploreConfig(by=("direct",), search=config.search),
         pipeline_config=job.config,
-        seconds=np.inf if left is None else config.explore_share * left,
+        seconds=config.explore_share * job.seconds_left(),
         clock=job.clock,
     )
     search.run_pipeline(run_key, starts.networks, num_explored=starts.candidate_steps)
