@@ -434,6 +434,27 @@ def test_mistakes_are_one_line(arguments, words, tmp_path, capsys, monkeypatch):
     assert words in error
 
 
+def test_runs_of_another_folder_are_shown_beside_where_they_match(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, method, task, seed, loss in (
+        (ours, "explore-direct-mixed", "t", 0, 0.2),
+        (ours, "l0", "t", 1, 0.2),
+        (theirs, "default", "t", 0, 0.1),
+        (theirs, "default", "u", 0, 1e-6),
+        (theirs, "default", "t", 2, 1e-6),
+        (theirs, "l0", "t", 0, 1e-6),
+    ):
+        run = _make_run(method, task, seed, sizes=[4], losses=[loss])
+        runs.save(runs.make_path(folder, task, seed, method), run)
+    summary.write(ours, theirs)
+    rows = (ours / "comparison.md").read_text().split("against `default`")[1]
+    rows = [row for row in rows.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) == 1
+    assert rows[0].startswith("| explore-direct-mixed | 1 | 2.00 ")
+    found = [path.name for path in (ours / "runs").iterdir()]
+    assert sorted(found) == ["t.0.explore-direct-mixed.json", "t.1.l0.json"]
+
+
 def test_pictures_of_few_runs(tmp_path):
     point = {"stage": "explore", "seconds": 1.0, "candidate_steps": 5}
     curve = [

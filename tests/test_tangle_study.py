@@ -310,15 +310,17 @@ def test_the_table_is_made_row_by_row_and_goes_on_where_it_was(tmp_path, monkeyp
         return {"indices": architecture, "test_loss": [float(len(scored))]}
 
     monkeypatch.setattr(alone_table, "_score", score)
-    config = alone_table.TableCommand(num_seeds=1, out=tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    config = alone_table.TableCommand(num_seeds=1)
     with pytest.raises(KeyboardInterrupt):
         alone_table.main(config)
     alone_table.main(config)
-    table = alone_table.read_table(config.out / "table.json")
+    out = tmp_path / "runs" / "digits-macro-table"
+    table = alone_table.read_table(out / "table.json")
     assert len(table["rows"]) == 243
     assert len(scored) == 244
     different = {json.dumps(row["indices"]) for row in table["rows"]}
     assert len(different) == 243
-    other = alone_table.TableCommand(num_seeds=2, out=config.out)
+    other = alone_table.TableCommand(num_seeds=2, out=out)
     with pytest.raises(ValueError, match="made with other options"):
         alone_table.main(other)

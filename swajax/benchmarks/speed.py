@@ -21,9 +21,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import autoencoder, commands, files, latent_search, pretraining, prior
+from swajax import (
+    autoencoder,
+    commands,
+    files,
+    latent_search,
+    polish,
+    pretraining,
+    prior,
+)
 from swajax.autoencoder import AutoencoderConfig
 from swajax.batched import apply_batch
+from swajax.network import pack, unpack
+from swajax.polish import Fit, Problem, Quadratic
 from swajax.pretraining import PretrainingConfig
 from swajax.types import Network, NetworkSpec
 
@@ -32,9 +42,13 @@ AUTHORS_TRAINING = 38.0
 AUTHORS_SEARCH = 71.0
 
 FORMS = ("plain", "fast")
+# Fast to plain form; none was set for the second.
+FORM_AIMS = {"value and gradient": 4.0, "Levenberg-Marquardt step": None}
 MATRIX = 2048
 NUM_NETWORKS, NUM_POINTS = 1024, 128
 SEARCH_POINTS = 1000
+POLISHED, POLISH_POINTS = 16, 400
+POLISH_PLACES = (32, 64, 128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +68,7 @@ class Task:
     name: str
     fn: Callable[..., Any]
     args: tuple[Any, ...]
-    num_items: float
+    num_items: int | float
     unit: str
     reference: float | None = None
     """items a second to compare with"""
@@ -69,13 +83,15 @@ def main(config: SpeedCommand) -> None:
         matrix_tasks,
         evaluation_tasks,
         prior_tasks,
+        polish_tasks,
         training_tasks,
         search_tasks,
     ):
         tasks = make_tasks()
         rows += measure(tasks, seconds=config.seconds)
-    plain, fast = (next(r for r in rows if f"{f} form" in r["task"]) for f in FORMS)
-    fast |= {"ratio": fast["rate"] / plain["rate"], "aim": 4.0}
+    for what, aim in FORM_AIMS.items():
+        plain, fast = (find_row(rows, f"{what}, {form} form") for form in FORMS)
+        fast |= {"ratio": fast["rate"] / plain["rate"], "aim": aim}
     sys.stdout.write(format_table(rows) + "\n")
     if config.out is not None:
         record = {
@@ -135,6 +151,68 @@ def prior_tasks() -> list[Task]:
     return [
         Task("sampling", jax.jit(fn), (jax.random.key(0),), NUM_NETWORKS, "networks")
     ]
+
+
+def polish_tasks() -> list[Task]:
+    """A Levenberg-Marquardt step: in one room also by automatic derivatives."""
+    spec = NetworkSpec(
+        num_inputs=4, max_width=8, max_depth=3, activations=tuple(polish.KINDS)
+    )
+    x = jax.random.uniform(jax.random.key(1), (4, POLISH_POINTS), minval=-1.0)
+    weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
+    problem = Problem(x, jnp.sin(3 * x).sum(axis=0, keepdims=True), weight)
+    fit = Fit(activations=spec.activations)
+    tasks = []
+    for num_places in POLISH_PLACES:
+        networks = prior.sample_starts(
+            jax.random.key(0), num=POLISHED, spec=spec, max_weights=num_places - 1
+        )
+        for form in FORMS if num_places == POLISH_PLACES[1] else FORMS[1:]:
+            step = functools.partial(
+                lm_step, problem=problem, fit=fit, num_places=num_places, form=form
+            )
+            name = f"Levenberg-Marquardt step, {form} form"
+            if num_places != POLISH_PLACES[1]:
+                name = f"Levenberg-Marquardt step, up to {num_places - 1} weights"
+            fn = jax.jit(jax.vmap(step))
+            tasks.append(Task(name, fn, (networks,), POLISHED, "networks"))
+    return tasks
+
+
+def lm_step(
+    network: Network, *, problem: Problem, fit: Fit, num_places: int, form: str
+) -> jax.Array:
+    """Change of the weights of one network; the plain form by automatic derivatives."""
+    places, is_open = polish.find_places(network, num_places)
+    if form == "fast":
+        quadratic = polish.expand_loss(network, places, is_open, problem, fit=fit)
+    else:
+        quadratic = _expand_plainly(network, places, is_open, problem, fit)
+    return polish.solve(quadratic, is_open, jnp.asarray(fit.first_damping))
+
+
+def _expand_plainly(
+    network: Network,
+    places: jax.Array,
+    is_open: jax.Array,
+    problem: Problem,
+    fit: Fit,
+) -> Quadratic:
+    weights = pack(network)
+
+    def residual(chosen: jax.Array) -> jax.Array:
+        changed = unpack(weights.at[places].add(chosen * is_open), network)
+        _, _, out = polish.trace(changed, problem.x, activations=fit.activations)
+        return ((out - problem.y) * jnp.sqrt(2 * problem.weight)[None]).ravel()
+
+    zeros = jnp.zeros(len(places))
+    errors, jacobian = residual(zeros), jax.jacfwd(residual)(zeros)
+    own, decay = weights[places] * is_open, fit.weight_decay
+    return Quadratic(
+        (jnp.square(errors).sum() + decay * jnp.square(own).sum()) / 2,
+        jacobian.T @ errors + decay * own,
+        jacobian.T @ jacobian + decay * jnp.diag(is_open.astype(own.dtype)),
+    )
 
 
 def training_tasks() -> list[Task]:
@@ -205,6 +283,11 @@ def measure(tasks: list[Task], *, seconds: float) -> list[dict[str, Any]]:
         _row(task, fn, np.array(mine))
         for task, fn, mine in zip(tasks, compiled, times, strict=True)
     ]
+
+
+def find_row(rows: list[dict[str, Any]], task: str) -> dict[str, Any]:
+    """The row of a task."""
+    return next(row for row in rows if row["task"] == task)
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """Networks of a space, each trained on its own: the command that does it, the table.
 
-    python -m swajax.tangle.alone_table --out runs/digits-table
-    python -m swajax.tangle.alone_table --space digits-vit --num-networks 60 --out DIR
+    python -m swajax.tangle.alone_table
+    python -m swajax.tangle.alone_table --space digits-vit --num-networks 60
 
 A stopped run goes on where it was if it is called again with the same options.
 """
@@ -60,8 +60,8 @@ class TableCommand:
     """rows a step"""
     learning_rate: float = 1e-2
     """of Adam; falls along a cosine"""
-    out: Path = Path("runs/digits-table")
-    """folder of the run"""
+    out: Path | None = None
+    """folder of the run [runs/SPACE-table]"""
 
     def __post_init__(self) -> None:
         """Reject numbers below one, and all of a space that is too large."""
@@ -98,6 +98,8 @@ class Standing(NamedTuple):
 def main(config: TableCommand) -> None:
     """Train what is missing, then write the table."""
     commands.use_compilation_cache()
+    out = config.out or Path("runs", f"{config.space}-table")
+    config = dataclasses.replace(config, out=out)
     if (config.out / "config.json").is_file():
         if runlog.read_config(config.out, TableCommand) != config:
             raise ValueError(f"{config.out}: made with other options; choose another")

@@ -65,6 +65,9 @@ class QualityCommand:
     """run again what has failed or was late"""
     summarize: bool = False
     """only make tables and pictures of what is there"""
+    beside: Path | None = None
+    """folder of another comparison, whose runs of the same tasks and seeds are in the
+    tables too"""
     part: int = 1
     """of `parts`: which of the runs this process makes"""
     parts: int = 1
@@ -101,7 +104,7 @@ def main(config: QualityCommand) -> None:
     if not config.summarize:
         methods.check(config.methods, config.settings)
         _run_all(config, list(_find_missing(config)))
-    sys.stdout.write(summary.write(config.out))
+    sys.stdout.write(summary.write(config.out, config.beside))
 
 
 def _complete(config: QualityCommand) -> QualityCommand:

@@ -147,7 +147,11 @@ def _scale_by_log(axes: Axes) -> None:
     """A logarithmic axis with few and plain numbers, however short it is."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    subs = (1, 2, 5) if high > 4 * low else (0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5, 7)
+    subs = (1, 2, 5)
+    if high <= 4 * low:
+        subs = (
+            (0.5, 0.7, 1, 1.4, 2, 3) if high > 1.8 * low else (0.8, 0.9, 1, 1.1, 1.25)
+        )
     axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -17,8 +17,12 @@ TITLES = {None: "All tasks"} | {group: group.capitalize() for group in GROUPS}
 COMPARED = [f"error at {size}" for size in SIZES] + ["hypervolume"]
 
 
-def write(folder: Path) -> str:
+def write(folder: Path, beside: Path | None = None) -> str:
     """Tables and pictures of what is there, and what to tell of them.
+
+    Args:
+      folder: of the runs, and of what is written.
+      beside: folder of runs that are shown too, where task and seed are the same.
 
     Raises:
       ValueError: there is no run.
@@ -26,6 +30,8 @@ def write(folder: Path) -> str:
     found = runs.load(folder)
     if not found:
         raise ValueError(f"{folder}: no runs to summarize")
+    if beside is not None:
+        found += find_rivals(found, runs.load(beside))
     table = comparison.collect(found)
     texts = {
         "overview": format_overview(table, found),
@@ -39,6 +45,17 @@ def write(folder: Path) -> str:
         files.write_bytes(folder / f"{name}.md", (text.strip() + "\n").encode())
     plots.write(folder, table, found)
     return f"{texts['overview']}\n{len(found)} runs; more tables in {folder}\n"
+
+
+def find_rivals(found: Sequence[Run], others: Sequence[Run]) -> list[Run]:
+    """Runs of other methods on the same tasks and seeds."""
+    places = {(run["task"], run["seed"]) for run in found}
+    own = {run["method"] for run in found}
+    return [
+        run
+        for run in others
+        if (run["task"], run["seed"]) in places and run["method"] not in own
+    ]
 
 
 def format_overview(table: Table, found: Sequence[Run]) -> str:
