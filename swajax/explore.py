@@ -28,6 +28,7 @@ from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig, draw_starts
 from swajax.tangle.rows import Rows
 from swajax.tangle.starts import SupernetConfig, find_networks
+from swajax.tasks import to_problem
 from swajax.types import Activation, Key, Network, NetworkSpec
 
 MAX_INPUTS = 512
@@ -150,7 +151,7 @@ def find_starts(
         networks.append(found)
         num_steps += steps
     if "random" in config.by:
-        networks.append(draw_starts(key, pipeline_config, limits))
+        networks.append(draw_starts(key, pipeline_config, limits, to_problem(train)))
     join = functools.partial(jax.tree.map, lambda *leaves: np.concatenate(leaves))
     return Starts(join(*networks), num_steps)
 

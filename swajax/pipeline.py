@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from swajax import blocks, pareto, prior
+from swajax import blocks, pareto, prior, relevance
 from swajax.jobs import Job, PipelineConfig, make_job
 from swajax.objectives import Objective
 from swajax.pareto import Front, Pool
@@ -115,7 +115,9 @@ def _work(key: Key, job: Job, starts: Network | None) -> Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
     if starts is None:
         spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
-        starts = draw_starts(key, job.config, spec, job.spec.num_inputs)
+        starts = draw_starts(
+            key, job.config, spec, job.train, num_inputs=job.spec.num_inputs
+        )
     pool = yield from _race(_widen(starts, job), job)
     for _ in range(job.config.num_rounds):
         pool = yield from _descend(pool, job)
@@ -156,7 +158,12 @@ def _is_small(pool: Pool, config: PipelineConfig) -> Bool[np.ndarray, " R"]:
 
 
 def draw_starts(
-    key: Key, config: PipelineConfig, spec: NetworkSpec, num_inputs: int | None = None
+    key: Key,
+    config: PipelineConfig,
+    spec: NetworkSpec,
+    train: Problem,
+    *,
+    num_inputs: int | None = None,
 ) -> Network:
     """Random networks of all sizes and as many small ones, leaves [R, ...].
 
@@ -167,8 +174,11 @@ def draw_starts(
       key: consumed.
       config: how many of either kind, and how large.
       spec: limits of the networks.
+      train: tells which inputs are worth a look.
       num_inputs: inputs in use, the first ones; by default all.
     """
+    num_inputs = spec.num_inputs if num_inputs is None else num_inputs
+    odds = relevance.find_odds(train, num_inputs)
     most = 1.3 * config.max_weights
     parts = [
         prior.sample_starts(
@@ -177,6 +187,7 @@ def draw_starts(
             spec=spec,
             max_weights=size,
             num_inputs=num_inputs,
+            relevance=odds,
         )
         for own_key, size in zip(
             jax.random.split(key), (min(SMALL_WEIGHTS, most), most), strict=True

@@ -184,11 +184,22 @@ def test_the_front_is_polished_as_far_as_the_time_goes(
 
 def test_half_of_the_starts_are_small(key):
     config = dataclasses.replace(CONFIG, max_weights=60, max_width=8)
-    starts = pipeline.draw_starts(key, config, config.make_spec(2, 1))
+    starts = pipeline.draw_starts(key, config, config.make_spec(3, 1), make_problem(0))
     sizes = blocks.count(starts)
     assert len(sizes) == 2 * CONFIG.num_starts
     assert sizes[: CONFIG.num_starts].max() <= pipeline.SMALL_WEIGHTS
     assert sizes[CONFIG.num_starts :].max() > 2 * pipeline.SMALL_WEIGHTS
+
+
+def test_starts_are_drawn_by_the_odds_of_their_inputs(key):
+    config = dataclasses.replace(CONFIG, num_starts=200, max_weights=20)
+    spec = config.make_spec(10, 1)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (10, 500))
+    problem = Problem(x, x[:1] + 2 * np.square(x[1:2]), np.ones(500))
+    starts = pipeline.draw_starts(key, config, spec, problem)
+    counts = (starts.first != 0).sum((0, 2))
+    assert counts[:2].min() > 1.3 * counts[2:].max()
 
 
 def test_padded_inputs_have_no_weights(found):

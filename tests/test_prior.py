@@ -3,6 +3,7 @@
 import functools
 from fractions import Fraction
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -227,6 +228,23 @@ def test_weights_of_small_networks_shrink_with_the_fan_in(small):
     # Twice the variance of 1 / fan in, against biases of variance 1.
     wanted = np.sqrt(2 / np.maximum(fan_in[limits == 60].max(axis=1), 2)).mean()
     np.testing.assert_allclose(rms[0] / rms[1], wanted, rtol=0.2)
+
+
+def test_relevant_inputs_are_drawn_more_often_by_their_odds(key):
+    spec = NetworkSpec(num_inputs=6, max_width=2, max_depth=1)
+    odds = jnp.array([1.0, 1.0, 4.0, 1.0, 1.0, 4.0])
+    how = {"num": 2000, "spec": spec, "max_weights": 12, "num_inputs": 5}
+    drawn = prior.sample_starts(key, relevance=odds, **how).first != 0
+    counts = drawn.sum((0, 2))
+    assert counts[5] == 0  # an input that is not there
+    others = counts[jnp.array([0, 1, 3, 4])]
+    assert 1.3 * others.max() < counts[2] < 4 * others.min()
+    assert others.max() < 1.2 * others.min()
+    # Every input that is drawn at all is drawn by the first path of some network.
+    alone = drawn[drawn.sum((1, 2)) == 1].sum((0, 2))
+    assert 2 * alone[0] < alone[2] < 7 * alone[0]
+    same = prior.sample_starts(key, relevance=jnp.ones(6), **how)
+    chex.assert_trees_all_equal(same, prior.sample_starts(key, **how))
 
 
 @pytest.mark.parametrize("small", [(3, 3)], indirect=True)

@@ -2,6 +2,7 @@
 
 from swajax.prior.paper import SPARSITIES, WEIGHT_BOUND, sample, sample_batch
 from swajax.prior.tabular import (
+    MIN_FAN_IN,
     MIN_STD,
     make_family,
     sample_small,
@@ -11,6 +12,7 @@ from swajax.prior.tabular import (
 )
 
 __all__ = [
+    "MIN_FAN_IN",
     "MIN_STD",
     "SPARSITIES",
     "WEIGHT_BOUND",

@@ -102,7 +102,9 @@ def run(
     )
     networks = fit_into(networks)
     seconds = judge.seconds() + (1 - share) * settings.seconds
-    more = pipeline.draw_starts(key, config, limits) if way.is_mixed else None
+    more = None
+    if way.is_mixed:
+        more = pipeline.draw_starts(key, config, limits, task.train)
     return _run_from(key, task, config, seconds, judge, networks, steps, more)
 
 
