@@ -359,8 +359,21 @@ def test_standings_among_some_networks_are_by_the_losses_of_the_runs():
     runs = [run | {"inherited_losses": [1.0, 2.0, 4.0, 3.0]} for run in runs]
     found = accuracy_summary._tell_standing(runs, table)
     # Seed 1 is not in the table.
-    assert found == ["0.150 ± 0.000", "50.0", "0.667 ± 0.000"]
-    assert "among 4 random networks" in accuracy_summary.tell_sample(table)
+    assert found == ["0.150", "50.0", "0.667 ± 0.000"]
+    told = accuracy_summary.tell_sample(table)
+    assert "among 4 random networks" in told and "for the first seed." in told
+
+
+def test_of_one_seed_no_spread_is_told():
+    def make(method, seed, loss):
+        return {"seed": seed, "method": method, "retrained": {"loss": loss}}
+
+    one = {"drnas": {0: make("drnas", 0, 0.5)}, "gdas": {0: make("gdas", 0, 0.25)}}
+    row = accuracy_summary.format_pairs(one).splitlines()[-1]
+    assert row == "| gdas | -0.2500 | 1 of 1 |"
+    two = {name: own | {1: own[0] | {"seed": 1}} for name, own in one.items()}
+    row = accuracy_summary.format_pairs(two).splitlines()[-1]
+    assert row == "| gdas | -0.2500 [-0.2500, -0.2500] | 2 of 2 |"
 
 
 def test_standings_and_pairs_by_hand():

@@ -96,8 +96,9 @@ def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
             continue
         gaps = find_gaps(own, reference, seeds)
         low, high = bootstrap(gaps)
+        interval = f" [{low:+.4f}, {high:+.4f}]" if len(gaps) > 1 else ""
         wins = f"{(gaps < 0).sum()} of {len(gaps)}"
-        rows.append([name, f"{gaps.mean():+.4f} [{low:+.4f}, {high:+.4f}]", wins])
+        rows.append([name, f"{gaps.mean():+.4f}{interval}", wins])
     header = ["method", "loss less that of the reference [95 %]", "seeds better"]
     return format_rows(header, rows)
 
@@ -105,9 +106,10 @@ def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
 def tell_sample(table: dict[str, Any]) -> str:
     """What regret and percentile are among, if not all networks."""
     num_seeds = len(table["rows"][0]["test_loss"])
+    seeds = "the first seed" if num_seeds == 1 else f"the first {num_seeds} seeds"
     return (
         f"Regret and percentile are among {len(table['rows'])} random networks, each "
-        f"trained on its own, for the first {num_seeds} seeds."
+        f"trained on its own, for {seeds}."
     )
 
 
@@ -174,6 +176,8 @@ def _read(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
 
 
 def _show(values: np.ndarray, scale: float = 1.0) -> str:
+    """Mean and, of more than one seed, standard deviation."""
     if not len(values):
         return ""
-    return f"{scale * values.mean():.3f} ± {scale * values.std():.3f}"
+    spread = f" ± {scale * values.std():.3f}" if len(values) > 1 else ""
+    return f"{scale * values.mean():.3f}{spread}"
