@@ -49,6 +49,14 @@ def test_odds_are_alike_where_there_is_nothing_to_tell_them_by():
     np.testing.assert_array_equal(odds[:10], find_odds(problem, 10))
 
 
+def test_a_line_counts_once_however_skewed_its_input_is():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (4, 4000))
+    x[0] = rng.exponential(3**-0.5, 4000)  # of the variance of the others
+    odds = find_odds(Problem(x, x[:1] + x[1:2], np.ones(4000)), 4)
+    assert odds[0] == pytest.approx(odds[1], rel=0.1)
+
+
 def test_what_cannot_be_told_from_huge_numbers_is_left_to_chance():
     problem = make_wide_problem()
     x = np.where(problem.x > 3.9, np.inf, problem.x)
