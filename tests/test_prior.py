@@ -240,7 +240,7 @@ def test_relevant_inputs_are_drawn_more_often_by_their_odds(key):
     others = counts[jnp.array([0, 1, 3, 4])]
     assert 1.3 * others.max() < counts[2] < 4 * others.min()
     assert others.max() < 1.2 * others.min()
-    # Every input that is drawn at all is drawn by the first path of some network.
+    # One weight from an input: that of the path.
     alone = drawn[drawn.sum((1, 2)) == 1].sum((0, 2))
     assert 2 * alone[0] < alone[2] < 7 * alone[0]
     same = prior.sample_starts(key, relevance=jnp.ones(6), **how)

@@ -451,8 +451,12 @@ def test_runs_of_another_folder_are_shown_beside_where_they_match(tmp_path):
     rows = [row for row in rows.splitlines() if row.startswith("| ")][1:]
     assert len(rows) == 1
     assert rows[0].startswith("| explore-direct-mixed | 1 | 2.00 ")
+    assert "| t |" in (ours / "tasks.md").read_text()
+    assert "| u |" not in (ours / "tasks.md").read_text()
     found = [path.name for path in (ours / "runs").iterdir()]
     assert sorted(found) == ["t.0.explore-direct-mixed.json", "t.1.l0.json"]
+    with pytest.raises(ValueError, match="nowhere: no runs"):
+        summary.write(ours, tmp_path / "nowhere")
 
 
 def test_pictures_of_few_runs(tmp_path):

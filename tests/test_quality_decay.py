@@ -53,6 +53,11 @@ def test_what_is_there_is_kept(made, tmp_path):
     assert "| 1 | 1 | 0.250 |" in (tmp_path / "decay.md").read_text()
 
 
+def test_a_decay_whose_runs_failed_has_no_row():
+    failed = {"status": "failed", "levels": {}}
+    assert len(decay.format_table({"1": [failed]}).splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -82,6 +82,8 @@ def format_table(found: dict[str, Sequence[Run]]) -> str:
     rows = []
     for decay, own in found.items():
         each = [measured for run in own if (measured := measures.measure(run))]
+        if not each:  # all have failed
+            continue
         errors = np.array([[m.errors[size] for size in SIZES] for m in each])
         means = [f"{mean:.3f}" for mean in errors.mean(axis=0)]
         area = np.mean([measured.hypervolume for measured in each])

@@ -25,13 +25,11 @@ def write(folder: Path, beside: Path | None = None) -> str:
       beside: folder of runs that are shown too, where task and seed are the same.
 
     Raises:
-      ValueError: there is no run.
+      ValueError: there is no run in a folder.
     """
-    found = runs.load(folder)
-    if not found:
-        raise ValueError(f"{folder}: no runs to summarize")
+    found = _load(folder)
     if beside is not None:
-        found += find_rivals(found, runs.load(beside))
+        found += find_rivals(found, _load(beside))
     table = comparison.collect(found)
     texts = {
         "overview": format_overview(table, found),
@@ -45,6 +43,13 @@ def write(folder: Path, beside: Path | None = None) -> str:
         files.write_bytes(folder / f"{name}.md", (text.strip() + "\n").encode())
     plots.write(folder, table, found)
     return f"{texts['overview']}\n{len(found)} runs; more tables in {folder}\n"
+
+
+def _load(folder: Path) -> list[Run]:
+    found = runs.load(folder)
+    if not found:
+        raise ValueError(f"{folder}: no runs to summarize")
+    return found
 
 
 def find_rivals(found: Sequence[Run], others: Sequence[Run]) -> list[Run]:
