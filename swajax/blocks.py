@@ -18,7 +18,7 @@ from swajax import shrink
 from swajax.network import count_weights, mask_weights, pack, simplify, unpack
 from swajax.objectives import num_directions
 from swajax.polish import Fit, Problem, evaluate, polish
-from swajax.types import Network, NetworkSpec
+from swajax.types import Key, Network, NetworkSpec
 
 BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
@@ -92,6 +92,22 @@ def grow(
     return _in_blocks(_grow, networks, index, size, problem, fit)
 
 
+def vary(
+    key: Key,
+    networks: Network,
+    index: np.ndarray,
+    size: int,
+    problem: Problem,
+    *,
+    fit: Fit,
+) -> Network:
+    """A variant of each of the index, of one size; repeats are varied differently."""
+    chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+    numbers = np.arange(len(index))
+    fn = functools.partial(_vary, key)
+    return _in_blocks(fn, (numbers, chosen), numbers, size, problem, fit)
+
+
 def finish(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
@@ -153,7 +169,7 @@ def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Netwo
 
 def _in_blocks(
     fn: Callable[..., Any],
-    networks: Network,
+    networks: Any,
     index: np.ndarray,
     size: int,
     problem: Problem,
@@ -221,6 +237,24 @@ def _grow(networks: Network, problem: Problem, *, fit: Fit, num_places: int) -> 
     return jax.vmap(functools.partial(shrink.grow, fit=fit), in_axes=(0, None))(
         networks, problem
     )
+
+
+@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+def _vary(
+    key: Key,
+    numbered: tuple[Int[jax.Array, " R"], Network],
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_places: int,
+) -> Network:
+    del num_places  # as in growing
+
+    def one(number: jax.Array, network: Network) -> Network:
+        own_key = jax.random.fold_in(key, number)
+        return shrink.vary(own_key, network, problem, fit=fit)
+
+    return jax.vmap(one)(*numbered)
 
 
 @functools.partial(jax.jit, static_argnames="fit")

@@ -28,6 +28,8 @@ class PipelineConfig:
     """times down and up the sizes"""
     num_kept: int = 32
     """networks kept of each size"""
+    max_varied: int = 20
+    """size of the largest networks of which variants are tried; 0: of none"""
     max_width: int = 8
     """neurons a hidden layer at most"""
     max_depth: int = 3
@@ -43,8 +45,9 @@ class PipelineConfig:
         for name in ("num_starts", "num_kept"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.num_rounds < 0:
-            raise ValueError(f"num_rounds must be >= 0, got {self.num_rounds}")
+        for name in ("num_rounds", "max_varied"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not 3 <= self.max_weights <= blocks.PLACES[-1] - 1:
             raise ValueError(
                 f"max_weights must be in 3..{blocks.PLACES[-1] - 1}, "

@@ -2,8 +2,9 @@
 
 * explore: many small networks, as starts;
 * polish: all of them for a few Levenberg-Marquardt steps, the better ones for more;
-* shrink: down from the largest, each network loses a weight at a time; up again, each
-  gains the weight that promises most; networks are kept by size, the best of each;
+* shrink: down from the largest, each network loses a weight at a time; small ones are
+  varied; up again, each gains the weight that promises most; networks are kept by size,
+  the best of each;
 * select: the front of validation loss against size.
 
 Host code that calls compiled programs on blocks of networks, in the precision that is
@@ -32,7 +33,9 @@ from swajax.types import Key, Network, NetworkSpec
 RACE = ((25, 0.3, 1024), (60, 0.3, 1024), (120, 1.0, 8192))
 RACE_BLOCK = 128  # networks that are polished between two looks at the clock
 RACE_SHARE = 0.5  # of a time budget: what is found has to be shrunk as well
-SHRINK_STEPS, GROW_STEPS, LAST_STEPS = 8, 12, 200
+SHRINK_STEPS, VARY_STEPS, GROW_STEPS, LAST_STEPS = 8, 30, 12, 200
+MIN_VARIED = 3  # weights of the smallest networks that are varied
+NUM_VARIANTS = 2  # of each network, each time
 LAST_BLOCK = 16  # networks of the front that are polished between two looks
 LAST_SHARE = 1.25  # of a time budget, after which the rest of the front stays as it is
 SMALL_WEIGHTS = 16  # of small starts, at most
@@ -41,7 +44,7 @@ SMALL_WEIGHTS = 16  # of small starts, at most
 class Progress(NamedTuple):
     """What the callback sees after each block of work."""
 
-    stage: str  # polish, shrink or grow
+    stage: str  # polish, shrink, vary or grow
     seconds: float
     pool: Pool
     candidate_steps: int  # Levenberg-Marquardt steps times networks, so far
@@ -53,7 +56,9 @@ def num_blocks(config: PipelineConfig) -> int:
     for _, share, _ in RACE:
         num += math.ceil(num_left / RACE_BLOCK)
         num_left = math.ceil(share * num_left)
-    return num + (2 * config.num_rounds + 1) * config.max_weights
+    num_varied = max(0, min(config.max_varied, config.max_weights) + 1 - MIN_VARIED)
+    num_sizes = (2 * config.num_rounds + 1) * config.max_weights
+    return num + num_sizes + config.num_rounds * num_varied
 
 
 def run(
@@ -113,14 +118,16 @@ Stages = Generator[tuple[str, Pool], None, Pool]
 
 def _work(key: Key, job: Job, starts: Network | None) -> Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
+    start_key, vary_key = jax.random.split(key)
     if starts is None:
         spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
         starts = draw_starts(
-            key, job.config, spec, job.train, num_inputs=job.spec.num_inputs
+            start_key, job.config, spec, job.train, num_inputs=job.spec.num_inputs
         )
     pool = yield from _race(_widen(starts, job), job)
-    for _ in range(job.config.num_rounds):
+    for number in range(job.config.num_rounds):
         pool = yield from _descend(pool, job)
+        pool = yield from _vary(jax.random.fold_in(vary_key, number), pool, job)
         pool = yield from _ascend(pool, job)
     return (yield from _descend(pool, job))
 
@@ -251,6 +258,23 @@ def _descend(pool: Pool, job: Job) -> Stages:
             most = int(np.clip(job.seconds_left() / cost, 1, job.config.num_kept))
             yield "shrink", pool
         size -= 1
+    return pool
+
+
+def _vary(key: Key, pool: Pool, job: Job) -> Stages:
+    """Variants of the small networks, whose optima are few enough to be worth a try."""
+    most = min(job.config.max_varied, job.config.max_weights)
+    for size in range(MIN_VARIED, most + 1):
+        index = np.flatnonzero(pool.num_weights == size)
+        if len(index):
+            index = np.repeat(index, NUM_VARIANTS)
+            own_key = jax.random.fold_in(key, size)
+            varied = blocks.vary(
+                own_key, pool.network, index, size, job.train, fit=job.fit
+            )
+            varied, _ = job.polish(varied, blocks.count(varied), VARY_STEPS)
+            pool = _add(pool, varied, job)
+            yield "vary", pool
     return pool
 
 

@@ -1,9 +1,10 @@
-"""Networks with one weight less or more, at the least cost (optimal brain surgeon).
+"""Networks with a weight less, a weight more or a variation (optimal brain surgeon).
 
 Near the optimum the loss is a quadratic form of the weights. It tells what each weight
 costs to remove when all others are corrected in closed form (Hassibi and Stork, 1993),
 the same for all weights of a neuron at once, and what a weight that is absent would
-gain. All functions take ONE network; `jax.vmap` makes a batch.
+gain. Where that leads nowhere, a variation may. All functions take ONE network;
+`jax.vmap` makes a batch.
 """
 
 import jax
@@ -23,13 +24,15 @@ from swajax.polish import (
     trace,
     weight_gradients,
 )
-from swajax.types import Network
+from swajax.types import Key, Network
 from swajax.wiring import endpoints
 
 # Added to the curvature, relative to its largest entry. Where the form is flat it asks
 # for corrections too large for it to be true, so the best of these is taken by trial.
 RIDGES = (1e-6, 1e-4, 1e-2)
 MAX_GROUP = 8  # weights of a neuron that may be removed together
+# Relative noise on the weights of a variant, of which alone it may consist.
+SMALL_NOISE, LARGE_NOISE = 0.1, 0.5
 
 
 def remove(network: Network, problem: Problem, *, fit: Fit, num_places: int) -> Network:
@@ -64,10 +67,22 @@ def remove(network: Network, problem: Problem, *, fit: Fit, num_places: int) -> 
     return simplify(left, activations=fit.activations)
 
 
-def grow(network: Network, problem: Problem, *, fit: Fit) -> Network:
+def grow(
+    network: Network,
+    problem: Problem,
+    *,
+    fit: Fit,
+    is_barred: Bool[Array, " P"] | bool = False,
+) -> Network:
     """The network with the absent weight that gains most, by its Newton step.
 
     Only neurons that are there are connected.
+
+    Args:
+      network: what gains a weight.
+      problem: what it fits.
+      fit: how.
+      is_barred: weights that it does not gain.
     """
     values, slopes, out = trace(network, problem.x, activations=fit.activations)
     form = local_form(out, problem.y, objective=fit.objective)
@@ -81,13 +96,65 @@ def grow(network: Network, problem: Problem, *, fit: Fit) -> Network:
     gradient = gradients[source, target - first_target]
     curvature = curvatures[source, target - first_target]
     vector = pack(network)
-    is_free = (
-        (vector == 0) & _is_present(network, source) & _is_present(network, target)
-    )
+    is_free = (vector == 0) & ~jnp.asarray(is_barred)
+    is_free &= _is_present(network, source) & _is_present(network, target)
     gain = jnp.square(gradient) / (curvature + RIDGES[0] * curvature.max() + 1e-14)
     best = jnp.argmax(jnp.where(is_free, gain, -1.0))
     step = -gradient[best] / (curvature[best] + RIDGES[0] * curvature.max() + 1e-14)
     return unpack(vector.at[best].add(jnp.where(is_free[best], step, 0.0)), network)
+
+
+def vary(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
+    """A network like it, to be polished: from here another optimum may be found.
+
+    At even odds a neuron has another activation, a weight gives way to the one that
+    then gains most, if there is room, or only the values change, and these more.
+
+    Args:
+      key: consumed.
+      network: polished, with at least one weight.
+      problem: what it fits.
+      fit: how.
+    """
+    kind_key, place_key, noise_key = jax.random.split(key, 3)
+    kind = jax.random.randint(kind_key, (), 0, 3)
+    ways = (
+        lambda: _change_activation(place_key, network),
+        lambda: _rewire(place_key, network, problem, fit=fit),
+        lambda: network,
+    )
+    varied = jax.lax.switch(kind, ways)
+    vector = pack(varied)
+    noise = jax.random.normal(noise_key, vector.shape, vector.dtype)
+    scale = jnp.asarray((SMALL_NOISE, SMALL_NOISE, LARGE_NOISE), vector.dtype)[kind]
+    return unpack(vector * (1 + scale * noise), varied)
+
+
+def _change_activation(key: Key, network: Network) -> Network:
+    """The network with another activation at one of its neurons."""
+    place_key, kind_key = jax.random.split(key)
+    used = jnp.arange(network.mask.shape[0]) < network.depth
+    is_chosen = _draw_one(place_key, (network.mask > 0) & used[:, None])
+    num = network.activation.shape[-1]
+    shift = jax.random.randint(kind_key, (), min(1, num - 1), num)
+    other = jnp.roll(network.activation, shift, axis=-1)
+    return network._replace(
+        activation=jnp.where(is_chosen[..., None], other, network.activation)
+    )
+
+
+def _rewire(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
+    """The network with another weight in the place of one of its own."""
+    vector = pack(network)
+    is_gone = _draw_one(key, vector != 0)
+    left = unpack(jnp.where(is_gone, 0.0, vector), network)
+    return grow(left, problem, fit=fit, is_barred=is_gone)
+
+
+def _draw_one(key: Key, is_there: Bool[Array, "..."]) -> Bool[Array, "..."]:
+    """One of those that are there, all at even odds."""
+    scores = jnp.where(is_there, jax.random.uniform(key, is_there.shape), -1.0)
+    return is_there & (scores == scores.max())
 
 
 def _is_present(network: Network, node: Int[Array, " P"]) -> Bool[Array, " P"]:

@@ -94,7 +94,7 @@ def test_the_front_is_what_it_says(found):
 def test_the_stages_follow_each_other_and_only_improve(found):
     _, reports = found
     stages = [name for name, _ in itertools.groupby(r.stage for r in reports)]
-    assert stages == ["polish", "shrink", "grow", "shrink"]
+    assert stages == ["polish", "shrink", "vary", "grow", "shrink"]
     assert [r.stage for r in reports].count("polish") == len(pipeline.RACE)
     assert len(reports) <= pipeline.num_blocks(CONFIG)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
@@ -106,6 +106,40 @@ def test_the_stages_follow_each_other_and_only_improve(found):
             own = after.loss[after.num_weights == size]
             assert own.min() <= before.loss[before.num_weights == size].min()
             assert len(own) <= CONFIG.num_kept
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(5, {3, 4, 5}), (20, set(range(3, 11)))])
+def test_small_networks_are_varied(monkeypatch, most, sizes):
+    seen, vary = [], blocks.vary
+
+    def spy(key, networks, index, size, problem, *, fit):
+        varied = vary(key, networks, index, size, problem, fit=fit)
+        chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+        assert (blocks.count(chosen) == size).all()
+        assert len(index) == pipeline.NUM_VARIANTS * len(np.unique(index))
+        leaves = zip(varied, chosen, strict=True)
+        changes = [(a != b).reshape(len(index), -1).any(1) for a, b in leaves]
+        assert np.any(changes, axis=0).all()
+        # Variants of one network are not alike.
+        firsts, seconds = varied.readout[::2], varied.readout[1::2]
+        assert (firsts != seconds).any((1, 2)).all()
+        seen.append(size)
+        return varied
+
+    monkeypatch.setattr(blocks, "vary", spy)
+    reports = []
+    config = dataclasses.replace(CONFIG, max_varied=most)
+    search(config=config, callback=reports.append)
+    assert set(seen) == sizes and seen == sorted(seen)
+    assert len(reports) <= pipeline.num_blocks(config)
+    assert [r.stage for r in reports].count("vary") == len(sizes)
+
+
+def test_without_variants_there_are_none():
+    reports = []
+    config = dataclasses.replace(CONFIG, max_varied=0)
+    search(config=config, callback=reports.append)
+    assert "vary" not in {r.stage for r in reports}
 
 
 def test_a_part_of_the_points_costs_what_it_may():
@@ -305,7 +339,13 @@ def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("num_starts", 0), ("num_kept", 0), ("num_rounds", -1), ("max_weights", 2)],
+    [
+        ("num_starts", 0),
+        ("num_kept", 0),
+        ("num_rounds", -1),
+        ("max_varied", -1),
+        ("max_weights", 2),
+    ],
 )
 def test_bad_configuration_names_the_field(field, value):
     with pytest.raises(ValueError, match=f"{field} must be .* got {value}"):

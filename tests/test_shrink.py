@@ -248,6 +248,79 @@ def derivatives(vector, network, problem):
     return gradient, curvature + shrink.RIDGES[0] * curvature.max() + 1e-14
 
 
+def test_a_barred_weight_is_not_added(networks):
+    problem = make_problem()
+    for network in networks:
+        vector = np.asarray(pack(network))
+        first = np.flatnonzero(pack(grow(network, problem)) != vector)
+        is_barred = jnp.zeros(len(vector), bool).at[first].set(True)
+        second = np.flatnonzero(
+            pack(grow(network, problem, is_barred=is_barred)) != vector
+        )
+        num_free = np.count_nonzero(is_possible(network) & (vector == 0))
+        assert len(second) == (num_free > 1) and set(second).isdisjoint(first)
+
+
+@pytest.fixture
+def variants(networks):
+    """Some networks, their variants and which kind each is."""
+    problem, num = make_problem(), 150
+    fn = functools.partial(shrink.vary, fit=FIT)
+    fn = jax.jit(jax.vmap(fn, in_axes=(0, None, None)))
+    found = []
+    roomy = [
+        n for n in networks if np.count_nonzero(is_possible(n)) - 1 > count_weights(n)
+    ]
+    for index, network in enumerate(roomy[:4]):
+        varied = fn(jax.random.split(jax.random.key(index), num), network, problem)
+        varied = jax.device_get(varied)
+        changed = (varied.activation != np.asarray(network.activation)).any(-1)
+        flips = changed.sum((1, 2))
+        vectors = np.asarray(jax.vmap(pack)(varied))
+        moved = ((vectors != 0) != (np.asarray(pack(network)) != 0)).sum(1)
+        kinds = np.select([flips > 0, moved > 0], ["activation", "weight"], "values")
+        assert set(flips) == {0, 1} and set(moved) == {0, 2}
+        found.append((network, vectors, kinds, varied))
+    return found
+
+
+def test_a_third_of_the_variants_is_of_each_kind(variants):
+    kinds = np.concatenate([kinds for _, _, kinds, _ in variants])
+    for kind in ("activation", "weight", "values"):
+        assert abs((kinds == kind).mean() - 1 / 3) < 0.08, kind
+
+
+def test_a_variant_has_another_activation_at_a_neuron_that_is_there(variants):
+    for network, _, kinds, varied in variants:
+        own = varied.activation[kinds == "activation"]
+        changed = (own != np.asarray(network.activation)).any(-1)
+        there = np.asarray(network.mask) > 0
+        there[int(network.depth) :] = False
+        # Every neuron has its turn, and the mixture stays one-hot.
+        np.testing.assert_array_equal(changed.any(0), there)
+        assert (own.sum(-1) == 1).all() and set(own.ravel()) == {0, 1}
+
+
+def test_a_variant_has_another_weight_in_the_place_of_one(variants):
+    for network, vectors, kinds, _ in variants:
+        before = np.asarray(pack(network)) != 0
+        after = vectors[kinds == "weight"] != 0
+        gone, new = before & ~after, after & ~before
+        assert (gone.sum(1) == 1).all() and (new.sum(1) == 1).all()
+        assert (gone.any(0) == before).mean() > 0.8  # nearly all have had their turn
+        assert not (new.any(0) & ~is_possible(network)).any()
+
+
+def test_values_of_a_variant_are_near_or_far(variants):
+    for network, vectors, kinds, _ in variants:
+        before = np.asarray(pack(network))
+        factor = vectors[:, before != 0] / before[before != 0]
+        own = factor[kinds == "values"] - 1
+        np.testing.assert_allclose(own.std(), shrink.LARGE_NOISE, rtol=0.25)
+        own = factor[kinds == "activation"] - 1
+        np.testing.assert_allclose(own.std(), shrink.SMALL_NOISE, rtol=0.25)
+
+
 def test_on_a_quadratic_problem_the_new_weight_is_the_best_one(x64):
     network = one_layer([(1.0, 0.0, 0.0, 1.0)])
     network = network._replace(activation=jnp.zeros((2, 4, 2)).at[..., 1].set(1.0))
@@ -278,5 +351,7 @@ def test_single_precision_stays_single(x64):
         functools.partial(shrink.remove, fit=FIT, num_places=PLACES), *args
     )
     more = jax.eval_shape(functools.partial(shrink.grow, fit=FIT), *args)
-    for network in (left, more):
+    key = jax.random.key(0)
+    other = jax.eval_shape(functools.partial(shrink.vary, fit=FIT), key, *args)
+    for network in (left, more, other):
         assert {leaf.dtype for leaf in network[:-1]} == {np.dtype("float32")}
