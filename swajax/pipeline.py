@@ -194,7 +194,7 @@ def draw_starts(
             spec=spec,
             max_weights=size,
             num_inputs=num_inputs,
-            relevance=odds,
+            odds=odds,
         )
         for own_key, size in zip(
             jax.random.split(key), (min(SMALL_WEIGHTS, most), most), strict=True

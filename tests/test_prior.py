@@ -234,7 +234,7 @@ def test_relevant_inputs_are_drawn_more_often_by_their_odds(key):
     spec = NetworkSpec(num_inputs=6, max_width=2, max_depth=1)
     odds = jnp.array([1.0, 1.0, 4.0, 1.0, 1.0, 4.0])
     how = {"num": 2000, "spec": spec, "max_weights": 12, "num_inputs": 5}
-    drawn = prior.sample_starts(key, relevance=odds, **how).first != 0
+    drawn = prior.sample_starts(key, odds=odds, **how).first != 0
     counts = drawn.sum((0, 2))
     assert counts[5] == 0  # an input that is not there
     others = counts[jnp.array([0, 1, 3, 4])]
@@ -243,7 +243,7 @@ def test_relevant_inputs_are_drawn_more_often_by_their_odds(key):
     # One weight from an input: that of the path.
     alone = drawn[drawn.sum((1, 2)) == 1].sum((0, 2))
     assert 2 * alone[0] < alone[2] < 7 * alone[0]
-    same = prior.sample_starts(key, relevance=jnp.ones(6), **how)
+    same = prior.sample_starts(key, odds=jnp.ones(6), **how)
     chex.assert_trees_all_equal(same, prior.sample_starts(key, **how))
 
 

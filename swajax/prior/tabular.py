@@ -21,7 +21,7 @@ def sample_small(
     *,
     spec: NetworkSpec,
     num_inputs: Int[Array, ""] | None = None,
-    relevance: Float[Array, " I"] | None = None,
+    odds: Float[Array, " I"] | None = None,
 ) -> Network:
     """A random network with biases and at most so many weights, to start a search.
 
@@ -37,7 +37,7 @@ def sample_small(
       num_weights: weights and biases at most, if a path fits in.
       spec: limits of the family.
       num_inputs: inputs in use, the first ones; by default all.
-      relevance: odds of each input to be drawn, above 0; by default all are equal.
+      odds: of each input to be drawn, above 0; by default all are equal.
     """
     keys = jax.random.split(key, 4)
     if num_inputs is None:
@@ -47,9 +47,9 @@ def sample_small(
     is_output = jnp.ones(spec.num_outputs)
     activation = _draw_activations(keys[1], spec)
     family = make_family(mask, activation, depth, is_input, is_output)
-    if relevance is None:
-        relevance = jnp.ones(spec.num_inputs)
-    network = _draw_weights(keys[2], family, is_input, num_weights, relevance)
+    if odds is None:
+        odds = jnp.ones(spec.num_inputs)
+    network = _draw_weights(keys[2], family, is_input, num_weights, odds)
     factor = jnp.exp(jax.random.uniform(keys[3], minval=-0.5, maxval=1.0))
     return _scale_by_fan_in(network, factor)
 
@@ -62,7 +62,7 @@ def sample_starts(
     spec: NetworkSpec,
     max_weights: Num[Array, ""] | float,
     num_inputs: Int[Array, ""] | int | None = None,
-    relevance: Float[Array, " I"] | None = None,
+    odds: Float[Array, " I"] | None = None,
 ) -> Network:
     """A batch of small networks, of 4 to so many weights, uniform in the logarithm.
 
@@ -73,7 +73,7 @@ def sample_starts(
     sizes = jnp.exp(jax.random.uniform(size_key, (num,), **ends)).astype(jnp.int32)
     num_inputs = jnp.asarray(spec.num_inputs if num_inputs is None else num_inputs)
     sample = functools.partial(
-        sample_small, spec=spec, num_inputs=num_inputs, relevance=relevance
+        sample_small, spec=spec, num_inputs=num_inputs, odds=odds
     )
     return jax.vmap(sample)(jax.random.split(network_key, num), sizes)
 
@@ -156,17 +156,17 @@ def _draw_weights(
     family: Network,
     is_input: Float[Array, " I"],
     num_weights: Int[Array, ""],
-    relevance: Float[Array, " I"] | None = None,
+    odds: Float[Array, " I"] | None = None,
 ) -> Network:
     """The family with so many normal weights, the others 0; one path is always kept.
 
-    Which are kept is random, or, given the relevance of inputs, those of the first
+    Which are kept is random, or, given odds of the inputs, those of the first
     layer come after all others, drawn by these odds (Efraimidis and Spirakis, 2006).
     """
     input_key, keep_key, value_key = jax.random.split(key, 3)
-    odds = jnp.ones_like(is_input) if relevance is None else relevance
+    power = jnp.ones_like(is_input) if odds is None else 1 / odds
     # The first neuron of each layer is on the path, from a random input.
-    draws = jax.random.uniform(input_key, is_input.shape) ** (1 / odds) * is_input
+    draws = jax.random.uniform(input_key, is_input.shape) ** power * is_input
     is_drawn = jnp.arange(len(is_input))[:, None] == jnp.argmax(draws)
     path = family._replace(
         first=family.first * is_drawn,
@@ -176,9 +176,9 @@ def _draw_weights(
     )
     possible, on_path = pack(family), pack(mask_weights(path))
     scores = jax.random.uniform(keep_key, possible.shape)
-    if relevance is not None:
+    if odds is not None:
         by_odds = unpack(scores, family)
-        first = by_odds.first ** (1 / odds[:, None])
+        first = by_odds.first ** power[:, None]
         later = family._replace(first=jnp.zeros_like(family.first))
         scores = pack(by_odds._replace(first=first)) + pack(later)
     scores += 2 * on_path
