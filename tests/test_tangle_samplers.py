@@ -65,6 +65,15 @@ def test_samples_are_probabilities_and_depend_on_nothing_but_the_key(case):
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_the_mean_of_a_sampler_is_that_of_its_draws(case):
+    sampler = make(case)
+    draws = draw_many(lambda key: sampler.sample(key, {"width": ALPHAS}, 0.5)["width"])
+    np.testing.assert_allclose(sampler.mean(ALPHAS), draws.mean(0), atol=0.025)
+    stacked = sampler.mean(jnp.stack([ALPHAS, -ALPHAS]))  # any leading axes
+    np.testing.assert_allclose(stacked[1], sampler.mean(-ALPHAS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_draws_belong_to_names_not_to_places(case):
     """Compiled functions see mappings sorted, so plain ones must do the same."""
     sampler = make(case)

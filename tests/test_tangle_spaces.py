@@ -51,6 +51,19 @@ def test_one_hot_probabilities_are_the_sliced_network(name, sides):
     assert np.ptp(found, axis=0).min() > 1e-4
 
 
+@pytest.mark.parametrize(("name", "sides"), CASES)
+def test_what_are_no_probabilities_is_refused_outside_jit(name, sides):
+    space = make_small(name, sides)
+    p = one_hot(extreme(space.choices, is_largest=True), space.choices)
+    first = space.choices[0].name
+    with pytest.raises(ValueError, match=f"choice '{first}': not finite"):
+        space.apply(None, p | {first: p[first].at[0, 0].set(jnp.nan)}, None)
+    with pytest.raises(ValueError, match=f"choice '{first}': .* sum to 1"):
+        space.apply(None, p | {first: 2 * p[first]}, None)
+    with pytest.raises(ValueError, match="choices must be"):
+        space.apply(None, {}, None)
+
+
 def take_ones(take_fn, params):
     """Ones where a weight is taken, zeros elsewhere."""
     taken, pull = jax.vjp(take_fn, params)

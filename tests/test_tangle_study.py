@@ -70,7 +70,9 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
     assert lines[-1]["num_passes"] == results["num_passes"]
     assert results["num_passes"] == (4 if sampler == "spos" else 8)
     drawn = {path.name for path in folder.glob("*.png")}
-    assert drawn == {"curve.png"} | ({"vectors.png"} if sampler == "drnas" else set())
+    assert drawn == {"curve.png"} | (
+        {"probabilities.png"} if sampler == "drnas" else set()
+    )
     assert "retrained" in capsys.readouterr().out
     assert run(*FEW, "--out", str(folder)) == 2
     assert "is not empty" in capsys.readouterr().err

@@ -96,7 +96,7 @@ def main(config: TangleCommand) -> None:
     keys = jax.random.split(jax.random.key(config.seed), 3)
     try:
         place = _search(folder, keys[0], task, sampler, config)
-        pictures.draw_search(folder, task.space.choices, is_trained=sampler.is_trained)
+        pictures.draw_search(folder, task.space.choices, sampler)
         rows = _finish(folder, keys[1:], place, task, sampler, config)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; go on by --resume {folder}\n")

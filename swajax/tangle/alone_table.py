@@ -22,7 +22,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from swajax import commands, configs, runlog
-from swajax.tangle import alone
+from swajax.tangle import alone, data
 from swajax.tangle.choices import (
     Architecture,
     Probabilities,
@@ -32,7 +32,6 @@ from swajax.tangle.choices import (
     one_hot,
     to_architecture,
 )
-from swajax.tangle.data import load_split
 from swajax.tangle.optimizers import SearchConfig
 from swajax.tangle.rows import Split
 from swajax.tangle.space import Space, count_weights
@@ -108,7 +107,7 @@ def main(config: TableCommand) -> None:
         runlog.make_run_folder(config.out, config)
     done = {line["network"] for line in runlog.read_metrics(config.out)}
     space = make_space(config.space)
-    splits = [load_split(config.space, seed) for seed in range(config.num_seeds)]
+    splits = [data.load_split(config.space, seed) for seed in range(config.num_seeds)]
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
     networks = list_networks(space, config.num_networks)
     for place, architecture in enumerate(tqdm(networks, unit="network", disable=None)):
@@ -119,7 +118,8 @@ def main(config: TableCommand) -> None:
     rows = sorted(runlog.read_metrics(config.out), key=lambda row: row["network"])
     how = {k: v for k, v in configs.to_dict(config).items() if k != "out"}
     path = config.out / "table.json"
-    runlog.write_json(path, {"config": how, "rows": rows})
+    about = {"config": how, "data": data.describe(config.space)}
+    runlog.write_json(path, about | {"rows": rows})
     sys.stdout.write(f"{len(rows)} networks are in {path}\n")
 
 

@@ -12,9 +12,6 @@ from swajax.tangle.rows import Rows, Split
 # depend on the text.
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 
-# Of the text in Python 3.11.7; it changes with the version.
-SHA256 = "2a95af4ac93f5b719944030ce3769070ddf827d847cba42192afa8da989e5dc4"
-
 SHARES = (0.8, 0.1, 0.1)  # of the text, one after another, as in `Split`
 
 

@@ -4,31 +4,41 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.special import softmax
 
 from swajax import runlog
 from swajax.report import png
 from swajax.tangle.choices import Choice
+from swajax.tangle.samplers import Sampler
 
 MAX_ROWS = 24
 CHOSEN = {"chosen_loss": "loss", "chosen_accuracy": "accuracy"}
 
 
-def draw_search(folder: Path, choices: Sequence[Choice], *, is_trained: bool) -> None:
-    """Write curve.png into a run folder, and vectors.png if vectors were trained."""
+def draw_search(folder: Path, choices: Sequence[Choice], sampler: Sampler) -> None:
+    """Write curve.png into a run folder, and probabilities.png if vectors were trained.
+
+    Args:
+      folder: of the run.
+      choices: of its space.
+      sampler: makes probabilities of vectors.
+    """
     lines = runlog.read_metrics(folder)
     draw_curve(folder / "curve.png", lines)
-    if is_trained:
-        vectors = [
-            {name: np.asarray(v) for name, v in line["vectors"].items()}
+    if sampler.is_trained:
+        history = [
+            {
+                n: np.asarray(sampler.mean(jnp.asarray(v)))
+                for n, v in line["vectors"].items()
+            }
             for line in lines
         ]
         passes = [line["num_passes"] for line in lines]
-        draw_vectors(folder / "vectors.png", passes, vectors, choices)
+        draw_probabilities(folder / "probabilities.png", passes, history, choices)
 
 
 def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -59,18 +69,18 @@ def _tell_starts(axes: Axes, num_starts: int) -> None:
         axes.legend([mean, start], [f"mean of {num_starts}", "a start"], fontsize=8)
 
 
-def draw_vectors(
+def draw_probabilities(
     path: Path,
     passes: Sequence[int],
     history: Sequence[Mapping[str, Float[np.ndarray, "_ _ _"]]],
     choices: Sequence[Choice],
 ) -> None:
-    """A panel for each row of each choice: softmax of its vectors, mean over starts.
+    """A panel for each row of each choice: its probabilities, mean over starts.
 
     Args:
       path: of the PNG file.
       passes: gradient passes of a start, report by report.
-      history: vectors [S, R, K] of S starts, report by report.
+      history: probabilities [S, R, K] of S starts, report by report.
       choices: what they stand for; of very many rows the first are drawn.
     """
     rows = [(c, row) for c in choices for row in range(c.num_rows)][:MAX_ROWS]
@@ -79,8 +89,7 @@ def draw_vectors(
     figure = Figure(figsize=(3 * num_columns, 2.2 * num_lines), layout="constrained")
     panels = figure.subplots(num_lines, num_columns, sharey=True, squeeze=False).ravel()
     for axes, (choice, row) in zip(panels, rows, strict=False):
-        vectors = np.stack([report[choice.name][:, row] for report in history])
-        shares = softmax(vectors, axis=-1).mean(axis=1)
+        shares = np.stack([report[choice.name][:, row].mean(0) for report in history])
         for option, share in zip(choice.options, shares.T, strict=True):
             axes.plot(passes, share, label=str(option))
         place = f" {row + 1}" if choice.num_rows > 1 else ""
@@ -91,5 +100,5 @@ def draw_vectors(
     for axes in panels[len(rows) :]:
         axes.axis("off")
     figure.supxlabel("gradient passes of a start", fontsize=9)
-    figure.supylabel("softmax of the vectors, mean over starts", fontsize=9)
+    figure.supylabel("probability, mean over starts", fontsize=9)
     png.save(path, figure)

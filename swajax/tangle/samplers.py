@@ -31,6 +31,8 @@ class Sampler(NamedTuple):
     """key and choices to architecture vectors [R, K]"""
     sample: Callable[[Key, Alphas, Any], dict[str, Array]]
     """key, vectors and progress of the search in 0..1 to probabilities [R, K]"""
+    mean: Callable[[Array], Array]
+    """vectors [..., K] to the probabilities that draws have on average"""
     penalty: Callable[[Alphas], Float[Array, ""]]
     """added to the loss of the vectors"""
     is_trained: bool
@@ -51,7 +53,7 @@ def darts(*, projection: Literal["softmax", "sparsemax"] = "softmax") -> Sampler
         del key, progress
         return {name: maps[projection](vector) for name, vector in alphas.items()}
 
-    return Sampler(_init, sample, _no_penalty, is_trained=True)
+    return Sampler(_init, sample, maps[projection], _no_penalty, is_trained=True)
 
 
 def drnas(*, divergence_weight: float = 0.0) -> Sampler:
@@ -76,9 +78,8 @@ def drnas(*, divergence_weight: float = 0.0) -> Sampler:
         return _draw_each(simplex.dirichlet, key, alphas)
 
     is_anchored = divergence_weight > 0
-    return Sampler(
-        _init, sample, penalty if is_anchored else _no_penalty, is_trained=True
-    )
+    anchor = penalty if is_anchored else _no_penalty
+    return Sampler(_init, sample, simplex.dirichlet_mean, anchor, is_trained=True)
 
 
 def gdas(*, first_temperature: float = 10.0, last_temperature: float = 0.1) -> Sampler:
@@ -103,7 +104,7 @@ def gdas(*, first_temperature: float = 10.0, last_temperature: float = 0.1) -> S
 
         return _draw_each(draw, key, alphas)
 
-    return Sampler(_init, sample, _no_penalty, is_trained=True)
+    return Sampler(_init, sample, jax.nn.softmax, _no_penalty, is_trained=True)
 
 
 def spos() -> Sampler:
@@ -116,7 +117,10 @@ def spos() -> Sampler:
         del progress
         return _draw_each(simplex.uniform_one_hot, key, alphas)
 
-    return Sampler(_init, sample, _no_penalty, is_trained=False)
+    def mean(alphas: Float[Array, "*R K"]) -> Float[Array, "*R K"]:
+        return jnp.full_like(alphas, 1 / alphas.shape[-1])
+
+    return Sampler(_init, sample, mean, _no_penalty, is_trained=False)
 
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {

@@ -69,6 +69,11 @@ class EvolutionConfig:
         """Networks evaluated a round."""
         return self.num_mutated + self.num_crossed
 
+    @property
+    def num_judged(self) -> int:
+        """Networks evaluated in all rounds."""
+        return self.num_children * (self.num_rounds + 1)
+
 
 def random_search(
     key: Key,
@@ -94,7 +99,7 @@ def evolve(
 ) -> Selection:
     """The best networks of an evolution; children known already are drawn anew.
 
-    Evaluates `config.num_children * (config.num_rounds + 1)` networks.
+    Evaluates `config.num_judged` networks.
     """
     first_key, key = jax.random.split(key)
     start = random_search(

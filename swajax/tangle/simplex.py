@@ -39,6 +39,12 @@ def dirichlet(key: Key, alphas: Float[Array, "R K"]) -> Float[Array, "R K"]:
     return jax.random.dirichlet(key, concentration(alphas))
 
 
+def dirichlet_mean(alphas: Float[Array, "*R K"]) -> Float[Array, "*R K"]:
+    """The mean of Dirichlet(elu(alpha) + 1)."""
+    beta = concentration(alphas)
+    return beta / beta.sum(axis=-1, keepdims=True)
+
+
 def dirichlet_divergence(alphas: Float[Array, "R K"]) -> Float[Array, ""]:
     """Sum over the rows of KL(Dirichlet(elu(alpha) + 1) || Dirichlet(1)), in nats."""
     beta = concentration(alphas)

@@ -1,13 +1,19 @@
 """The record of a search space: what a supernet is, whatever it is made of."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from jaxtyping import Array, Float
 
-from swajax.tangle.choices import Architecture, Choice, Probabilities
+from swajax.tangle.choices import (
+    Architecture,
+    Choice,
+    Probabilities,
+    check_probabilities,
+)
 from swajax.types import Key
 
 Params = Any  # a pytree of the largest weights
@@ -41,6 +47,41 @@ class Space:
         names = [choice.name for choice in self.choices]
         if len(set(names)) < len(names):
             raise ValueError(f"space {self.name}: names of choices repeat: {names}")
+
+
+def bind(
+    name: str,
+    choices: tuple[Choice, ...],
+    config: Any,
+    *,
+    init: Callable[..., Params],
+    apply: Callable[..., Array],
+    masks: Callable[..., Params],
+    take: Callable[..., Any],
+    apply_alone: Callable[..., Array],
+) -> Space:
+    """The space of functions that take a configuration first.
+
+    Outside jit its `apply` refuses what are no probabilities; in it no value is known.
+    """
+    own_apply = functools.partial(apply, config)
+
+    def checked_apply(
+        params: Params, p: Probabilities, x: Array
+    ) -> Float[Array, "..."]:
+        if not any(isinstance(value, jax.core.Tracer) for value in p.values()):
+            check_probabilities(p, choices)
+        return own_apply(params, p, x)
+
+    return Space(
+        name,
+        choices,
+        init=functools.partial(init, config),
+        apply=checked_apply,
+        masks=functools.partial(masks, config),
+        take=functools.partial(take, config),
+        apply_alone=functools.partial(apply_alone, config),
+    )
 
 
 def count_weights(space: Space, architecture: Architecture) -> int:

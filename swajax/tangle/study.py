@@ -168,7 +168,7 @@ def choose(
 
         if select_by == "evolution":
             return selection.evolve(key, judge, choices, config=evolution)
-        num = evolution.num_children * (evolution.num_rounds + 1)
+        num = evolution.num_judged
         return selection.random_search(key, judge, choices, num=num)
 
     found = select(state.params, *rows)

@@ -25,7 +25,7 @@ from swajax.benchmarks.tangle import accuracy_summary, searches
 from swajax.benchmarks.tangle.searches import Settings
 from swajax.data.wording import did_you_mean
 from swajax.report import facts
-from swajax.tangle import alone_table
+from swajax.tangle import alone_table, data
 from swajax.tangle.selection import EvolutionConfig
 
 QUICK = Settings(
@@ -86,6 +86,9 @@ def main(config: AccuracyCommand) -> None:
     missing = [] if config.summarize else list(_find_missing(config, folder))
     table = accuracy_summary.find_table(folder, config.space)
     ranked = alone_table.read_networks(table) if table else []
+    about = data.describe(config.space)
+    if table and table.get("data", about) != about:
+        raise ValueError(f"{folder}: its table is of other data: {table['data']}")
     for index, (method, seed) in enumerate(missing, start=1):
         begin = time.monotonic()
         run = {
@@ -94,6 +97,7 @@ def main(config: AccuracyCommand) -> None:
             "seed": seed,
             "settings": configs.to_dict(config.settings),
             "versions": facts.find_versions(),
+            "data": about,
         } | searches.run(method, config.space, seed, config.settings, ranked)
         runs.save(runs.make_path(folder, config.space, seed, method), run)
         sys.stdout.write(

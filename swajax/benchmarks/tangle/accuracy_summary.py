@@ -22,7 +22,7 @@ STAGES = ("inherited", "finetuned", "retrained")
 
 
 def write(folder: Path, space: str) -> str:
-    """Write accuracy.md and sizes.png beside the runs; gives the tables.
+    """Write accuracy.md, sizes.png and, of runs with curves, anytime.png; gives tables.
 
     Raises:
       ValueError: there is no run.
@@ -39,6 +39,7 @@ def write(folder: Path, space: str) -> str:
         text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{format_pairs(methods)}\n"
     files.write_bytes(folder / "accuracy.md", text.encode())
     draw_sizes(folder / "sizes.png", methods)
+    draw_anytime(folder / "anytime.png", methods, table)
     return text
 
 
@@ -167,6 +168,49 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.3)
     png.save(path, figure)
+
+
+def draw_anytime(
+    path: Path, methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
+) -> None:
+    """What searches would have given if they had ended earlier, means over the seeds.
+
+    Loss of the network chosen so far with inherited weights, on the rows for
+    architectures; and, in a table of all networks, its regret.
+    """
+    curves = {
+        name: [run["curve"] for run in own.values()]
+        for name, own in methods.items()
+        if all(run.get("curve") for run in own.values())
+    }
+    if not curves:
+        return
+    is_whole = table is not None and not _is_sample(table)
+    figure = Figure(figsize=(5.2 * (1 + is_whole), 3.8), layout="constrained")
+    panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
+    for index, (name, own) in enumerate(curves.items()):
+        style = {"color": f"C{index}", "linestyle": ("-", "--")[index >= 10]}
+        passes = [point["num_passes"] for point in own[0]]
+        losses = [[point["loss"] for point in curve] for curve in own]
+        panels[0].plot(passes, np.mean(losses, axis=0), label=name, **style)
+        if is_whole and "indices" in own[0][0]:
+            regrets = [
+                [_find_regret(point["indices"], table) for point in c] for c in own
+            ]
+            panels[1].plot(passes, np.mean(regrets, axis=0), label=name, **style)
+    panels[0].set(ylabel="loss with inherited weights, architecture rows", yscale="log")
+    if is_whole:
+        panels[1].set(ylabel="regret of the chosen network, nats", ylim=(0, None))
+    for axes in panels:
+        axes.set(xlabel="gradient passes")
+        axes.grid(alpha=0.3)
+    panels[0].legend(fontsize=7)
+    png.save(path, figure)
+
+
+def _find_regret(indices: dict[str, list[int]], table: dict[str, Any]) -> float:
+    own = {name: tuple(index) for name, index in indices.items()}
+    return alone_table.find_standing(table, own).regret
 
 
 def _read(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:

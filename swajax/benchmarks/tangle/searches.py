@@ -20,6 +20,7 @@ from swajax.tangle import alone, selection, study, supernet
 from swajax.tangle.choices import (
     Architecture,
     describe,
+    discretise,
     extreme,
     from_genes,
     one_hot,
@@ -111,6 +112,7 @@ class Found(NamedTuple):
     params: Any  # of the supernet, if there is one
     num_passes: int
     num_evaluated: int  # networks judged by forward passes
+    curve: list[dict[str, Any]]  # what it would have given if it had ended earlier
 
 
 def is_applicable(method: Method, space: str) -> bool:
@@ -161,6 +163,7 @@ def run(
             "num_passes": found.num_passes,
             "num_evaluated": found.num_evaluated,
             "seconds": seconds,
+            "curve": found.curve,
             "inherited_losses": judged,
             **scores,
         }
@@ -170,7 +173,7 @@ def run(
 def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -> Found:
     choices = task.space.choices
     if name in ("largest", "smallest"):
-        return Found(extreme(choices, is_largest=name == "largest"), None, 0, 0)
+        return Found(extreme(choices, is_largest=name == "largest"), None, 0, 0, [])
     if method.sampler is None:
         return _search_randomly(key, task, settings)
     sampler = make_sampler(method.sampler, **method.sampler_options)
@@ -182,8 +185,13 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
     searched = task
     if method.is_sharing:
         searched = task._replace(space=share_weights(task.space, DigitsMacroConfig()))
-    *_, last = study.search(search_key, searched, **how)
-    state = jax.tree.map(lambda leaf: leaf[0], last.state)
+    curve = []
+    for last in study.search(search_key, searched, **how):
+        state = jax.tree.map(lambda leaf: leaf[0], last.state)
+        point = {"num_passes": last.num_passes, "loss": last.score.loss[0]}
+        if sampler.is_trained:
+            point["indices"] = discretise(state.alphas, choices)
+        curve.append(point)
     architecture = study.choose(
         choose_key,
         state,
@@ -192,11 +200,9 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
         select_by=method.select_by,
         evolution=settings.evolution,
     )
-    evolution = settings.evolution
-    num = 0 if sampler.is_trained else evolution.num_children
-    num *= evolution.num_rounds + 1
+    num = 0 if sampler.is_trained else settings.evolution.num_judged
     params = None if method.is_sharing else state.params
-    return Found(architecture, params, last.num_passes, num)
+    return Found(architecture, params, last.num_passes, num, curve)
 
 
 def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
@@ -226,7 +232,7 @@ def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
     ]
     best = np.asarray(drawn)[int(np.nanargmin(jax.device_get(losses)))]
     architecture = to_architecture(best, task.space.choices)
-    return Found(architecture, None, num * settings.train_steps, 0)
+    return Found(architecture, None, num * settings.train_steps, 0, [])
 
 
 def _make_config(settings: Settings, num_steps: int, **options: Any) -> SearchConfig:

@@ -7,7 +7,6 @@ heads, with a pass for each.
 """
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ from jaxtyping import Array, Float, Integer
 
 from swajax.tangle import chars, layers, masks, transformer
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.tangle.transformer import Stack
 from swajax.types import Key
 
@@ -56,9 +55,16 @@ def make_chars_gpt(config: CharsGptConfig) -> Space:
 
     Its outputs have a row for each token, example by example.
     """
-    functions = (init, apply, probability_masks, take, apply_alone)
-    bound = (functools.partial(f, config) for f in functions)
-    return Space("chars-gpt", transformer.make_choices(config), *bound)
+    return bind(
+        "chars-gpt",
+        transformer.make_choices(config),
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: CharsGptConfig, key: Key) -> Weights:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from swajax.tangle import convolutions, layers, masks
 from swajax.tangle.choices import Architecture, Probabilities
 from swajax.tangle.convolutions import Trunk
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.types import Key
 
 
@@ -54,9 +54,16 @@ class Weights(NamedTuple):
 
 def make_conv_macro(config: ConvMacroConfig) -> Space:
     """The space; see `convolutions.make_choices` for the names of probabilities."""
-    functions = (init, apply, probability_masks, take, apply_alone)
-    bound = (functools.partial(f, config) for f in functions)
-    return Space("conv-macro", convolutions.make_choices(config), *bound)
+    return bind(
+        "conv-macro",
+        convolutions.make_choices(config),
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: ConvMacroConfig, key: Key) -> Weights:

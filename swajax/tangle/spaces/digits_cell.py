@@ -23,7 +23,7 @@ from swajax.tangle import cells, layers, operations
 from swajax.tangle.cells import Cell, Graph
 from swajax.tangle.choices import Architecture, Choice, Probabilities
 from swajax.tangle.operations import Images
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.types import Key
 
 PARTS = ("normal", "reduce", "residual")
@@ -108,9 +108,16 @@ def make_digits_cell(config: DigitsCellConfig) -> Space:
     num = cells.count_edges(config.graph)
     kinds = [kind for kind in PARTS[:2] if kind in config.layout.split("-")]
     choices = (Choice(k, config.operations, "operation", num, ranks) for k in kinds)
-    functions = (init, apply, probability_masks, take, apply_alone)
-    bound = (functools.partial(f, config) for f in functions)
-    return Space("digits-cell", tuple(choices), *bound)
+    return bind(
+        "digits-cell",
+        tuple(choices),
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: DigitsCellConfig, key: Key) -> Weights:

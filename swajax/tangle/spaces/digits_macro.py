@@ -5,7 +5,6 @@ enough networks to train each on its own.
 """
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
 import jax
@@ -15,7 +14,7 @@ from jaxtyping import Array, Float
 from swajax.tangle import convolutions, layers, masks
 from swajax.tangle.choices import Architecture, Probabilities
 from swajax.tangle.convolutions import Trunk
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.types import Key
 
 
@@ -34,9 +33,16 @@ class Weights(NamedTuple):
 
 def make_digits_macro(config: DigitsMacroConfig) -> Space:
     """The space; probabilities are named channels1..3, kernel2 and kernel3."""
-    functions = (init, apply, probability_masks, take, apply_alone)
-    bound = (functools.partial(f, config) for f in functions)
-    return Space("digits-macro", convolutions.make_choices(config), *bound)
+    return bind(
+        "digits-macro",
+        convolutions.make_choices(config),
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: DigitsMacroConfig, key: Key) -> Weights:

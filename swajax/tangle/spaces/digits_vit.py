@@ -5,7 +5,6 @@ networks; the read-out is the class token instead of a mean over patches.
 """
 
 import dataclasses
-import functools
 from typing import NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ from jaxtyping import Array, Float
 
 from swajax.tangle import layers, masks, transformer
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.tangle.transformer import Stack
 from swajax.types import Key
 
@@ -55,9 +54,16 @@ class Weights(NamedTuple):
 
 def make_digits_vit(config: DigitsVitConfig) -> Space:
     """The space; see `transformer.make_choices` for the names of probabilities."""
-    functions = (init, apply, probability_masks, take, apply_alone)
-    bound = (functools.partial(f, config) for f in functions)
-    return Space("digits-vit", transformer.make_choices(config), *bound)
+    return bind(
+        "digits-vit",
+        transformer.make_choices(config),
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: DigitsVitConfig, key: Key) -> Weights:

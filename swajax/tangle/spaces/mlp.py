@@ -4,7 +4,6 @@ The networks of `swajax.types.Network` with one activation a layer.
 """
 
 import dataclasses
-import functools
 import itertools
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ from swajax import configs
 from swajax.network import ACTIVATION_FNS, mask_weights
 from swajax.tangle import layers, masks
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.space import Space
+from swajax.tangle.space import Space, bind
 from swajax.types import ACTIVATIONS, Key, Network
 
 
@@ -78,8 +77,16 @@ def make_mlp(config: MlpConfig) -> Space:
         Choice("activation", config.activations, "operation", num_layers),
         Choice("input", (0, 1), "size", config.num_inputs),
     )
-    functions = (init, apply, probability_masks, take, apply_alone)
-    return Space("mlp", choices, *(functools.partial(f, config) for f in functions))
+    return bind(
+        "mlp",
+        choices,
+        config,
+        init=init,
+        apply=apply,
+        masks=probability_masks,
+        take=take,
+        apply_alone=apply_alone,
+    )
 
 
 def init(config: MlpConfig, key: Key) -> Weights:
