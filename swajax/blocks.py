@@ -138,8 +138,10 @@ def cut(networks: Network, *, num_weights: int) -> Network:
 
     def one(network: Network) -> Network:
         weights = pack(network)
-        limit = jnp.sort(jnp.abs(weights))[max(0, len(weights) - num_weights)]
-        return unpack(jnp.where(jnp.abs(weights) >= limit, weights, 0.0), network)
+        num = min(num_weights, len(weights))
+        _, places = jax.lax.top_k(jnp.abs(weights), num)
+        kept = jnp.zeros_like(weights).at[places].set(weights[places])
+        return unpack(kept, network)
 
     return jax.vmap(one)(networks)
 

@@ -166,7 +166,8 @@ def _parse_record(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
     try:
         record = json.loads(metadata[FORMAT])
         version = record["version"]
-        is_known = record["format"] == FORMAT and {"header", "checksum"} <= set(record)
+        is_known = record["format"] == FORMAT and "checksum" in record
+        is_known = is_known and isinstance(record["header"], dict)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise foreign from error
     if not is_known:

@@ -120,7 +120,8 @@ def find_share(budget: Budget, seconds: float, steps: int) -> float:
     """Share of the budget that is spent; 0 before the first chunk."""
     if not steps:
         return 0.0
-    return max(seconds / budget.seconds, steps / budget.candidate_steps)
+    by_clock = seconds / budget.seconds if budget.seconds > 0 else math.inf
+    return max(by_clock, steps / budget.candidate_steps)
 
 
 def harden(picked: Point, params: Any, *, space: Space) -> Network:

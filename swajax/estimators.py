@@ -53,8 +53,9 @@ class _SparseMLP(BaseEstimator):
 
     max_weights: int = 64
     max_error: float | None = None
-    num_starts: int = 512
+    num_starts: int = 768
     num_rounds: int = 3
+    max_varied: int = 20
     max_width: int = 8
     max_depth: int = 3
     activations: tuple[Activation, ...] = ACTIVATIONS
@@ -175,6 +176,7 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
       max_error: pick the smallest network with at most this validation loss instead.
       num_starts: random networks to start from, besides as many small ones.
       num_rounds: times down and up the sizes.
+      max_varied: size of the largest networks of which variants are tried.
       max_width: neurons a hidden layer at most.
       max_depth: hidden layers at most.
       activations: activations that a neuron can have.

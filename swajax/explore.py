@@ -143,15 +143,16 @@ def find_starts(
     task = _Task(train, valid, objective, limits, pipeline_config.max_weights)
     each = {"config": config, "seconds": seconds / len(sources), "clock": clock}
     networks, num_steps = [], 0
-    for source, own_key in zip(sources, _split(key, sources), strict=True):
-        if source == "tangle":
+    for source, own_key in zip(config.by, _split(key, config.by), strict=True):
+        steps = 0
+        if source == "random":
+            found = draw_starts(own_key, pipeline_config, limits, to_problem(train))
+        elif source == "tangle":
             found, steps = _train_supernets(own_key, task, **each)
         else:
             found, steps = _descend(own_key, source, task, watch=watch, **each)
         networks.append(found)
         num_steps += steps
-    if "random" in config.by:
-        networks.append(draw_starts(key, pipeline_config, limits, to_problem(train)))
     join = functools.partial(jax.tree.map, lambda *leaves: np.concatenate(leaves))
     return Starts(join(*networks), num_steps)
 
@@ -174,7 +175,10 @@ def _train_supernets(
     seconds: float,
     clock: Callable[[], float],
 ) -> tuple[Network, int]:
-    """Networks drawn from supernets, and candidate-steps."""
+    """Networks drawn from supernets, and candidate-steps.
+
+    Of many rows, or rows of unequal weight, one draw serves all steps.
+    """
     data = _draw_rows(task.train, task.valid, 0)
     return find_networks(
         key,

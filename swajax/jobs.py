@@ -21,7 +21,8 @@ class PipelineConfig:
     max_weights: int = 64
     """size of the largest network"""
     max_error: float | None = None
-    """pick the smallest network with at most this validation loss"""
+    """pick the smallest network with at most this validation loss: mean squared error
+    over the variance of the target, or log loss in nats"""
     num_starts: int = 768
     """random networks that are polished first, besides as many small ones"""
     num_rounds: int = 3
@@ -45,14 +46,16 @@ class PipelineConfig:
         for name in ("num_starts", "num_kept"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("num_rounds", "max_varied"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+        for name in ("num_rounds", "max_varied", "max_error", "weight_decay"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a number >= 0, got {value}")
         if not 3 <= self.max_weights <= blocks.PLACES[-1] - 1:
             raise ValueError(
                 f"max_weights must be in 3..{blocks.PLACES[-1] - 1}, "
                 f"got {self.max_weights}"
             )
+        self.make_spec(num_inputs=1, num_outputs=1)
 
     def make_spec(self, num_inputs: int, num_outputs: int) -> NetworkSpec:
         """Limits of the networks for a table."""

@@ -134,7 +134,7 @@ def from_file(
     try:
         model = _read(arrays, header)
         _check(model)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(
             f"{source}: no network of this version of swajax ({detail})"
@@ -181,6 +181,8 @@ def _check(model: Model) -> None:
             raise ValueError(f"{name} has the shape {leaf.shape} or is not finite")
     if not set(model.activations) <= set(ACTIVATIONS):
         raise ValueError(f"activations {listed(model.activations)}")
+    if not np.issubdtype(network.depth.dtype, np.integer):
+        raise ValueError(f"depth is of the type {network.depth.dtype}")
     if not 1 <= network.depth <= num_layers or len(scaling.classes) == 1:
         raise ValueError(f"depth {network.depth}, {len(scaling.classes)} classes")
     is_present = network.mask == 1

@@ -80,7 +80,8 @@ def _choose(path: Path, size: int | None) -> Model:
         return model
     depth, pick = arrays["depth"], header.get("pick")
     is_whole = set(arrays) == set(Network._fields) and type(pick) is int
-    if not is_whole or any(leaf.shape[:1] != depth.shape for leaf in arrays.values()):
+    shapes = {leaf.shape[:1] for leaf in arrays.values()}
+    if not is_whole or shapes != {depth.shape} or not len(depth):
         raise ValueError(f"{path}: no front of networks of this version of swajax")
     if size is not None:
         sizes = models.count_weights(Network(**arrays)).tolist()

@@ -22,11 +22,13 @@ from swajax import (
     pareto,
     pipeline,
     runlog,
+    stages,
     tasks,
 )
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
+from swajax.data.wording import listed, shown
 from swajax.descent import NetworksFn
 from swajax.explore import ExploreConfig
 from swajax.pareto import Front
@@ -36,7 +38,7 @@ from swajax.results import write_rows
 
 MANY_ROWS = (
     f"networks are fitted and chosen on {blocks.MAX_POINTS:,} random rows a part; "
-    f"exploring takes mini-batches of {explore.BATCH_ROWS:,}; all rows are tested"
+    f"descents take mini-batches of {explore.BATCH_ROWS:,}; all rows are tested"
 )
 
 
@@ -118,9 +120,10 @@ def main(config: SearchCommand) -> None:
     )
     about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
     _write(folder, config, scaling, front, outcome, about)
+    picked = _tell_pick(front, config.pipeline.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
-        f"{fronts.format_table(outcome, target=table.target_name)}\n"
+        f"{fronts.format_table(outcome, target=table.target_name, picked=picked)}\n"
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 
@@ -134,12 +137,12 @@ def _describe(
     table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
 ) -> str:
     names = input_names(scaling.encoder)
-    shown = ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
     counts = _count_rows(dataset).values()
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
-        f"{table.source}: {table.target_name!r}{classes} from {len(names)} inputs: "
-        f"{shown}; {'/'.join(map(str, counts))} rows to train/validate/test",
+        f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
+        f"inputs: {listed(names, 8)}; "
+        f"{'/'.join(map(str, counts))} rows to train/validate/test",
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
@@ -171,7 +174,7 @@ def _search(
     """The front, and the seconds it took, under a progress bar."""
     begin, seconds = time.monotonic(), 0.0
     budget = math.inf if config.time_budget is None else config.time_budget
-    total = pipeline.num_blocks(config.pipeline)
+    total = stages.num_blocks(config.pipeline)
     objective = tasks.choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(total=total, unit="block", disable=None) as bar:
@@ -212,7 +215,7 @@ def _search(
             time_budget=budget - (time.monotonic() - begin),
             callback=callback,
         )
-    return front, seconds
+    return front, time.monotonic() - begin
 
 
 def _format_first(progress: Progress) -> str:
@@ -227,6 +230,15 @@ def _format_first(progress: Progress) -> str:
         f"after {progress.seconds:.0f} s, weights: training loss of what is found so "
         f"far\n  {', '.join(cells)}"
     )
+
+
+def _tell_pick(front: Front, max_error: float | None) -> str:
+    """Why the picked network is."""
+    if max_error is None:
+        return "smallest within one standard error of the best"
+    if front.valid_loss[front.pick] <= max_error:
+        return f"smallest with a validation loss of at most {max_error:g}"
+    return f"the best; none has a validation loss of at most {max_error:g}"
 
 
 def _write(

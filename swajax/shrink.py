@@ -31,7 +31,7 @@ from swajax.wiring import endpoints
 # for corrections too large for it to be true, so the best of these is taken by trial.
 RIDGES = (1e-6, 1e-4, 1e-2)
 MAX_GROUP = 8  # weights of a neuron that may be removed together
-# Relative noise on the weights of a variant, of which alone it may consist.
+# Relative noise on the weights of a variant, small beside another change.
 SMALL_NOISE, LARGE_NOISE = 0.1, 0.5
 
 
@@ -107,8 +107,9 @@ def grow(
 def vary(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
     """A network like it, to be polished: from here another optimum may be found.
 
-    At even odds a neuron has another activation, a weight gives way to the one that
-    then gains most, if there is room, or only the values change, and these more.
+    One of three, all equally likely: a neuron has another activation, if there is any;
+    a weight gives way to the one that then gains most, if there is room; or only the
+    values change, and these more.
 
     Args:
       key: consumed.
@@ -117,7 +118,8 @@ def vary(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
       fit: how.
     """
     kind_key, place_key, noise_key = jax.random.split(key, 3)
-    kind = jax.random.randint(kind_key, (), 0, 3)
+    has_one_activation = network.activation.shape[-1] == 1
+    kind = jax.random.randint(kind_key, (), int(has_one_activation), 3)
     ways = (
         lambda: _change_activation(place_key, network),
         lambda: _rewire(place_key, network, problem, fit=fit),
@@ -136,7 +138,7 @@ def _change_activation(key: Key, network: Network) -> Network:
     used = jnp.arange(network.mask.shape[0]) < network.depth
     is_chosen = _draw_one(place_key, (network.mask > 0) & used[:, None])
     num = network.activation.shape[-1]
-    shift = jax.random.randint(kind_key, (), min(1, num - 1), num)
+    shift = jax.random.randint(kind_key, (), 1, num)
     other = jnp.roll(network.activation, shift, axis=-1)
     return network._replace(
         activation=jnp.where(is_chosen[..., None], other, network.activation)

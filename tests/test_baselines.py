@@ -25,9 +25,10 @@ from swajax.baselines import (
 from swajax.baselines.common import Search
 from swajax.baselines.training import ADAM
 from swajax.latent_search import SearchConfig
-from swajax.network import apply, count_weights, pack
+from swajax.network import apply, count_weights, make_dense, pack
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
+from swajax.types import NetworkSpec
 
 LIMITS = PipelineConfig(
     max_weights=9,
@@ -373,6 +374,15 @@ def test_refit_keeps_the_order(search):
     cut = blocks.cut(networks, num_weights=LIMITS.max_weights)
     for leaf, wanted in zip(kept, cut, strict=True):
         np.testing.assert_array_equal(leaf, wanted)
+
+
+def test_equal_weights_are_cut_as_well():
+    spec = NetworkSpec(num_inputs=2, max_width=3, max_depth=2)
+    networks = jax.tree.map(lambda leaf: leaf[None], make_dense(spec))
+    for num in (1, 7, 1000):
+        cut = blocks.cut(networks, num_weights=num)
+        total = sum(np.count_nonzero(leaf) for leaf in cut[:5])
+        assert total == min(num, 2 * 3 + 3 * 3 + 3 + 2 * 3 + 1)
 
 
 def test_extras_give_a_front_and_say_what_they_need(monkeypatch):

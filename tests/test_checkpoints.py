@@ -159,6 +159,7 @@ RECORD = {"format": "swajax", "version": 1, "header": {}, "halved": [], "checksu
         ({"swajax": "[" * 100_000}, "not one of swajax"),
         ({"swajax": "3"}, "not one of swajax"),
         ({"swajax": json.dumps(RECORD | {"format": "other"})}, "not one of swajax"),
+        ({"swajax": json.dumps(RECORD | {"header": []})}, "not one of swajax"),
         ({"swajax": json.dumps(RECORD | {"version": 2})}, "version 2, this swajax"),
         ({"swajax": json.dumps(RECORD)}, "checksum does not fit"),
     ],

@@ -82,6 +82,11 @@ def test_the_step_size_falls_with_the_share_of_the_budget():
     assert descent.find_share(budget, 9.0, 0) == 0.0  # nothing is done yet
     assert descent.find_share(budget, 2.0, 50) == 0.5
     assert descent.find_share(budget, 20.0, 50) == 2.0
+    for seconds in (0.0, -1.0):  # what was there before may have taken all
+        spent = Budget(seconds=seconds)
+        assert (
+            descent.find_share(spent, 0.0, 0) < 1 <= descent.find_share(spent, 0.0, 5)
+        )
     optimizer = descent.make_optimizer(dataclasses.replace(SEARCH, decay="constant"))
     point = Point(jnp.ones(2), jnp.ones(()))
     state = optimizer.init(point)

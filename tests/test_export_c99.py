@@ -191,6 +191,23 @@ def test_numbers_beyond_float32_are_refused(draw_network):
 
 
 @needs_gcc
+def test_a_source_that_does_not_compile_has_no_size():
+    assert c99.measure_size("int main(void) { return }") is None
+
+
+@needs_gcc
+def test_a_category_cannot_be_the_include_guard(draw_network):
+    model = make_model(draw_network, depth=1)
+    first, second, *others = model.scaling.encoder.columns
+    second = second._replace(name="h", categories=("included", second.categories[1]))
+    encoder = model.scaling.encoder._replace(columns=(first, second, *others))
+    scaling = model.scaling._replace(encoder=encoder)
+    source = c99.to_source(model._replace(scaling=scaling), "net")
+    assert "NET_H_INCLUDED_2" in source
+    assert c99.measure_size(source) is not None
+
+
+@needs_gcc
 def test_the_size_is_that_of_the_code(draw_network):
     small = c99.to_source(constant(make_model(draw_network, depth=1)), "net")
     large = c99.to_source(make_model(draw_network, depth=3), "net")

@@ -105,6 +105,16 @@ def test_no_more_digits_than_needed(draw_network, frame):
     assert formula.round_to(made, 1).formula.outputs[0].bias == -900
 
 
+def test_an_error_of_zero_may_change_a_little(draw_network, frame):
+    model = constant(make_model(draw_network, depth=1))
+    part, made = _part(model, frame), formula.make_formula(model)
+    bias = model.network.readout_bias  # what the model says is the truth
+    part = part._replace(y=np.broadcast_to(bias, part.y.shape).astype(part.y.dtype))
+    short = formula.shorten(model, made, part)
+    assert abs(short.change) <= 0.01
+    assert abs(short.formula.outputs[0].bias + 937.5) <= 0.01
+
+
 def test_text_is_what_sympy_reads(draw_network, frame):
     model = make_model(draw_network, depth=3)
     made = formula.make_formula(model)

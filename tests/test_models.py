@@ -144,6 +144,7 @@ def test_missing_fields_are_named(tmp_path, members, field):
         ("mask", lambda a: a / 2),
         ("activation", lambda a: a * 0.5),
         ("depth", lambda a: a + 5),
+        ("depth", np.float32),
     ],
 )
 def test_networks_that_do_not_fit_are_refused(tmp_path, members, field, change):

@@ -185,6 +185,13 @@ def test_pieces_are_the_whole_table(tmp_path, kind):
     pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_index_type=False)
 
 
+def test_pieces_of_a_table_with_an_index(tmp_path):
+    frame = pd.DataFrame({"a": [3, 1, 2, 0], "b": 1.5}).set_index("a")
+    frame.to_parquet(tmp_path / "data.parquet")
+    pieces = chunks.read_chunks(str(tmp_path / "data.parquet"), ["b", "a"], num_rows=3)
+    assert pd.concat(pieces)["a"].tolist() == [3, 1, 2, 0]
+
+
 def test_pieces_are_read_one_by_one(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("a\n1\n2\n3\n4,5\n")

@@ -132,6 +132,15 @@ def test_parquet_types(write):
     assert {str(table.frame[name].dtype) for name in ("kind", "word")} == {"object"}
 
 
+def test_an_index_of_pandas_is_a_column_like_others(write):
+    rows = pd.DataFrame({"a": ROWS, "b": ROWS**2, "y": ROWS})
+    wanted = readers.read_source(write(rows.to_parquet(), "plain.parquet")).frame
+    for names in (["b"], ["a", "b"]):
+        raw = rows.set_index(names).to_parquet()
+        found = readers.read_source(write(raw, "index.parquet")).frame
+        pd.testing.assert_frame_equal(found[["a", "b", "y"]], wanted)
+
+
 def _zip(**members):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import swajax
@@ -20,6 +21,7 @@ from swajax.data.tables import load_table
 from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
 from swajax.network import apply, count_weights
+from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.results import read_rows
 from swajax.types import Network
@@ -215,6 +217,34 @@ def test_a_learned_space_refuses_what_it_has_no_networks_for(
     with pytest.raises(ValueError, match=message):
         search.main(dataclasses.replace(command, out=folder / "refused"))
     assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("max_error", "wanted"),
+    [
+        (None, "smallest within one standard error of the best"),
+        (0.3, "smallest with a validation loss of at most 0.3"),
+        (0.2, "the best; none has a validation loss of at most 0.2"),
+    ],
+)
+def test_the_pick_is_explained(max_error, wanted):
+    losses = np.array([0.5, 0.25])
+    front = Front(None, np.array([3, 5]), losses, losses, losses, pick=1)
+    assert search._tell_pick(front, max_error) == wanted
+
+
+def test_long_names_are_cut_in_what_is_printed(folder, command):
+    frame = pd.DataFrame({"x" * 5000: np.arange(60.0) % 7, "y": np.arange(60.0)})
+    frame.to_csv(folder / "long.csv", index=False)
+    command = dataclasses.replace(
+        command,
+        data=str(folder / "long.csv"),
+        target="y",
+        features=None,
+        time_budget=1e-3,
+    )
+    _, _, printed = _run(command, folder / "long")
+    assert max(map(len, printed.splitlines())) < 300
 
 
 def test_nothing_is_overwritten(finished, command):

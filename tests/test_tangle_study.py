@@ -276,14 +276,6 @@ def test_the_table_that_comes_with_the_package_has_every_network_once():
     assert alone_table.find_standing(table, large).percentile > 80
 
 
-def test_a_network_among_some_that_were_trained_on_the_same_split():
-    found = alone_table.compare_with(TABLE, 0.4, 0)
-    np.testing.assert_allclose(found, [0.4, 0.3, 100 / 3])
-    best = alone_table.compare_with(TABLE, 0.2, 1)
-    np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
-    assert alone_table.compare_with(TABLE, 0.2, 2) is None
-
-
 def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
     space = make_space("digits-vit")
     found = alone_table.list_networks(space, 60)

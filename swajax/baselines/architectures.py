@@ -15,7 +15,7 @@ import numpy as np
 from swajax import blocks, prior
 from swajax.baselines import training
 from swajax.baselines.common import RestartsConfig, Search, take
-from swajax.pipeline import SHRINK_STEPS
+from swajax.stages import SHRINK_STEPS
 from swajax.types import Key, Network
 
 

@@ -69,25 +69,12 @@ class Search:
           starts: networks to start from, or none for random ones.
           num_explored: candidate-steps it took to find them.
         """
-        job, last = self.job, None
-
-        def callback(progress: pipeline.Progress) -> None:
-            nonlocal last
-            last = progress
-
-        pipeline.run(
-            key,
-            self.train,
-            self.valid,
-            objective=job.fit.objective,
-            config=job.config,
-            starts=starts,
-            time_budget=job.seconds_left(),
-            clock=job.clock,
-            callback=callback,
+        job = self.job
+        own = dataclasses.replace(
+            job, begin=job.clock(), time_budget=job.seconds_left(), candidate_steps=0
         )
-        job.candidate_steps += num_explored + last.candidate_steps
-        self.merge(last.pool)
+        self.merge(pipeline.find_pool(key, own, starts=starts))
+        job.candidate_steps += num_explored + own.candidate_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
         """Networks of NumPy arrays after Levenberg-Marquardt steps on their weights."""
@@ -128,9 +115,7 @@ class Search:
         """The front of what is kept, its networks polished as the pipeline does."""
         if self.pool is None or not len(self.pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
-        with jax.enable_x64(jax.default_backend() != "tpu"):
-            front = pipeline.select(self.pool, self.job)
-        return Found(front, self.job.candidate_steps)
+        return Found(pipeline.select(self.pool, self.job), self.job.candidate_steps)
 
 
 def take(networks: Network, index: np.ndarray) -> Network:

@@ -9,7 +9,6 @@ that XLA counts in the compiled program.
 import dataclasses
 import functools
 import json
-import os
 import platform
 import sys
 import time
@@ -32,6 +31,7 @@ from swajax import (
 )
 from swajax.autoencoder import AutoencoderConfig
 from swajax.batched import apply_batch
+from swajax.benchmarks.quality.runs import count_cores
 from swajax.network import pack, unpack
 from swajax.polish import Fit, Problem, Quadratic
 from swajax.pretraining import PretrainingConfig
@@ -59,6 +59,13 @@ class SpeedCommand:
     """time for each task, compilation not counted"""
     out: Path | None = None
     """JSON file for the numbers"""
+
+    def __post_init__(self) -> None:
+        """Reject what leaves nothing to measure or nowhere to write."""
+        if not self.seconds > 0:
+            raise ValueError(f"seconds must be > 0, got {self.seconds}")
+        if self.out is not None and not self.out.parent.is_dir():
+            raise FileNotFoundError(f"{self.out.parent}: no such folder")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +103,7 @@ def main(config: SpeedCommand) -> None:
     if config.out is not None:
         record = {
             "machine": f"{platform.machine()}, {jax.local_device_count()} "
-            f"{jax.default_backend()} device, {_num_cores()} cores",
+            f"{jax.default_backend()} device, {count_cores()} cores",
             "jax": jax.__version__,
             "rows": rows,
         }
@@ -320,10 +327,6 @@ def _row(task: Task, compiled: Any, times: np.ndarray) -> dict[str, Any]:
         "ratio": rate / task.reference if task.reference else None,
         "aim": task.aim,
     }
-
-
-def _num_cores() -> int:
-    return os.cpu_count() or 1
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def _read_parquet(
         places = _find([name.strip() for name in stored], names)
         first = 1
         for batch in file.iter_batches(num_rows, columns=[stored[i] for i in places]):
-            frame = batch.to_pandas()[[stored[i] for i in places]]
+            frame = batch.to_pandas(ignore_metadata=True)[[stored[i] for i in places]]
             frame.columns = list(names)
             frame.index = pd.RangeIndex(first, first + len(frame), name="row")
             first += len(frame)

@@ -138,6 +138,9 @@ def _find_delimiter(header: str) -> str:
 def _read_parquet(raw: bytes) -> Source:
     try:
         frame = pd.read_parquet(io.BytesIO(raw))
+        # What pandas has stored as an index is a column of the file like others.
+        named = [level for level in frame.index.names if level is not None]
+        frame = frame.reset_index(named) if named else frame
     except Exception as error:  # damaged metadata of pandas raises any kind
         raise ValueError(f"not a readable Parquet file: {_first_line(error)}") from None
     frame.columns = [str(name).strip() for name in frame.columns]

@@ -32,6 +32,7 @@ from swajax.export.names import to_c_string, to_identifier, to_identifiers
 from swajax.models import Model
 from swajax.network import LEAKY_SLOPE
 
+GUARD = "H_INCLUDED"  # after the prefix that all names have
 MAX_COMMENT = 60  # characters of a name in a comment
 
 # By what they stand for: a column, or a column and a category.
@@ -66,7 +67,7 @@ def to_source(model: Model, name: str) -> str:
         "y1": _unscale(graph.outputs[0], model),
         "slope": to_literal(LEAKY_SLOPE),
     }
-    guard = f"{prefix.upper()}_H_INCLUDED"
+    guard = f"{prefix.upper()}_{GUARD}"
     parts = [
         _title(model, name, _use(graph, places, words)),
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n",
@@ -88,7 +89,7 @@ def to_literal(number: float) -> str:
 
 
 def measure_size(source: str) -> int | None:
-    """Bytes of object code and constants by gcc -Os on this machine; None without gcc.
+    """Bytes of object code and constants by gcc -Os on this machine, if it can tell.
 
     All functions of the header are counted, those of math.h are not.
     """
@@ -103,7 +104,9 @@ def measure_size(source: str) -> int | None:
         path.write_text(code, encoding="ascii")
         compiled = path.with_suffix(".o")
         command = [gcc, *options, "-c", str(path), "-o", str(compiled)]
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603
+        if done.returncode:
+            return None
         told = subprocess.run(  # noqa: S603
             [size, str(compiled)], check=True, capture_output=True, text=True
         ).stdout
@@ -119,7 +122,8 @@ def _name_all(graph: Graph) -> Enumerators:
         for column in graph.categories
         for category in column.categories
     }
-    chosen = to_identifiers(text.upper() for text in wanted.values())
+    names = (text.upper() for text in wanted.values())
+    chosen = to_identifiers(names, taken={GUARD})
     return dict(zip(wanted, chosen, strict=True))
 
 

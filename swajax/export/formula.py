@@ -80,6 +80,8 @@ def make_formula(model: Model) -> Formula:
 def shorten(model: Model, formula: Formula, part: Part) -> Rounded:
     """The fewest digits that change the error on validation rows by at most 1 %.
 
+    An error of 0 may change by 0.01.
+
     All constants get as many digits as it takes; then each gives up what it can, one
     digit at a time. What rounding the weights of a sum shifts goes into its constant.
 
@@ -97,7 +99,7 @@ def shorten(model: Model, formula: Formula, part: Part) -> Rounded:
 
     def find_change(digits: Int[np.ndarray, " P"]) -> float:
         after = _error(_round(formula, digits, means), cells, part, model)
-        return (after - before) / before if after != before else 0.0
+        return (after - before) / (before or 1.0)
 
     def is_close(digits: Int[np.ndarray, " P"]) -> bool:
         return abs(find_change(digits)) <= MAX_CHANGE

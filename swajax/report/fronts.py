@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from swajax.data.splits import Dataset, Part, Scaling
+from swajax.data.wording import shown
 from swajax.network import apply, count_neurons
 from swajax.pareto import Front
 from swajax.report import png
@@ -69,17 +70,17 @@ def tabulate(
     return FrontTable(rows, measures, front.pick)
 
 
-def format_table(table: FrontTable, *, target: str) -> str:
-    """The front as text, the picked network marked."""
+def format_table(table: FrontTable, *, target: str, picked: str) -> str:
+    """The front as text, the picked network marked; `picked` says why it is."""
     parts = [
         p for p in ("valid", "test") if f"{table.measures[0]}_{p}" in table.rows[0]
     ]
     title = {
-        "rmse": f"RMSE in the units of {target!r} (R2)",
-        "log_loss": f"log loss of {target!r} (share of rows that are right)",
+        "rmse": f"RMSE in the units of {shown(target)} (R2)",
+        "log_loss": f"log loss of {shown(target)} (share of rows that are right)",
     }[table.measures[0]]
     lines = [
-        f"{title}; >: picked, smallest within one standard error of the best",
+        f"{title}; >: picked, {picked}",
         _line(" ", "weights", "neurons", "layers", *parts),
     ]
     for row in table.rows:
@@ -174,7 +175,7 @@ def _measure(
 def predict(
     networks: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "K N O"]:
-    """Outputs of K networks, in float64."""
+    """Outputs of K networks, as float64."""
     out = _apply(networks, jnp.asarray(x), activations=activations)
     return np.asarray(out, np.float64)
 

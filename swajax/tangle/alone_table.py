@@ -160,28 +160,14 @@ def find_standing(table: Mapping[str, Any], architecture: Architecture) -> Stand
     if architecture not in networks:
         raise ValueError(f"no such network in the table: {architecture}")
     place = networks.index(architecture)
-    return _stand(losses[place], np.delete(losses, place))
-
-
-def compare_with(table: Mapping[str, Any], loss: float, seed: int) -> Standing | None:
-    """Where a network of a test loss stands among those trained on the same split.
-
-    None if the table does not have that split.
-    """
-    if seed >= len(table["rows"][0]["test_loss"]):
-        return None
-    return _stand(loss, np.array([row["test_loss"][seed] for row in table["rows"]]))
+    loss, others = losses[place], np.delete(losses, place)
+    share = (others > loss).mean() if len(others) else 0.0
+    return Standing(float(loss), float(loss - losses.min()), float(100 * share))
 
 
 def mean_losses(table: Mapping[str, Any]) -> Float[np.ndarray, " R"]:
     """Test loss of each network of a table, the mean over the seeds."""
     return np.array([np.mean(row["test_loss"]) for row in table["rows"]])
-
-
-def _stand(loss: float, others: Float[np.ndarray, " R"]) -> Standing:
-    share = (others > loss).mean() if len(others) else 0.0
-    best = min(loss, others.min(initial=np.inf))
-    return Standing(float(loss), float(loss - best), float(100 * share))
 
 
 def _score(

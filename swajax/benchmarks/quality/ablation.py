@@ -104,7 +104,8 @@ def run(
     seconds = judge.seconds() + (1 - share) * settings.seconds
     more = None
     if way.is_mixed:
-        more = pipeline.draw_starts(key, config, limits, task.train)
+        start_key, key = jax.random.split(key)
+        more = pipeline.draw_starts(start_key, config, limits, task.train)
     return _run_from(key, task, config, seconds, judge, networks, steps, more)
 
 

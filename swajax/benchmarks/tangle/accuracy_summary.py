@@ -105,12 +105,13 @@ def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
 
 
 def tell_sample(table: dict[str, Any]) -> str:
-    """What regret and percentile are among, if not all networks."""
+    """What the rank correlation is among, if not all networks."""
     num_seeds = len(table["rows"][0]["test_loss"])
-    seeds = "the first seed" if num_seeds == 1 else f"the first {num_seeds} seeds"
+    times = "once" if num_seeds == 1 else f"with {num_seeds} seeds"
     return (
-        f"Regret and percentile are among {len(table['rows'])} random networks, each "
-        f"trained on its own, for {seeds}."
+        f"The rank correlation is among {len(table['rows'])} random networks, each "
+        f"trained on its own {times}. From other starts than what is found, so that "
+        "there is no regret."
     )
 
 
@@ -131,22 +132,23 @@ def correlate(run: Run, table: dict[str, Any]) -> float:
 def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
     if table is None:
         return ["", "", ""]
-    standings = [s for s in (_find_standing(run, table) for run in values) if s]
     taus = [
         correlate(run, table) for run in values if run["inherited_losses"] is not None
     ]
+    if _is_sample(table):
+        return ["", "", _show(np.array(taus))]
+    standings = [_find_standing(run["indices"], table) for run in values]
     return [
         _show(np.array([standing.regret for standing in standings])),
-        f"{np.mean([s.percentile for s in standings]):.1f}" if standings else "",
+        f"{np.mean([standing.percentile for standing in standings]):.1f}",
         _show(np.array(taus)),
     ]
 
 
-def _find_standing(run: Run, table: dict[str, Any]) -> alone_table.Standing | None:
-    """By the table's own losses of the network, or else by that of the run."""
-    if _is_sample(table):
-        return alone_table.compare_with(table, run["retrained"]["loss"], run["seed"])
-    own = {name: tuple(index) for name, index in run["indices"].items()}
+def _find_standing(
+    indices: dict[str, list[int]], table: dict[str, Any]
+) -> alone_table.Standing:
+    own = {name: tuple(index) for name, index in indices.items()}
     return alone_table.find_standing(table, own)
 
 
@@ -195,7 +197,8 @@ def draw_anytime(
         panels[0].plot(passes, np.mean(losses, axis=0), label=name, **style)
         if is_whole and "indices" in own[0][0]:
             regrets = [
-                [_find_regret(point["indices"], table) for point in c] for c in own
+                [_find_standing(point["indices"], table).regret for point in curve]
+                for curve in own
             ]
             panels[1].plot(passes, np.mean(regrets, axis=0), label=name, **style)
     panels[0].set(ylabel="loss with inherited weights, architecture rows", yscale="log")
@@ -208,11 +211,6 @@ def draw_anytime(
     png.save(path, figure)
 
 
-def _find_regret(indices: dict[str, list[int]], table: dict[str, Any]) -> float:
-    own = {name: tuple(index) for name, index in indices.items()}
-    return alone_table.find_standing(table, own).regret
-
-
 def _read(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
     """A score over the seeds; empty for methods without the stage."""
     found = [run[stage][what] for run in own.values() if stage in run]
@@ -223,5 +221,5 @@ def _show(values: np.ndarray, scale: float = 1.0) -> str:
     """Mean and, of more than one seed, standard deviation."""
     if not len(values):
         return ""
-    spread = f" ± {scale * values.std():.3f}" if len(values) > 1 else ""
+    spread = f" ± {scale * values.std(ddof=1):.3f}" if len(values) > 1 else ""
     return f"{scale * values.mean():.3f}{spread}"

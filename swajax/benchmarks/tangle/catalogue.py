@@ -1,7 +1,11 @@
 """What is measured: curves over options and batches, and search spaces.
 
 Sizes are those of `swajax.tangle.spaces`; what is in `full_size` there is only
-compiled. Of conv-macro there are the convolutions with choices, and a plain readout.
+compiled. The models are plain ones, so that all forms have the same ends: of conv-macro
+the convolutions with choices, and a plain readout; transformers have no last
+normalisation, statistics over padding as in the paper, a head of their own where
+chars-gpt ties it to the embedding, ten classes where AutoFormer-T has 1,000, and
+neither class token nor positions.
 """
 
 import functools
