@@ -193,6 +193,8 @@ def _in_blocks(
 
 
 def _room(size: int) -> int:
+    if size >= PLACES[-1]:
+        raise ValueError(f"networks must have < {PLACES[-1]} weights, one has {size}")
     return next(room for room in PLACES if room > size)
 
 
@@ -233,22 +235,24 @@ def _remove(
     return jax.vmap(fn, in_axes=(0, None))(networks, problem)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
-def _grow(networks: Network, problem: Problem, *, fit: Fit, num_places: int) -> Network:
-    del num_places  # growing looks at all places
+@functools.partial(jax.jit, static_argnames="fit")
+def _grow(
+    networks: Network, problem: Problem, *, fit: Fit, num_places: jax.Array | int
+) -> Network:
+    del num_places  # growing looks at all places: one program for all rooms
     return jax.vmap(functools.partial(shrink.grow, fit=fit), in_axes=(0, None))(
         networks, problem
     )
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+@functools.partial(jax.jit, static_argnames="fit")
 def _vary(
     key: Key,
     numbered: tuple[Int[jax.Array, " R"], Network],
     problem: Problem,
     *,
     fit: Fit,
-    num_places: int,
+    num_places: jax.Array | int,
 ) -> Network:
     del num_places  # as in growing
 

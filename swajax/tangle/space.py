@@ -53,7 +53,6 @@ def bind(
     name: str,
     choices: tuple[Choice, ...],
     config: Any,
-    *,
     init: Callable[..., Params],
     apply: Callable[..., Array],
     masks: Callable[..., Params],

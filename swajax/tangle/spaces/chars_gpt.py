@@ -55,16 +55,8 @@ def make_chars_gpt(config: CharsGptConfig) -> Space:
 
     Its outputs have a row for each token, example by example.
     """
-    return bind(
-        "chars-gpt",
-        transformer.make_choices(config),
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("chars-gpt", transformer.make_choices(config), config, *functions)
 
 
 def init(config: CharsGptConfig, key: Key) -> Weights:

@@ -54,16 +54,8 @@ class Weights(NamedTuple):
 
 def make_conv_macro(config: ConvMacroConfig) -> Space:
     """The space; see `convolutions.make_choices` for the names of probabilities."""
-    return bind(
-        "conv-macro",
-        convolutions.make_choices(config),
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("conv-macro", convolutions.make_choices(config), config, *functions)
 
 
 def init(config: ConvMacroConfig, key: Key) -> Weights:

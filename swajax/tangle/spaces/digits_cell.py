@@ -108,16 +108,8 @@ def make_digits_cell(config: DigitsCellConfig) -> Space:
     num = cells.count_edges(config.graph)
     kinds = [kind for kind in PARTS[:2] if kind in config.layout.split("-")]
     choices = (Choice(k, config.operations, "operation", num, ranks) for k in kinds)
-    return bind(
-        "digits-cell",
-        tuple(choices),
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("digits-cell", tuple(choices), config, *functions)
 
 
 def init(config: DigitsCellConfig, key: Key) -> Weights:

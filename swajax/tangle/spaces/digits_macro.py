@@ -33,16 +33,8 @@ class Weights(NamedTuple):
 
 def make_digits_macro(config: DigitsMacroConfig) -> Space:
     """The space; probabilities are named channels1..3, kernel2 and kernel3."""
-    return bind(
-        "digits-macro",
-        convolutions.make_choices(config),
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("digits-macro", convolutions.make_choices(config), config, *functions)
 
 
 def init(config: DigitsMacroConfig, key: Key) -> Weights:

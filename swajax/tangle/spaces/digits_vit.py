@@ -54,16 +54,8 @@ class Weights(NamedTuple):
 
 def make_digits_vit(config: DigitsVitConfig) -> Space:
     """The space; see `transformer.make_choices` for the names of probabilities."""
-    return bind(
-        "digits-vit",
-        transformer.make_choices(config),
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("digits-vit", transformer.make_choices(config), config, *functions)
 
 
 def init(config: DigitsVitConfig, key: Key) -> Weights:

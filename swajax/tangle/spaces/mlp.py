@@ -77,16 +77,8 @@ def make_mlp(config: MlpConfig) -> Space:
         Choice("activation", config.activations, "operation", num_layers),
         Choice("input", (0, 1), "size", config.num_inputs),
     )
-    return bind(
-        "mlp",
-        choices,
-        config,
-        init=init,
-        apply=apply,
-        masks=probability_masks,
-        take=take,
-        apply_alone=apply_alone,
-    )
+    functions = (init, apply, probability_masks, take, apply_alone)
+    return bind("mlp", choices, config, *functions)
 
 
 def init(config: MlpConfig, key: Key) -> Weights:
