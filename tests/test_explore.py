@@ -164,7 +164,7 @@ def test_several_sources_give_the_starts_of_each(checkpoint):
     )
     config = ExploreConfig(by=("direct",), search=SEARCH)
     alone = find(config=config)
-    mixed = find(config=dataclasses.replace(config, by=("random", "direct")))
+    mixed = find(config=dataclasses.replace(config, by=("direct", "random")))
     assert mixed.candidate_steps == alone.candidate_steps
     num = len(alone.networks.depth)
     assert len(mixed.networks.depth) == num + 2 * 7

@@ -66,7 +66,8 @@ def test_errors_of_numbers_are_in_the_units_of_the_target():
         wanted = r2_score(y, out, sample_weight=weight)
         np.testing.assert_allclose(row["r2_valid"], wanted, rtol=1e-4)
     assert [row["is_picked"] for row in table.rows] == [False, True]
-    assert "RMSE" in fronts.format_table(table, target="t")
+    text = fronts.format_table(table, target="t", picked="the best")
+    assert "RMSE" in text and ">: picked, the best" in text
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])

@@ -55,13 +55,13 @@ def test_one_hot_probabilities_are_the_sliced_network(name, sides):
 def test_what_are_no_probabilities_is_refused_outside_jit(name, sides):
     space = make_small(name, sides)
     p = one_hot(extreme(space.choices, is_largest=True), space.choices)
-    first = space.choices[0].name
+    first, x = space.choices[0].name, jnp.zeros(())  # which is not looked at
     with pytest.raises(ValueError, match=f"choice '{first}': not finite"):
-        space.apply(None, p | {first: p[first].at[0, 0].set(jnp.nan)}, None)
+        space.apply(None, p | {first: p[first].at[0, 0].set(jnp.nan)}, x)
     with pytest.raises(ValueError, match=f"choice '{first}': .* sum to 1"):
-        space.apply(None, p | {first: 2 * p[first]}, None)
+        space.apply(None, p | {first: 2 * p[first]}, x)
     with pytest.raises(ValueError, match="choices must be"):
-        space.apply(None, {}, None)
+        space.apply(None, {}, x)
 
 
 def take_ones(take_fn, params):
