@@ -178,13 +178,14 @@ def draw_anytime(
     """What searches would have given if they had ended earlier, means over the seeds.
 
     Loss of the network chosen so far with inherited weights, on the rows for
-    architectures; and, in a table of all networks, its regret.
+    architectures; and, in a table of all networks, its regret. Of runs that have a
+    curve, which those of before had not.
     """
     curves = {
-        name: [run["curve"] for run in own.values()]
+        name: [run["curve"] for run in own.values() if run.get("curve")]
         for name, own in methods.items()
-        if all(run.get("curve") for run in own.values())
     }
+    curves = {name: own for name, own in curves.items() if own}
     if not curves:
         return
     is_whole = table is not None and not _is_sample(table)
@@ -194,7 +195,8 @@ def draw_anytime(
         style = {"color": f"C{index}", "linestyle": ("-", "--")[index >= 10]}
         passes = [point["num_passes"] for point in own[0]]
         losses = [[point["loss"] for point in curve] for curve in own]
-        panels[0].plot(passes, np.mean(losses, axis=0), label=name, **style)
+        label = f"{name}, {len(own)} seeds" if len(own) > 1 else f"{name}, a seed"
+        panels[0].plot(passes, np.mean(losses, axis=0), label=label, **style)
         if is_whole and "indices" in own[0][0]:
             regrets = [
                 [_find_standing(point["indices"], table).regret for point in curve]
