@@ -331,6 +331,19 @@ def test_the_accuracy_command_runs_once_and_compares(monkeypatch, tmp_path, caps
         last = found[name]["curve"][-1]
         assert last["num_passes"] == 4 and np.isfinite(last["loss"])
     assert found["darts"]["curve"][-1]["indices"] == found["darts"]["indices"]
+    monkeypatch.setattr(searches, "run", None)
+    assert run_accuracy(*arguments) == 0
+    other = ("--passes", "9", "--out", str(tmp_path), "--seeds", "1")
+    assert run_accuracy(*other) == 2
+    assert "was made with batch_size = 8, not 50" in capsys.readouterr().err
+
+
+def test_a_table_of_another_text_is_refused(monkeypatch, tmp_path, capsys):
+    table = {"data": {"text": "another"}, "rows": []}
+    monkeypatch.setattr(accuracy_summary, "find_table", lambda *args: table)
+    arguments = ("--quick", "--space", "chars-gpt", "--out", str(tmp_path))
+    assert run_accuracy(*arguments) == 2
+    assert "its table is of other data" in capsys.readouterr().err
 
 
 def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
