@@ -83,11 +83,20 @@ class Starts(NamedTuple):
 def check(
     config: ExploreConfig, task: str, num_inputs: int, pipeline_config: PipelineConfig
 ) -> None:
-    """Reject tables and limits that a learned space has no networks for.
+    """Reject tables and limits that a space has no networks for, or no choice among.
 
     Raises:
       ValueError: says why, and what to do.
     """
+    if "tangle" in config.by and (
+        pipeline_config.max_width < 3
+        or pipeline_config.max_depth < 2
+        or len(pipeline_config.activations) < 2
+    ):
+        raise ValueError(
+            "supernets choose among widths, depths and activations: they need "
+            "--max-width 3, --max-depth 2 and two activations or more"
+        )
     if "latent" not in config.by:
         return
     _, model = load_pretrained(config.preset, config.activation)

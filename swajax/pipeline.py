@@ -2,9 +2,9 @@
 
 * explore: many small networks, as starts;
 * polish: all of them for a few Levenberg-Marquardt steps, the better ones for more;
-* shrink: down from the largest, each network loses a weight at a time; small ones are
-  varied; up again, each gains the weight that promises most; networks are kept by size,
-  the best of each;
+* shrink: down from the largest, each network loses a weight at a time; up again, each
+  gains the weight that promises most; small ones are varied on the way; networks are
+  kept by size, the best of each;
 * select: the front of validation loss against size.
 
 Host code that calls compiled programs on blocks of networks, in the precision that is
@@ -116,11 +116,11 @@ def _work(key: Key, job: Job, starts: Network | None) -> stages.Stages:
             start_key, job.config, spec, job.train, num_inputs=job.spec.num_inputs
         )
     pool = yield from stages.race(_widen(starts, job), job)
-    for number in range(job.config.num_rounds):
-        pool = yield from stages.descend(pool, job)
-        pool = yield from stages.vary(jax.random.fold_in(vary_key, number), pool, job)
-        pool = yield from stages.ascend(pool, job)
-    return (yield from stages.descend(pool, job))
+    keys = iter(jax.random.split(vary_key, 2 * job.config.num_rounds + 1))
+    for _ in range(job.config.num_rounds):
+        pool = yield from stages.descend(next(keys), pool, job)
+        pool = yield from stages.ascend(next(keys), pool, job)
+    return (yield from stages.descend(next(keys), pool, job))
 
 
 def select(pool: Pool, job: Job) -> Front:

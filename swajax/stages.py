@@ -1,7 +1,7 @@
 """The stages of a search, after one another on a pool of networks.
 
-Each is a generator of its name and the pool after each block of work, between which the
-search looks at the clock. No pool is worse than the one before.
+Each is a generator of what was done and the pool after each block of work, between
+which the search looks at the clock. No pool is worse than the one before.
 """
 
 import math
@@ -26,7 +26,7 @@ NUM_VARIANTS = 2  # of each network, each time
 LARGEST_START = 1.3  # weights of a random start, relative to the largest result
 
 Stages = Generator[tuple[str, Pool], None, Pool]
-"""Stage and pool after each block of work, and the pool in the end."""
+"""What was done and the pool after each block of work, and the pool in the end."""
 
 
 def num_blocks(config: PipelineConfig) -> int:
@@ -35,10 +35,10 @@ def num_blocks(config: PipelineConfig) -> int:
     for _, share, _ in RACE:
         num += math.ceil(num_left / RACE_BLOCK)
         num_left = math.ceil(share * num_left)
-    num_varied = max(0, min(config.max_varied, config.max_weights) + 1 - MIN_VARIED)
     largest = math.ceil(LARGEST_START * config.max_weights)
-    num_sizes = largest + 2 * config.num_rounds * config.max_weights
-    return num + num_sizes + config.num_rounds * num_varied
+    num_varied = max(0, min(config.max_varied, largest) + 1 - MIN_VARIED)
+    num_ways = 2 * config.num_rounds + 1  # down, up and down again
+    return num + largest + (num_ways - 1) * config.max_weights + num_ways * num_varied
 
 
 def race(starts: Network, job: Job) -> Stages:
@@ -64,14 +64,16 @@ def race(starts: Network, job: Job) -> Stages:
     return pool
 
 
-def descend(pool: Pool, job: Job) -> Stages:
+def descend(key: Key, pool: Pool, job: Job) -> Stages:
     """From the largest size down, each network loses a weight or a neuron.
 
-    Where the time would not last to the smallest, only the best of each size do.
+    Where the time would not last to the smallest, only the best of each size do. Small
+    ones are varied before.
     """
     size = int(pool.num_weights.max())
     most = job.config.num_kept
     while size > 1:
+        pool = yield from _vary(jax.random.fold_in(key, size), pool, size, job)
         index = np.flatnonzero((pool.num_weights == size) & ~pool.is_shrunk)[:most]
         if len(index):
             begin = job.seconds()
@@ -89,26 +91,10 @@ def descend(pool: Pool, job: Job) -> Stages:
     return pool
 
 
-def vary(key: Key, pool: Pool, job: Job) -> Stages:
-    """Variants of the small networks, whose optima are few enough to be worth a try."""
-    most = min(job.config.max_varied, job.config.max_weights)
-    for size in range(MIN_VARIED, most + 1):
-        index = np.flatnonzero(pool.num_weights == size)
-        if len(index):
-            index = np.repeat(index, NUM_VARIANTS)
-            own_key = jax.random.fold_in(key, size)
-            varied = blocks.vary(
-                own_key, pool.network, index, size, job.train, fit=job.fit
-            )
-            varied, _ = job.polish(varied, blocks.count(varied), VARY_STEPS)
-            pool = _add(pool, varied, job)
-            yield "vary", pool
-    return pool
-
-
-def ascend(pool: Pool, job: Job) -> Stages:
-    """From the smallest size up, each network gains a weight."""
+def ascend(key: Key, pool: Pool, job: Job) -> Stages:
+    """From the smallest size up, each network gains a weight; as `descend`."""
     for size in range(2, job.config.max_weights):
+        pool = yield from _vary(jax.random.fold_in(key, size), pool, size, job)
         index = np.flatnonzero((pool.num_weights == size) & ~pool.is_grown)
         if len(index):
             larger = blocks.grow(pool.network, index, size, job.train, fit=job.fit)
@@ -117,6 +103,21 @@ def ascend(pool: Pool, job: Job) -> Stages:
             pool = pool.mark(index, "is_grown")
             pool = _add(pool, larger, job)
             yield "grow", pool
+    return pool
+
+
+def _vary(key: Key, pool: Pool, size: int, job: Job) -> Stages:
+    """Variants of the networks of a size, if their optima are few enough to be tried.
+
+    What is found goes the same way as all others of its size.
+    """
+    index = np.flatnonzero(pool.num_weights == size)
+    if MIN_VARIED <= size <= job.config.max_varied and len(index):
+        index = np.repeat(index, NUM_VARIANTS)
+        varied = blocks.vary(key, pool.network, index, size, job.train, fit=job.fit)
+        varied, _ = job.polish(varied, blocks.count(varied), VARY_STEPS)
+        pool = _add(pool, varied, job)
+        yield "vary", pool
     return pool
 
 

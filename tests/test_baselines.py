@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import baselines, blocks, explore, prior
+from swajax import baselines, blocks, explore, pipeline, prior
 from swajax.baselines import (
     METHODS,
+    PIPELINED,
     architectures,
     darts_admm,
     direct,
@@ -168,6 +169,23 @@ def test_the_work_ends_with_the_budget_and_uses_it(name):
     short = run(name, time_budget=1e-9, clock=clock)
     assert len(short.front.num_weights) and np.isfinite(short.front.valid_loss).all()
     assert short.candidate_steps < 0.7 * found(name).candidate_steps
+
+
+@pytest.mark.parametrize("name", PIPELINED)
+def test_restarts_are_polished_to_the_end_once_for_all(name, monkeypatch):
+    calls = []
+
+    def spy(function):
+        def call(*args, **how):
+            calls.append(function.__name__)
+            return function(*args, **how)
+
+        return call
+
+    for function in (pipeline.find_pool, pipeline.select):
+        monkeypatch.setattr(pipeline, function.__name__, spy(function))
+    run(name)
+    assert calls == ["find_pool", "find_pool", "select"]
 
 
 @pytest.mark.parametrize("objective", ["logistic", "softmax"])

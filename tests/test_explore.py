@@ -207,6 +207,16 @@ def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
         )
 
 
+@pytest.mark.parametrize(
+    "limits", [{"max_width": 2}, {"max_depth": 1}, {"activations": ("tanh",)}]
+)
+def test_limits_without_a_choice_are_refused_for_supernets(limits):
+    config = ExploreConfig(by=("random", "tangle"))
+    explore.check(config, "regression", 3, LIMITS)
+    with pytest.raises(ValueError, match="--max-width 3, --max-depth 2 and two"):
+        explore.check(config, "regression", 3, dataclasses.replace(LIMITS, **limits))
+
+
 def test_too_many_inputs_for_a_space_are_refused(checkpoint):
     config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]))
     explore.check(config, "regression", explore.MAX_INPUTS, LIMITS)

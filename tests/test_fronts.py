@@ -1,5 +1,7 @@
 """Errors of a front as they are reported, against scikit-learn's arithmetic."""
 
+import signal
+
 import jax
 import numpy as np
 import pytest
@@ -118,3 +120,43 @@ def test_other_models_learn_the_same_rows():
     assert rows[0]["num_weights"] == 3
     assert rows[1]["num_weights"] == 2 * 32 + 32 + 32 * 32 + 32 + 32 + 1
     assert min(row["r2"] for row in rows) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tables": ("irsi",)}, "no table 'irsi'; there are: diabetes"),
+        ({"tables": ("data/my.csv",)}, "no table 'data/my.csv'"),
+        ({"num_seeds": 0}, "num_seeds must be >= 1, got 0"),
+        ({"time_budget": 0.0}, "time_budget must be > 0, got 0.0"),
+    ],
+)
+def test_bad_options_of_the_benchmark_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        benchmark.FrontsCommand(**options)
+
+
+def test_fronts_are_kept_unless_their_settings_are_others(tmp_path):
+    path, made = tmp_path / "f.json", []
+
+    def search():
+        made.append(1)
+        return {"seconds": 1.0, "time_budget": 120.0, "front": []}
+
+    for _ in range(2):
+        benchmark._keep(path, {"time_budget": 120.0}, search)
+    assert len(made) == 1
+    with pytest.raises(ValueError, match=r"made with time_budget = 120.0, not 60.0"):
+        benchmark._keep(path, {"time_budget": 60.0}, search)
+
+
+def test_a_front_that_is_interrupted_is_not_kept(tmp_path):
+    def search():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:  # as the pipeline does, with what it has
+            return {"seconds": 1.0}
+
+    with pytest.raises(KeyboardInterrupt):
+        benchmark._keep(tmp_path / "f.json", {}, search)
+    assert not list(tmp_path.iterdir())

@@ -93,9 +93,11 @@ def test_the_front_is_what_it_says(found):
 
 def test_the_stages_follow_each_other_and_only_improve(found):
     _, reports = found
-    names = [name for name, _ in itertools.groupby(r.stage for r in reports)]
-    assert names == ["polish", "shrink", "vary", "grow", "shrink"]
-    assert [r.stage for r in reports].count("polish") == len(stages.RACE)
+    names = [r.stage for r in reports]
+    assert names[: len(stages.RACE)] == ["polish"] * len(stages.RACE)
+    # Down, up and down again; small ones are varied on all ways.
+    ways = [name for name in names[len(stages.RACE) :] if name != "vary"]
+    assert [name for name, _ in itertools.groupby(ways)] == ["shrink", "grow", "shrink"]
     assert len(reports) <= stages.num_blocks(CONFIG)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
     steps = [r.candidate_steps for r in reports]
@@ -108,8 +110,7 @@ def test_the_stages_follow_each_other_and_only_improve(found):
             assert len(own) <= CONFIG.num_kept
 
 
-@pytest.mark.parametrize(("most", "sizes"), [(5, {3, 4, 5}), (20, set(range(3, 11)))])
-def test_small_networks_are_varied(monkeypatch, most, sizes):
+def test_small_networks_are_varied_on_all_ways(monkeypatch):
     seen, vary = [], blocks.vary
 
     def spy(key, networks, index, size, problem, *, fit):
@@ -128,11 +129,15 @@ def test_small_networks_are_varied(monkeypatch, most, sizes):
 
     monkeypatch.setattr(blocks, "vary", spy)
     reports = []
-    config = dataclasses.replace(CONFIG, max_varied=most)
+    config = dataclasses.replace(CONFIG, max_varied=5)
     search(config=config, callback=reports.append)
-    assert set(seen) == sizes and seen == sorted(seen)
+    assert seen == [5, 4, 3, 3, 4, 5, 5, 4, 3]
     assert len(reports) <= stages.num_blocks(config)
-    assert [r.stage for r in reports].count("vary") == len(sizes)
+    stages_seen = [r.stage for r in reports]
+    assert stages_seen.count("vary") == len(seen)
+    # Before they lose a weight on the way down, gain one on the way up.
+    following = [b for a, b in itertools.pairwise(stages_seen) if a == "vary"]
+    assert following[:6] == ["shrink"] * 3 + ["grow"] * 3
 
 
 def test_without_variants_there_are_none():
@@ -174,7 +179,9 @@ def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
 
 def test_the_race_leaves_half_of_the_time():
     reports = []
-    search(time_budget=4.0, clock=lambda: float(len(reports)), callback=reports.append)
+    config = dataclasses.replace(CONFIG, max_varied=0)
+    clock = {"time_budget": 4.0, "clock": lambda: float(len(reports))}
+    search(config=config, **clock, callback=reports.append)
     assert [r.stage for r in reports] == ["polish", "polish", "shrink", "shrink"]
 
 
@@ -217,12 +224,13 @@ def test_the_front_is_polished_as_far_as_the_time_goes(
 
 
 def test_half_of_the_starts_are_small(key):
-    config = dataclasses.replace(CONFIG, max_weights=60, max_width=8)
+    config = dataclasses.replace(CONFIG, num_starts=200, max_weights=60, max_width=8)
     starts = pipeline.draw_starts(key, config, config.make_spec(3, 1), make_problem(0))
     sizes = blocks.count(starts)
-    assert len(sizes) == 2 * CONFIG.num_starts
-    assert sizes[: CONFIG.num_starts].max() <= pipeline.SMALL_WEIGHTS
-    assert sizes[CONFIG.num_starts :].max() > 2 * pipeline.SMALL_WEIGHTS
+    assert len(sizes) == 2 * config.num_starts
+    assert sizes[: config.num_starts].max() <= pipeline.SMALL_WEIGHTS
+    # Some are too large, none by more than the progress bar counts with.
+    assert 60 < sizes.max() <= stages.LARGEST_START * 60
 
 
 def test_starts_are_drawn_by_the_odds_of_their_inputs(key):

@@ -1,6 +1,8 @@
 """The quality benchmark: its clock, measures, comparisons, and that runs are kept."""
 
+import dataclasses
 import json
+import signal
 import sys
 import time
 
@@ -9,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import commands
+from swajax import baselines, commands
 from swajax.baselines.extras import Fitted
+from swajax.benchmarks import kept
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import __main__ as quality
 from swajax.benchmarks.quality import (
@@ -32,6 +35,7 @@ from swajax.network import uniform_activation
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
+from swajax.spaces import TabularPoint
 from swajax.types import Network, NetworkSpec
 
 STUBS = ("default", "direct")
@@ -73,6 +77,26 @@ def _make_run(method, task, seed, *, sizes, losses, group="functions", **more):
 
 def _fail(run):
     return run | {"status": "failed", "message": "OSError: no", "levels": {}}
+
+
+@pytest.mark.parametrize("name", baselines.METHODS)
+def test_what_a_rival_does_not_run_is_no_setting_of_it(name):
+    other = dataclasses.replace(
+        TINY, pipeline=dataclasses.replace(TINY.pipeline, max_varied=7)
+    )
+    narrow = dataclasses.replace(
+        TINY, pipeline=dataclasses.replace(TINY.pipeline, max_width=3)
+    )
+    own, *changed = (methods.describe(name, "iris", s) for s in (TINY, other, narrow))
+    assert (own != changed[0]) == (name in ("direct", "random"))
+    assert own != changed[1]
+
+
+def test_settings_that_a_run_has_besides_play_no_part(tmp_path):
+    old = {"seconds": 1.0, "pipeline": {"gone": 3}}
+    kept.check(tmp_path, old, {"seconds": 1.0})
+    with pytest.raises(ValueError, match=r"with pipeline.new = None, not 2: remove"):
+        kept.check(tmp_path, old, {"seconds": 1.0, "pipeline": {"new": 2}})
 
 
 # The clock.
@@ -394,7 +418,7 @@ def test_ctrl_c_leaves_no_half_run(stub, tmp_path, monkeypatch):
 
     def swallow(*args, **kwargs):
         try:
-            runs.signal.raise_signal(runs.signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:  # as the pipeline does
             return work(*args, **kwargs)
 
@@ -405,7 +429,7 @@ def test_ctrl_c_leaves_no_half_run(stub, tmp_path, monkeypatch):
 
 
 def test_what_hangs_is_ended():
-    with pytest.raises(TimeoutError), runs.interrupting(0.01):
+    with pytest.raises(TimeoutError), kept.interrupting(0.01):
         time.sleep(10)
 
 
@@ -457,6 +481,41 @@ def test_runs_of_another_folder_are_shown_beside_where_they_match(tmp_path):
     assert sorted(found) == ["t.0.explore-direct-mixed.json", "t.1.l0.json"]
     with pytest.raises(ValueError, match="nowhere: no runs"):
         summary.write(ours, tmp_path / "nowhere")
+
+
+def test_tasks_are_compared_on_the_seeds_that_all_have():
+    found = [
+        _make_run("default", "t", 0, sizes=[4], losses=[0.2]),
+        _make_run("default", "t", 1, sizes=[4], losses=[2.0]),
+        _make_run("default", "u", 1, sizes=[4], losses=[0.4]),
+        _make_run("direct", "t", 0, sizes=[4], losses=[0.4]),
+    ]
+    table = comparison.share_seeds(comparison.collect(found))
+    places = {entry.method: set(own) for entry, own in table.items()}
+    both = ("functions", "t", 0)
+    assert places == {"default": {both, ("functions", "u", 1)}, "direct": {both}}
+    assert "| t | **0.1** | 0.2 |" in summary.format_tasks(table)
+
+
+def test_a_curve_has_few_points_however_stages_take_turns(monkeypatch):
+    now = 10.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    task = tasks.make_task("sphere", 0)
+    judge = outcomes.Judge(task, ("tanh",), WorkClock(), 0.0)
+    front = Front(None, np.array([3]), *np.zeros((3, 1)), 0)
+    for stage, seconds in (
+        ("vary", 10.0),
+        ("shrink", 10.1),  # the first of its kind
+        ("vary", 10.2),
+        ("shrink", 10.3),
+        ("vary", 12.0),
+        ("shrink", 12.1),
+        ("done", 12.2),
+    ):
+        now = seconds
+        judge.watch(stage, 5, lambda: front)
+    stages = [point["stage"] for point in judge.curve]
+    assert stages == ["vary", "shrink", "vary", "done"]
 
 
 def test_pictures_of_few_runs(tmp_path):
@@ -537,12 +596,19 @@ def test_drawn_starts_are_like_the_encoded_or_uniform(key):
     assert explorers.redraw(key, points, "encoded") is points
 
 
+def test_drawn_starts_keep_the_sizes_they_are_decoded_at(key):
+    sizes = jnp.log(jnp.array([5.0, 20.0]))
+    points = TabularPoint(jnp.full((2, 3), 7.0), sizes)
+    found = explorers.redraw(key, points, "uniform")
+    assert (found.log_size == sizes).all() and (found.embedding < 1).all()
+
+
 def test_an_ablation_runs_from_start_to_end():
     run = runs.run("sphere", 0, "explore-direct-steps", TINY)
     assert run["message"] == ""
     assert set(run["levels"]) == set(outcomes.LEVELS)
     steps = {name: run["levels"][name]["candidate_steps"] for name in outcomes.LEVELS}
-    assert TINY.candidate_steps == steps["raw"] < steps["polished"] < steps["full"]
+    assert TINY.candidate_steps == steps["raw"] < steps["polished"] <= steps["full"]
     assert run["curve"][0]["stage"] == "explore"
     assert run["curve"][-1]["stage"] == "done"
     assert all(np.isfinite(measures.measure(run, level).errors[80]) for level in steps)

@@ -1,13 +1,15 @@
 """How the weight decay of classes is tried."""
 
+import dataclasses
 import json
 
 import pytest
 
 from swajax import commands
-from swajax.benchmarks.quality import decay, runs
+from swajax.benchmarks.quality import decay, methods, runs
 from swajax.benchmarks.quality.decay import DecayCommand
 from swajax.benchmarks.quality.measures import SIZES
+from swajax.benchmarks.quality.settings import Settings
 
 
 @pytest.fixture
@@ -19,9 +21,13 @@ def made(monkeypatch):
         value = settings.pipeline.weight_decay
         calls.append((name, seed, method, value))
         level = {"num_weights": [10], "test_loss": [10 * value]}
-        return {"status": "ok", "teacher": None, "levels": {"full": level}} | {
+        return {
+            "status": "ok",
+            "teacher": None,
+            "levels": {"full": level},
             "scale": 2.0,
             "constant_loss": 2.0,
+            "settings": methods.describe(method, name, settings),
         }
 
     monkeypatch.setattr(runs, "run", run)
@@ -51,6 +57,15 @@ def test_what_is_there_is_kept(made, tmp_path):
     runs.save(path, run)
     decay.main(config)
     assert "| 1 | 1 | 0.250 |" in (tmp_path / "decay.md").read_text()
+
+
+def test_runs_of_other_settings_are_refused(made, tmp_path):
+    config = DecayCommand(out=tmp_path, decays=("1",), tables=("iris",), seeds=1)
+    decay.main(config)
+    other = dataclasses.replace(config, settings=Settings(seconds=5.0))
+    with pytest.raises(ValueError, match=r"made with seconds = 20.0, not 5.0"):
+        decay.main(other)
+    assert len(made) == 1
 
 
 def test_a_decay_whose_runs_failed_has_no_row():

@@ -60,6 +60,7 @@ def test_trials_that_are_there_are_kept(tmp_path, monkeypatch, capsys):
             "task": task,
             "change": trial.change,
             "hypervolume": 1.0,
+            "settings": tuning.describe(trial, config),
         }
 
     monkeypatch.setattr(tuning, "measure", measure)
@@ -69,6 +70,8 @@ def test_trials_that_are_there_are_kept(tmp_path, monkeypatch, capsys):
     tuning.main(config)
     assert len(made) == 10
     assert "| sklearn | max_iter = 100 | 2 |" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"was made with seconds = .*, not 1.0"):
+        tuning.main(dataclasses.replace(config, seconds=1.0))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The study of how many starts it takes."""
 
+import dataclasses
+import json
 import math
 
 import numpy as np
@@ -36,6 +38,17 @@ def test_unknown_tasks_are_refused(capsys):
     options = {"name": name, "arguments": arguments}
     assert commands.run_command(starts.main, StartsCommand, **options) == 2
     assert "no task 'diabetes'" in capsys.readouterr().err
+
+
+def test_tasks_of_other_settings_are_refused(tmp_path):
+    config = StartsCommand(out=tmp_path, tasks=("sphere",), num_starts=3)
+    made = dataclasses.asdict(config) | {"out": None}
+    path = tmp_path / "sphere.json"
+    path.write_text(json.dumps({"config": made, "task": "sphere"}))
+    assert starts.is_there(path, dataclasses.replace(config, out=tmp_path / "x"))
+    assert not starts.is_there(tmp_path / "booth.json", config)
+    with pytest.raises(ValueError, match="was made with num_weights = 25, not 40"):
+        starts.main(dataclasses.replace(config, num_weights=40))
 
 
 @pytest.mark.parametrize("name", ["num_weights", "num_starts", "descent_steps"])

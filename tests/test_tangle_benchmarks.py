@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import commands
+from swajax import commands, configs
+from swajax.benchmarks.quality import runs
 from swajax.benchmarks.tangle import (
     accuracy,
     accuracy_summary,
@@ -20,6 +21,7 @@ from swajax.benchmarks.tangle import (
     measures,
     memory,
     memory_summary,
+    resident,
     searches,
     supernets,
 )
@@ -344,6 +346,21 @@ def test_a_table_of_another_text_is_refused(monkeypatch, tmp_path, capsys):
     arguments = ("--quick", "--space", "chars-gpt", "--out", str(tmp_path))
     assert run_accuracy(*arguments) == 2
     assert "its table is of other data" in capsys.readouterr().err
+
+
+def test_runs_on_another_text_are_refused(monkeypatch, tmp_path, capsys):
+    arguments = ("--quick", "--space", "chars-gpt", "--methods", "largest")
+    arguments += ("--seeds", "1", "--out", str(tmp_path))
+    path = runs.make_path(tmp_path / "chars-gpt", "chars-gpt", 0, "largest")
+    made = {"settings": configs.to_dict(accuracy.QUICK), "data": {"sha256": "00"}}
+    runs.save(path, made)
+    assert run_accuracy(*arguments) == 2
+    assert "was made with sha256 = 00, not" in capsys.readouterr().err
+
+
+def test_resident_memory_that_cannot_be_measured_says_why():
+    with pytest.raises(ValueError, match="resident memory of none, sup: KeyError"):
+        resident.run("none", 2, "sup")
 
 
 def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():

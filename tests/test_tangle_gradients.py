@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from swajax.tangle import gradients, selection
-from swajax.tangle.choices import Choice, from_genes, num_options
+from swajax.tangle.choices import Choice, from_genes, num_options, one_hot
 from swajax.tangle.optimizers import SearchConfig, make_alpha_optimizer
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.spaces import make_space
@@ -197,6 +197,34 @@ def test_children_that_are_known_are_drawn_anew():
     assert (children != np.asarray(parents)).any(axis=1).all()
     # Drawn as the first ones are: from all options, not around the parent.
     assert (children.max(axis=0) == np.asarray(num_options(CHOICES)) - 1).all()
+
+
+def test_networks_that_differ_in_absent_layers_are_one():
+    choices = (
+        Choice("depth", (1, 3), "depth"),
+        Choice("width", (1, 2), "size", num_rows=3, is_layered=True),
+        Choice("input", (0, 1), "size", num_rows=2),
+    )
+
+    def cost(p):
+        """Nothing but the depth and the first layer matters, and one of the inputs."""
+        return p["depth"][0, 1] + p["width"][0, 1] + p["input"][0, 1]
+
+    config = selection.EvolutionConfig(num_rounds=3, num_kept=4)
+    search = functools.partial(
+        selection.evolve, loss_fn=cost, choices=choices, config=config
+    )
+    found = jax.jit(lambda key: search(key))(jax.random.key(0))
+    # Two networks cost nothing, whatever stands for the layers that they have not.
+    np.testing.assert_array_equal(found.losses, [0, 0, 1, 1])
+    of_best = np.asarray(found.genes)[:2]
+    assert (of_best[:, :2] == 0).all() and set(of_best[:, 5]) == {0, 1}
+
+
+@pytest.mark.parametrize("index", [(4, 0, 0, 0, 0), (-1, 0, 0, 0, 0), (0, 0), (9,)])
+def test_what_is_no_option_is_no_architecture(index):
+    with pytest.raises(ValueError, match=r"'width': 5 indices in 0\.\.3 are needed"):
+        one_hot({"width": index, "activation": (0,) * 5}, CHOICES)
 
 
 def test_mutations_change_genes_at_their_rate():

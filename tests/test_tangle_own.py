@@ -18,7 +18,7 @@ from tangle_cases import (
 )
 
 from swajax import network
-from swajax.tangle import operations
+from swajax.tangle import cells, operations
 from swajax.tangle.choices import (
     count_architectures,
     extreme,
@@ -74,6 +74,28 @@ def test_digits_macro_has_243_networks_at_the_stated_sizes():
     assert count_weights(space, large) == wanted
     small = extreme(space.choices, is_largest=False)
     assert count_weights(space, small) == 36 + 32 + 64 + 80 + 4 + 8 + 8 + 10
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_ranks_are_in_the_order_of_the_weights(stride):
+    def count(name):
+        how = {"num_channels": 8, "stride": stride}
+        edge = cells.draw_edge(jax.random.key(0), (name,), **how)
+        return sum(leaf.size for leaf in jax.tree.leaves(edge))
+
+    names = sorted(operations.OPERATIONS, key=lambda n: operations.OPERATIONS[n].rank)
+    sizes = [count(name) for name in names]
+    assert sizes == sorted(sizes) and sizes[-1] == 9 * 8 * 8
+
+
+def test_a_language_model_refuses_more_than_its_context():
+    space, params, _ = make_case("chars-gpt", "in")
+    long = jnp.zeros((1, 5), jnp.uint8)
+    with pytest.raises(ValueError, match=r"must have <= 4 tokens.* got 5"):
+        space.apply(params, draw_probabilities(space), long)
+    network = extreme(space.choices, is_largest=True)
+    with pytest.raises(ValueError, match="must have <= 4 tokens"):
+        space.apply_alone(space.take(params, network), network, long)
 
 
 def test_a_language_model_sees_what_came_before_and_nothing_else():
@@ -141,7 +163,7 @@ def test_convolutions_of_large_images_are_those_of_small_ones(
 
 def test_the_smallest_vision_transformer_has_the_weights_it_should():
     space = make_space("digits-vit")
-    assert count_architectures(space.choices) == 3 * 3 * 9**4
+    assert count_architectures(space.choices) == 3 * (9**2 + 9**3 + 9**4)
     small = extreme(space.choices, is_largest=False)
     attention = 3 * (16 * 16 + 16) + 16 * 16 + 16
     layer = 4 * 16 + attention + 2 * (16 * 16 + 16)
@@ -175,6 +197,11 @@ def test_the_smallest_vision_transformer_has_the_weights_it_should():
         ("digits-cell", {"layout": "residual"}, "layout must be out of .*'residual'"),
         ("digits-cell", {"layout": "normal-up"}, "layout must be out of .*'normal-up'"),
         ("digits-cell", {"join": "last"}, "channels must not change"),
+        (
+            "digits-cell",
+            {"join": "last", "num_inputs": 2, "layout": "normal-residual-normal"},
+            "nothing fits the channels before a residual block",
+        ),
         ("digits-cell", {"num_nodes": 0}, "num_nodes must be >= 1, got 0"),
         ("digits-vit", {"embed": ()}, "'embed': needs two options or more"),
         ("digits-vit", {"embed": (0, 2)}, "embed, heads and head_size must be >= 1"),

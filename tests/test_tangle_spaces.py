@@ -19,6 +19,7 @@ from tangle_cases import (
 
 from swajax.tangle import gradients
 from swajax.tangle.choices import (
+    clear_absent,
     count_architectures,
     extreme,
     from_genes,
@@ -91,7 +92,6 @@ def test_masks_are_the_sum_over_all_networks_by_probability(name):
     rows = [row for c in space.choices for row in np.asarray(p[c.name])]
     share = np.prod([row[g] for row, g in zip(rows, genes.T, strict=True)], axis=0)
     assert share.sum() == pytest.approx(1, rel=1e-5)
-    assert len(genes) == count_architectures(space.choices)
 
     @jax.jit
     def expect(genes):
@@ -103,6 +103,25 @@ def test_masks_are_the_sum_over_all_networks_by_probability(name):
         jax.tree.leaves(jax.jit(space.masks)(p)), jax.tree.leaves(wanted), strict=True
     ):
         np.testing.assert_allclose(found, mask, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_networks_are_counted_once_whatever_absent_layers_would_be(name):
+    space, params, x = make_case(name, "in")
+    genes = jnp.asarray(all_genes(space))
+    cleared = np.asarray(clear_absent(genes, space.choices))
+    _, places = np.unique(cleared, axis=0, return_inverse=True)
+    assert places.max() + 1 == count_architectures(space.choices)
+    is_changed = (cleared != genes).any(axis=1)
+    assert is_changed.any() == (name in ("mlp", "digits-vit", "chars-gpt"))
+    for row in np.flatnonzero(is_changed)[:3]:
+        sizes, outs = [], []
+        for each in (genes[row], cleared[row]):
+            architecture = to_architecture(np.asarray(each), space.choices)
+            sizes.append(count_weights(space, architecture))
+            outs.append(space.apply(params, one_hot(architecture, space.choices), x))
+        assert sizes[0] == sizes[1]
+        np.testing.assert_allclose(*outs, **TOLERANCE)
 
 
 @pytest.mark.parametrize(("name", "sides"), CASES)

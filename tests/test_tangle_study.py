@@ -194,6 +194,18 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
         (["--divergence-weight", "-1"], "divergence_weight must be >= 0"),
         (["--time-budget", "0"], "time_budget must be > 0 s"),
         (["--weight-share", "1"], "weight_share must be in (0, 1)"),
+        (["--weight-share", "0.9995"], "leaves nothing for architectures"),
+        (["--weight-share", "0.0005"], "leaves nothing for weights"),
+        (["--data", "my.csv"], "data does not apply to space digits-macro"),
+        (["--projection", "sparsemax"], "projection does not apply to"),
+        (
+            ["--sampler", "gdas", "--divergence-weight", "0.1"],
+            "divergence_weight does not apply to space digits-macro, sampler gdas",
+        ),
+        (
+            ["--sampler", "spos", "--search.order", "second"],
+            "search.order second does not apply to",
+        ),
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):
@@ -276,11 +288,21 @@ def test_the_table_that_comes_with_the_package_has_every_network_once():
     assert alone_table.find_standing(table, large).percentile > 80
 
 
+def cut_to_depth(network):
+    """Without the options of layers that are not there, for `digits-vit`."""
+    depth = (2, 3, 4)[network["depth"][0]]
+    return {name: rows[:depth] for name, rows in network.items()}
+
+
 def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
     space = make_space("digits-vit")
     found = alone_table.list_networks(space, 60)
     assert len({json.dumps(network) for network in found}) == 60
     assert found == alone_table.list_networks(space, 60)
+    # Of as many as there are none is there twice, whatever absent layers would be.
+    many = alone_table.list_networks(space, 22_113)
+    networks = {json.dumps(cut_to_depth(network)) for network in many}
+    assert len(many) == len(networks) == 22_113
     assert len({network["embed"] for network in found}) == 3
     with pytest.raises(ValueError, match="give --num-networks"):
         alone_table.TableCommand(space="digits-vit")

@@ -45,8 +45,10 @@ METHODS: dict[str, ModuleType] = {
     "architectures": architectures,
     "sklearn": scikit_learn,
 }
+PIPELINED = ("direct", "random")
+"""Those that go through the stages of the search itself."""
 
-__all__ = ["METHODS", "Found", "run"]
+__all__ = ["METHODS", "PIPELINED", "Found", "run"]
 
 
 def run(

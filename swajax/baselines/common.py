@@ -55,9 +55,14 @@ class Search:
         self.pool: Pool | None = None
 
     def end_of_run(self, share: float) -> float:
-        """The second at which a run that begins now has had its share of the budget."""
+        """The second at which a run that begins now has had its share of the budget.
+
+        The last run has what is left.
+        """
         budget = self.job.time_budget
-        return np.inf if budget is None else self.job.seconds() + share * budget
+        if budget is None:
+            return np.inf
+        return min(self.job.seconds() + share * budget, budget)
 
     def run_pipeline(
         self, key: Key, starts: Network | None, *, num_explored: int = 0

@@ -7,11 +7,15 @@ scikit-learn on the same rows. One JSON file a search; what is there is kept.
 """
 
 import dataclasses
+import functools
+import itertools
 import json
 import math
 import sys
+import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from swajax import commands, configs, explore, pipeline, runlog, tasks
+from swajax.benchmarks import kept
 from swajax.data import functions
 from swajax.data.splits import Dataset, Part, Scaling, split_table
 from swajax.data.tables import load_table
@@ -41,44 +46,66 @@ NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
 class FrontsCommand:
     """Search fronts for known functions and real tables, beside other models."""
 
-    out: Path = Path("figures/out/fronts")
-    """folder for the results; what is there is kept"""
+    out: Path | None = None
+    """folder for the results; what is there is kept
+    [figures/out/fronts; quick: a new temporary folder]"""
     num_seeds: int = 3
     """seeds of points and starts for each function"""
     time_budget: float | None = 120.0
     """seconds a search, compilation included"""
     tables: tuple[str, ...] = TABLES
-    """tables to search"""
+    """tables to search, of those by default"""
     explore: ExploreConfig = dataclasses.field(default_factory=ExploreConfig)
     """where the searches of functions start"""
     quick: bool = False
     """tiny searches, to try out that everything runs"""
 
+    def __post_init__(self) -> None:
+        """Reject unknown tables and numbers that cannot be."""
+        for name in self.tables:
+            if name not in TABLES:
+                raise ValueError(f"no table {name!r}; there are: {', '.join(TABLES)}")
+        if self.num_seeds < 1:
+            raise ValueError(f"num_seeds must be >= 1, got {self.num_seeds}")
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ValueError(f"time_budget must be > 0, got {self.time_budget}")
+
 
 def main(config: FrontsCommand) -> None:
     """Every search that is not there yet, then the summary."""
     commands.use_compilation_cache()
-    config.out.mkdir(parents=True, exist_ok=True)
-    settings = PipelineConfig()
-    if config.quick:
+    out, settings = config.out or Path("figures/out/fronts"), PipelineConfig()
+    if config.quick:  # in a new folder: what is there would be kept, and nothing tried
+        out = config.out or Path(tempfile.mkdtemp(prefix="swajax-fronts-"))
         settings = PipelineConfig(max_weights=10, num_starts=8, num_rounds=0)
-    for seed in range(config.num_seeds):
-        for name in FUNCTIONS:
-            path = config.out / f"{name}-{seed}.json"
-            if not path.exists():
-                found = search_function(
-                    name, seed, settings, config.explore, config.time_budget
-                )
-                runlog.write_json(path, found)
-                sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
+    out.mkdir(parents=True, exist_ok=True)
+    budget = config.time_budget
+    shared = {"config": configs.to_dict(settings), "time_budget": budget}
+    explored = shared | {"explore": configs.to_dict(config.explore)}
+    for seed, name in itertools.product(range(config.num_seeds), FUNCTIONS):
+        search = functools.partial(
+            search_function, name, seed, settings, config.explore, budget
+        )
+        _keep(out / f"{name}-{seed}.json", explored, search)
     for name in config.tables:
-        path = config.out / f"{name}.json"
-        if not path.exists():
-            found = search_table(name, settings, config.time_budget, config.out)
-            runlog.write_json(path, found)
-            sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
-    (config.out / "functions.md").write_text(format_functions(config.out) + "\n")
-    (config.out / "tables.md").write_text(format_tables(config.out) + "\n")
+        search = functools.partial(search_table, name, settings, budget, out)
+        _keep(out / f"{name}.json", shared, search)
+    (out / "functions.md").write_text(format_functions(out) + "\n")
+    (out / "tables.md").write_text(format_tables(out) + "\n")
+
+
+def _keep(
+    path: Path, settings: dict[str, Any], search: Callable[[], dict[str, Any]]
+) -> None:
+    """Make a file that is not there; one of other settings is refused."""
+    if path.exists():
+        kept.check(path, json.loads(path.read_bytes()), settings)
+        return
+    with kept.interrupting():
+        found = search()
+    runlog.write_json(path, found)
+    sys.stdout.write(f"{path}: {found['seconds']:.0f} s\n")
+    sys.stdout.flush()
 
 
 def search_function(

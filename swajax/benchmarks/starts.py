@@ -25,9 +25,9 @@ from matplotlib.figure import Figure
 
 from swajax import blocks, commands, descent, explore, files, prior, runlog
 from swajax.baselines.direct import to_part
-from swajax.benchmarks import latent_newton
+from swajax.benchmarks import kept, latent_newton
 from swajax.benchmarks.clock import WorkClock
-from swajax.benchmarks.quality import tasks
+from swajax.benchmarks.quality import runs, tasks
 from swajax.benchmarks.quality.summary import format_rows
 from swajax.benchmarks.quality.tasks import Task
 from swajax.descent import Budget, Explorer
@@ -87,8 +87,10 @@ def main(config: StartsCommand) -> None:
     config.out.mkdir(parents=True, exist_ok=True)
     for name in config.tasks:
         path = config.out / f"{name}.json"
-        if not path.exists():
-            runlog.write_json(path, measure(name, config))
+        if not is_there(path, config):
+            with kept.interrupting():
+                found = measure(name, config)
+            runlog.write_json(path, found)
             sys.stdout.write(f"{path}\n")
     found = [json.loads((config.out / f"{n}.json").read_bytes()) for n in config.tasks]
     table = format_table(found)
@@ -97,13 +99,23 @@ def main(config: StartsCommand) -> None:
     sys.stdout.write(f"{table}\n")
 
 
+def is_there(path: Path, config: StartsCommand) -> bool:
+    """Whether a task is done; one of other settings is refused."""
+    if path.exists():
+        wanted = dataclasses.asdict(config)
+        del wanted["out"], wanted["tasks"]
+        found = json.loads(path.read_bytes())
+        kept.check(path, found["config"], wanted)
+    return path.exists()
+
+
 def measure(name: str, config: StartsCommand) -> dict[str, Any]:
     """Relative test errors after the polish of every start of every source."""
     task = tasks.make_task(name, config.seed)
     limits = PipelineConfig(max_weights=config.num_weights)
     sources = {}
     for index, source in enumerate(SOURCES):
-        key = jax.random.fold_in(jax.random.key(config.seed), index)
+        key = jax.random.fold_in(runs.make_key(name, config.seed), index)
         with WorkClock() as clock:
             begin = clock()
             job = make_job(task.train, task.valid, task.objective, limits, None, clock)

@@ -39,8 +39,8 @@ class TangleCommand:
     """search space; all but mlp have their own data"""
     sampler: Literal["darts", "drnas", "gdas", "spos"] = "drnas"
     """how architectures are drawn; spos chooses one in a second stage"""
-    data: str = "diabetes"
-    """table for the space mlp: a file or a built-in one"""
+    data: str | None = None
+    """table for the space mlp: a file or a built-in one [diabetes]"""
     target: str | None = None
     """column to predict; built-in tables have a default"""
     projection: Literal["softmax", "sparsemax"] = "softmax"
@@ -84,6 +84,19 @@ class TangleCommand:
             raise ValueError(f"weight_share must be in (0, 1), got {self.weight_share}")
         if self.time_budget is not None and not self.time_budget > 0:
             raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        is_second = self.search.order == "second"
+        for name, is_used, fits in (
+            ("data", self.data is not None, self.space == "mlp"),
+            ("target", self.target is not None, self.space == "mlp"),
+            ("projection", self.projection != "softmax", self.sampler == "darts"),
+            ("divergence_weight", self.divergence_weight, self.sampler == "drnas"),
+            ("search.order second", is_second, self.sampler != "spos"),
+        ):
+            if is_used and not fits:
+                raise ValueError(
+                    f"{name} does not apply to space {self.space}, sampler "
+                    f"{self.sampler}"
+                )
 
 
 def main(config: TangleCommand) -> None:
@@ -125,7 +138,7 @@ def make_task(config: TangleCommand) -> Task:
         split = data.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
         return Task(make_space(config.space, **options), split, "softmax")
-    table = load_table(config.data, target=config.target)
+    table = load_table(config.data or "diabetes", target=config.target)
     valid_share = 0.8 * (1 - config.weight_share)
     dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=valid_share)
     split = Split(*(Rows(part.x, part.y) for part in dataset))

@@ -26,6 +26,7 @@ from swajax.tangle import alone, data
 from swajax.tangle.choices import (
     Architecture,
     Probabilities,
+    clear_absent,
     count_architectures,
     describe,
     num_options,
@@ -124,13 +125,17 @@ def main(config: TableCommand) -> None:
 
 
 def list_networks(space: Space, num: int | None = None) -> list[Architecture]:
-    """All networks of a space in order, or some, the same each time."""
+    """All networks of a space in order, or some, the same each time; each once."""
     sizes = num_options(space.choices)
     places = np.arange(math.prod(sizes))
     if num is not None:
-        places = np.sort(np.random.default_rng(0).permutation(places)[:num])
+        places = np.random.default_rng(0).permutation(places)
     genes = np.stack(np.unravel_index(places, sizes), axis=1)
-    return [to_architecture(row, space.choices) for row in genes]
+    cleared = np.asarray(clear_absent(jnp.asarray(genes), space.choices))
+    _, first = np.unique(cleared, axis=0, return_index=True)
+    chosen = np.sort(places[np.sort(first)[:num]])
+    rows = np.stack(np.unravel_index(chosen, sizes), axis=1)
+    return [to_architecture(row, space.choices) for row in rows]
 
 
 def read_table(path: Path = DIGITS_MACRO) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Choice:
     """how often the choice is made"""
     ranks: tuple[int, ...] = ()
     """of operations, larger for larger ones; by default all are alike"""
+    is_layered: bool = False
+    """whether the rows are layers, of which a choice of kind depth keeps the first"""
 
     def __post_init__(self) -> None:
         """Reject what is no choice, and options that do not nest."""
@@ -85,7 +87,21 @@ class Choice:
 def one_hot(
     architecture: Architecture, choices: Sequence[Choice]
 ) -> dict[str, Float[Array, "_ _"]]:
-    """The probabilities of one architecture."""
+    """The probabilities of one architecture.
+
+    Raises:
+      ValueError: an index is no option's; names the choice.
+    """
+    for choice in choices:
+        index, num = np.asarray(architecture[choice.name]), len(choice.options)
+        if (
+            index.shape != (choice.num_rows,)
+            or not ((0 <= index) & (index < num)).all()
+        ):
+            raise ValueError(
+                f"choice {choice.name!r}: {choice.num_rows} indices in 0..{num - 1} "
+                f"are needed, got {architecture[choice.name]}"
+            )
     return {
         c.name: jnp.eye(len(c.options))[jnp.asarray(architecture[c.name])]
         for c in choices
@@ -103,6 +119,14 @@ def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture
     check_finite(scores, choices)
     best = {c.name: np.asarray(scores[c.name]).argmax(axis=1) for c in choices}
     return {name: tuple(index.tolist()) for name, index in best.items()}
+
+
+def harden(scores: Mapping[str, Float[Array, "... _ _"]]) -> dict[str, Array]:
+    """Probability 1 for the likeliest option of each row; `discretise` inside jit."""
+    return {
+        name: jax.nn.one_hot(values.argmax(axis=-1), values.shape[-1])
+        for name, values in scores.items()
+    }
 
 
 def describe(
@@ -126,8 +150,12 @@ def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
 
 
 def count_architectures(choices: Sequence[Choice]) -> int:
-    """Number of combinations of options."""
-    return math.prod(len(c.options) ** c.num_rows for c in choices)
+    """Number of networks: options of layers that are not there play no part."""
+    rest = [c for c in choices if not c.is_layered and c.kind != "depth"]
+    layer = math.prod(len(c.options) for c in choices if c.is_layered)
+    depths = [c.options for c in choices if c.kind == "depth"]
+    stacks = (sum(layer**depth for depth in options) for options in depths)
+    return math.prod(stacks) * math.prod(len(c.options) ** c.num_rows for c in rest)
 
 
 def num_options(choices: Sequence[Choice]) -> tuple[int, ...]:
@@ -144,6 +172,23 @@ def from_genes(
         c.name: jax.nn.one_hot(part, len(c.options))
         for c, part in zip(choices, parts, strict=True)
     }
+
+
+def clear_absent(
+    genes: Int[Array, "B G"], choices: Sequence[Choice]
+) -> Int[Array, "B G"]:
+    """The same networks, with 0 for the genes of layers that are not there."""
+    layers = [
+        np.arange(c.num_rows) if c.is_layered else [-1] * c.num_rows for c in choices
+    ]
+    place = 0
+    for choice in choices:
+        if choice.kind == "depth":
+            depth = jnp.asarray(choice.options)[genes[:, place]]
+            is_used = np.concatenate(layers)[None] < depth[:, None]
+            return jnp.where(is_used, genes, 0)
+        place += choice.num_rows
+    return genes
 
 
 def to_architecture(

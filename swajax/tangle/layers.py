@@ -16,7 +16,7 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Integer
 
 from swajax.tangle import masks, patches
 from swajax.types import Key
@@ -73,13 +73,13 @@ def split_blocks(
 
 
 def embedding(
-    ids: Int[Array, " N"], table: Float[Array, "V E"], *, keep: Float[Array, " E"]
-) -> Float[Array, "N E"]:
+    ids: Integer[Array, "*N"], table: Float[Array, "V E"], *, keep: Float[Array, " E"]
+) -> Float[Array, "*N E"]:
     """Rows of a table of tokens or positions, by columns that are kept.
 
     It writes only: with masks on the side of readers give it ones.
     """
-    return table[ids] * keep[None]
+    return (keep[None] * table)[ids]
 
 
 def mix_depths(

@@ -95,5 +95,7 @@ def entangled_group(
     if is_paper_form:
         return normalised_fn(probabilities)
     mass = probabilities.sum()
-    # A group that is not chosen at all divides by one: its output is multiplied by 0.
-    return mass * normalised_fn(probabilities / jnp.where(mass > 0, mass, 1.0))
+    # A group that is not drawn at all is multiplied by 0. By equal shares it tells what
+    # it would give, which the gradient of its probabilities is made of.
+    shares = probabilities / jnp.where(mass > 0, mass, 1.0)
+    return mass * normalised_fn(jnp.where(mass > 0, shares, 1 / len(probabilities)))

@@ -30,15 +30,15 @@ class Operation(NamedTuple):
 
 OPERATIONS = {
     "none": Operation("none", 1, 0),
-    "skip": Operation("skip", 1, 0),
+    "skip": Operation("skip", 1, 1),
     "avg3": Operation("avg", 3, 0),
     "max3": Operation("max", 3, 0),
-    "conv1": Operation("conv", 1, 1),
-    "conv3": Operation("conv", 3, 2),
-    "dil3": Operation("dil", 3, 1),
-    "dil5": Operation("dil", 5, 2),
-    "sep3": Operation("sep", 3, 3),
-    "sep5": Operation("sep", 5, 4),
+    "conv1": Operation("conv", 1, 2),
+    "conv3": Operation("conv", 3, 7),
+    "dil3": Operation("dil", 3, 3),
+    "dil5": Operation("dil", 5, 4),
+    "sep3": Operation("sep", 3, 5),
+    "sep5": Operation("sep", 5, 6),
 }
 
 # Convolutions one after another, and the distance of the pixels that they read.

@@ -29,12 +29,21 @@ class Split(NamedTuple):
 
 
 def divide(split: Split, weight_share: float) -> Split:
-    """The rows for weights and architectures, parted anew; the test as it is."""
+    """The rows for weights and architectures, parted anew; the test as it is.
+
+    Raises:
+      ValueError: a part would be empty.
+    """
     x, y = (
         np.concatenate(parts)
         for parts in zip(split.weights, split.architecture, strict=True)
     )
     place = round(weight_share * len(x))
+    if not 0 < place < len(x):
+        raise ValueError(
+            f"weight_share {weight_share} of {len(x)} rows leaves nothing for "
+            f"{'architectures' if place else 'weights'}"
+        )
     return split._replace(
         weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
     )

@@ -14,7 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.tangle.choices import Choice, Probabilities, from_genes, num_options
+from swajax.tangle.choices import (
+    Choice,
+    Probabilities,
+    clear_absent,
+    from_genes,
+    num_options,
+)
 from swajax.types import Key
 
 LossFn = Callable[[Probabilities], Float[Array, ""]]
@@ -87,7 +93,7 @@ def random_search(
     """The best of so many networks drawn uniformly, with repetition."""
     genes = draw_genes(key, choices, num=num)
     losses = _evaluate(loss_fn, genes, choices, batch_size)
-    return _keep_best(genes, losses, num_kept)
+    return _keep_best(genes, losses, num_kept, choices)
 
 
 def evolve(
@@ -116,7 +122,7 @@ def evolve(
         losses = _evaluate(loss_fn, children, choices, config.batch_size)
         genes = jnp.concatenate([best.genes, children])
         losses = jnp.concatenate([best.losses, losses])
-        return _keep_best(genes, losses, config.num_kept), None
+        return _keep_best(genes, losses, config.num_kept, choices), None
 
     return jax.lax.scan(advance, start, jax.random.split(key, config.num_rounds))[0]
 
@@ -156,7 +162,8 @@ def _breed(
     father = _pick(father_key, parents, config.num_crossed)
     is_mother = jax.random.bernoulli(coin_key, 0.5, mother.shape)
     children = jnp.concatenate([mutated, jnp.where(is_mother, mother, father)])
-    is_known = _is_repeated(jnp.concatenate([parents, children]))[len(parents) :]
+    both = jnp.concatenate([parents, children])
+    is_known = _is_repeated(both, choices)[len(parents) :]
     fresh = draw_genes(fresh_key, choices, num=len(children))
     return jnp.where(is_known[:, None], fresh, children)
 
@@ -166,15 +173,21 @@ def _pick(key: Key, parents: Int[Array, "B G"], num: int) -> Int[Array, "C G"]:
 
 
 def _keep_best(
-    genes: Int[Array, "B G"], losses: Float[Array, " B"], num: int
+    genes: Int[Array, "B G"],
+    losses: Float[Array, " B"],
+    num: int,
+    choices: Sequence[Choice],
 ) -> Selection:
     """The best ones, each but once unless there are too few."""
-    is_bad = ~jnp.isfinite(losses) | _is_repeated(genes)
+    is_bad = ~jnp.isfinite(losses) | _is_repeated(genes, choices)
     order = jnp.argsort(jnp.where(is_bad, jnp.inf, losses))[:num]
     return Selection(genes[order], jnp.where(is_bad, jnp.inf, losses)[order])
 
 
-def _is_repeated(genes: Int[Array, "B G"]) -> Bool[Array, " B"]:
-    """Which rows have stood before."""
+def _is_repeated(
+    genes: Int[Array, "B G"], choices: Sequence[Choice]
+) -> Bool[Array, " B"]:
+    """Which rows are networks that have stood before."""
+    genes = clear_absent(genes, choices)
     is_equal = (genes[:, None] == genes[None]).all(axis=2)
     return jnp.tril(is_equal, -1).any(axis=1)

@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from swajax.objectives import Objective
 from swajax.tangle import supernet
+from swajax.tangle.choices import harden
 from swajax.tangle.optimizers import SearchConfig
 from swajax.tangle.rows import Rows
 from swajax.tangle.samplers import Sampler, make_sampler
@@ -150,11 +151,7 @@ def _draw(
         scores = {
             name: jnp.where(is_likeliest, alphas[name], drawn[name]) for name in drawn
         }
-        hard = {
-            name: jax.nn.one_hot(values.argmax(axis=1), values.shape[1])
-            for name, values in scores.items()
-        }
-        return mlp.to_network(params, hard, config=config)
+        return mlp.to_network(params, harden(scores), config=config)
 
     def each(key: Key, params: Any, alphas: Any) -> Network:
         draw = jax.vmap(one, in_axes=(0, None, None, 0))

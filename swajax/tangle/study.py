@@ -20,6 +20,7 @@ from swajax.tangle.choices import (
     Probabilities,
     discretise,
     from_genes,
+    harden,
     to_architecture,
 )
 from swajax.tangle.optimizers import SearchConfig
@@ -219,11 +220,8 @@ def assess(
 
 
 def _score_likeliest(task: Task, state: SearchState) -> alone.Score:
-    best = {
-        name: jax.nn.one_hot(a.argmax(axis=-1), a.shape[-1])
-        for name, a in state.alphas.items()
-    }
-    return jax.vmap(functools.partial(_score, task))(state.params, best)
+    fn = functools.partial(_score, task)
+    return jax.vmap(fn)(state.params, harden(state.alphas))
 
 
 def _score_drawn(task: Task, state: SearchState) -> alone.Score:

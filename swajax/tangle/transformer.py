@@ -95,8 +95,8 @@ def make_choices(config: TransformerConfig) -> tuple[Choice, ...]:
     return (
         Choice("embed", config.embed),
         Choice("depth", config.depths, "depth"),
-        Choice("heads", config.heads, "size", num_layers),
-        Choice("ratio", config.ratios, "ratio", num_layers),
+        Choice("heads", config.heads, "size", num_layers, is_layered=True),
+        Choice("ratio", config.ratios, "ratio", num_layers, is_layered=True),
     )
 
 

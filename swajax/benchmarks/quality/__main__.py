@@ -20,6 +20,7 @@ import numpy as np
 import tyro
 
 from swajax import commands
+from swajax.benchmarks import kept
 from swajax.benchmarks.quality import measures, methods, runs, summary, tasks
 from swajax.benchmarks.quality.settings import Settings
 from swajax.data.wording import did_you_mean
@@ -161,7 +162,7 @@ def _find_missing(config: QualityCommand) -> Iterator[Planned]:
             yield planned
         else:
             settings = methods.describe(planned.method, planned.task, config.settings)
-            runs.check(path, run, settings)
+            kept.check(path, run["settings"], settings)
 
 
 def _run_all(config: QualityCommand, missing: list[Planned]) -> None:

@@ -22,8 +22,8 @@ from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.descent import Budget, Explorer
 from swajax.explore import ExploreConfig
+from swajax.jobs import PipelineConfig, make_job
 from swajax.latent_search import Data
-from swajax.pipeline import LAST_STEPS, PipelineConfig
 from swajax.types import Key, Network
 
 LEARNED = ("tabular", "compact", "paper")
@@ -78,7 +78,7 @@ def run(
     if way.space == "tangle":
         return _run_supernets(explore_key, key, task, settings, clock)
     explorer = _make_explorer(way, explore_key, task, settings)
-    # The pipeline does not change activations, and layers only vanish.
+    # Networks stay in the space: layers only vanish, and activations are its own.
     config = settings.pipeline if way.is_mixed else _limit(settings.pipeline, explorer)
     judge = Judge(task, config.activations, clock, begin)
     share = settings.mixed_share if way.is_mixed else settings.explore_share
@@ -192,27 +192,25 @@ def run_pipeline(
     num_explored: int = 0,
 ) -> Outcome:
     """The pipeline until so many seconds since the begin, with the levels it passes."""
-    passed, steps = {}, num_explored
+    passed = {}
 
     def callback(progress: pipeline.Progress) -> None:
-        nonlocal steps
         steps, pool = num_explored + progress.candidate_steps, progress.pool
         if progress.stage == "polish":
             passed["polished"] = pool, judge.seconds(), steps
         judge.watch(progress.stage, steps, lambda: judge.judge(pool))
 
-    front = pipeline.run(
-        key,
+    job = make_job(
         task.train,
         task.valid,
-        objective=task.objective,
-        config=config,
-        starts=starts,
-        time_budget=seconds - judge.seconds(),
-        clock=judge.clock,
-        callback=callback,
+        task.objective,
+        config,
+        seconds - judge.seconds(),
+        judge.clock,
     )
-    steps += LAST_STEPS * len(front.num_weights)
+    pool = pipeline.find_pool(key, job, starts=starts, callback=callback)
+    front = pipeline.select(pool, job)
+    steps = num_explored + job.candidate_steps
     full = Level(front, config.activations, judge.seconds(), steps)
     with judge.clock.paused():
         levels = {

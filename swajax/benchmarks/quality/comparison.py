@@ -119,6 +119,26 @@ def compare(values: Values, reference: Values, *, is_more_better: bool) -> Ratio
     return Ratio(float(np.exp(units.mean())), low, high, float(wins.mean()), len(units))
 
 
+def share_seeds(table: Table) -> Table:
+    """The same without the seeds of a task that not all methods of it have.
+
+    Another seed is another split or teacher: only equal ones can stand side by side.
+    Where no seed is shared, all stay.
+    """
+    seeds = defaultdict(list)
+    for own in table.values():
+        for task in {place[:2] for place in own}:
+            seeds[task].append({place[2] for place in own if place[:2] == task})
+    shared = {
+        task: set.intersection(*each) or set.union(*each)
+        for task, each in seeds.items()
+    }
+    return {
+        entry: {place: m for place, m in own.items() if place[2] in shared[place[:2]]}
+        for entry, own in table.items()
+    }
+
+
 def find_unit(place: Place) -> tuple[str, ...]:
     """What the bootstrap draws: seeds of a planted kind are teachers of their own."""
     group, task, seed = place

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from swajax import commands, files
-from swajax.benchmarks.quality import measures, runs, tasks
+from swajax.benchmarks import kept
+from swajax.benchmarks.quality import measures, methods, runs, tasks
 from swajax.benchmarks.quality.measures import SIZES, Run
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.summary import format_rows
@@ -60,11 +61,11 @@ def main(config: DecayCommand) -> None:
     found = {}
     for decay in config.decays:
         folder = config.out / decay
+        settings = _with_decay(config.settings, float(decay))
         for name in config.tables:
             for seed in range(config.seeds):
                 path = runs.make_path(folder, name, seed, "default")
-                if not path.exists():
-                    settings = _with_decay(config.settings, float(decay))
+                if not kept.is_there(path, methods.describe("default", name, settings)):
                     runs.save(path, runs.run(name, seed, "default", settings))
                     sys.stdout.write(f"{path}\n")
                     sys.stdout.flush()

@@ -1,10 +1,11 @@
-"""Spaces to descend in, and other places to start there than encoded networks."""
+"""Other places to start in a space than encoded networks."""
 
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
+from swajax.spaces import TabularPoint
 from swajax.types import Key
 
 Starts = Literal["encoded", "noise", "uniform"]
@@ -18,6 +19,9 @@ def redraw(key: Key, points: Any, starts: Starts) -> Any:
     """
     if starts == "encoded":
         return points
+    if isinstance(points, TabularPoint):  # the size is no part of the embedding
+        embedding = redraw(key, points.embedding, starts)
+        return points._replace(embedding=embedding)
     leaves, tree = jax.tree.flatten(points)
     drawn = []
     for leaf, own_key in zip(leaves, jax.random.split(key, len(leaves)), strict=True):

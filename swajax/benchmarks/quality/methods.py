@@ -21,6 +21,7 @@ from swajax.benchmarks.quality.outcomes import ForeignLevel, Judge, Level, Outco
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.explore import ExploreConfig
+from swajax.tangle.starts import SupernetConfig
 from swajax.types import Key
 
 NAMES = ("default", *baselines.METHODS, *EXTRAS, *ABLATIONS)
@@ -64,6 +65,10 @@ def check(names: Sequence[str], settings: Settings) -> None:
 
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
     """All that a run of the method depends on, besides its data."""
+    shared = configs.to_dict(settings)
+    if name in baselines.METHODS and name not in baselines.PIPELINED:
+        for unused in ("num_starts", "num_rounds", "max_varied"):
+            del shared["pipeline"][unused]
     if name in EXTRAS:
         own = {"version": importlib.metadata.version(name)}
     elif name in baselines.METHODS:
@@ -77,12 +82,14 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
             own["checksum"] = _checksum(config.preset, config.activation)
     else:
         own = ABLATIONS[name]._asdict()
+        if own["space"] == "tangle":
+            own["supernet"] = configs.to_dict(SupernetConfig())
         if own["space"] in ablation.LEARNED:
             file = ablation.choose_file(
                 ABLATIONS[name], tasks.find_activation(task), settings
             )
             own["checksum"] = _checksum(*file)
-    return configs.to_dict(settings) | {"method": own}
+    return shared | {"method": own}
 
 
 @functools.cache

@@ -87,10 +87,10 @@ class Judge:
     def watch(
         self, stage: str, candidate_steps: int, front_fn: Callable[[], Front]
     ) -> None:
-        """A point of the curve, if the last one is not too close."""
+        """A point of the curve, unless it is close to the last and of no new stage."""
         seconds = self.seconds()
-        is_same = bool(self.curve) and self.curve[-1]["stage"] == stage
-        if is_same and seconds < GROWTH * self.curve[-1]["seconds"]:
+        is_known = any(point["stage"] == stage for point in self.curve)
+        if is_known and seconds < GROWTH * self.curve[-1]["seconds"]:
             return
         with self.clock.paused():
             front = front_fn()

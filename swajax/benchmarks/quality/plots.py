@@ -1,5 +1,6 @@
 """Pictures of the quality benchmark: errors, ratios, and curves of the ablation."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ AXES = {"seconds": "seconds of work", "candidate_steps": "candidate-steps"}
 def write(folder: Path, table: Table, found: Sequence[Run]) -> None:
     """All pictures that there are runs for."""
     whole = {entry: own for entry, own in table.items() if entry.level == "full"}
-    png.save(folder / "errors.png", draw_errors(whole))
+    png.save(folder / "errors.png", draw_errors(comparison.share_seeds(whole)))
     for name in ("direct", "default"):
         if Entry(name, "full") in whole and len(whole) > 1:
             png.save(folder / f"against_{name}.png", draw_ratios(whole, name))
@@ -105,13 +106,23 @@ def draw_curves(found: Sequence[Run]) -> Figure:
         for axes, group in zip(axes_of_groups, groups, strict=True):
             own = [run for run in found if run["group"] == group and run.get("curve")]
             names = sorted({run["method"] for run in own})
+            shared = _find_shared(own)
             for index, name in enumerate(names):
-                draw_curve(axes, [r for r in own if r["method"] == name], key, index)
+                draw_curve(axes, [r for r in shared if r["method"] == name], key, index)
             axes.set(title=group, xlabel=label, ylabel="hypervolume by validation")
             _scale_by_log(axes)
             axes.grid(alpha=0.3)
     every[0, -1].legend(fontsize="small")
     return figure
+
+
+def _find_shared(found: Sequence[Run]) -> list[Run]:
+    """The runs of tasks and seeds that all methods have."""
+    places = defaultdict(set)
+    for run in found:
+        places[run["method"]].add((run["task"], run["seed"]))
+    shared = set.intersection(*places.values())
+    return [run for run in found if (run["task"], run["seed"]) in shared]
 
 
 def draw_curve(axes: Axes, runs: Sequence[Run], key: str, index: int) -> None:

@@ -1,17 +1,12 @@
 """One run of a method on a task, as a JSON file, and all files of a folder."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import platform
-import signal
-import threading
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import jax
@@ -19,12 +14,14 @@ import jax
 from swajax import commands, runlog
 from swajax.baselines import extras
 from swajax.baselines.extras import Fitted
+from swajax.benchmarks import kept
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import methods, tasks
 from swajax.benchmarks.quality.outcomes import ForeignLevel, Level, Outcome
 from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.report import facts
+from swajax.types import Key
 
 LATE = 1.5  # of the seconds, and the last polish of the front comes on top
 LATE_SECONDS = 15.0
@@ -34,6 +31,11 @@ WALL_SECONDS = 600.0  # for compilation
 def make_path(folder: Path, task: str, seed: int, method: str) -> Path:
     """The file of a run."""
     return folder / "runs" / f"{task}.{seed}.{method}.json"
+
+
+def make_key(name: str, seed: int) -> Key:
+    """For the methods on a task; the task itself is drawn by other keys."""
+    return jax.random.key(zlib.crc32(f"{name}.{seed}".encode()))
 
 
 def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]:
@@ -55,10 +57,10 @@ def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]
     with WorkClock() as clock:
         work = clock()
         try:
-            with interrupting(limit + WALL_SECONDS):
+            with kept.interrupting(limit + WALL_SECONDS):
                 outcome = methods.run(
                     method,
-                    jax.random.key(zlib.crc32(f"{name}.{seed}".encode())),
+                    make_key(name, seed),
                     task._replace(test=None),
                     settings=settings,
                     clock=clock,
@@ -163,68 +165,7 @@ def load(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def check(path: Path, run: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Refuse to go on beside a run of other settings.
-
-    Raises:
-      ValueError: names the file and the first setting that differs.
-    """
-    old, new = _flatten(run["settings"]), _flatten(settings)
-    for name in sorted(old.keys() | new.keys()):
-        if old.get(name) != new.get(name):
-            raise ValueError(
-                f"{path} was made with {name} = {old.get(name)}, not {new.get(name)}: "
-                "remove the runs that are out of date, or choose another --out"
-            )
-
-
 def save(path: Path, run: dict[str, Any]) -> None:
     """Write the file of a run at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     runlog.write_json(path, run)
-
-
-@contextlib.contextmanager
-def interrupting(seconds: float) -> Iterator[None]:
-    """End what takes far too long, and never take half a run for a whole one.
-
-    A search ends with what it has at Ctrl-C, as if all were well: here the Ctrl-C goes
-    on afterwards. Signals reach the main thread only; elsewhere nothing is done.
-
-    Raises:
-      TimeoutError: within, after so many seconds.
-      KeyboardInterrupt: within and at the end.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    is_interrupted = False
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal is_interrupted
-        is_interrupted = True
-        raise KeyboardInterrupt
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"not done after {seconds:.0f} s")
-
-    old = signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGINT, old[0])
-        signal.signal(signal.SIGALRM, old[1])
-        if is_interrupted:
-            raise KeyboardInterrupt
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat

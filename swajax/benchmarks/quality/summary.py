@@ -35,8 +35,8 @@ def write(folder: Path, beside: Path | None = None) -> str:
         "overview": format_overview(table, found),
         "comparison": format_comparisons(table),
         "ablation": format_ablation(table),
-        "tasks": format_tasks(table),
-        "planted": format_planted(table, found),
+        "tasks": format_tasks(comparison.share_seeds(table)),
+        "planted": format_planted(comparison.share_seeds(table), found),
         "failures": format_failures(found),
     }
     for name, text in texts.items():

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from swajax import baselines, commands, configs, files
+from swajax.benchmarks import kept
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import measures, methods, runs, tasks
 from swajax.benchmarks.quality.settings import Settings
@@ -107,7 +107,7 @@ def main(config: TuningCommand) -> None:
             change = trial.change.replace(" = ", "-").replace(" ", "-")
             name = f"{trial.method}.{change}"
             path = runs.make_path(config.out, task, config.seed, name)
-            if not path.exists():
+            if not kept.is_there(path, describe(trial, config)):
                 runs.save(path, measure(trial, task, config))
                 sys.stdout.write(f"{path}\n")
                 sys.stdout.flush()
@@ -116,15 +116,21 @@ def main(config: TuningCommand) -> None:
     sys.stdout.write(f"{table}\n")
 
 
+def describe(trial: Trial, config: TuningCommand) -> dict[str, Any]:
+    """All that a trial depends on, besides its data."""
+    own = configs.to_dict(trial.make_config())
+    return configs.to_dict(Settings(seconds=config.seconds)) | {"method": own}
+
+
 def measure(trial: Trial, name: str, config: TuningCommand) -> dict[str, Any]:
     """One trial: the measures of its front, as those of the comparison."""
     task = tasks.make_task(name, config.seed)
     own, settings = trial.make_config(), Settings(seconds=config.seconds)
-    with WorkClock() as clock:
+    with WorkClock() as clock, kept.interrupting():
         begin = clock()
         outcome = methods.run_baseline(
             trial.method,
-            jax.random.key(config.seed),
+            runs.make_key(name, config.seed),
             task._replace(test=None),
             settings,
             clock,
@@ -138,7 +144,7 @@ def measure(trial: Trial, name: str, config: TuningCommand) -> dict[str, Any]:
         "seed": config.seed,
         "method": trial.method,
         "change": trial.change,
-        "settings": configs.to_dict(settings) | {"method": configs.to_dict(own)},
+        "settings": describe(trial, config),
         "versions": facts.find_versions(),
         "work_seconds": seconds,
         "hypervolume": measured.hypervolume,

@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 import tyro
 
 from swajax import commands, configs
+from swajax.benchmarks import kept
 from swajax.benchmarks.quality import runs
 from swajax.benchmarks.tangle import accuracy_summary, searches
 from swajax.benchmarks.tangle.searches import Settings
@@ -83,10 +84,10 @@ def main(config: AccuracyCommand) -> None:
     config = _complete(config)
     commands.use_compilation_cache()
     folder = config.out / config.space
-    missing = [] if config.summarize else list(_find_missing(config, folder))
+    about = data.describe(config.space)
+    missing = [] if config.summarize else list(_find_missing(config, folder, about))
     table = accuracy_summary.find_table(folder, config.space)
     ranked = alone_table.read_networks(table) if table else []
-    about = data.describe(config.space)
     if table and table.get("data", about) != about:
         raise ValueError(f"{folder}: its table is of other data: {table['data']}")
     for index, (method, seed) in enumerate(missing, start=1):
@@ -120,14 +121,16 @@ def plan(config: AccuracyCommand) -> Iterator[tuple[str, int]]:
                 yield name, seed
 
 
-def _find_missing(config: AccuracyCommand, folder: Path) -> Iterator[tuple[str, int]]:
+def _find_missing(
+    config: AccuracyCommand, folder: Path, about: dict[str, str]
+) -> Iterator[tuple[str, int]]:
     for method, seed in plan(config):
         path = runs.make_path(folder, config.space, seed, method)
-        if not path.exists():
+        if not kept.is_there(path, configs.to_dict(config.settings)):
             yield method, seed
-        else:
-            run = json.loads(path.read_bytes())
-            runs.check(path, run, configs.to_dict(config.settings))
+        else:  # on other data no seed is the same
+            data_of_run = json.loads(path.read_bytes()).get("data", about)
+            kept.check(path, data_of_run, about)
 
 
 def _complete(config: AccuracyCommand) -> AccuracyCommand:

@@ -140,6 +140,23 @@ def make_attention(
     return Layer((len(heads), len(sizes)), size, draw, take, mask, apply)
 
 
+def make_norm(sizes: tuple[int, ...]) -> Layer:
+    """Normalisation of [N S E]; one choice: the channels."""
+
+    def mask(vectors: Any) -> Any:
+        keep = masks.survive(vectors[0], masks.prefix(sizes))
+        return keep, keep
+
+    return Layer(
+        (len(sizes),),
+        max(sizes),
+        lambda _: (jnp.ones(max(sizes)), jnp.zeros(max(sizes))),
+        lambda w, option: (w[0][: sizes[option[0]]], w[1][: sizes[option[0]]]),
+        mask,
+        lambda w, x: _normalise(x, *w),
+    )
+
+
 def make_feed_forward(sizes: tuple[int, ...], ratios: tuple[float | int, ...]) -> Layer:
     """Normalisation and two affine maps of [N S E]; choices: ratio, channels."""
     products = masks.prefix_product(sizes, ratios)

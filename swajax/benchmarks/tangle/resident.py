@@ -6,6 +6,7 @@ python -m swajax.benchmarks.tangle.resident conv 8 sup
 import ctypes
 import gc
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,18 +20,26 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def is_known() -> bool:
-    """Whether this system tells of peaks; Linux does."""
-    return STATUS.exists() and RESET.exists()
+    """Whether this system tells of peaks; Linux does, if it may be asked."""
+    return STATUS.exists() and os.access(RESET, os.W_OK)
 
 
 def run(stack: str, num_options: int, form: Form) -> dict[str, Any]:
-    """The result of `main` in a fresh process."""
+    """The result of `main` in a fresh process.
+
+    Raises:
+      ValueError: it has failed; says why.
+    """
     arguments = [stack, str(num_options), form]
     done = subprocess.run(  # noqa: S603 - this very program
         [sys.executable, "-m", "swajax.benchmarks.tangle.resident", *arguments],
         capture_output=True,
-        check=True,
+        check=False,
+        text=True,
     )
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"resident memory of {stack}, {form}: {why}")
     return json.loads(done.stdout)
 
 

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from swajax.benchmarks.tangle import entangling
+from swajax.benchmarks.tangle.forms import Form
 from swajax.benchmarks.tangle.sharing import share_weights
 from swajax.tangle import alone, selection, study, supernet
 from swajax.tangle.choices import (
@@ -47,7 +49,7 @@ class Method(NamedTuple):
     space: dict[str, Any] = {}  # noqa: RUF012 - fields of the space's configuration
     spaces: tuple[str, ...] | None = None  # where it differs from others; all
     weight_share: float = 0.5  # of the rows for weights and architectures
-    is_sharing: bool = False  # options with weights of their own
+    form: Form = "sup"  # how options are mixed in the supernet
 
 
 METHODS: dict[str, Method] = {
@@ -55,8 +57,8 @@ METHODS: dict[str, Method] = {
     "darts": Method("darts"),
     "darts-second": Method("darts", search={"order": "second"}),
     "gdas": Method("gdas"),
-    "drnas-sharing": Method("drnas", spaces=("digits-macro",), is_sharing=True),
-    "darts-sharing": Method("darts", spaces=("digits-macro",), is_sharing=True),
+    "drnas-sharing": Method("drnas", spaces=("digits-macro",), form="ws"),
+    "darts-sharing": Method("darts", spaces=("digits-macro",), form="ws"),
     "spos-random": Method("spos", select_by="random"),
     "spos-evolution": Method("spos"),
     "random": Method(),
@@ -73,6 +75,7 @@ ABLATIONS: dict[str, Method] = {
     "drnas-both-sides": Method(
         "drnas", space={"sides": "both"}, spaces=("digits-macro", *VIT)
     ),
+    "drnas-outputs": Method("drnas", spaces=tuple(entangling.CONFIGS), form="weo"),
     "drnas-80": Method("drnas", weight_share=0.8),
     "darts-80": Method("darts", weight_share=0.8),
     "gdas-80": Method("gdas", weight_share=0.8),
@@ -183,8 +186,12 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
     search_key, choose_key = jax.random.split(key)
     how = {"sampler": sampler, "config": config, "num_starts": 1}
     searched = task
-    if method.is_sharing:
+    if method.form == "ws":
         searched = task._replace(space=share_weights(task.space, DigitsMacroConfig()))
+    elif method.form == "weo":
+        space_config = entangling.CONFIGS[task.space.name]()
+        mixing = entangling.mix_outputs(task.space, space_config)
+        searched = task._replace(space=mixing)
     curve = []
     for last in study.search(search_key, searched, **how):
         state = jax.tree.map(lambda leaf: leaf[0], last.state)
@@ -201,7 +208,7 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
         evolution=settings.evolution,
     )
     num = 0 if sampler.is_trained else settings.evolution.num_judged
-    params = None if method.is_sharing else state.params
+    params = None if method.form == "ws" else state.params
     return Found(architecture, params, last.num_passes, num, curve)
 
 

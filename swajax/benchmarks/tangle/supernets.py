@@ -56,7 +56,8 @@ def draw_arguments(
 ) -> tuple[Any, dict[str, Array], Array, Array]:
     """Arguments of a step; under `jax.eval_shape` only their shapes."""
     alphas = {name: jnp.zeros(shape) for name, shape in net.shapes.items()}
-    params, shape = net.init(key, form), (batch_size, *net.input_shape)
+    params_key, key = jax.random.split(key)
+    params, shape = net.init(params_key, form), (batch_size, *net.input_shape)
     if net.num_tokens is not None:
         x = jax.random.randint(key, shape, 0, net.num_tokens)
         return params, alphas, x, x

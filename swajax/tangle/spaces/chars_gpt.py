@@ -81,14 +81,16 @@ def apply(
     x: Integer[Array, "N S"],
 ) -> Float[Array, "M V"]:
     """The supernet."""
+    _check_length(config, x)
     keep = transformer.survive(config, p)
     side = layers.written(keep.embed, config.sides)
-    tokens = side[None] * params.tokens
-    stream = tokens[x] + (side[None] * params.positions[: x.shape[1]])[None]
+    places = layers.embedding(jnp.arange(x.shape[1]), params.positions, keep=side)
+    stream = layers.embedding(x, params.tokens, keep=side) + places[None]
     last = transformer.apply_stack(
         config, params.stack, p, stream, keep=keep, is_seen=_look_back(x.shape[1])
     )
-    return (last @ tokens.T).reshape(-1, config.num_tokens)
+    logits = last @ (side[None] * params.tokens).T
+    return logits.reshape(-1, config.num_tokens)
 
 
 def probability_masks(config: CharsGptConfig, p: Probabilities) -> Weights:
@@ -121,12 +123,22 @@ def apply_alone(
 ) -> Float[Array, "M V"]:
     """One network."""
     del architecture  # the shapes tell all
+    _check_length(config, x)
     num = x.shape[1]
     stream = alone.tokens[x] + alone.positions[None, :num]
     last = transformer.apply_stack_alone(
         config, alone.stack, stream, is_seen=_look_back(num)
     )
     return (last @ alone.tokens.T).reshape(-1, config.num_tokens)
+
+
+def _check_length(config: CharsGptConfig, x: Array) -> None:
+    """Places beyond the last would silently be the last."""
+    if x.shape[1] > config.context:
+        raise ValueError(
+            f"pieces must have <= {config.context} tokens, the context of the space, "
+            f"got {x.shape[1]}"
+        )
 
 
 def _look_back(num: int) -> Array:

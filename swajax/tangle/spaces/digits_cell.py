@@ -39,7 +39,7 @@ class DigitsCellConfig:
     """cells, normal or reduce, which halves the image and doubles the channels;
     residual is a block that does the same and has no choices"""
     channels: int = 8
-    """of the nodes of the first cell"""
+    """of nodes; doubled by every cell that halves the image, the first one included"""
     stem: int = 8
     """channels of the convolution before the first cell"""
     num_inputs: Literal[1, 2] = 1
@@ -68,6 +68,11 @@ class DigitsCellConfig:
             raise ValueError(
                 f"layout must be out of {PARTS}, joined by -, not residual alone, got "
                 f"{self.layout!r}"
+            )
+        if self.join == "last" and self.num_inputs == 2 and "residual" in parts:
+            raise ValueError(
+                "with join last and two inputs nothing fits the channels before a "
+                f"residual block to those after it, got {self.layout!r}"
             )
         for name in ("channels", "stem", "num_nodes", "image_channels", "num_classes"):
             if getattr(self, name) < 1:

@@ -79,7 +79,7 @@ def apply(
     """The supernet."""
     keep = transformer.survive(config, p)
     side = layers.written(keep.embed, config.sides)
-    tokens = side[None, None] * _embed(config, params, x)
+    tokens = side[None, None] * embed_tokens(config, params, x)
     last = transformer.apply_stack(config, params.stack, p, tokens, keep=keep)
     return layers.linear(
         last[:, 0],
@@ -129,12 +129,12 @@ def apply_alone(
 ) -> Float[Array, "N O"]:
     """One network."""
     del architecture  # the shapes tell all
-    tokens = _embed(config, alone, x)
+    tokens = embed_tokens(config, alone, x)
     last = transformer.apply_stack_alone(config, alone.stack, tokens)
     return last[:, 0] @ alone.readout + alone.readout_bias[None]
 
 
-def _embed(
+def embed_tokens(
     config: DigitsVitConfig, weights: Weights, x: Float[Array, "N Y X C"]
 ) -> Float[Array, "N S E"]:
     """The class token, then the patches row by row; linear in all of the weights."""

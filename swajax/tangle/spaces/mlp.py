@@ -73,8 +73,14 @@ def make_mlp(config: MlpConfig) -> Space:
     num_layers = max(config.depths, default=1)
     choices = (
         Choice("depth", config.depths, "depth"),
-        Choice("width", config.widths, "size", num_layers),
-        Choice("activation", config.activations, "operation", num_layers),
+        Choice("width", config.widths, "size", num_layers, is_layered=True),
+        Choice(
+            "activation",
+            config.activations,
+            "operation",
+            num_layers,
+            is_layered=True,
+        ),
         Choice("input", (0, 1), "size", config.num_inputs),
     )
     functions = (init, apply, probability_masks, take, apply_alone)
