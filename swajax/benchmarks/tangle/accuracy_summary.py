@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
 from swajax import files
@@ -167,6 +168,9 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
         marker = markers[index % len(markers)]
         axes.scatter(sizes, _read(own, "retrained"), marker=marker, s=28, label=name)
     axes.set(xlabel="weights", ylabel="test loss, trained anew", xscale="log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.3)
     png.save(path, figure)
