@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 
 from swajax.benchmarks import fronts as benchmark
+from swajax.benchmarks import plain_models
 from swajax.data.encoding import Column, Encoder
 from swajax.data.splits import Dataset, Part, Scaling
 from swajax.network import uniform_activation
@@ -115,7 +116,7 @@ def test_other_models_learn_the_same_rows():
         for rows in np.split(np.arange(60), 3)
     ]
     encoder = Encoder((Column("a", "numeric"), Column("b", "numeric")))
-    rows = benchmark.compare(Dataset(*parts), Scaling(encoder, SCALE, OFFSET, ()))
+    rows = plain_models.compare(Dataset(*parts), Scaling(encoder, SCALE, OFFSET, ()))
     assert [row["model"] for row in rows] == ["linear", "dense network"]
     assert rows[0]["num_weights"] == 3
     assert rows[1]["num_weights"] == 2 * 32 + 32 + 32 * 32 + 32 + 32 + 1

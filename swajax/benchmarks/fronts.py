@@ -14,22 +14,17 @@ import math
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import log_loss
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from swajax import commands, configs, explore, pipeline, runlog, tasks
-from swajax.benchmarks import kept
+from swajax.benchmarks import kept, plain_models
 from swajax.data import functions
-from swajax.data.splits import Dataset, Part, Scaling, split_table
+from swajax.data.splits import Part, split_table
 from swajax.data.tables import load_table
 from swajax.explore import ExploreConfig
 from swajax.pipeline import PipelineConfig
@@ -191,7 +186,7 @@ def search_table(
     )
     seconds = time.monotonic() - begin
     outcome = fronts.tabulate(front, dataset, scaling, activations=settings.activations)
-    others = compare(dataset, scaling)
+    others = plain_models.compare(dataset, scaling)
     fronts.draw(
         out / f"{name}.png",
         outcome,
@@ -213,41 +208,6 @@ def search_table(
         "front": outcome.rows,
         "others": others,
     }
-
-
-def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
-    """A linear model and a dense network, whose weight decay the validation part chose.
-
-    In the end both train on the rows that trained and chose ours.
-    """
-    if scaling.classes:
-        linear = LogisticRegression(max_iter=5000)
-        dense = MLPClassifier(hidden_layer_sizes=(32, 32), max_iter=5000)
-    else:
-        linear = RidgeCV(np.logspace(-4, 4, 17))
-        dense = MLPRegressor(hidden_layer_sizes=(32, 32), max_iter=5000)
-    dense.set_params(random_state=0)
-    parts = [_to_arrays(part, scaling) for part in dataset]
-    both = [np.concatenate(arrays) for arrays in zip(*parts[:2], strict=True)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        scores = {
-            alpha: dense.set_params(alpha=alpha).fit(*parts[0]).score(*parts[1])
-            for alpha in (1e-4, 1e-2, 1.0, 10.0)
-        }
-        dense.set_params(alpha=max(scores, key=scores.get))
-        models = {"linear": linear.fit(*both), "dense network": dense.fit(*both)}
-    return [
-        {"model": name} | _measure(model, *parts[2], scaling)
-        for name, model in models.items()
-    ]
-
-
-def _to_arrays(part: Part, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets as scikit-learn takes them; classes as codes."""
-    is_one_hot = scaling.classes and part.y.shape[1] > 1
-    y = part.y.argmax(axis=1) if is_one_hot else part.y[:, 0]
-    return part.x.astype(np.float64), y.astype(np.float64)
 
 
 def format_functions(out: Path) -> str:
@@ -286,28 +246,6 @@ def format_tables(out: Path) -> str:
             cells += [f"{size:,}", f"{one[first]:.3g} ({one[second]:.3f})"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def _measure(
-    model: Any, x: np.ndarray, y: np.ndarray, scaling: Scaling
-) -> dict[str, Any]:
-    weights = getattr(model, "coefs_", None)
-    if weights is None:
-        num = np.size(model.coef_) + np.size(model.intercept_)
-    else:
-        num = sum(np.size(w) for w in (*weights, *model.intercepts_))
-    if scaling.classes:
-        return {
-            "num_weights": int(num),
-            "log_loss": log_loss(y, model.predict_proba(x), labels=model.classes_),
-            "accuracy": float(np.mean(model.predict(x) == y)),
-        }
-    mse = np.mean(np.square(model.predict(x) - y))
-    return {
-        "num_weights": int(num),
-        "rmse": float(mse**0.5 * scaling.target_scale),
-        "r2": float(1 - mse / y.var()),
-    }
 
 
 def _error_at(found: dict[str, Any], size: int) -> float:
