@@ -79,17 +79,31 @@ def polish_all(
 
 
 def remove(
-    networks: Network, index: np.ndarray, size: int, problem: Problem, *, fit: Fit
+    networks: Network,
+    index: np.ndarray,
+    size: int,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num: int = 1,
 ) -> Network:
-    """Those of the index, of one size, with a weight or a neuron less."""
-    return _in_blocks(_remove, networks, index, size, problem, fit)
+    """Those of the index, of a size at most, with so many weights less, or a neuron."""
+    fn = functools.partial(_remove, num=num)
+    return _in_blocks(fn, networks, index, size, problem, fit)
 
 
 def grow(
-    networks: Network, index: np.ndarray, size: int, problem: Problem, *, fit: Fit
+    networks: Network,
+    index: np.ndarray,
+    size: int,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num: int = 1,
 ) -> Network:
-    """Those of the index, of one size, with a weight more."""
-    return _in_blocks(_grow, networks, index, size, problem, fit)
+    """Those of the index, of a size at most, with so many weights more."""
+    fn = functools.partial(_grow, num=num)
+    return _in_blocks(fn, networks, index, size, problem, fit)
 
 
 def vary(
@@ -101,7 +115,7 @@ def vary(
     *,
     fit: Fit,
 ) -> Network:
-    """A variant of each of the index, of one size; repeats are varied differently."""
+    """A variant of each of the index; repeats are varied differently."""
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
     numbers = np.arange(len(index))
     fn = functools.partial(_vary, key)
@@ -125,6 +139,13 @@ def judge(
     best = jax.tree.map(lambda leaf: leaf[np.nanargmin(means)], networks)
     fn = functools.partial(_compare, best=best, fit=fit)
     return means, _in_chunks(fn, networks, problem)
+
+
+def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
+    """How many networks of so many weights go through at a time."""
+    directions = num_directions(problem.y.shape[0], fit.objective)
+    numbers = problem.x.shape[1] * directions * _room(size)
+    return 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
 
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
@@ -178,10 +199,7 @@ def _in_blocks(
     fit: Fit,
 ) -> Any:
     """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
-    room = _room(size)
-    directions = num_directions(problem.y.shape[0], fit.objective)
-    numbers = problem.x.shape[1] * directions * room
-    block = 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
+    room, block = _room(size), block_size(size, problem, fit=fit)
     outs = []
     for start in range(0, len(index), block):
         own = np.resize(index[start : start + block], block)
@@ -229,20 +247,44 @@ def _polish(
 
 @functools.partial(jax.jit, static_argnames=("fit", "num_places"))
 def _remove(
-    networks: Network, problem: Problem, *, fit: Fit, num_places: int
+    networks: Network,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_places: int,
+    num: int | jax.Array,
 ) -> Network:
-    fn = functools.partial(shrink.remove, fit=fit, num_places=num_places)
-    return jax.vmap(fn, in_axes=(0, None))(networks, problem)
+    def one(network: Network) -> Network:
+        num_left = count_weights(network) - num
+
+        def step(_: jax.Array, network: Network) -> Network:
+            less = shrink.remove(network, problem, fit=fit, num_places=num_places)
+            goes_on = count_weights(network) > num_left  # a neuron may be several
+            return jax.tree.map(functools.partial(jnp.where, goes_on), less, network)
+
+        return jax.lax.fori_loop(0, num, step, network)
+
+    return jax.vmap(one)(networks)
 
 
 @functools.partial(jax.jit, static_argnames="fit")
 def _grow(
-    networks: Network, problem: Problem, *, fit: Fit, num_places: jax.Array | int
+    networks: Network,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_places: jax.Array | int,
+    num: int | jax.Array,
 ) -> Network:
     del num_places  # growing looks at all places: one program for all rooms
-    return jax.vmap(functools.partial(shrink.grow, fit=fit), in_axes=(0, None))(
-        networks, problem
-    )
+
+    def one(network: Network) -> Network:
+        def step(_: jax.Array, network: Network) -> Network:
+            return shrink.grow(network, problem, fit=fit)
+
+        return jax.lax.fori_loop(0, num, step, network)
+
+    return jax.vmap(one)(networks)
 
 
 @functools.partial(jax.jit, static_argnames="fit")

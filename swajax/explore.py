@@ -41,9 +41,9 @@ Source = Literal["random", "direct", "latent", "tangle"]
 class ExploreConfig:
     """How starts are found."""
 
-    by: tuple[Source, ...] = ("random",)
+    by: tuple[Source, ...] | None = None
     """random networks; gradient descent on weights; on points of a learned space; or
-    weight-entangled supernets"""
+    weight-entangled supernets [random and tangle, in one race]"""
     share: float = 0.2
     """of a time budget, for all descents together"""
     preset: str = "tabular"
@@ -61,8 +61,8 @@ class ExploreConfig:
 
     def __post_init__(self) -> None:
         """Reject no or repeated sources, and shares that are none."""
-        is_known = set(self.by) <= set(get_args(Source))
-        if not self.by or len(set(self.by)) < len(self.by) or not is_known:
+        by = ("random",) if self.by is None else self.by
+        if not by or len(set(by)) < len(by) or not set(by) <= set(get_args(Source)):
             raise ValueError(
                 f"by must be one or more of {', '.join(get_args(Source))}, each once, "
                 f"got {self.by}"
@@ -88,19 +88,17 @@ def check(
     Raises:
       ValueError: says why, and what to do.
     """
-    if "tangle" in config.by and (
-        pipeline_config.max_width < 3
-        or pipeline_config.max_depth < 2
-        or len(pipeline_config.activations) < 2
-    ):
+    limits = pipeline_config.make_spec(1, 1)
+    sources = () if config.by is None else config.by
+    if "tangle" in sources and not _has_choices(limits):
         raise ValueError(
             "supernets choose among widths, depths and activations: they need "
             "--max-width 3, --max-depth 2 and two activations or more"
         )
-    if "latent" not in config.by:
+    if "latent" not in sources:
         return
     _, model = load_pretrained(config.preset, config.activation)
-    _check_limits(model.spec, pipeline_config.make_spec(1, 1))
+    _check_limits(model.spec, limits)
     if model.preset == "tabular" and num_inputs > MAX_INPUTS:
         raise ValueError(
             f"the space {config.preset} reads networks input by input, {MAX_INPUTS} at "
@@ -113,6 +111,17 @@ def check(
             f"inputs and a number as output, here are {num_inputs} inputs and a "
             f"{task}; use --explore.by random, direct or tangle"
         )
+
+
+def choose_sources(config: ExploreConfig, limits: NetworkSpec) -> tuple[Source, ...]:
+    """Those of the settings, or what is best on the whole.
+
+    Random networks are better when small, those out of supernets when large. The latter
+    need limits that leave a choice.
+    """
+    if config.by is not None:
+        return config.by
+    return ("random", "tangle") if _has_choices(limits) else ("random",)
 
 
 def find_starts(
@@ -145,17 +154,20 @@ def find_starts(
         supernet has gone astray.
       KeyboardInterrupt: Ctrl-C came before a descent had found anything.
     """
-    sources = [source for source in config.by if source != "random"]
-    if not sources:
-        return Starts(None, 0)
     limits = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
+    sources = choose_sources(config, limits)
+    num_descents = sum(source != "random" for source in sources)
+    if not num_descents:
+        return Starts(None, 0)
     task = _Task(train, valid, objective, limits, pipeline_config.max_weights)
-    each = {"config": config, "seconds": seconds / len(sources), "clock": clock}
+    each = {"config": config, "seconds": seconds / num_descents, "clock": clock}
+    num_random = math.ceil(pipeline_config.num_starts / len(sources))
+    fewer = dataclasses.replace(pipeline_config, num_starts=num_random)
     networks, num_steps = [], 0
-    for source, own_key in zip(config.by, _split(key, config.by), strict=True):
+    for source, own_key in zip(sources, _split(key, sources), strict=True):
         steps = 0
         if source == "random":
-            found = draw_starts(own_key, pipeline_config, limits, to_problem(train))
+            found = draw_starts(own_key, fewer, limits, to_problem(train))
         elif source == "tangle":
             found, steps = _train_supernets(own_key, task, **each)
         else:
@@ -230,6 +242,12 @@ def _descend(
         watch=watch,
     )
     return blocks.fit_into(found, explorer.space.spec, task.limits), steps
+
+
+def _has_choices(limits: NetworkSpec) -> bool:
+    """Whether a supernet has widths, depths and activations to choose among."""
+    is_large = limits.max_width >= 3 and limits.max_depth >= 2
+    return is_large and len(limits.activations) >= 2
 
 
 def _split(key: Key, sources: Sequence[Source]) -> list[Key]:

@@ -24,7 +24,8 @@ class PipelineConfig:
     """pick the smallest network with at most this validation loss: mean squared error
     over the variance of the target, or log loss in nats"""
     num_starts: int = 768
-    """random networks that are polished first, besides as many small ones"""
+    """random networks that are polished first, besides as many small ones; fewer where
+    others join them"""
     num_rounds: int = 3
     """times down and up the sizes"""
     num_kept: int = 32

@@ -2,9 +2,9 @@
 
 * explore: many small networks, as starts;
 * polish: all of them for a few Levenberg-Marquardt steps, the better ones for more;
-* shrink: down from the largest, each network loses a weight at a time; up again, each
-  gains the weight that promises most; small ones are varied on the way; networks are
-  kept by size, the best of each;
+* shrink: down from the largest, each network loses a weight at a time, large ones
+  several; up again, each gains the weights that promise most; small ones are varied on
+  the way; networks are kept by size, the best of each;
 * select: the front of validation loss against size.
 
 Host code that calls compiled programs on blocks of networks, in the precision that is

@@ -195,6 +195,7 @@ def _search(
             bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
             bar.update()
 
+        bar.set_postfix(stage="explore")
         starts = explore.find_starts(
             explore_key,
             dataset.train,

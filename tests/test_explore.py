@@ -116,11 +116,41 @@ def test_random_starts_are_left_to_the_pipeline():
             draw_part(30),
             draw_part(20),
             objective="squared",
-            config=ExploreConfig(),
+            config=ExploreConfig(by=("random",)),
             pipeline_config=LIMITS,
         ).networks
         is None
     )
+
+
+def test_supernets_join_random_networks_where_limits_leave_a_choice():
+    config = ExploreConfig()
+    assert explore.choose_sources(config, SPEC) == ("random", "tangle")
+    narrow = {"max_width": 2}, {"max_depth": 1}, {"activations": ("tanh",)}
+    for limits in narrow:
+        explore.check(config, "regression", 3, dataclasses.replace(LIMITS, **limits))
+        spec = dataclasses.replace(SPEC, **limits)
+        assert explore.choose_sources(config, spec) == ("random",)
+    # Not against the user's will.
+    direct = ExploreConfig(by=("direct",))
+    assert explore.choose_sources(direct, SPEC) == ("direct",)
+
+
+def test_starts_are_of_both_kinds_by_default():
+    supernet = SupernetConfig(
+        num_supernets=2, num_drawn=3, search=SupernetSearch(num_steps=1, batch_size=16)
+    )
+    found = explore.find_starts(
+        jax.random.key(0),
+        draw_part(30),
+        draw_part(20, seed=1),
+        objective="squared",
+        config=ExploreConfig(supernet=supernet),
+        pipeline_config=dataclasses.replace(LIMITS, num_starts=8),
+    )
+    assert found.candidate_steps == 2
+    # Half as many random ones as alone, of each size.
+    assert len(found.networks.depth) == 2 * 4 + 2 * 3
 
 
 def test_supernets_give_networks_with_the_weights_they_have_learnt():
@@ -167,7 +197,7 @@ def test_several_sources_give_the_starts_of_each(checkpoint):
     mixed = find(config=dataclasses.replace(config, by=("direct", "random")))
     assert mixed.candidate_steps == alone.candidate_steps
     num = len(alone.networks.depth)
-    assert len(mixed.networks.depth) == num + 2 * 7
+    assert len(mixed.networks.depth) == num + 2 * 4
     for leaf, wanted in zip(mixed.networks, alone.networks, strict=True):
         np.testing.assert_array_equal(leaf[:num], wanted)
     assert (blocks.count(mixed.networks)[num:] > 0).all()

@@ -185,18 +185,61 @@ def test_the_race_leaves_half_of_the_time():
     assert [r.stage for r in reports] == ["polish", "polish", "shrink", "shrink"]
 
 
+@pytest.mark.parametrize("block", [1, 2])
 @pytest.mark.parametrize(("budget", "is_short"), [(1.5, True), (1e4, False)])
-def test_only_the_best_are_shrunk_where_time_is_short(monkeypatch, budget, is_short):
-    numbers, remove = [], blocks.remove
+def test_only_the_best_are_shrunk_where_time_is_short(
+    monkeypatch, budget, is_short, block
+):
+    monkeypatch.setattr(blocks, "MAX_BLOCK", block)
+    indices, remove = [], blocks.remove
 
     def spy(networks, index, *args, **how):
-        numbers.append(len(index))
+        indices.append(index)
         return remove(networks, index, *args, **how)
 
     monkeypatch.setattr(blocks, "remove", spy)
-    search(time_budget=budget, clock=lambda: float(len(numbers)))
-    assert numbers[0] > 1
-    assert (numbers[1] == 1) == is_short
+    search(time_budget=budget, clock=lambda: float(len(indices)))
+    assert len(indices[0]) > 2
+    # A block costs the same however full it is.
+    assert len(indices[1]) == block if is_short else len(indices[1]) > 2
+
+
+def test_rungs_are_all_small_sizes_and_some_large_ones():
+    assert stages.rungs(1) == [1]
+    assert stages.rungs(32) == [32, *range(30, 0, -1)]
+    assert stages.rungs(100)[:3] == [100, 94, 89]
+
+
+def test_large_networks_lose_and_gain_several_weights(monkeypatch):
+    seen = {"remove": [], "grow": []}
+
+    def spy_on(name):
+        change = getattr(blocks, name)
+
+        def spy(networks, index, size, problem, *, fit, num):
+            chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+            after = change(networks, index, size, problem, fit=fit, num=num)
+            seen[name].append((size, num, blocks.count(chosen), blocks.count(after)))
+            return after
+
+        monkeypatch.setattr(blocks, name, spy)
+
+    for name in seen:
+        spy_on(name)
+    config = dataclasses.replace(
+        CONFIG, max_weights=50, max_width=6, max_varied=0, activations=("linear",)
+    )
+    search(config=config)
+    for name, sign in (("remove", -1), ("grow", 1)):
+        assert {num for _, num, *_ in seen[name]} == {1, 2, 3}
+        for size, num, before, after in seen[name]:
+            assert (before <= size).all() and (before > size - num).all()
+            assert num == 1 or size > 30
+            change = sign * (after - before)
+            # A neuron that goes may be several weights, and there may be none to gain.
+            assert (change >= num).all() if sign < 0 else (change <= num).all()
+        _, num, before, after = max(seen[name], key=lambda row: row[1])
+        assert (sign * (after - before) == num).any()
 
 
 @pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])

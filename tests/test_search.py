@@ -24,6 +24,8 @@ from swajax.network import apply, count_weights
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.results import read_rows
+from swajax.tangle.optimizers import SearchConfig as SupernetSearch
+from swajax.tangle.starts import SupernetConfig
 from swajax.types import Network
 
 TARGET = "cost $US$ (ü)"  # nothing in a column's name may be interpreted
@@ -36,6 +38,9 @@ PIPELINE = PipelineConfig(
     max_width=7,
     max_depth=2,
     activations=("tanh", "sigmoid"),
+)
+SUPERNETS = SupernetConfig(
+    num_supernets=2, num_drawn=3, search=SupernetSearch(num_steps=2, batch_size=8)
 )
 DESCENT = SearchConfig(
     num_steps=2, chunk_steps=1, num_starts=2, sparsity_weights=(1e-4,)
@@ -70,6 +75,7 @@ def command(folder):
         target=TARGET,
         features=("u", "v"),
         pipeline=PIPELINE,
+        explore=ExploreConfig(supernet=SUPERNETS),
     )
 
 

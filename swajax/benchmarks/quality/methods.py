@@ -75,11 +75,11 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
         own = configs.to_dict(baselines.METHODS[name].Config())
     elif name == "default":
         config = ExploreConfig()
-        own = {"by": list(config.by)}
-        if config.by != ("random",):  # which nothing else matters to
-            own = configs.to_dict(config)
-        if "latent" in config.by:
-            own["checksum"] = _checksum(config.preset, config.activation)
+        by = explore.choose_sources(config, settings.pipeline.make_spec(1, 1))
+        own = {"by": list(by)}
+        if by != ("random",):  # which nothing else matters to
+            supernet = configs.to_dict(config.supernet)
+            own |= {"share": config.share, "supernet": supernet}
     else:
         own = ABLATIONS[name]._asdict()
         if own["space"] == "tangle":
