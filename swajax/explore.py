@@ -116,8 +116,8 @@ def check(
 def choose_sources(config: ExploreConfig, limits: NetworkSpec) -> tuple[Source, ...]:
     """Those of the settings, or what is best on the whole.
 
-    Random networks are better when small, those out of supernets when large. The latter
-    need limits that leave a choice.
+    Supernets find large networks that random starts miss, where inputs and classes are
+    many above all. They need limits that leave a choice.
     """
     if config.by is not None:
         return config.by
