@@ -9,11 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from swajax import blocks, pipeline, stages
+from swajax import blocks, pareto, pipeline, stages
 from swajax.jobs import make_job
 from swajax.network import apply, count_weights
 from swajax.pipeline import PipelineConfig
-from swajax.polish import Problem
+from swajax.polish import Fit, Problem
 
 CONFIG = PipelineConfig(
     max_weights=10,
@@ -240,6 +240,31 @@ def test_large_networks_lose_and_gain_several_weights(monkeypatch):
             assert (change >= num).all() if sign < 0 else (change <= num).all()
         _, num, before, after = max(seen[name], key=lambda row: row[1])
         assert (sign * (after - before) == num).any()
+
+
+def test_the_best_of_some_sizes_come_first(found):
+    front, _ = found
+    networks = jax.tree.map(
+        lambda leaf: np.resize(leaf, (4, *leaf.shape[1:])), front.network
+    )
+    losses = np.array([0.1, 0.4, 0.2, 0.3])
+    pool = pareto.make_pool(networks, np.array([3, 4, 5, 5]), losses)
+    np.testing.assert_array_equal(stages._find(pool, 3, 5), [2, 3, 1])
+    is_wanted = np.array([True, True, False, True])
+    np.testing.assert_array_equal(stages._find(pool, 2, 4, is_wanted), [0, 1])
+
+
+def test_a_neuron_that_goes_counts_for_several_weights():
+    spec = CONFIG.make_spec(3, 1)
+    starts = pipeline.draw_starts(jax.random.key(0), CONFIG, spec, make_problem(0))
+    one = jax.tree.map(lambda leaf: np.array(leaf[:1]) * 0, starts)
+    one.first[0, :2, :2] = 1.0, -0.5
+    one.readout[0, :2, 0] = 1.0, 1e-6  # the second neuron hardly matters
+    one.mask[0, 0, :2] = one.depth[0] = 1
+    one.activation[..., 0] = 1
+    fit = Fit("squared", CONFIG.activations)
+    left = blocks.remove(one, np.arange(1), 6, make_problem(0), fit=fit, num=2)
+    assert blocks.count(one).item() == 6 and blocks.count(left).item() == 3
 
 
 @pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])
