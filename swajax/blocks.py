@@ -33,7 +33,7 @@ def pad(problem: Problem) -> Problem:
     So tables of like size share compiled programs.
     """
     num_inputs, num_points = problem.x.shape
-    more_inputs = max(4, 2 ** math.ceil(math.log2(num_inputs))) - num_inputs
+    more_inputs = padded_inputs(num_inputs) - num_inputs
     step = max(32, 2 ** (math.ceil(math.log2(num_points)) - 4))
     more = -num_points % step
     rows = ((0, 0), (0, more))
@@ -46,6 +46,11 @@ def pad(problem: Problem) -> Problem:
         np.pad(y, rows),
         np.pad(weight / weight.sum(), (0, more)),
     )
+
+
+def padded_inputs(num: int) -> int:
+    """A round number of inputs, of at least so many."""
+    return max(4, 2 ** math.ceil(math.log2(num)))
 
 
 def thin(problem: Problem, num_points: int = MAX_POINTS) -> Problem:

@@ -196,15 +196,11 @@ def _train_supernets(
     seconds: float,
     clock: Callable[[], float],
 ) -> tuple[Network, int]:
-    """Networks drawn from supernets, and candidate-steps.
-
-    Of many rows, or rows of unequal weight, one draw serves all steps.
-    """
-    data = _draw_rows(task.train, task.valid, 0)
+    """Networks drawn from supernets, and candidate-steps."""
     return find_networks(
         key,
-        Rows(data.x, data.y),
-        Rows(data.x_valid, data.y_valid),
+        _resample(task.train),
+        _resample(task.valid),
         objective=task.objective,
         limits=task.limits,
         config=config.supernet,
@@ -287,6 +283,14 @@ def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
         return jnp.asarray(part.x[rows]), jnp.asarray(part.y[rows])
 
     return Data(*draw(train), *draw(valid))
+
+
+def _resample(part: Part) -> Rows:
+    """Rows as often as they weigh, as many for every table: programs are shared."""
+    edges = np.cumsum(part.weight, dtype=np.float64)
+    places = (np.arange(blocks.MAX_POINTS) + 0.5) / blocks.MAX_POINTS * edges[-1]
+    rows = np.searchsorted(edges, places)
+    return Rows(part.x[rows], part.y[rows])
 
 
 def make_explorer(

@@ -16,6 +16,7 @@ from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
 from swajax.network import count_weights, pack
 from swajax.pipeline import PipelineConfig
+from swajax.tangle import starts
 from swajax.tangle.optimizers import SearchConfig as SupernetSearch
 from swajax.tangle.starts import SupernetConfig
 
@@ -279,3 +280,37 @@ def test_many_rows_come_in_mini_batches(monkeypatch):
     monkeypatch.setattr(explore, "BATCH_ROWS", 40)
     data = explore._draw_rows(draw_part(101), draw_part(100), 0)
     assert len(data.x) == 40 and len(data.x_valid) == 100
+
+
+def test_rows_for_supernets_are_as_often_there_as_they_weigh(monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_POINTS", 120)
+    part = draw_part(3, weight=np.array([0.0, 1.0, 5.0]))
+    rows = explore._resample(part)
+    for leaf, wanted in zip(rows, part[:2], strict=True):
+        expected = np.concatenate([np.tile(wanted[1], (20, 1)), [wanted[2]] * 100])
+        np.testing.assert_array_equal(leaf, expected)
+
+
+def test_tables_of_like_size_share_the_programs_of_supernets():
+    config = ExploreConfig(
+        by=("tangle",),
+        supernet=SupernetConfig(
+            num_supernets=2, num_drawn=2, search=SupernetSearch(num_steps=3)
+        ),
+    )
+    spec = LIMITS.make_spec(4, 2)
+    space = starts.make_config(spec)
+    trainer = starts._make_trainer(space, "squared", config.supernet.search)
+    for num_rows, num_inputs in ((30, 3), (41, 2)):
+        part = draw_part(num_rows)
+        part = part._replace(x=part.x[:, :num_inputs])
+        found, _ = explore.find_starts(
+            jax.random.key(0),
+            part,
+            part,
+            objective="squared",
+            config=config,
+            pipeline_config=LIMITS,
+        )
+        assert found.first.shape == (4, num_inputs, LIMITS.max_width)
+    assert trainer.step_fn._cache_size() == 1

@@ -147,6 +147,13 @@ def test_dirichlet_draws_are_those_of_scipy():
     assert stats.kstest(draws[:, 0], marginal.cdf).pvalue > 1e-3
 
 
+def test_dirichlet_draws_of_several_choices_are_independent():
+    alphas = {"a": ALPHAS[:1], "b": ALPHAS[:1]}
+    draws = draw_many(lambda key: jnp.stack([*simplex.dirichlet(key, alphas).values()]))
+    first, second = draws[:, 0, 0, 0], draws[:, 1, 0, 0]
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / len(first) ** 0.5
+
+
 def test_dirichlet_divergence_by_hand():
     assert simplex.dirichlet_divergence(jnp.zeros((2, 3))) == pytest.approx(0, abs=1e-5)
     # Dirichlet(2, 1) has density 2 x on the unit interval.

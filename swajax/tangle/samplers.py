@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from swajax.tangle import simplex
@@ -75,7 +76,7 @@ def drnas(*, divergence_weight: float = 0.0) -> Sampler:
 
     def sample(key: Key, alphas: Alphas, progress: Any) -> Probabilities:
         del progress
-        return _draw_each(simplex.dirichlet, key, alphas)
+        return simplex.dirichlet(key, alphas)
 
     is_anchored = divergence_weight > 0
     anchor = penalty if is_anchored else _no_penalty
@@ -146,11 +147,9 @@ def make_sampler(name: str, **options: Any) -> Sampler:
 
 
 def _init(key: Key, choices: Sequence[Choice]) -> Alphas:
-    keys = jax.random.split(key, len(choices))
-    return {
-        c.name: INITIAL_SCALE * jax.random.normal(own, (c.num_rows, len(c.options)))
-        for own, c in zip(keys, choices, strict=True)
-    }
+    zeros = {c.name: jnp.zeros((c.num_rows, len(c.options))) for c in choices}
+    flat, unravel = ravel_pytree(zeros)
+    return unravel(INITIAL_SCALE * jax.random.normal(key, flat.shape))
 
 
 def _draw_each(

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
+from swajax import blocks
 from swajax.objectives import Objective
 from swajax.tangle import supernet
 from swajax.tangle.choices import harden
@@ -73,15 +75,19 @@ def find_networks(
     Raises:
       ValueError: a loss is not finite.
     """
-    trainer = _make_trainer(make_config(limits), objective, config.search)
+    # Inputs are padded, so that tables of like size share compiled programs.
+    num_inputs = blocks.padded_inputs(limits.num_inputs)
+    space = make_config(dataclasses.replace(limits, num_inputs=num_inputs))
+    trainer = _make_trainer(space, objective, config.search)
     make_key, step_key, draw_key = jax.random.split(key, 3)
     num, begin = config.num_supernets, clock()
     state = trainer.init_fn(jax.random.split(make_key, num))
+    state = _scale_first(state, (num_inputs / limits.num_inputs) ** 0.5)
     keys = jax.random.split(step_key, num)
+    rows = _pad(train, num_inputs), _pad(valid, num_inputs)
     step = 0
     while not step or (step < config.search.num_steps and clock() - begin < seconds):
         num_steps = min(CHUNK_STEPS, config.search.num_steps - step)
-        rows = train, valid
         state, losses = trainer.step_fn(state, keys, step, rows, num_steps=num_steps)
         supernet.check_losses(jax.device_get(losses), step)
         step += num_steps
@@ -89,10 +95,24 @@ def find_networks(
         jax.random.split(draw_key, num),
         state,
         sampler=trainer.sampler,
-        config=make_config(limits),
+        config=space,
         num=config.num_drawn,
     )
-    return jax.device_get(networks), step * num
+    networks = jax.device_get(networks)
+    first = networks.first[:, : limits.num_inputs]
+    return networks._replace(first=first), step * num
+
+
+def _pad(rows: Rows, num_inputs: int) -> Rows:
+    """Rows on the device, with more inputs, which are 0."""
+    more = num_inputs - rows.x.shape[1]
+    return jax.device_put(rows._replace(x=np.pad(rows.x, ((0, 0), (0, more)))))
+
+
+def _scale_first(state: SearchState, factor: float) -> SearchState:
+    """The variance that weights of inputs would have without padded ones."""
+    first = factor * state.params.first
+    return state._replace(params=state.params._replace(first=first))
 
 
 def make_config(limits: NetworkSpec) -> MlpConfig:

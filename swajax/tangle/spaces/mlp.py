@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from swajax import configs
@@ -89,19 +90,18 @@ def make_mlp(config: MlpConfig) -> Space:
 
 def init(config: MlpConfig, key: Key) -> Weights:
     """Normal weights of variance 1 / fan in, no biases."""
-    first_key, hidden_key, readout_key = jax.random.split(key, 3)
     num_layers, width = max(config.depths), max(config.widths)
-
-    def draw(key: Key, *shape: int) -> Float[Array, "..."]:
-        return jax.random.normal(key, shape) / shape[-2] ** 0.5
-
-    return Weights(
-        first=draw(first_key, config.num_inputs, width),
-        hidden=draw(hidden_key, num_layers - 1, width, width),
-        readout=draw(readout_key, width, config.num_outputs),
+    zeros = Weights(
+        first=jnp.zeros((config.num_inputs, width)),
+        hidden=jnp.zeros((num_layers - 1, width, width)),
+        readout=jnp.zeros((width, config.num_outputs)),
         bias=jnp.zeros((num_layers, width)),
         readout_bias=jnp.zeros(config.num_outputs),
     )
+    flat, unravel = ravel_pytree((zeros.first, zeros.hidden, zeros.readout))
+    drawn = unravel(jax.random.normal(key, flat.shape))
+    first, hidden, readout = (leaf / leaf.shape[-2] ** 0.5 for leaf in drawn)
+    return zeros._replace(first=first, hidden=hidden, readout=readout)
 
 
 def apply(
