@@ -5,6 +5,7 @@ and go through in blocks, so that few programs serve all of them and memory is b
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,6 +23,7 @@ from swajax.types import Key, Network, NetworkSpec
 
 BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
+PART_BLOCKS = 4  # between two looks at the clock
 MAX_POINTS = 20_000  # more of them cost time and hardly change what is found
 LARGEST = 1e30  # numbers that float32 and its squares can hold
 PLACES = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled program
@@ -70,7 +72,7 @@ def polish_all(
     num_steps: int,
 ) -> tuple[Network, Float[np.ndarray, " R"]]:
     """Networks after so many steps, and their losses; those of like size together."""
-    rooms = np.array([_room(int(size)) for size in sizes])
+    rooms = np.array([find_room(int(size)) for size in sizes])
     loss = np.zeros(len(sizes))
     networks = jax.tree.map(np.array, networks)
     for room in np.unique(rooms):
@@ -149,8 +151,26 @@ def judge(
 def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
     """How many networks of so many weights go through at a time."""
     directions = num_directions(problem.y.shape[0], fit.objective)
-    numbers = problem.x.shape[1] * directions * _room(size)
+    numbers = problem.x.shape[1] * directions * find_room(size)
     return 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
+
+
+def divide(
+    sizes: Int[np.ndarray, " R"], rank: np.ndarray, problem: Problem, *, fit: Fit
+) -> list[Int[np.ndarray, " S"]]:
+    """Indices of networks, in parts of a few blocks of one shape.
+
+    The first part of each shape comes first, then the second of each; in a shape those
+    of low rank come first.
+    """
+    rooms, turns = np.array([find_room(int(size)) for size in sizes]), []
+    for room in np.unique(rooms):
+        index = np.flatnonzero(rooms == room)
+        index = index[np.argsort(rank[index], kind="stable")]
+        num = PART_BLOCKS * block_size(int(room) - 1, problem, fit=fit)
+        turns.append(np.split(index, range(num, len(index), num)))
+    each = itertools.chain.from_iterable(itertools.zip_longest(*turns))
+    return [part for part in each if part is not None]
 
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
@@ -204,7 +224,7 @@ def _in_blocks(
     fit: Fit,
 ) -> Any:
     """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
-    room, block = _room(size), block_size(size, problem, fit=fit)
+    room, block = find_room(size), block_size(size, problem, fit=fit)
     outs = []
     for start in range(0, len(index), block):
         own = np.resize(index[start : start + block], block)
@@ -215,7 +235,8 @@ def _in_blocks(
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
 
 
-def _room(size: int) -> int:
+def find_room(size: int) -> int:
+    """Places that a program has for networks of so many weights."""
     if size >= PLACES[-1]:
         raise ValueError(f"networks must have < {PLACES[-1]} weights, one has {size}")
     return next(room for room in PLACES if room > size)

@@ -28,6 +28,7 @@ from swajax.pareto import Front, Pool
 from swajax.polish import Problem
 from swajax.types import Key, Network, NetworkSpec
 
+FIRST_SHARE = 0.5  # of the time left, for the first way down
 LAST_STEPS = 200
 LAST_BLOCK = 16  # networks of the front that are polished between two looks
 LAST_SHARE = 1.25  # of a time budget, after which the rest of the front stays as it is
@@ -41,6 +42,7 @@ class Progress(NamedTuple):
     seconds: float
     pool: Pool
     candidate_steps: int  # Levenberg-Marquardt steps times networks, so far
+    num_blocks: int  # of work in all, about
 
 
 def run(
@@ -89,11 +91,14 @@ def find_pool(
 
     It ends with the time budget of the job.
     """
-    pool = None
+    start_key, key = jax.random.split(key)
+    starts = _widen(_draw(start_key, job) if starts is None else starts, job)
+    num_blocks, pool = stages.num_blocks(blocks.count(starts), job), None
     try:
         for stage, pool in _work(key, job, starts):
             if callback is not None:
-                callback(Progress(stage, job.seconds(), pool, job.candidate_steps))
+                spent = job.seconds(), pool, job.candidate_steps
+                callback(Progress(stage, *spent, num_blocks))
             is_ready = _is_small(pool, job.config).any()
             if not len(pool.loss) or (job.is_over() and is_ready):
                 break
@@ -107,20 +112,23 @@ def find_pool(
     return pool
 
 
-def _work(key: Key, job: Job, starts: Network | None) -> stages.Stages:
+def _work(key: Key, job: Job, starts: Network) -> stages.Stages:
     """Stage and pool after each block of work, each pool better than the one before."""
-    start_key, vary_key = jax.random.split(key)
-    if starts is None:
-        spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
-        starts = draw_starts(
-            start_key, job.config, spec, job.train, num_inputs=job.spec.num_inputs
-        )
-    pool = yield from stages.race(_widen(starts, job), job)
-    keys = iter(jax.random.split(vary_key, 2 * job.config.num_rounds + 1))
-    for _ in range(job.config.num_rounds):
-        pool = yield from stages.descend(next(keys), pool, job)
+    pool = yield from stages.race(starts, job)
+    num = job.config.num_rounds
+    keys = iter(jax.random.split(key, 2 * num + 1))
+    for index in range(num):
+        share = 1.0 if index else FIRST_SHARE
+        pool = yield from stages.descend(next(keys), pool, job, share=share)
         pool = yield from stages.ascend(next(keys), pool, job)
     return (yield from stages.descend(next(keys), pool, job))
+
+
+def _draw(key: Key, job: Job) -> Network:
+    """Random starts that read no padded input."""
+    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
+    num_inputs = job.spec.num_inputs
+    return draw_starts(key, job.config, spec, job.train, num_inputs=num_inputs)
 
 
 def select(pool: Pool, job: Job) -> Front:

@@ -22,7 +22,6 @@ from swajax import (
     pareto,
     pipeline,
     runlog,
-    stages,
     tasks,
 )
 from swajax.data.encoding import encoder_to_dict, input_names
@@ -174,10 +173,9 @@ def _search(
     """The front, and the seconds it took, under a progress bar."""
     begin, seconds = time.monotonic(), 0.0
     budget = math.inf if config.time_budget is None else config.time_budget
-    total = stages.num_blocks(config.pipeline)
     objective = tasks.choose_objective(scaling)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
-    with tqdm(total=total, unit="block", disable=None) as bar:
+    with tqdm(unit="block", disable=None) as bar:
 
         def watch(num_steps: int, networks_fn: NetworksFn) -> None:
             del networks_fn
@@ -192,6 +190,7 @@ def _search(
             best = float(pool.loss.min(initial=np.inf))
             line = {"stage": progress.stage, "seconds": seconds, "loss": best}
             runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
+            bar.total = progress.num_blocks
             bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
             bar.update()
 

@@ -17,11 +17,9 @@ from swajax.jobs import Job, PipelineConfig
 from swajax.pareto import Pool
 from swajax.types import Key, Network
 
-# Steps, the share that goes on, and points (times directions of the loss): a part of
-# many tells good starts from bad ones.
-RACE = ((25, 0.3, 1024), (60, 0.3, 1024), (120, 1.0, 8192))
-RACE_BLOCK = 128  # networks that are polished between two looks at the clock
-RACE_SHARE = 0.5  # of a time budget: what is found has to be shrunk as well
+# Steps, the share that goes on, points (times directions of the loss), of which a part
+# tells good starts from bad ones, and the share of a time budget at which it ends.
+RACE = ((25, 0.3, 1024, 0.15), (60, 0.3, 1024, 0.25), (120, 1.0, 8192, 0.4))
 LARGE_STEP = 16  # networks lose and gain one in so many of their weights at a time
 SHRINK_STEPS, VARY_STEPS, GROW_STEPS = 8, 30, 12
 MIN_VARIED = 3  # weights of the smallest networks that are varied
@@ -32,39 +30,41 @@ Stages = Generator[tuple[str, Pool], None, Pool]
 """What was done and the pool after each block of work, and the pool in the end."""
 
 
-def num_blocks(config: PipelineConfig) -> int:
-    """Blocks of work of a whole run from random starts, at most."""
-    num_left, num = 2 * config.num_starts, 0
-    for _, share, _ in RACE:
-        num += math.ceil(num_left / RACE_BLOCK)
-        num_left = math.ceil(share * num_left)
-    largest = math.ceil(LARGEST_START * config.max_weights)
-    num_varied = max(0, min(config.max_varied, largest) + 1 - MIN_VARIED)
-    num_ways = 2 * config.num_rounds + 1  # down, up and down again
+def num_blocks(sizes: np.ndarray, job: Job) -> int:
+    """Blocks of work of a whole run from starts of so many weights, about."""
+    config, num = job.config, 0
+    for _, share, num_points, _ in RACE:
+        points = job.take_points(num_points)
+        num += len(blocks.divide(sizes, sizes, points, fit=job.fit))
+        sizes = sizes[pareto.best_of_sizes(sizes, sizes, share)]
+    largest, num_ways = int(sizes.max()), 2 * config.num_rounds + 1
     num += len(rungs(largest)) + (num_ways - 1) * len(rungs(config.max_weights))
+    num_varied = max(0, min(config.max_varied, largest) + 1 - MIN_VARIED)
     return num + num_ways * num_varied
 
 
 def race(starts: Network, job: Job) -> Stages:
     """Polish all a little, of each tenth of the sizes the better ones more."""
-    networks, sizes = starts, blocks.count(starts)
-    pool = None
-    for steps, share, num_points in RACE:
+    networks, sizes, pool = starts, blocks.count(starts), None
+    rank = np.random.default_rng(0).permutation(len(sizes))  # of none the loss is known
+    for steps, share, num_points, end in RACE:
         points = job.take_points(num_points)
-        parts, loss = [], np.empty(len(sizes))
-        num_parts = math.ceil(len(sizes) / RACE_BLOCK)
-        for index in np.array_split(np.arange(len(sizes)), num_parts):
+        parts, indices, losses = [], [], []
+        for index in blocks.divide(sizes, rank, points, fit=job.fit):
             part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-            part, loss[index] = job.polish(part, sizes[index], steps, points)
+            part, loss = job.polish(part, sizes[index], steps, points)
             parts.append(part)
+            indices.append(index)
+            losses.append(loss)
             pool = _add(pool, part, job)
             yield "polish", pool
-            if job.is_over(RACE_SHARE):
-                return pool
+            if job.is_over(end):
+                break
         networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-        index = pareto.best_of_sizes(sizes, loss, share)
+        sizes, rank = sizes[np.concatenate(indices)], np.concatenate(losses)
+        index = pareto.best_of_sizes(sizes, rank, share)
         networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        sizes = sizes[index]
+        sizes, rank = sizes[index], rank[index]
     return pool
 
 
@@ -79,41 +79,50 @@ def rungs(largest: int) -> list[int]:
     return sizes
 
 
-def descend(key: Key, pool: Pool, job: Job) -> Stages:
+def descend(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
     """From the largest size down, each network loses a weight or a neuron.
 
-    Large ones lose several at a time. Where the time would not last to the smallest,
-    only the best do. Small ones are varied before.
+    Large ones lose several at a time, small ones are varied before. Where this share of
+    the time left would not last to the smallest, only the best go on.
     """
     most, sizes = job.config.num_kept, rungs(int(pool.num_weights.max()))
+    costs = [_cost(size, job.config) for size in sizes]
+    end = job.seconds() + share * job.seconds_left()
     for place, (size, below) in enumerate(itertools.pairwise(sizes), start=1):
-        pool = yield from _vary(jax.random.fold_in(key, size), pool, below, size, job)
+        begin, own_key = job.seconds(), jax.random.fold_in(key, size)
+        pool = yield from _vary(own_key, pool, below, size, job, most)
         index = _find(pool, below, size, ~pool.is_shrunk)[:most]
         if len(index):
-            begin = job.seconds()
             smaller = blocks.remove(
                 pool.network, index, size, job.train, fit=job.fit, num=size - below
             )
             smaller, _ = job.polish(smaller, np.full(len(index), below), SHRINK_STEPS)
             pool = pool.mark(index, "is_shrunk")
             pool = _add(pool, smaller, job)
-            # A block costs the same however full it is, and about as much as the
-            # square of the weights.
-            block = blocks.block_size(size, job.train, fit=job.fit)
-            cost = (job.seconds() - begin) / math.ceil(len(index) / block)
-            rest = max(cost * np.square(sizes[place:]).sum() / size**2, 1e-9)
-            num_blocks = np.clip(job.seconds_left() / rest, 1, job.config.num_kept)
-            most = min(int(num_blocks) * block, job.config.num_kept)
+            # A block costs the same however full it is.
+            now, block = job.seconds(), blocks.block_size(size, job.train, fit=job.fit)
+            rate = (now - begin) / (math.ceil(len(index) / block) * costs[place - 1])
+            num_blocks = (end - now) / max(rate * sum(costs[place:]), 1e-9)
+            most = int(np.clip(num_blocks, 1, job.config.num_kept)) * block
+            most = min(most, job.config.num_kept)
             yield "shrink", pool
     return pool
+
+
+def _cost(size: int, config: PipelineConfig) -> int:
+    """Of networks of a size on the way down, about, in any unit."""
+    is_varied = MIN_VARIED <= size <= config.max_varied
+    num_steps = SHRINK_STEPS + is_varied * NUM_VARIANTS * VARY_STEPS
+    return num_steps * blocks.find_room(size) ** 2
 
 
 def ascend(key: Key, pool: Pool, job: Job) -> Stages:
     """From the smallest size up, each network gains a weight; as `descend`."""
     sizes = rungs(job.config.max_weights)[::-1]
     for below, size, above in zip(sizes, sizes[1:], sizes[2:], strict=False):
-        pool = yield from _vary(jax.random.fold_in(key, size), pool, below, size, job)
-        index = _find(pool, below, size, ~pool.is_grown)[: job.config.num_kept]
+        own_key, most = jax.random.fold_in(key, size), job.config.num_kept
+        pool = yield from _vary(own_key, pool, below, size, job, most)
+        index = _find(pool, below, size, ~pool.is_grown)[:most]
         if len(index):
             larger = blocks.grow(
                 pool.network, index, size, job.train, fit=job.fit, num=above - size
@@ -125,12 +134,12 @@ def ascend(key: Key, pool: Pool, job: Job) -> Stages:
     return pool
 
 
-def _vary(key: Key, pool: Pool, below: int, size: int, job: Job) -> Stages:
-    """Variants of the networks of a size, if their optima are few enough to be tried.
+def _vary(key: Key, pool: Pool, below: int, size: int, job: Job, most: int) -> Stages:
+    """Variants of the best networks of a size, if it is small enough.
 
     What is found goes the same way as all others of its size.
     """
-    index = _find(pool, below, size)
+    index = _find(pool, below, size)[:most]
     if MIN_VARIED <= size <= job.config.max_varied and len(index):
         index = np.repeat(index, NUM_VARIANTS)
         varied = blocks.vary(key, pool.network, index, size, job.train, fit=job.fit)

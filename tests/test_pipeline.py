@@ -98,7 +98,7 @@ def test_the_stages_follow_each_other_and_only_improve(found):
     # Down, up and down again; small ones are varied on all ways.
     ways = [name for name in names[len(stages.RACE) :] if name != "vary"]
     assert [name for name, _ in itertools.groupby(ways)] == ["shrink", "grow", "shrink"]
-    assert len(reports) <= stages.num_blocks(CONFIG)
+    assert len(reports) <= reports[0].num_blocks < 2 * len(reports)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
     steps = [r.candidate_steps for r in reports]
     assert steps[0] == 2 * CONFIG.num_starts * stages.RACE[0][0]
@@ -132,7 +132,7 @@ def test_small_networks_are_varied_on_all_ways(monkeypatch):
     config = dataclasses.replace(CONFIG, max_varied=5)
     search(config=config, callback=reports.append)
     assert seen == [5, 4, 3, 3, 4, 5, 5, 4, 3]
-    assert len(reports) <= stages.num_blocks(config)
+    assert len(reports) <= reports[0].num_blocks
     stages_seen = [r.stage for r in reports]
     assert stages_seen.count("vary") == len(seen)
     # Before they lose a weight on the way down, gain one on the way up.
@@ -164,7 +164,7 @@ def test_a_part_of_the_points_costs_what_it_may():
 
 
 def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
-    monkeypatch.setattr(stages, "RACE", ((2, 0.5, 10), (3, 1.0, NUM)))
+    monkeypatch.setattr(stages, "RACE", ((2, 0.5, 10, 1.0), (3, 1.0, NUM, 1.0)))
     numbers, polish_all = [], blocks.polish_all
 
     def spy(networks, sizes, problem, **how):
@@ -177,12 +177,35 @@ def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
     assert all(num == NUM for num, steps in numbers if steps != 2)
 
 
-def test_the_race_leaves_half_of_the_time():
+def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
+    monkeypatch.setattr(blocks, "PART_BLOCKS", 2)
+    shares = (0.15, 0.25, 0.5)
+    race = [(*row[:3], own) for row, own in zip(stages.RACE, shares, strict=True)]
+    monkeypatch.setattr(stages, "RACE", race)
     reports = []
     config = dataclasses.replace(CONFIG, max_varied=0)
-    clock = {"time_budget": 4.0, "clock": lambda: float(len(reports))}
+    clock = {"time_budget": 20.0, "clock": lambda: float(len(reports))}
     search(config=config, **clock, callback=reports.append)
-    assert [r.stage for r in reports] == ["polish", "polish", "shrink", "shrink"]
+    # Six networks go on, of which four, in what is left of the time.
+    steps = np.diff([0, *(r.candidate_steps for r in reports)])
+    wanted = np.repeat([steps for steps, *_ in race], [3, 2, 2])
+    np.testing.assert_array_equal(steps[:7], 2 * wanted)
+    stages_seen = [r.stage for r in reports]
+    assert stages_seen[:8] == ["polish"] * 7 + ["shrink"] and len(reports) == 20
+
+
+@pytest.mark.parametrize("num_each", [1, 3])
+def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
+    monkeypatch, num_each
+):
+    monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
+    monkeypatch.setattr(blocks, "PART_BLOCKS", num_each)
+    problem, fit = make_problem(0), Fit("squared", CONFIG.activations)
+    sizes, rank = np.array([5, 40, 10, 50, 31, 7]), np.array([3, 1, 2, 0, 9, 1])
+    parts = blocks.divide(sizes, rank, problem, fit=fit)
+    wanted = {1: [[5], [3], [2], [1], [0], [4]], 3: [[5, 2, 0], [3, 1], [4]]}
+    assert [part.tolist() for part in parts] == wanted[num_each]
 
 
 @pytest.mark.parametrize("block", [1, 2])
