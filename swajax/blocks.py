@@ -6,7 +6,6 @@ and go through in blocks, so that few programs serve all of them and memory is b
 
 import functools
 import itertools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,43 +23,7 @@ from swajax.types import Key, Network, NetworkSpec
 BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
 PART_BLOCKS = 4  # between two looks at the clock
-MAX_POINTS = 20_000  # more of them cost time and hardly change what is found
-LARGEST = 1e30  # numbers that float32 and its squares can hold
 PLACES = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled program
-
-
-def pad(problem: Problem) -> Problem:
-    """Up to round numbers of points, which weigh nothing, and of inputs, which are 0.
-
-    So tables of like size share compiled programs.
-    """
-    num_inputs, num_points = problem.x.shape
-    more_inputs = padded_inputs(num_inputs) - num_inputs
-    step = max(32, 2 ** (math.ceil(math.log2(num_points)) - 4))
-    more = -num_points % step
-    rows = ((0, 0), (0, more))
-    # What float32 cannot hold is as good as infinite, and refused as such.
-    x, y = (np.asarray(a, np.float64) for a in problem[:2])
-    x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
-    weight = np.asarray(problem.weight, np.float64)
-    return Problem(
-        np.pad(x, ((0, more_inputs), (0, more))),
-        np.pad(y, rows),
-        np.pad(weight / weight.sum(), (0, more)),
-    )
-
-
-def padded_inputs(num: int) -> int:
-    """A round number of inputs, of at least so many."""
-    return max(4, 2 ** math.ceil(math.log2(num)))
-
-
-def thin(problem: Problem, num_points: int = MAX_POINTS) -> Problem:
-    """At most so many points, drawn at random with the same seed each time."""
-    if problem.x.shape[1] <= num_points:
-        return problem
-    rows = np.random.default_rng(0).permutation(problem.x.shape[1])[:num_points]
-    return Problem(*(np.asarray(leaf)[..., rows] for leaf in problem))
 
 
 def polish_all(

@@ -2,6 +2,8 @@
 
 import copy
 import dataclasses
+import math
+import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, no_type_check
 
@@ -18,14 +20,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from swajax import pipeline
+from swajax import explore, pipeline
 from swajax.data.encoding import Column, Encoder
 from swajax.data.rows import Parts, merge, split
 from swajax.data.splits import Scaling
+from swajax.explore import ExploreConfig, Source
 from swajax.models import Model, evaluate
 from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.polish import Problem
+from swajax.tasks import to_part
 from swajax.types import ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
@@ -60,6 +64,7 @@ class _SparseMLP(BaseEstimator):
     max_depth: int = 3
     activations: tuple[Activation, ...] = ACTIVATIONS
     weight_decay: float | None = None
+    explore_by: tuple[Source, ...] | None = ("random",)
     valid_share: float = 0.2
     time_budget: float | None = None
     random_state: int | np.random.RandomState | None = 0
@@ -113,11 +118,31 @@ class _SparseMLP(BaseEstimator):
         used = np.flatnonzero(np.isfinite(self.input_range_))
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x.T).T[used])
+        config, sources = self._config(), ExploreConfig(by=self.explore_by)
+        task = "regression" if how["objective"] == "squared" else "classification"
+        explore.check(sources, task, len(used), config)
+        train, valid = (
+            Problem(*(leaf[..., part] for leaf in rows)) for part in parts[:2]
+        )
+        begin = time.monotonic()
+        budget = math.inf if self.time_budget is None else self.time_budget
+        explore_key, key = jax.random.split(jax.random.key(parts.seed))
+        starts = explore.find_starts(
+            explore_key,
+            to_part(train),
+            to_part(valid),
+            config=sources,
+            pipeline_config=config,
+            seconds=sources.share * budget,
+            **how,
+        )
         front = pipeline.run(
-            jax.random.key(parts.seed),
-            *(Problem(*(leaf[..., part] for leaf in rows)) for part in parts[:2]),
-            config=self._config(),
-            time_budget=self.time_budget,
+            key,
+            train,
+            valid,
+            config=config,
+            starts=starts.networks,
+            time_budget=budget - (time.monotonic() - begin),
             **how,
         )
         few = front.network.first
@@ -182,6 +207,8 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
         [1e-9 for numbers, about 1 / rows for classes].
+      explore_by: where the search starts, as `ExploreConfig.by`; ("random", "tangle")
+        is better where classes and inputs are many, and compiles for longer.
       valid_share: share of the rows to choose networks by.
       time_budget: seconds after which no more work begins.
       random_state: of the split and the search.

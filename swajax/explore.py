@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import blocks, descent, spaces
+from swajax import blocks, descent, spaces, tasks
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.splits import Part
 from swajax.descent import Budget, Explorer, NetworksFn
@@ -28,7 +28,6 @@ from swajax.objectives import Objective
 from swajax.pipeline import PipelineConfig, draw_starts
 from swajax.tangle.rows import Rows
 from swajax.tangle.starts import SupernetConfig, find_networks
-from swajax.tasks import to_problem
 from swajax.types import Activation, Key, Network, NetworkSpec
 
 MAX_INPUTS = 512
@@ -167,7 +166,7 @@ def find_starts(
     for source, own_key in zip(sources, _split(key, sources), strict=True):
         steps = 0
         if source == "random":
-            found = draw_starts(own_key, fewer, limits, to_problem(train))
+            found = draw_starts(own_key, fewer, limits, tasks.to_problem(train))
         elif source == "tangle":
             found, steps = _train_supernets(own_key, task, **each)
         else:
@@ -276,9 +275,9 @@ def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
     def draw(part: Part) -> tuple[jax.Array, jax.Array]:
         num, weight = len(part.y), part.weight.astype(np.float64)
         weight = weight / weight.sum()
-        if num <= blocks.MAX_POINTS and np.ptp(weight) == 0:
+        if num <= tasks.MAX_POINTS and np.ptp(weight) == 0:
             return jnp.asarray(part.x), jnp.asarray(part.y)
-        num_drawn = num if num <= blocks.MAX_POINTS else BATCH_ROWS
+        num_drawn = num if num <= tasks.MAX_POINTS else BATCH_ROWS
         rows = np.random.default_rng(chunk).choice(num, num_drawn, p=weight)
         return jnp.asarray(part.x[rows]), jnp.asarray(part.y[rows])
 
@@ -288,7 +287,7 @@ def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
 def _resample(part: Part) -> Rows:
     """Rows as often as they weigh, as many for every table: programs are shared."""
     edges = np.cumsum(part.weight, dtype=np.float64)
-    places = (np.arange(blocks.MAX_POINTS) + 0.5) / blocks.MAX_POINTS * edges[-1]
+    places = (np.arange(tasks.MAX_POINTS) + 0.5) / tasks.MAX_POINTS * edges[-1]
     rows = np.searchsorted(edges, places)
     return Rows(part.x[rows], part.y[rows])
 

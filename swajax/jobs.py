@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from swajax import blocks, pareto
+from swajax import blocks, pareto, tasks
 from swajax.objectives import Objective, num_directions
 from swajax.pareto import Pool
 from swajax.polish import Fit, Problem
@@ -107,7 +107,7 @@ class Job:
         if is_real.sum() * cost <= num:
             return self.train
         real = Problem(*(leaf[..., is_real] for leaf in self.train))
-        return blocks.pad(blocks.thin(real, max(num // cost, 1)))
+        return tasks.pad(tasks.thin(real, max(num // cost, 1)))
 
     def polish(
         self,
@@ -144,7 +144,7 @@ def make_job(
 ) -> Job:
     """A search of a data set that begins now; the arguments are those of `run`."""
     spec = config.make_spec(train.x.shape[0], train.y.shape[0])
-    train, valid = (blocks.pad(blocks.thin(part)) for part in (train, valid))
+    train, valid = (tasks.pad(tasks.thin(part)) for part in (train, valid))
     decay = config.weight_decay
     if decay is None:
         decay = 1e-9 if objective == "squared" else decay_of_classes(train)

@@ -62,7 +62,7 @@ def run(
     Args:
       key: consumed; the same key gives the same front if no budget ends the work.
       train: points to fit, on the last axis, scaled to about unit size; of more than
-        `blocks.MAX_POINTS` a random part is used, and of `valid` too.
+        `tasks.MAX_POINTS` a random part is used, and of `valid` too.
       valid: points to choose by.
       objective: what is fitted.
       config: how.

@@ -14,7 +14,6 @@ import tyro
 from tqdm import tqdm
 
 from swajax import (
-    blocks,
     checkpoints,
     commands,
     configs,
@@ -36,7 +35,7 @@ from swajax.report import facts, fronts, page, pictures
 from swajax.results import write_rows
 
 MANY_ROWS = (
-    f"networks are fitted and chosen on {blocks.MAX_POINTS:,} random rows a part; "
+    f"networks are fitted and chosen on {tasks.MAX_POINTS:,} random rows a part; "
     f"descents take mini-batches of {explore.BATCH_ROWS:,}; all rows are tested"
 )
 
@@ -109,7 +108,7 @@ def main(config: SearchCommand) -> None:
         config.out or _default_folder(config), config, is_resumable=False
     )
     notes = (*table.notes, *notes)
-    if max(_count_rows(dataset).values()) > blocks.MAX_POINTS:
+    if max(_count_rows(dataset).values()) > tasks.MAX_POINTS:
         notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     front, seconds = _search(config, dataset, scaling, folder)

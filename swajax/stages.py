@@ -44,7 +44,10 @@ def num_blocks(sizes: np.ndarray, job: Job) -> int:
 
 
 def race(starts: Network, job: Job) -> Stages:
-    """Polish all a little, of each tenth of the sizes the better ones more."""
+    """Polish all a little, of each tenth of the sizes the better ones more.
+
+    A stage that has no time for all of its networks goes on with those it has done.
+    """
     networks, sizes, pool = starts, blocks.count(starts), None
     rank = np.random.default_rng(0).permutation(len(sizes))  # of none the loss is known
     for steps, share, num_points, end in RACE:

@@ -1,5 +1,6 @@
 """Estimators: scikit-learn's own checks and tools, sizes on request, learning."""
 
+import math
 import pickle
 
 import jax
@@ -13,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from swajax import explore
 from swajax.data import rows
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, evaluate
 from swajax.network import apply
@@ -117,6 +119,30 @@ def test_same_random_state_same_predictions(regressor, table):
     np.testing.assert_array_equal(loaded.at(20).predict(x), regressor.at(20).predict(x))
 
 
+def test_searches_start_where_they_are_told_to(monkeypatch, table):
+    found = []
+    find_starts = explore.find_starts
+
+    def spy(*args, **how):
+        found.append(find_starts(*args, **how))
+        return found[-1]
+
+    monkeypatch.setattr(explore, "find_starts", spy)
+    limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
+    models = [
+        SparseMLPRegressor(**limits, explore_by=by).fit(*table)
+        for by in (("random",), ("tangle",), None)
+    ]
+    random, tangle, both = found
+    assert random.networks is None and tangle.candidate_steps == both.candidate_steps
+    num_random = len(both.networks.depth) - len(tangle.networks.depth)
+    assert num_random == 2 * math.ceil(SMALL["num_starts"] / 2)
+    errors = [np.square(m.predict(table[0]) - table[1]).mean() for m in models]
+    assert len(set(errors)) == 3
+    with pytest.raises(ValueError, match="max-width 3"):
+        SparseMLPRegressor(**SMALL, explore_by=("tangle",)).fit(*table)
+
+
 def test_feature_names_are_kept_and_checked(table):
     frame = pd.DataFrame(table[0], columns=["a", "b", "c"])
     model = SparseMLPRegressor(**SMALL).fit(frame, table[1])
@@ -205,8 +231,15 @@ def test_refuses_what_cannot_be_learned(table):
         SparseMLPRegressor(**SMALL).fit(x, np.stack([y, y], axis=1))
     with pytest.raises(ValueError, match="only one class"):
         SparseMLPClassifier(**SMALL).fit(x, np.ones(60))
-    for wrong in ({"valid_share": 1.0}, {"max_weights": 0}, {"num_starts": 0}):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
+    for wrong in (
+        {"valid_share": 1.0},
+        {"max_weights": 0},
+        {"num_starts": 0},
+        {"explore_by": ("nowhere",)},
+    ):
+        with pytest.raises(
+            ValueError, match=next(iter(wrong)).removeprefix("explore_")
+        ):
             SparseMLPRegressor(**SMALL | wrong).fit(x, y)
 
 

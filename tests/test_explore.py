@@ -8,7 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import autoencoder, blocks, checkpoints, configs, explore, prior, spaces
+from swajax import (
+    autoencoder,
+    blocks,
+    checkpoints,
+    configs,
+    explore,
+    prior,
+    spaces,
+    tasks,
+)
 from swajax.autoencoder import AutoencoderConfig
 from swajax.batched import apply_batch
 from swajax.data.splits import Part
@@ -276,14 +285,14 @@ def test_rows_of_unequal_weight_are_drawn_as_often_as_they_weigh():
 
 
 def test_many_rows_come_in_mini_batches(monkeypatch):
-    monkeypatch.setattr(blocks, "MAX_POINTS", 100)
+    monkeypatch.setattr(tasks, "MAX_POINTS", 100)
     monkeypatch.setattr(explore, "BATCH_ROWS", 40)
     data = explore._draw_rows(draw_part(101), draw_part(100), 0)
     assert len(data.x) == 40 and len(data.x_valid) == 100
 
 
 def test_rows_for_supernets_are_as_often_there_as_they_weigh(monkeypatch):
-    monkeypatch.setattr(blocks, "MAX_POINTS", 120)
+    monkeypatch.setattr(tasks, "MAX_POINTS", 120)
     part = draw_part(3, weight=np.array([0.0, 1.0, 5.0]))
     rows = explore._resample(part)
     for leaf, wanted in zip(rows, part[:2], strict=True):

@@ -209,10 +209,14 @@ def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
 
 
 @pytest.mark.parametrize("block", [1, 2])
-@pytest.mark.parametrize(("budget", "is_short"), [(1.5, True), (1e4, False)])
+@pytest.mark.parametrize(
+    ("budget", "share", "is_short"),
+    [(1.5, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
+)
 def test_only_the_best_are_shrunk_where_time_is_short(
-    monkeypatch, budget, is_short, block
+    monkeypatch, budget, share, is_short, block
 ):
+    monkeypatch.setattr(pipeline, "FIRST_SHARE", share)
     monkeypatch.setattr(blocks, "MAX_BLOCK", block)
     indices, remove = [], blocks.remove
 
@@ -225,6 +229,14 @@ def test_only_the_best_are_shrunk_where_time_is_short(
     assert len(indices[0]) > 2
     # A block costs the same however full it is.
     assert len(indices[1]) == block if is_short else len(indices[1]) > 2
+
+
+def test_the_way_down_costs_what_its_steps_do():
+    config = dataclasses.replace(CONFIG, max_varied=20)
+    plain = stages._cost(21, config)
+    steps = stages.SHRINK_STEPS + stages.NUM_VARIANTS * stages.VARY_STEPS
+    assert stages._cost(20, config) / plain == steps / stages.SHRINK_STEPS
+    assert stages._cost(2, config) == plain and stages._cost(40, config) == 4 * plain
 
 
 def test_rungs_are_all_small_sizes_and_some_large_ones():

@@ -8,14 +8,12 @@ time.
 import dataclasses
 
 import jax
-import numpy as np
 
 from swajax import explore
 from swajax.baselines.common import RestartsConfig, Search
-from swajax.data.splits import Part
 from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
-from swajax.polish import Problem
+from swajax.tasks import to_part
 from swajax.types import Key
 
 
@@ -48,9 +46,3 @@ def find(key: Key, search: Search, *, config: Config) -> None:
         clock=job.clock,
     )
     search.run_pipeline(run_key, starts.networks, num_explored=starts.candidate_steps)
-
-
-def to_part(problem: Problem) -> Part:
-    """Points as rows of a table, of mean weight 1."""
-    x, y, weight = (np.float32(leaf.T) for leaf in problem)
-    return Part(x, y, weight / weight.mean())

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from swajax import blocks
+from swajax import blocks, tasks
 from swajax.baselines.common import RestartsConfig, Search, check_positive
 from swajax.objectives import Objective
 from swajax.polish import Problem
@@ -59,7 +59,7 @@ class Config(RestartsConfig):
 
 def find(key: Key, search: Search, *, config: Config) -> None:
     """Fit some networks one after another, and prune them together."""
-    rows = blocks.thin(search.train)
+    rows = tasks.thin(search.train)
     networks = []
     end = search.end_of_run(config.run_share)
     for seed in np.asarray(jax.random.bits(key, (config.num_networks,))):

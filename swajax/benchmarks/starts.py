@@ -24,7 +24,6 @@ from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from swajax import blocks, commands, descent, explore, files, prior, runlog
-from swajax.baselines.direct import to_part
 from swajax.benchmarks import kept, latent_newton
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import runs, tasks
@@ -36,6 +35,7 @@ from swajax.jobs import Job, PipelineConfig, make_job
 from swajax.latent_search import Data, Point, SearchConfig
 from swajax.polish import Fit, Problem
 from swajax.report import facts, png
+from swajax.tasks import to_part
 from swajax.types import Key, Network
 
 SOURCES = ("random", "decoded", "direct", "latent", "newton")

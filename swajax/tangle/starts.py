@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from swajax import blocks
+from swajax import tasks
 from swajax.objectives import Objective
 from swajax.tangle import supernet
 from swajax.tangle.choices import harden
@@ -76,7 +76,7 @@ def find_networks(
       ValueError: a loss is not finite.
     """
     # Inputs are padded, so that tables of like size share compiled programs.
-    num_inputs = blocks.padded_inputs(limits.num_inputs)
+    num_inputs = tasks.padded_inputs(limits.num_inputs)
     space = make_config(dataclasses.replace(limits, num_inputs=num_inputs))
     trainer = _make_trainer(space, objective, config.search)
     make_key, step_key, draw_key = jax.random.split(key, 3)

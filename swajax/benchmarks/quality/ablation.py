@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from swajax import blocks, descent, explore, pipeline
-from swajax.baselines.direct import to_part
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import explorers, tasks
 from swajax.benchmarks.quality.outcomes import Judge, Level, Outcome
@@ -24,6 +23,7 @@ from swajax.descent import Budget, Explorer
 from swajax.explore import ExploreConfig
 from swajax.jobs import PipelineConfig, make_job
 from swajax.latent_search import Data
+from swajax.tasks import to_part
 from swajax.types import Key, Network
 
 LEARNED = ("tabular", "compact", "paper")

@@ -12,7 +12,6 @@ import numpy as np
 from swajax import baselines, configs, explore
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.baselines import extras
-from swajax.baselines.direct import to_part
 from swajax.baselines.extras import EXTRAS
 from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality import ablation, tasks
@@ -22,6 +21,7 @@ from swajax.benchmarks.quality.settings import Settings
 from swajax.benchmarks.quality.tasks import Task
 from swajax.explore import ExploreConfig
 from swajax.tangle.starts import SupernetConfig
+from swajax.tasks import to_part
 from swajax.types import Key
 
 NAMES = ("default", *baselines.METHODS, *EXTRAS, *ABLATIONS)

@@ -12,6 +12,7 @@ from swajax.benchmarks.clock import WorkClock
 from swajax.benchmarks.quality.tasks import Task
 from swajax.pareto import Front, Pool
 from swajax.polish import Fit
+from swajax.tasks import pad
 from swajax.types import Network
 
 LEVELS = ("raw", "polished", "full")
@@ -58,7 +59,7 @@ class Judge:
     ) -> None:
         """What is judged, and when on the clock the method began."""
         self.fit = Fit(task.objective, activations)
-        self.train, self.valid = (blocks.pad(part) for part in (task.train, task.valid))
+        self.train, self.valid = (pad(part) for part in (task.train, task.valid))
         self.num_inputs = task.train.x.shape[0]  # the padded parts have more
         self.clock = clock
         self.begin = begin
