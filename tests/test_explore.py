@@ -323,3 +323,24 @@ def test_tables_of_like_size_share_the_programs_of_supernets():
         )
         assert found.first.shape == (4, num_inputs, LIMITS.max_width)
     assert trainer.step_fn._cache_size() == 1
+
+
+def test_padded_inputs_take_nothing_from_the_weights_of_others(monkeypatch):
+    seen, scale = [], starts._scale_first
+
+    def spy(state, factor):
+        seen.append(scale(state, factor))
+        return seen[-1]
+
+    monkeypatch.setattr(starts, "_scale_first", spy)
+    search = SupernetSearch(num_steps=1)
+    starts.find_networks(
+        jax.random.key(0),
+        *[explore._resample(draw_part(30))] * 2,
+        objective="squared",
+        limits=SPEC,
+        config=SupernetConfig(num_supernets=200, num_drawn=1, search=search),
+    )
+    first = np.asarray(seen[0].params.first)
+    assert first.shape == (200, 4, LIMITS.max_width)
+    np.testing.assert_allclose(first[:, :3].var(), 1 / 3, rtol=0.15)
