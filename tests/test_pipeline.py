@@ -195,6 +195,26 @@ def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
     assert stages_seen[:8] == ["polish"] * 7 + ["shrink"] and len(reports) == 20
 
 
+def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
+    config = dataclasses.replace(
+        CONFIG, max_weights=50, max_width=6, activations=("linear",)
+    )
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", config, None, time.monotonic)
+    seen, polish_all = [], blocks.polish_all
+
+    def spy(networks, sizes, problem, **how):
+        np.testing.assert_array_equal(sizes, blocks.count(networks))
+        seen.append(sizes)
+        return polish_all(networks, sizes, problem, **how)
+
+    monkeypatch.setattr(blocks, "polish_all", spy)
+    starts = pipeline._widen(pipeline._draw(jax.random.key(0), job), job)
+    assert len(list(stages.race(starts, job))) == len(seen)
+    num_rooms = len({blocks.find_room(size) for size in blocks.count(starts).tolist()})
+    assert num_rooms > 1 and len(seen) > len(stages.RACE)
+
+
 @pytest.mark.parametrize("num_each", [1, 3])
 def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
     monkeypatch, num_each
