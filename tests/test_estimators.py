@@ -235,7 +235,7 @@ def test_refuses_what_cannot_be_learned(table):
         {"valid_share": 1.0},
         {"max_weights": 0},
         {"num_starts": 0},
-        {"explore_by": ("nowhere",)},
+        {"explore_by": ("random", "random")},
     ):
         with pytest.raises(
             ValueError, match=next(iter(wrong)).removeprefix("explore_")
