@@ -239,16 +239,23 @@ def test_only_the_best_are_shrunk_where_time_is_short(
     monkeypatch.setattr(pipeline, "FIRST_SHARE", share)
     monkeypatch.setattr(blocks, "MAX_BLOCK", block)
     indices, remove = [], blocks.remove
+    varied, vary = [], blocks.vary
 
     def spy(networks, index, *args, **how):
         indices.append(index)
         return remove(networks, index, *args, **how)
 
+    def spy_on_variants(key, networks, index, *args, **how):
+        varied.append(len(index) // stages.NUM_VARIANTS)
+        return vary(key, networks, index, *args, **how)
+
     monkeypatch.setattr(blocks, "remove", spy)
+    monkeypatch.setattr(blocks, "vary", spy_on_variants)
     search(time_budget=budget, clock=lambda: float(len(indices)))
-    assert len(indices[0]) > 2
+    assert len(indices[0]) > 2 and varied[0] > 2
     # A block costs the same however full it is.
     assert len(indices[1]) == block if is_short else len(indices[1]) > 2
+    assert varied[1] == block if is_short else varied[1] > 2
 
 
 def test_the_way_down_costs_what_its_steps_do():
