@@ -21,8 +21,8 @@ def choose_objective(scaling: Scaling) -> Objective:
 
 def to_part(problem: Problem) -> Part:
     """Points as rows of a table, of mean weight 1."""
-    x, y, weight = (np.float32(leaf.T) for leaf in problem)
-    return Part(x, y, weight / weight.mean())
+    weight = problem.weight / problem.weight.mean()
+    return Part(*(np.float32(leaf.T) for leaf in problem._replace(weight=weight)))
 
 
 def to_problem(part: Part) -> Problem:

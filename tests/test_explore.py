@@ -25,6 +25,7 @@ from swajax.explore import ExploreConfig
 from swajax.latent_search import SearchConfig
 from swajax.network import count_weights, pack
 from swajax.pipeline import PipelineConfig
+from swajax.polish import Problem
 from swajax.tangle import starts
 from swajax.tangle.optimizers import SearchConfig as SupernetSearch
 from swajax.tangle.starts import SupernetConfig
@@ -344,3 +345,10 @@ def test_padded_inputs_take_nothing_from_the_weights_of_others(monkeypatch):
     first = np.asarray(seen[0].params.first)
     assert first.shape == (200, 4, LIMITS.max_width)
     np.testing.assert_allclose(first[:, :3].var(), 1 / 3, rtol=0.15)
+
+
+def test_points_become_rows_of_mean_weight_one_whatever_they_weigh():
+    problem = Problem(np.ones((3, 2)), np.zeros((1, 2)), np.array([1e300, 3e300]))
+    part = tasks.to_part(problem)
+    assert part.x.shape == (2, 3) and part.y.shape == (2, 1)
+    np.testing.assert_array_equal(part.weight, np.float32([0.5, 1.5]))
