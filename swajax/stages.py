@@ -23,7 +23,8 @@ RACE = ((25, 0.3, 1024, 0.15), (60, 0.3, 1024, 0.25), (120, 1.0, 8192, 0.4))
 LARGE_STEP = 16  # networks lose and gain one in so many of their weights at a time
 SHRINK_STEPS, VARY_STEPS, GROW_STEPS = 8, 30, 12
 MIN_VARIED = 3  # weights of the smallest networks that are varied
-NUM_VARIANTS = 2  # of each network, each time
+NUM_VARIANTS = 2  # of each network, each time, and twice as many of the smallest
+SMALLEST = 12  # weights at most
 LARGEST_START = 1.3  # weights of a random start, relative to the largest result
 
 Stages = Generator[tuple[str, Pool], None, Pool]
@@ -88,13 +89,11 @@ def descend(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
     Large ones lose several at a time, small ones are varied before. Where this share of
     the time left would not last to the smallest, only the best go on.
     """
-    most, sizes = job.config.num_kept, rungs(int(pool.num_weights.max()))
-    costs = [_cost(size, job.config) for size in sizes]
-    end = job.seconds() + share * job.seconds_left()
-    for place, (size, below) in enumerate(itertools.pairwise(sizes), start=1):
+    way = _Way(rungs(int(pool.num_weights.max())), SHRINK_STEPS, job, share)
+    for place, (size, below) in enumerate(itertools.pairwise(way.sizes)):
         begin, own_key = job.seconds(), jax.random.fold_in(key, size)
-        pool = yield from _vary(own_key, pool, below, size, job, most)
-        index = _find(pool, below, size, ~pool.is_shrunk)[:most]
+        pool = yield from _vary(own_key, pool, below, size, way)
+        index = _find(pool, below, size, ~pool.is_shrunk)[: way.most]
         if len(index):
             smaller = blocks.remove(
                 pool.network, index, size, job.train, fit=job.fit, num=size - below
@@ -102,30 +101,19 @@ def descend(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
             smaller, _ = job.polish(smaller, np.full(len(index), below), SHRINK_STEPS)
             pool = pool.mark(index, "is_shrunk")
             pool = _add(pool, smaller, job)
-            # A block costs the same however full it is.
-            now, block = job.seconds(), blocks.block_size(size, job.train, fit=job.fit)
-            rate = (now - begin) / (math.ceil(len(index) / block) * costs[place - 1])
-            num_blocks = (end - now) / max(rate * sum(costs[place:]), 1e-9)
-            most = int(np.clip(num_blocks, 1, job.config.num_kept)) * block
-            most = min(most, job.config.num_kept)
+            way.look(place, len(index), begin)
             yield "shrink", pool
     return pool
 
 
-def _cost(size: int, config: PipelineConfig) -> int:
-    """Of networks of a size on the way down, about, in any unit."""
-    is_varied = MIN_VARIED <= size <= config.max_varied
-    num_steps = SHRINK_STEPS + is_varied * NUM_VARIANTS * VARY_STEPS
-    return num_steps * blocks.find_room(size) ** 2
-
-
 def ascend(key: Key, pool: Pool, job: Job) -> Stages:
     """From the smallest size up, each network gains a weight; as `descend`."""
-    sizes = rungs(job.config.max_weights)[::-1]
-    for below, size, above in zip(sizes, sizes[1:], sizes[2:], strict=False):
-        own_key, most = jax.random.fold_in(key, size), job.config.num_kept
-        pool = yield from _vary(own_key, pool, below, size, job, most)
-        index = _find(pool, below, size, ~pool.is_grown)[:most]
+    way = _Way(rungs(job.config.max_weights)[::-1], GROW_STEPS, job)
+    triples = zip(way.sizes, way.sizes[1:], way.sizes[2:], strict=False)
+    for place, (below, size, above) in enumerate(triples, start=1):
+        begin, own_key = job.seconds(), jax.random.fold_in(key, size)
+        pool = yield from _vary(own_key, pool, below, size, way)
+        index = _find(pool, below, size, ~pool.is_grown)[: way.most]
         if len(index):
             larger = blocks.grow(
                 pool.network, index, size, job.train, fit=job.fit, num=above - size
@@ -133,18 +121,63 @@ def ascend(key: Key, pool: Pool, job: Job) -> Stages:
             larger, _ = job.polish(larger, np.full(len(index), above), GROW_STEPS)
             pool = pool.mark(index, "is_grown")
             pool = _add(pool, larger, job)
+            way.look(place, len(index), begin)
             yield "grow", pool
     return pool
 
 
-def _vary(key: Key, pool: Pool, below: int, size: int, job: Job, most: int) -> Stages:
+class _Way:
+    """A way through the sizes, and how much of each the time is enough for."""
+
+    def __init__(
+        self, sizes: list[int], num_steps: int, job: Job, share: float = 1.0
+    ) -> None:
+        """Begin; this share of the time left is to last for so many steps a size."""
+        self.sizes, self.num_steps, self.job = sizes, num_steps, job
+        self.end = job.seconds() + share * job.seconds_left()
+        self.most, self.is_varied = job.config.num_kept, True
+
+    def look(self, place: int, num: int, begin: float) -> None:
+        """Look at the clock after so many networks of the size of a place.
+
+        Without time for a block of networks and its variants, there are no variants.
+        """
+        job, size = self.job, self.sizes[place]
+        # A block costs the same however full it is.
+        block = blocks.block_size(size, job.train, fit=job.fit)
+        now, paid = job.seconds(), math.ceil(num / block) * block
+        rate = (now - begin) / (paid * self.cost(size, self.is_varied))
+        for is_varied in (True, False):
+            rest = sum(self.cost(own, is_varied) for own in self.sizes[place + 1 :])
+            num_blocks = (self.end - now) / max(rate * rest * block, 1e-9)
+            if num_blocks >= 1:
+                break
+        self.is_varied = is_varied
+        self.most = int(np.clip(num_blocks, 1, job.config.num_kept)) * block
+        self.most = min(self.most, job.config.num_kept)
+
+    def cost(self, size: int, is_varied: bool) -> int:
+        """Of a network of a size, with its variants or without, about, in any unit."""
+        num_variants = is_varied * count_variants(size, self.job.config)
+        num_steps = self.num_steps + num_variants * VARY_STEPS
+        return num_steps * blocks.find_room(size)
+
+
+def count_variants(size: int, config: PipelineConfig) -> int:
+    """Variants of each network of a size."""
+    if not MIN_VARIED <= size <= config.max_varied:
+        return 0
+    return NUM_VARIANTS * (2 if size <= SMALLEST else 1)
+
+
+def _vary(key: Key, pool: Pool, below: int, size: int, way: _Way) -> Stages:
     """Variants of the best networks of a size, if it is small enough.
 
     What is found goes the same way as all others of its size.
     """
-    index = _find(pool, below, size)[:most]
-    if MIN_VARIED <= size <= job.config.max_varied and len(index):
-        index = np.repeat(index, NUM_VARIANTS)
+    job, num = way.job, way.is_varied * count_variants(size, way.job.config)
+    index = np.repeat(_find(pool, below, size)[: way.most], num)
+    if len(index):
         varied = blocks.vary(key, pool.network, index, size, job.train, fit=job.fit)
         varied, _ = job.polish(varied, blocks.count(varied), VARY_STEPS)
         pool = _add(pool, varied, job)

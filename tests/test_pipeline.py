@@ -117,7 +117,8 @@ def test_small_networks_are_varied_on_all_ways(monkeypatch):
         varied = vary(key, networks, index, size, problem, fit=fit)
         chosen = jax.tree.map(lambda leaf: leaf[index], networks)
         assert (blocks.count(chosen) == size).all()
-        assert len(index) == stages.NUM_VARIANTS * len(np.unique(index))
+        num = stages.count_variants(size, config)
+        assert len(index) == num * len(np.unique(index))
         leaves = zip(varied, chosen, strict=True)
         changes = [(a != b).reshape(len(index), -1).any(1) for a, b in leaves]
         assert np.any(changes, axis=0).all()
@@ -231,7 +232,7 @@ def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
 @pytest.mark.parametrize("block", [1, 2])
 @pytest.mark.parametrize(
     ("budget", "share", "is_short"),
-    [(1.5, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
+    [(1.1, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
 )
 def test_only_the_best_are_shrunk_where_time_is_short(
     monkeypatch, budget, share, is_short, block
@@ -246,24 +247,64 @@ def test_only_the_best_are_shrunk_where_time_is_short(
         return remove(networks, index, *args, **how)
 
     def spy_on_variants(key, networks, index, *args, **how):
-        varied.append(len(index) // stages.NUM_VARIANTS)
+        varied.append((len(indices), len(np.unique(index))))
         return vary(key, networks, index, *args, **how)
 
     monkeypatch.setattr(blocks, "remove", spy)
     monkeypatch.setattr(blocks, "vary", spy_on_variants)
     search(time_budget=budget, clock=lambda: float(len(indices)))
-    assert len(indices[0]) > 2 and varied[0] > 2
+    assert len(indices[0]) > 2 and varied[0][1] > 2
     # A block costs the same however full it is.
     assert len(indices[1]) == block if is_short else len(indices[1]) > 2
-    assert varied[1] == block if is_short else varied[1] > 2
+    # Of the second size there are variants where there is time.
+    assert [num > 2 for done, num in varied if done == 1] == [True] * (not is_short)
 
 
-def test_the_way_down_costs_what_its_steps_do():
+@pytest.mark.parametrize(
+    ("seconds", "is_varied", "most"),
+    [(1e4, True, 4), (110.0, True, 2), (50.0, False, 4), (1.0, False, 2)],
+)
+def test_variants_go_before_networks_do(monkeypatch, seconds, is_varied, most):
+    monkeypatch.setattr(blocks, "MAX_BLOCK", 2)
+    now = [0.0]
+    config = dataclasses.replace(CONFIG, num_kept=4)
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", config, seconds, lambda: now[0])
+    way = stages._Way([6, 5, 4, 3, 2, 1], stages.SHRINK_STEPS, job)
+    assert (way.is_varied, way.most) == (True, 4)
+    # A block of two with four variants each: 26 s. Three such and two sizes without
+    # are 80 s more, all of them without variants 8 s.
+    now[0] = 2 * (stages.SHRINK_STEPS + 4 * stages.VARY_STEPS) / 10
+    way.look(0, 1, 0.0)
+    assert (way.is_varied, way.most) == (is_varied, most)
+
+
+def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
+    monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
+    grown, grow = [], blocks.grow
+
+    def spy(networks, index, *args, **how):
+        grown.append(len(index))
+        return grow(networks, index, *args, **how)
+
+    monkeypatch.setattr(blocks, "grow", spy)
+    budget = 10.5  # seconds, each of which is a block on the way up
+    search(time_budget=budget, clock=lambda: 8.0 + len(grown) if grown else 0.0)
+    assert grown[0] > 1 and grown[1] == 1
+
+
+def test_a_way_costs_what_its_steps_do():
+    problem = make_problem(0)
     config = dataclasses.replace(CONFIG, max_varied=20)
-    plain = stages._cost(21, config)
+    job = make_job(problem, problem, "squared", config, None, time.monotonic)
+    way = stages._Way([1], stages.SHRINK_STEPS, job)
+    plain = way.cost(21, True)
     steps = stages.SHRINK_STEPS + stages.NUM_VARIANTS * stages.VARY_STEPS
-    assert stages._cost(20, config) / plain == steps / stages.SHRINK_STEPS
-    assert stages._cost(2, config) == plain and stages._cost(40, config) == 4 * plain
+    assert way.cost(20, True) / plain == steps / stages.SHRINK_STEPS
+    # The smallest have twice as many variants, but for those of two weights.
+    assert way.cost(12, True) - plain == 2 * (way.cost(13, True) - plain)
+    assert way.cost(20, False) == plain == way.cost(2, True)
+    assert way.cost(40, True) == 2 * plain
 
 
 def test_rungs_are_all_small_sizes_and_some_large_ones():
