@@ -279,6 +279,25 @@ def test_variants_go_before_networks_do(monkeypatch, seconds, is_varied, most):
     assert (way.is_varied, way.most) == (is_varied, most)
 
 
+def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
+    pool, seen, vary = found[1][-1].pool, [], blocks.vary
+
+    def spy(key, networks, index, *args, **how):
+        seen.append(index.tolist())
+        return vary(key, networks, index, *args, **how)
+
+    monkeypatch.setattr(blocks, "vary", spy)
+    sizes, counts = np.unique(pool.num_weights, return_counts=True)
+    size = int(sizes[(counts > 1) & (sizes >= stages.MIN_VARIED)][0])
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", CONFIG, None, time.monotonic)
+    way = stages._Way([size], stages.SHRINK_STEPS, job)
+    way.most = 1
+    assert len(list(stages._vary(jax.random.key(0), pool, size - 1, size, way))) == 1
+    best = np.flatnonzero(pool.num_weights == size)[0]
+    assert seen == [[best] * stages.count_variants(size, CONFIG)]
+
+
 def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
     monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
     grown, grow = [], blocks.grow
