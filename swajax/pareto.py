@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from swajax.types import Network
 
-SAME = 1e-6  # networks of one size whose losses differ less, relatively, are one
+SAME = 0.02  # like networks of one size whose losses differ less, relatively, are one
 
 
 class Pool(NamedTuple):
@@ -21,6 +21,7 @@ class Pool(NamedTuple):
     network: Network
     num_weights: Int[np.ndarray, " R"]
     loss: Float[np.ndarray, " R"]  # of the training part
+    structure: Int[np.ndarray, " R"]  # the same number for like networks
     is_shrunk: Bool[np.ndarray, " R"]
     is_grown: Bool[np.ndarray, " R"]
 
@@ -51,27 +52,55 @@ def make_pool(network: Network, num_weights: np.ndarray, loss: np.ndarray) -> Po
 
     The loss of a network without inputs is that of a constant.
     """
+    num_weights, loss = np.asarray(num_weights), np.asarray(loss)
     no = np.zeros(len(loss), bool)
-    pool = Pool(network, np.asarray(num_weights), np.asarray(loss), no, no.copy())
-    return pool.take(np.isfinite(pool.loss) & (pool.num_weights > 0))
+    pool = Pool(network, num_weights, loss, _find_structure(network), no, no.copy())
+    return pool.take(np.isfinite(loss) & (num_weights > 0))
 
 
 def merge(pools: list[Pool], *, num_each: int) -> Pool:
-    """All networks of several pools, at most so many a size, the best by loss."""
+    """All networks of several pools, at most so many a size, the best by loss.
+
+    Many are one function again, with its neurons in another order or at another scale,
+    polished a little more or less: of those the best is enough.
+    """
     pool = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pools)
-    pool = pool.take(np.lexsort((pool.loss, pool.num_weights)))
-    size, loss = pool.num_weights, pool.loss
-    is_same = np.zeros(len(size), bool)
-    is_close = np.diff(loss) <= SAME * np.abs(loss[1:])
-    is_same[1:] = (np.diff(size) == 0) & is_close
-    # What was done with one of two equal networks counts for the one that stays.
-    stays = np.flatnonzero(~is_same)
-    pool = pool.take(stays)._replace(
-        is_shrunk=np.logical_or.reduceat(pool.is_shrunk, stays),
-        is_grown=np.logical_or.reduceat(pool.is_grown, stays),
+    level = np.log(np.maximum(pool.loss, np.finfo(float).tiny)) // np.log1p(SAME)
+    order = np.lexsort((pool.loss, level, pool.structure))
+    is_new = np.diff(level[order], prepend=np.nan) != 0
+    is_new |= np.diff(pool.structure[order], prepend=0) != 0
+    places = np.flatnonzero(is_new)
+    firsts = order[places]
+    best = np.lexsort((pool.loss[firsts], pool.num_weights[firsts]))
+    sizes = pool.num_weights[firsts[best]]
+    best = best[np.arange(len(sizes)) - np.searchsorted(sizes, sizes) < num_each]
+    # What was done with one of several like networks counts for the one that stays.
+    is_shrunk = np.logical_or.reduceat(pool.is_shrunk[order], places)
+    is_grown = np.logical_or.reduceat(pool.is_grown[order], places)
+    return pool.take(firsts[best])._replace(
+        is_shrunk=is_shrunk[best], is_grown=is_grown[best]
     )
-    first = np.searchsorted(pool.num_weights, pool.num_weights)
-    return pool.take(np.arange(len(first)) - first < num_each)
+
+
+def _find_structure(network: Network) -> Int[np.ndarray, " R"]:
+    """A number that neither the order nor the scale of the neurons changes.
+
+    Of the depth, the activations of each layer, and how many weights each input, each
+    layer and each output has.
+    """
+    counts = [
+        network.depth[:, None],
+        np.sum(network.activation * network.mask[..., None], axis=-2),
+        np.count_nonzero(network.first, axis=-1),
+        np.count_nonzero(network.hidden, axis=(-2, -1)),
+        np.count_nonzero(network.bias, axis=-1),
+        np.count_nonzero(network.readout, axis=-2),
+        network.readout_bias != 0,
+    ]
+    flat = [np.reshape(part, (len(network.depth), -1)) for part in counts]
+    table = np.concatenate(flat, axis=1).astype(np.int64)
+    factors = np.random.default_rng(0).integers(2**62, size=table.shape[1])
+    return table @ factors
 
 
 def make_front(

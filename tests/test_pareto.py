@@ -1,15 +1,17 @@
 """Pools and fronts against brute force over all their networks."""
 
+import jax
 import numpy as np
 import pytest
 
+from swajax.network import permute
 from swajax.pareto import Pool, make_front, make_pool, merge
 from swajax.types import Network
 
 
 def make_networks(num, first_name=0):
     """Records that only tell which they are, by the first weight."""
-    name = first_name + np.arange(num, dtype=float)
+    name = 1.0 + first_name + np.arange(num)
     return Network(
         first=name[:, None, None],
         hidden=np.zeros((num, 0, 1, 1)),
@@ -28,7 +30,7 @@ def pool_of(sizes, loss, first_name=0):
 
 
 def names(networks):
-    return networks.first[:, 0, 0].astype(int).tolist()
+    return (networks.first[:, 0, 0] - 1).astype(int).tolist()
 
 
 def draw(seed, num=60):
@@ -114,9 +116,10 @@ def test_notes_are_of_the_new_pool_only():
 
 @pytest.mark.parametrize("num_each", [1, 3, 100])
 def test_the_best_of_each_size_stay(num_each):
-    (sizes, loss, _), (more_sizes, more_loss, _) = draw(0), draw(1)
-    pools = [pool_of(sizes, loss), pool_of(more_sizes, more_loss, first_name=60)]
-    sizes, loss = np.append(sizes, more_sizes), np.append(loss, more_loss)
+    rng = np.random.default_rng(0)
+    sizes = rng.integers(1, 13, 120)
+    loss = 1.1 ** rng.permutation(120)  # none is like another
+    pools = [pool_of(sizes[:60], loss[:60]), pool_of(sizes[60:], loss[60:], 60)]
     wanted = []
     for size in np.unique(sizes):
         own = np.flatnonzero(sizes == size)
@@ -127,16 +130,71 @@ def test_the_best_of_each_size_stay(num_each):
     np.testing.assert_array_equal(pool.loss, loss[wanted])
 
 
-def test_equal_networks_are_one_with_the_notes_of_all():
-    # The three of size 2 with equal losses are one; other sizes or losses are others.
-    pool = pool_of([2, 2, 2, 2, 3], [0.5, 0.5 * (1 + 1e-8), 0.5 * (1 + 2e-8), 0.6, 0.5])
-    pool = pool.mark(np.array([2]), "is_shrunk").mark(np.array([1, 3]), "is_grown")
+def test_like_networks_are_one_with_the_notes_of_all():
+    # The three of size 2 with like losses are one; the best of them stays.
+    pool = pool_of([2, 2, 2, 2, 3], [0.601, 0.6, 0.602, 0.7, 0.8])
+    pool = pool.mark(np.array([2]), "is_shrunk").mark(np.array([0, 3]), "is_grown")
     merged = merge([pool, pool], num_each=9)
-    assert names(merged.network) == [0, 3, 4]
+    assert names(merged.network) == [1, 3, 4]
     np.testing.assert_array_equal(merged.is_shrunk, [True, False, False])
     np.testing.assert_array_equal(merged.is_grown, [True, True, False])
-    assert names(merge([pool], num_each=2).network) == [0, 3, 4], "counted afterwards"
-    assert not pool.is_grown[0], "the pools that go in stay as they are"
+    assert names(merge([pool], num_each=2).network) == [1, 3, 4], "counted afterwards"
+    assert not pool.is_grown[1], "the pools that go in stay as they are"
+
+
+def draw_network(seed):
+    """Two layers of three neurons, all weights at random."""
+    rng = np.random.default_rng(seed)
+    return Network(
+        first=rng.normal(size=(2, 3)),
+        hidden=rng.normal(size=(1, 3, 3)),
+        readout=rng.normal(size=(3, 1)),
+        bias=rng.normal(size=(2, 3)),
+        readout_bias=rng.normal(size=1),
+        mask=np.ones((2, 3)),
+        activation=np.eye(2)[[[0, 0, 1], [1, 0, 1]]],
+        depth=np.int32(2),
+    )
+
+
+def edit(network, **changes):
+    """The network with an entry of some of its arrays changed."""
+    for name, (place, value) in changes.items():
+        array = np.array(getattr(network, name))
+        array[place] = value
+        network = network._replace(**{name: array})
+    return network
+
+
+@pytest.mark.parametrize(
+    ("other", "num"),
+    [
+        (lambda n: permute(n, np.array([[2, 0, 1], [1, 2, 0]])), 1),
+        (lambda n: n._replace(first=-2 * n.first), 1),
+        (lambda n: edit(n, first=((0, 0), 0.0)), 2),
+        (lambda n: edit(n, hidden=((0, 0, 0), 0.0)), 2),
+        (lambda n: edit(n, bias=((1, 0), 0.0)), 2),
+        (lambda n: edit(n, readout=((0, 0), 0.0)), 2),
+        (lambda n: edit(n, readout_bias=(0, 0.0)), 2),
+        (lambda n: edit(n, activation=((0, 0), [0.0, 1.0])), 2),
+        (lambda n: n._replace(depth=np.int32(1)), 2),
+    ],
+    ids="order scale input hidden bias readout readout_bias activation depth".split(),
+)
+def test_networks_are_alike_by_structure(other, num):
+    network = draw_network(0)
+    both = [network, jax.tree.map(np.asarray, other(network))]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *both)
+    pool = make_pool(stacked, np.array([9, 9]), np.array([0.6, 0.601]))
+    assert len(merge([pool], num_each=9).loss) == num
+
+
+def test_which_input_a_weight_reads_tells_networks_apart():
+    network = draw_network(0)
+    both = [edit(network, first=((i, 0), 0.0)) for i in (0, 1)]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *both)
+    pool = make_pool(stacked, np.array([9, 9]), np.array([0.6, 0.601]))
+    assert len(merge([pool], num_each=9).loss) == 2
 
 
 def test_nothing_can_be_merged():
