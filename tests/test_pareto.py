@@ -1,6 +1,7 @@
 """Pools and fronts against brute force over all their networks."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -169,7 +170,12 @@ def edit(network, **changes):
 @pytest.mark.parametrize(
     ("other", "num"),
     [
-        (lambda n: permute(n, np.array([[2, 0, 1], [1, 2, 0]])), 1),
+        (
+            lambda n: permute(
+                jax.tree.map(jnp.asarray, n), jnp.array([[2, 0, 1], [1, 2, 0]])
+            ),
+            1,
+        ),
         (lambda n: n._replace(first=-2 * n.first), 1),
         (lambda n: edit(n, first=((0, 0), 0.0)), 2),
         (lambda n: edit(n, hidden=((0, 0, 0), 0.0)), 2),
