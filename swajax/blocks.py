@@ -22,7 +22,6 @@ from swajax.types import Key, Network, NetworkSpec
 
 BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
 MAX_BLOCK = 16
-PART_BLOCKS = 4  # between two looks at the clock
 PLACES = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled program
 
 
@@ -119,9 +118,14 @@ def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
 
 
 def divide(
-    sizes: Int[np.ndarray, " R"], rank: np.ndarray, problem: Problem, *, fit: Fit
+    sizes: Int[np.ndarray, " R"],
+    rank: np.ndarray,
+    problem: Problem,
+    *,
+    fit: Fit,
+    num_blocks: int,
 ) -> list[Int[np.ndarray, " S"]]:
-    """Indices of networks, in parts of a few blocks of one shape.
+    """Indices of networks, in parts of so many blocks of one shape.
 
     The first part of each shape comes first, then the second of each; in a shape those
     of low rank come first.
@@ -130,7 +134,7 @@ def divide(
     for room in np.unique(rooms):
         index = np.flatnonzero(rooms == room)
         index = index[np.argsort(rank[index], kind="stable")]
-        num = PART_BLOCKS * block_size(int(room) - 1, problem, fit=fit)
+        num = num_blocks * block_size(int(room) - 1, problem, fit=fit)
         turns.append(np.split(index, range(num, len(index), num)))
     each = itertools.chain.from_iterable(itertools.zip_longest(*turns))
     return [part for part in each if part is not None]

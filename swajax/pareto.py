@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from swajax.types import Network
 
-SAME = 0.02  # like networks of one size whose losses differ less, relatively, are one
+SAME = 0.02  # relative width of the bins of loss in each of which like networks are one
 
 
 class Pool(NamedTuple):
@@ -58,13 +58,18 @@ def make_pool(network: Network, num_weights: np.ndarray, loss: np.ndarray) -> Po
     return pool.take(np.isfinite(loss) & (num_weights > 0))
 
 
+def join(pools: list[Pool]) -> Pool:
+    """All networks of several pools, one after another."""
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pools)
+
+
 def merge(pools: list[Pool], *, num_each: int) -> Pool:
     """All networks of several pools, at most so many a size, the best by loss.
 
     Many are one function again, with its neurons in another order or at another scale,
     polished a little more or less: of those the best is enough.
     """
-    pool = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pools)
+    pool = join(pools)
     level = np.log(np.maximum(pool.loss, np.finfo(float).tiny)) // np.log1p(SAME)
     order = np.lexsort((pool.loss, level, pool.structure))
     is_new = np.diff(level[order], prepend=np.nan) != 0

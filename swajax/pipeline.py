@@ -12,7 +12,6 @@ switched on, float32 by default; only the front is polished in float64.
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -30,7 +29,6 @@ from swajax.types import Key, Network, NetworkSpec
 
 FIRST_SHARE = 0.5  # of the time left, for the first way down
 LAST_STEPS = 200
-LAST_BLOCK = 16  # networks of the front that are polished between two looks
 LAST_SHARE = 1.25  # of a time budget, after which the rest of the front stays as it is
 SMALL_WEIGHTS = 16  # of small starts, at most
 
@@ -145,8 +143,8 @@ def _select(pool: Pool, job: Job) -> Front:
     pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
     front = pareto.make_front(pool, *job.judge(pool.network))
     last = _polish_last(front, job)
-    pools = [job.make_pool(networks) for networks in (front.network, last)]
-    pool = pareto.merge(pools, num_each=2)
+    # Both, like as they are: only validation data tell which is better.
+    pool = pareto.join([job.make_pool(part) for part in (front.network, last)])
     judged = job.judge(pool.network)
     front = pareto.make_front(pool, *judged, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
@@ -156,12 +154,12 @@ def _select(pool: Pool, job: Job) -> Front:
 def _polish_last(front: Front, job: Job) -> Network:
     """The networks of a front, polished to the end as far as the time goes."""
     networks = jax.tree.map(np.copy, front.network)
-    num_parts = math.ceil(len(front.num_weights) / LAST_BLOCK)
-    for index in np.array_split(np.arange(len(front.num_weights)), num_parts):
+    sizes = front.num_weights
+    for index in blocks.divide(sizes, sizes, job.train, fit=job.fit, num_blocks=1):
         if job.is_over(LAST_SHARE):
             break
         part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        part, _ = job.polish(part, front.num_weights[index], LAST_STEPS)
+        part, _ = job.polish(part, sizes[index], LAST_STEPS)
         for leaf, new in zip(networks, part, strict=True):
             leaf[index] = new
     return networks

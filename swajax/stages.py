@@ -6,7 +6,7 @@ which the search looks at the clock. No pool is worse than the one before.
 
 import itertools
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 
 import jax
 import numpy as np
@@ -15,11 +15,13 @@ from jaxtyping import Bool, Int
 from swajax import blocks, pareto
 from swajax.jobs import Job, PipelineConfig
 from swajax.pareto import Pool
+from swajax.polish import Problem
 from swajax.types import Key, Network
 
 # Steps, the share that goes on, points (times directions of the loss), of which a part
 # tells good starts from bad ones, and the share of a time budget at which it ends.
 RACE = ((25, 0.3, 1024, 0.15), (60, 0.3, 1024, 0.25), (120, 1.0, 8192, 0.4))
+PART_BLOCKS = 4  # polished between two looks at the clock
 LARGE_STEP = 16  # networks lose and gain one in so many of their weights at a time
 SHRINK_STEPS, VARY_STEPS, GROW_STEPS = 8, 30, 12
 MIN_VARIED = 3  # weights of the smallest networks that are varied
@@ -36,7 +38,7 @@ def num_blocks(sizes: np.ndarray, job: Job) -> int:
     config, num = job.config, 0
     for _, share, num_points, _ in RACE:
         points = job.take_points(num_points)
-        num += len(blocks.divide(sizes, sizes, points, fit=job.fit))
+        num += len(_divide(sizes, sizes, points, job))
         sizes = sizes[pareto.best_of_sizes(sizes, sizes, share)]
     largest, num_ways = int(sizes.max()), 2 * config.num_rounds + 1
     num += len(rungs(largest)) + (num_ways - 1) * len(rungs(config.max_weights))
@@ -54,7 +56,7 @@ def race(starts: Network, job: Job) -> Stages:
     for steps, share, num_points, end in RACE:
         points = job.take_points(num_points)
         parts, indices, losses = [], [], []
-        for index in blocks.divide(sizes, rank, points, fit=job.fit):
+        for index in _divide(sizes, rank, points, job):
             part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
             part, loss = job.polish(part, sizes[index], steps, points)
             parts.append(part)
@@ -70,6 +72,12 @@ def race(starts: Network, job: Job) -> Stages:
         networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
         sizes, rank = sizes[index], rank[index]
     return pool
+
+
+def _divide(
+    sizes: np.ndarray, rank: np.ndarray, points: Problem, job: Job
+) -> list[Int[np.ndarray, " S"]]:
+    return blocks.divide(sizes, rank, points, fit=job.fit, num_blocks=PART_BLOCKS)
 
 
 def rungs(largest: int) -> list[int]:
@@ -90,39 +98,40 @@ def descend(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
     the time left would not last to the smallest, only the best go on.
     """
     way = _Way(rungs(int(pool.num_weights.max())), SHRINK_STEPS, job, share)
-    for place, (size, below) in enumerate(itertools.pairwise(way.sizes)):
-        begin, own_key = job.seconds(), jax.random.fold_in(key, size)
-        pool = yield from _vary(own_key, pool, below, size, way)
-        index = _find(pool, below, size, ~pool.is_shrunk)[: way.most]
-        if len(index):
-            smaller = blocks.remove(
-                pool.network, index, size, job.train, fit=job.fit, num=size - below
-            )
-            smaller, _ = job.polish(smaller, np.full(len(index), below), SHRINK_STEPS)
-            pool = pool.mark(index, "is_shrunk")
-            pool = _add(pool, smaller, job)
-            way.look(place, len(index), begin)
-            yield "shrink", pool
-    return pool
+    pairs = itertools.pairwise(way.sizes)
+    moves = enumerate((below, size, below) for size, below in pairs)
+    return (yield from _walk(key, pool, way, moves, blocks.remove, "shrink"))
 
 
 def ascend(key: Key, pool: Pool, job: Job) -> Stages:
     """From the smallest size up, each network gains a weight; as `descend`."""
     way = _Way(rungs(job.config.max_weights)[::-1], GROW_STEPS, job)
     triples = zip(way.sizes, way.sizes[1:], way.sizes[2:], strict=False)
-    for place, (below, size, above) in enumerate(triples, start=1):
+    moves = enumerate(triples, start=1)
+    return (yield from _walk(key, pool, way, moves, blocks.grow, "grow"))
+
+
+def _walk(
+    key: Key,
+    pool: Pool,
+    way: "_Way",
+    moves: Iterable[tuple[int, tuple[int, int, int]]],
+    change: Callable[..., Network],
+    stage: str,
+) -> Stages:
+    """Networks of above `below` to `size` weights are varied, and changed to `to`."""
+    job, flag = way.job, {"shrink": "is_shrunk", "grow": "is_grown"}[stage]
+    for place, (below, size, to) in moves:
         begin, own_key = job.seconds(), jax.random.fold_in(key, size)
         pool = yield from _vary(own_key, pool, below, size, way)
-        index = _find(pool, below, size, ~pool.is_grown)[: way.most]
+        index = _find(pool, below, size, ~getattr(pool, flag))[: way.most]
         if len(index):
-            larger = blocks.grow(
-                pool.network, index, size, job.train, fit=job.fit, num=above - size
-            )
-            larger, _ = job.polish(larger, np.full(len(index), above), GROW_STEPS)
-            pool = pool.mark(index, "is_grown")
-            pool = _add(pool, larger, job)
+            num = abs(size - to)
+            changed = change(pool.network, index, size, job.train, fit=job.fit, num=num)
+            changed, _ = job.polish(changed, np.full(len(index), to), way.num_steps)
+            pool = _add(pool.mark(index, flag), changed, job)
             way.look(place, len(index), begin)
-            yield "grow", pool
+            yield stage, pool
     return pool
 
 

@@ -6,6 +6,7 @@ import itertools
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -180,7 +181,7 @@ def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
 
 def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
     monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
-    monkeypatch.setattr(blocks, "PART_BLOCKS", 2)
+    monkeypatch.setattr(stages, "PART_BLOCKS", 2)
     shares = (0.15, 0.25, 0.5)
     race = [(*row[:3], own) for row, own in zip(stages.RACE, shares, strict=True)]
     monkeypatch.setattr(stages, "RACE", race)
@@ -221,10 +222,9 @@ def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
     monkeypatch, num_each
 ):
     monkeypatch.setattr(blocks, "MAX_BLOCK", 1)
-    monkeypatch.setattr(blocks, "PART_BLOCKS", num_each)
     problem, fit = make_problem(0), Fit("squared", CONFIG.activations)
     sizes, rank = np.array([5, 40, 10, 50, 31, 7]), np.array([3, 1, 2, 0, 9, 1])
-    parts = blocks.divide(sizes, rank, problem, fit=fit)
+    parts = blocks.divide(sizes, rank, problem, fit=fit, num_blocks=num_each)
     wanted = {1: [[5], [3], [2], [1], [0], [4]], 3: [[5, 2, 0], [3, 1], [4]]}
     assert [part.tolist() for part in parts] == wanted[num_each]
 
@@ -393,7 +393,7 @@ def test_a_neuron_that_goes_counts_for_several_weights():
 def test_the_front_is_polished_as_far_as_the_time_goes(
     monkeypatch, found, extra, num_polished
 ):
-    monkeypatch.setattr(pipeline, "LAST_BLOCK", 4)
+    monkeypatch.setattr(blocks, "MAX_BLOCK", 4)
     front, _ = found
     front = jax.tree.map(lambda leaf: np.resize(leaf, (10, *leaf.shape[1:])), front[:5])
     job, calls = (
@@ -410,7 +410,23 @@ def test_the_front_is_polished_as_far_as_the_time_goes(
     last = pipeline._polish_last(pipeline.Front(*front, pick=0), job)
     is_polished = (last.first == front[0].first + 1).all(axis=(1, 2))
     assert is_polished.sum() == num_polished
-    assert is_polished[:num_polished].all()
+    assert is_polished[np.argsort(front[1], kind="stable")[:num_polished]].all()
+
+
+def test_the_last_polish_is_not_taken_where_it_hurts(found):
+    train = make_problem(0)
+    best = jax.tree.map(lambda leaf: leaf[:1], found[0].network)
+    other = best._replace(readout_bias=best.readout_bias + 0.03)
+    fn = functools.partial(apply, activations=CONFIG.activations)
+    with jax.enable_x64(True):
+        y = jax.vmap(fn, in_axes=(0, None))(other, jnp.asarray(train.x.T))
+    valid = train._replace(y=np.asarray(y)[0].T)
+    job = make_job(train, valid, "squared", CONFIG, None, time.monotonic)
+    pool, polished = (job.make_pool(pipeline._widen(n, job)) for n in (other, best))
+    # On training data better, but so little that the two would be one in a pool.
+    assert len(pareto.merge([pool, polished], num_each=2).loss) == 1
+    assert polished.loss[0] < pool.loss[0]
+    assert pipeline.select(pool, job).valid_loss[0] < 1e-9
 
 
 def test_half_of_the_starts_are_small(key):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax import blocks, prior
+from swajax import blocks, prior, relevance
 from swajax.baselines import training
 from swajax.baselines.common import RestartsConfig, Search, take
 from swajax.stages import SHRINK_STEPS
@@ -54,6 +54,7 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
         spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
+        odds=relevance.find_odds(job.train, job.spec.num_inputs),
     )
     repeated = jax.tree.map(
         lambda leaf: jnp.repeat(leaf, config.num_starts, axis=0), shapes

@@ -1,8 +1,8 @@
 """The same gates as the latent search on raw weights, then the same pipeline.
 
 What is found by gradient descent on the weights themselves (`swajax.explore`, by
-`direct`) is polished and shrunk by the pipeline; again with new starts while there is
-time.
+`direct`) is polished and shrunk by the pipeline; again with new starts where that ends
+before the time does.
 """
 
 import dataclasses

@@ -108,7 +108,7 @@ def step(
 
     def total(gated: Gated) -> Float[Array, ""]:
         drawn = sample_gates(gated.logits, noise)
-        # Fixed gates have no gradient.
+        # Fixed gates do not move.
         gates = jnp.where(is_gating, drawn, expected_gates(gated.logits))
         networks = training.with_weights(task.networks, gated.weights * gates)
         num_open = (open_chances(gated.logits) * is_there).sum(axis=1)
