@@ -59,6 +59,24 @@ SMALL = {
         "num_nodes": 1,
         "num_classes": 3,
     },
+    "digits-cell, two before": {
+        "operations": ("skip", "conv3"),
+        "layout": "normal-reduce-normal",
+        "channels": 2,
+        "stem": 2,
+        "num_inputs": 2,
+        "num_nodes": 1,
+        "num_classes": 3,
+    },
+    "digits-cell, last": {
+        "operations": ("none", "conv1", "conv3"),
+        "layout": "normal-residual-normal",
+        "join": "last",
+        "channels": 2,
+        "stem": 2,
+        "num_nodes": 2,
+        "num_classes": 3,
+    },
     "chars-gpt": {
         "embed": (2, 4),
         "depths": (1, 2),
@@ -77,6 +95,8 @@ SHAPES = {
     "digits-vit": (NUM, 4, 4, 1),
     "digits-cell": (NUM, 4, 4, 1),
     "digits-cell, all else": (NUM, 4, 4, 1),
+    "digits-cell, two before": (NUM, 4, 4, 1),
+    "digits-cell, last": (NUM, 4, 4, 1),
     "chars-gpt": (NUM, 3),
 }
 # The form that is used, and that of the paper.

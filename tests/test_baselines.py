@@ -214,17 +214,27 @@ def test_classes_are_told_apart_by_gradient_descent(objective):
     assert loss.min() < 0.5 * chance
 
 
-@pytest.mark.parametrize("objective", ["squared", "logistic", "softmax"])
-def test_a_model_of_scikit_learn_and_its_record_say_the_same(objective):
+@pytest.mark.parametrize(
+    ("objective", "activation"),
+    [
+        ("squared", "tanh"),
+        ("squared", "sigmoid"),
+        ("squared", "linear"),
+        ("logistic", "tanh"),
+        ("softmax", "sigmoid"),
+    ],
+)
+def test_a_model_of_scikit_learn_and_its_record_say_the_same(objective, activation):
     train = make_problem(0, objective)
-    search = Search(train, train, objective, LIMITS)
+    limits = dataclasses.replace(LIMITS, activations=(activation,))
+    search = Search(train, train, objective, limits)
     config = scikit_learn.Config(max_iter=20)
     model, kind = scikit_learn.make_model(0, search, config=config)
     scikit_learn.fit(model, train, objective)
     network = scikit_learn.to_network(model, kind, search)
     one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), network)
     x = jnp.asarray(search.job.train.x.T[:NUM], jnp.float32)
-    out = apply(one, x, activations=LIMITS.activations)
+    out = apply(one, x, activations=limits.activations)
     if objective == "squared":
         wanted, out = model.predict(train.x.T), out[:, 0]
     else:
@@ -384,6 +394,14 @@ def test_schedules_reach_their_end_however_slow_the_steps_are(search):
     assert len(seen) % training.CHUNK_STEPS == 0 and len(seen) < 10_000
     assert (np.diff(seen) > 0).all() and 0.95 < seen[-1] < 1
     assert search.job.candidate_steps == 8 * len(seen)
+
+
+@pytest.mark.parametrize(("now", "end"), [(0.0, 2.5), (5.0, 7.5), (8.0, 9.0)])
+def test_the_last_training_leaves_time_to_refit(search, now, end):
+    search.job = dataclasses.replace(
+        search.job, time_budget=10.0, clock=lambda: now, begin=0.0
+    )
+    assert search.end_of_run(0.25) == pytest.approx(end)
 
 
 def test_refit_keeps_the_order(search):

@@ -379,6 +379,17 @@ def test_quick_is_no_part_of_the_results(stub, tmp_path, monkeypatch):
     assert not (tmp_path / "figures").exists()
 
 
+def test_the_quick_form_runs_from_start_to_end(tmp_path):
+    quality.main(quality.QualityCommand(quick=True, out=tmp_path))
+    found = runs.load(tmp_path)
+    assert len(found) == len(quality.QUICK_TASKS) * len(quality.QUICK_METHODS)
+    for run in found:
+        assert run["status"] == "ok", run["message"]
+        assert np.isfinite(measures.measure(run).errors[80])
+    table = (tmp_path / "overview.md").read_text()
+    assert all(f"| {method} | 2 | 0 |" in table for method in quality.QUICK_METHODS)
+
+
 def test_runs_of_other_settings_are_refused(stub, tmp_path):
     quality.main(_command(tmp_path))
     other = Settings(seconds=5.0)
@@ -568,10 +579,14 @@ def test_spaces_of_one_activation_have_no_tables():
     assert tasks.find_activation("goldstein-price") == "sigmoid"
 
 
-def test_tables_of_an_absent_package_say_how_to_get_it(monkeypatch):
+def test_tables_of_an_absent_package_say_how_to_get_it(monkeypatch, tmp_path):
     monkeypatch.setattr(package_tables, "PACKAGE", "no_such_package")
     with pytest.raises(ValueError, match="pip install no_such_package"):
         package_tables.load_cars()
+    monkeypatch.setattr(runs, "run", None)
+    with pytest.raises(ValueError, match="pip install no_such_package"):
+        how = {"tasks": ("booth", "cars"), "methods": ("default",)}
+        quality.main(quality.QualityCommand(out=tmp_path, **how))
 
 
 def test_tables_of_the_package():

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tangle_cases
 
 from swajax import commands, configs
 from swajax.benchmarks.quality import runs
@@ -18,6 +19,7 @@ from swajax.benchmarks.tangle import (
     cellnets,
     forms,
     layers,
+    library,
     measures,
     memory,
     memory_summary,
@@ -30,8 +32,8 @@ from swajax.tangle import alone, alone_table, digits, study
 from swajax.tangle.convolutions import MacroConfig
 from swajax.tangle.rows import Rows
 from swajax.tangle.space import count_weights
-from swajax.tangle.spaces import make_space
-from swajax.tangle.spaces.full_size import DARTS, NB201
+from swajax.tangle.spaces import SPACES, make_space
+from swajax.tangle.spaces.full_size import DARTS, FULL_SIZE, NB201
 from swajax.tangle.transformer import TransformerConfig
 
 LAYERS = {
@@ -214,6 +216,35 @@ def test_operations_in_loops_are_counted_as_often_as_they_run():
     assert 1.7 < flops[1] / flops[0] < 2.3
 
 
+@pytest.mark.parametrize("name", ["mlp", "chars-gpt"])
+def test_bytes_of_the_supernets_of_the_package(monkeypatch, name):
+    small = tangle_cases.SMALL[name]
+    config_class, make = library.SPACES[name]
+    own = lambda **_: config_class(**small)  # noqa: E731 - stands for a class
+    monkeypatch.setitem(library.SPACES, name, (own, make))
+    monkeypatch.setitem(library.BATCHES, name, (4, tangle_cases.SHAPES[name][1:]))
+    found = library.count(name)
+    space = tangle_cases.make_small(name, "in")
+    params = jax.eval_shape(space.init, jax.random.key(0))
+    num = sum(leaf.size for leaf in jax.tree.leaves(params))
+    assert found["sup"]["parameter_bytes"] == 4 * num
+    assert found["sup"]["bytes"] > found["single"]["bytes"] > 4 * num
+    assert found["sup"]["flops"] > found["single"]["flops"] > 4 * num
+    table = memory_summary.format_library([{"name": name, "forms": found}])
+    assert table.splitlines()[-1].startswith(f"| {name} |")
+
+
+def test_the_library_compiles_every_space_and_those_of_the_paper():
+    assert set(library.BATCHES) == set(SPACES) - {"conv-macro"} | set(FULL_SIZE)
+    for name in library.BATCHES:
+        space = library._make(name, is_unrolled=True)
+        params = jax.eval_shape(space.init, jax.random.key(0))
+        p = {c.name: jnp.ones((c.num_rows, len(c.options))) for c in space.choices}
+        x, y = library._find_shapes(name)
+        out = jax.eval_shape(space.apply, params, p, x)
+        assert len(out) == y.size
+
+
 def test_times_are_taken_in_turns():
     calls = []
     found = measures.time_in_turns(
@@ -255,7 +286,9 @@ def test_the_memory_command_measures_once_and_draws(monkeypatch, tmp_path, capsy
             changed = case | {"kind": kind, "num_options": num, "batch_size": num}
             path = tmp_path / "memory" / f"{kind}.mlp.{num}.json"
             path.write_text(json.dumps(changed))
+    assert json.loads((tmp_path / "memory" / "library.mlp.json").read_text())["forms"]
     monkeypatch.setattr(measures, "measure", None)
+    monkeypatch.setattr(library, "count", None)
     assert run_memory(*arguments) == 0
     assert {p.name for p in tmp_path.glob("*.png")} == {"options.png", "batch.png"}
 
@@ -403,9 +436,11 @@ def test_of_one_seed_no_spread_is_told():
     one = {"drnas": {0: make("drnas", 0, 0.5)}, "gdas": {0: make("gdas", 0, 0.25)}}
     row = accuracy_summary.format_pairs(one).splitlines()[-1]
     assert row == "| gdas | -0.2500 | 1 of 1 |"
-    two = {name: own | {1: own[0] | {"seed": 1}} for name, own in one.items()}
+    two = {"drnas": one["drnas"] | {1: make("drnas", 1, 0.5)}}
+    two["gdas"] = {0: make("gdas", 0, 0.3), 1: make("gdas", 1, 0.2)}
     row = accuracy_summary.format_pairs(two).splitlines()[-1]
-    assert row == "| gdas | -0.2500 [-0.2500, -0.2500] | 2 of 2 |"
+    # Student's factor of two values is 12.706, the standard error 0.05.
+    assert row == "| gdas | -0.2500 [-0.8853, +0.3853] | 2 of 2 |"
 
 
 def test_standings_and_pairs_by_hand():

@@ -10,7 +10,11 @@ import pytest
 
 from swajax.tangle import gradients, selection
 from swajax.tangle.choices import Choice, from_genes, num_options, one_hot
-from swajax.tangle.optimizers import SearchConfig, make_alpha_optimizer
+from swajax.tangle.optimizers import (
+    SearchConfig,
+    make_alpha_optimizer,
+    scale_by_own_adam,
+)
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.spaces import make_space
 
@@ -89,7 +93,11 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
     buffer = draw(params, 0.1)
     _, state = optimizer.update(buffer, optimizer.init(params), params)
     buffer = jax.tree.map(lambda b, w: b + DECAY * w, buffer, params)
-    second = functools.partial(gradients.second_order, optimizer=optimizer, **how)
+    # What the network that is drawn does not have stays as it is.
+    mask = jax.tree.map(lambda w: jnp.asarray(w > -0.5, w.dtype), params)
+    second = functools.partial(
+        gradients.second_order, mask_fn=lambda p: mask, optimizer=optimizer, **how
+    )
     loss, gradient = jax.jit(second)(alphas, params, batch, weight_batch, state)
 
     @jax.jit
@@ -98,10 +106,11 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
         p = how["sample_fn"](alphas)
         slope = jax.grad(how["loss_fn"])(params, p, weight_batch)
         moved = jax.tree.map(
-            lambda w, b, g: w - RATE * (MOMENTUM * b + g + DECAY * w),
+            lambda w, b, g, m: w - m * RATE * (MOMENTUM * b + g + DECAY * w),
             params,
             buffer,
             slope,
+            mask,
         )
         return how["loss_fn"](moved, p, batch)
 
@@ -114,6 +123,28 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
         alphas, params, batch
     )
     assert abs(dot(first, direction) / dot(gradient, direction) - 1) > 1e-2
+
+
+def test_adam_counts_the_steps_of_each_weight():
+    own, plain = scale_by_own_adam(), optax.scale_by_adam(eps_root=1e-12)
+    rng = np.random.default_rng(0)
+    slopes = jnp.asarray(rng.normal(size=(12, 3)), jnp.float32)
+    params = {"w": jnp.ones(3)}
+    state = own.init(params)
+    for step, slope in enumerate(slopes):
+        # The first always, the second every third step, the last not once.
+        mask = {"w": jnp.asarray([1.0, step % 3 == 1, 0.0])}
+        params, state = gradients.masked_update(
+            {"w": slope}, state, params, mask, optimizer=own
+        )
+    for place, steps in enumerate([range(12), range(1, 12, 3), ()]):
+        wanted = jnp.ones(1)
+        plain_state = plain.init(wanted)
+        for step in steps:
+            move, plain_state = plain.update(slopes[step, [place]], plain_state)
+            wanted = wanted + move
+        np.testing.assert_allclose(params["w"][place], wanted[0], rtol=1e-5)
+    np.testing.assert_array_equal(state.count["w"], [12, 4, 0])
 
 
 def test_the_architecture_optimizer_decays_vectors_by_their_gradient():

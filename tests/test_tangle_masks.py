@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax.tangle import attention, layers, masks, norms, references
+from swajax.tangle import attention, layers, masks, norms, references, transformer
 
 ROWS, INS, OUTS, KERNELS = 5, (2, 4, 6), (3, 5, 8), (1, 3, 5)
 HEADS, HEAD_SIZE = (1, 2, 3), 4
@@ -226,15 +226,75 @@ def test_one_hot_attention_is_the_sliced_one(sides, option, maybe_jit):
     np.testing.assert_allclose(found[:, :e], wanted, **TOLERANCE)
 
 
-def test_the_masks_of_attention_are_sums_of_padded_slices():
-    e, t, weight = shares(0), shares(1), attention_case()[1].qkv
-    mask = masks.outer(ones(3), keep(t, HEADS), ones(HEAD_SIZE), keep(e, INS))
+def of_heads(option):
+    return size(HEADS[option[0]])
 
-    def slices(option):
-        return slice(None), size(HEADS[option[1]]), slice(None), size(INS[option[0]])
 
-    wanted = sum_padded(weight, (e, t), slices)
-    np.testing.assert_allclose(mask * weight, wanted, **TOLERANCE)
+def of_channels(option):
+    return size(INS[option[0]])
+
+
+def test_superposed_attention_has_sums_of_padded_slices():
+    (x, weights), e, t = attention_case(), shares(0), shares(1)
+    every = slice(None)
+
+    def in_every(option):
+        return every, of_heads(option), every, size(INS[option[1]])
+
+    def out_slices(option):
+        return of_heads(option), every, size(INS[option[1]])
+
+    kept = {"keep_in": keep(e, INS), "keep_heads": keep(t, HEADS)}
+    found = attention.attend(x, weights, **kept, keep_out=keep(e, INS), sides="both")
+    summed = attention.Attention(
+        sum_padded(weights.qkv, (t, e), in_every),
+        sum_padded(weights.qkv_bias, (t,), lambda o: (every, of_heads(o))),
+        sum_padded(weights.out, (t, e), out_slices),
+        sum_padded(weights.out_bias, (e,), of_channels),
+    )
+    whole = {"keep_in": ones(6), "keep_heads": ones(3), "keep_out": ones(6)}
+    wanted = attention.attend(x, summed, **whole)
+    np.testing.assert_allclose(found, wanted, **TOLERANCE)
+    # Masks of readers only: channels of the inputs, heads of the output projection.
+    found = attention.attend(x, weights, **kept, keep_out=keep(e, INS))
+    read = weights._replace(
+        qkv=sum_padded(weights.qkv, (e,), lambda o: (every,) * 3 + (of_channels(o),)),
+        out=sum_padded(weights.out, (t,), of_heads),
+    )
+    wanted = attention.attend(x, read, **whole)
+    np.testing.assert_allclose(found, wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize("sides", ["in", "both"])
+def test_superposed_feed_forward_has_sums_of_padded_slices(sides):
+    config = transformer.TransformerConfig(embed=INS, ratios=(1, 2), sides=sides)
+    stack = transformer.draw_stack(jax.random.key(0), config)
+    weights = jax.tree.map(lambda leaf: leaf[0], stack.layers)
+    weights = weights._replace(widen_bias=draw(1, 12), narrow_bias=draw(2, 6))
+    e, r = shares(0), shares(1, 2)
+    p = {"embed": e[None], "ratio": jnp.tile(r, (4, 1)), "heads": jnp.ones((4, 3)) / 3}
+    kept = transformer.survive(config, p)
+    kept = kept._replace(heads=kept.heads[0], neurons=kept.neurons[0])
+    x = draw(3, 2, ROWS, 6)
+    found = transformer._feed_forward(x, weights, kept, sides=sides)
+
+    def neurons(option):
+        return size(INS[option[0]] * config.ratios[option[1]])
+
+    widen, narrow = weights.widen, sum_padded(weights.narrow, (e, r), neurons)
+    widen_bias, narrow_bias = weights.widen_bias, weights.narrow_bias
+    if sides == "both":
+
+        def in_slices(option):
+            return of_channels(option), neurons(option)
+
+        widen = sum_padded(widen, (e, r), in_slices)
+        narrow = sum_padded(weights.narrow, (e, r), lambda o: in_slices(o)[::-1])
+        widen_bias = sum_padded(widen_bias, (e, r), neurons)
+        narrow_bias = sum_padded(narrow_bias, (e,), of_channels)
+    hidden = jax.nn.gelu(x @ widen + widen_bias[None, None])
+    wanted = hidden @ narrow + narrow_bias[None, None]
+    np.testing.assert_allclose(found, wanted, **TOLERANCE)
 
 
 @pytest.mark.parametrize("option", range(3))
@@ -249,20 +309,23 @@ def test_one_hot_layer_norm_is_the_sliced_one_but_not_in_the_papers_form(option)
     np.testing.assert_allclose(found[:, :num], wanted, **TOLERANCE)
     np.testing.assert_array_equal(found[:, num:], 0)
     full = norms.layer_norm(x, scale, bias, keep=kept, is_paper_form=True)
-    is_equal = np.allclose(full[:, :num], wanted, atol=1e-3)
-    assert is_equal == (option == 2)
+    padded = np.pad(inner, ((0, 0), (0, max(INS) - num)))
+    plain = inner - padded.mean(axis=1, keepdims=True)
+    plain /= np.sqrt(padded.var(axis=1, keepdims=True) + norms.EPSILON)
+    plain = plain * scale[None, :num] + bias[None, :num]
+    np.testing.assert_allclose(full[:, :num], plain, **TOLERANCE)
+    assert np.allclose(plain, wanted, atol=1e-3) == (option == 2)
 
 
-def test_one_hot_batch_norm_is_the_sliced_one_and_replays_its_statistics():
+def test_one_hot_batch_norm_is_the_sliced_one():
     x, scale, bias = draw(0, 2, 3, max(INS)), draw(1, max(INS)), draw(2, max(INS))
     kept = keep(one_hot(1), INS)
-    found, statistics = norms.batch_norm(x, scale, bias, keep=kept)
+    found = norms.batch_norm(x, scale, bias, keep=kept)
     inner = np.asarray(x[..., : INS[1]])
     wanted = (inner - inner.mean((0, 1))) / np.sqrt(inner.var((0, 1)) + norms.EPSILON)
     wanted = wanted * np.asarray(scale[: INS[1]]) + np.asarray(bias[: INS[1]])
     np.testing.assert_allclose(found[..., : INS[1]], wanted, **TOLERANCE)
-    again, _ = norms.batch_norm(x[:1], scale, bias, keep=kept, statistics=statistics)
-    np.testing.assert_allclose(again, found[:1], **TOLERANCE)
+    np.testing.assert_array_equal(found[..., INS[1] :], 0)
 
 
 def group_output(p, is_paper_form):
@@ -273,7 +336,7 @@ def group_output(p, is_paper_form):
     def normalised(group):
         mask = masks.outer(masks.survive(group, table), ones(2), ones(3))
         out = layers.convolve(x, mask * weight)
-        return norms.batch_norm(out, ones(3), jnp.zeros(3), keep=ones(3))[0]
+        return norms.batch_norm(out, ones(3), jnp.zeros(3), keep=ones(3))
 
     return norms.entangled_group(p[:2], normalised, is_paper_form=is_paper_form)
 

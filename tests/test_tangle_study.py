@@ -206,6 +206,9 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
             ["--sampler", "spos", "--search.order", "second"],
             "search.order second does not apply to",
         ),
+        (["--space", "digits-cell", "--sides", "both"], "sides does not apply to"),
+        (["--select-by", "random"], "select_by does not apply to"),
+        (["--evolution.num-rounds", "3"], "evolution does not apply to"),
     ],
 )
 def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):

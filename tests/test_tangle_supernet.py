@@ -93,6 +93,22 @@ def test_single_path_leaves_the_vectors_alone():
     assert (start.params.first != state.params.first).any()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_step_of_a_single_path_moves_its_own_weights_only(seed):
+    space, make, steps = make_search("spos", num=1)
+    start, key = make(jax.random.key(0)), jax.random.key(seed)
+    start = start._replace(params=jax.tree.map(lambda w: w + 0.1, start.params))
+    state, _ = steps(start, key, 0, *ROWS)
+    step_key = jax.random.split(jax.random.fold_in(key, 0), 3)[2]
+    weight_key = jax.random.split(step_key)[1]
+    p = make_sampler("spos").sample(weight_key, start.alphas, 0.0)
+    leaves = map(jax.tree.leaves, (start.params, state.params, space.masks(p)))
+    for before, after, mask in zip(*leaves, strict=True):
+        np.testing.assert_array_equal(before[mask == 0], after[mask == 0])
+        # By weight decay alone all others would move.
+        assert (before[mask > 0] != after[mask > 0]).all()
+
+
 @pytest.mark.parametrize("order", ["first", "second"])
 @pytest.mark.parametrize("goal", [5.0, -5.0])
 def test_the_penalty_of_a_sampler_pulls_the_vectors(order, goal):

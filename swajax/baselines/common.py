@@ -15,6 +15,7 @@ from swajax.pareto import Front, Pool
 from swajax.polish import Problem
 from swajax.types import Key, Network
 
+LAST_REFIT = 0.1  # of a time budget, after the last training
 REFIT_BLOCK = 32  # networks that are fitted between two looks at the clock
 
 
@@ -55,14 +56,14 @@ class Search:
         self.pool: Pool | None = None
 
     def end_of_run(self, share: float) -> float:
-        """The second at which a run that begins now has had its share of the budget.
+        """The second at which training that begins now has had its share of the budget.
 
-        The last run has what is left.
+        The last run leaves a tenth of the budget to refit what it has trained.
         """
         budget = self.job.time_budget
         if budget is None:
             return np.inf
-        return min(self.job.seconds() + share * budget, budget)
+        return min(self.job.seconds() + share * budget, (1 - LAST_REFIT) * budget)
 
     def run_pipeline(
         self, key: Key, starts: Network | None, *, num_explored: int = 0

@@ -20,10 +20,13 @@ from swajax.objectives import Objective
 from swajax.polish import Problem
 from swajax.types import Key, Network
 
-# Kinds of swajax by scikit-learn's names. Its rectifier is not leaky; the refit mends
-# the difference, so it serves only where nothing else is allowed.
-KINDS = {"tanh": "tanh", "sigmoid": "logistic"}
-OTHER_KINDS = {"leaky_relu": "relu", "linear": "identity"}
+# scikit-learn's names. Its rectifier is not leaky; the refit mends the difference.
+KINDS = {
+    "tanh": "tanh",
+    "sigmoid": "logistic",
+    "leaky_relu": "relu",
+    "linear": "identity",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,14 +81,13 @@ def make_model(
 ) -> tuple[MLPRegressor | MLPClassifier, str]:
     """A network of random shape within the limits, and our name of its activation."""
     job, rng = search.job, np.random.default_rng(seed)
-    kinds = KINDS if set(KINDS) & set(job.spec.activations) else OTHER_KINDS
-    kind = rng.choice([name for name in job.spec.activations if name in kinds])
+    kind = rng.choice(job.spec.activations)
     depth = rng.integers(1, job.spec.max_depth + 1)
     width = rng.integers((job.spec.max_width + 1) // 2, job.spec.max_width + 1)
     make = MLPRegressor if job.fit.objective == "squared" else MLPClassifier
     model = make(
         hidden_layer_sizes=(int(width),) * int(depth),
-        activation=kinds[kind],
+        activation=KINDS[kind],
         solver=config.solver,
         alpha=float(rng.choice(config.alphas)),
         max_iter=config.max_iter,

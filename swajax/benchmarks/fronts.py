@@ -27,6 +27,8 @@ from swajax.data import functions
 from swajax.data.splits import Part, split_table
 from swajax.data.tables import load_table
 from swajax.explore import ExploreConfig
+from swajax.objectives import Objective
+from swajax.pareto import Front
 from swajax.pipeline import PipelineConfig
 from swajax.report import fronts
 
@@ -51,7 +53,7 @@ class FrontsCommand:
     tables: tuple[str, ...] = TABLES
     """tables to search, of those by default"""
     explore: ExploreConfig = dataclasses.field(default_factory=ExploreConfig)
-    """where the searches of functions start"""
+    """where the searches start"""
     quick: bool = False
     """tiny searches, to try out that everything runs"""
 
@@ -75,16 +77,21 @@ def main(config: FrontsCommand) -> None:
         settings = PipelineConfig(max_weights=10, num_starts=8, num_rounds=0)
     out.mkdir(parents=True, exist_ok=True)
     budget = config.time_budget
-    shared = {"config": configs.to_dict(settings), "time_budget": budget}
-    explored = shared | {"explore": configs.to_dict(config.explore)}
+    explored = {
+        "config": configs.to_dict(settings),
+        "time_budget": budget,
+        "explore": configs.to_dict(config.explore),
+    }
     for seed, name in itertools.product(range(config.num_seeds), FUNCTIONS):
         search = functools.partial(
             search_function, name, seed, settings, config.explore, budget
         )
         _keep(out / f"{name}-{seed}.json", explored, search)
     for name in config.tables:
-        search = functools.partial(search_table, name, settings, budget, out)
-        _keep(out / f"{name}.json", shared, search)
+        search = functools.partial(
+            search_table, name, settings, config.explore, budget, out
+        )
+        _keep(out / f"{name}.json", explored, search)
     (out / "functions.md").write_text(format_functions(out) + "\n")
     (out / "tables.md").write_text(format_tables(out) + "\n")
 
@@ -112,13 +119,41 @@ def search_function(
 ) -> dict[str, Any]:
     """The front of one function; errors are shares of the variance of the test part."""
     parts = sample_parts(name, seed)
+    search = functools.partial(_search, seed, *parts[:2], objective="squared")
+    front, about = search(settings, explore_config, time_budget)
+    out = fronts.predict(front.network, parts[2].x, activations=settings.activations)
+    errors = np.square(out - parts[2].y).mean(axis=(1, 2)) / parts[2].y.var()
+    return {
+        "function": name,
+        "seed": seed,
+        **about,
+        "pick": front.pick,
+        "num_weights": front.num_weights,
+        "train_mse": front.train_loss,
+        "valid_mse": front.valid_loss,
+        "test_mse_by_variance": errors,
+    }
+
+
+def _search(
+    seed: int,
+    train: Part,
+    valid: Part,
+    settings: PipelineConfig,
+    explore_config: ExploreConfig,
+    time_budget: float | None,
+    *,
+    objective: Objective,
+) -> tuple[Front, dict[str, Any]]:
+    """The front as the command finds it, and how."""
     budget = math.inf if time_budget is None else time_budget
     begin = time.monotonic()
     explore_key, key = jax.random.split(jax.random.key(seed))
     starts = explore.find_starts(
         explore_key,
-        *parts[:2],
-        objective="squared",
+        train,
+        valid,
+        objective=objective,
         config=explore_config,
         pipeline_config=settings,
         seconds=explore_config.share * budget,
@@ -126,28 +161,18 @@ def search_function(
     spent = time.monotonic() - begin
     front = pipeline.run(
         key,
-        *(tasks.to_problem(part) for part in parts[:2]),
-        objective="squared",
+        *map(tasks.to_problem, (train, valid)),
+        objective=objective,
         config=settings,
         starts=starts.networks,
         time_budget=budget - spent,
     )
-    seconds = time.monotonic() - begin
-    out = fronts.predict(front.network, parts[2].x, activations=settings.activations)
-    errors = np.square(out - parts[2].y).mean(axis=(1, 2)) / parts[2].y.var()
-    return {
-        "function": name,
-        "seed": seed,
-        "seconds": seconds,
+    return front, {
+        "seconds": time.monotonic() - begin,
         "explore_seconds": spent,
         "time_budget": time_budget,
         "config": configs.to_dict(settings),
         "explore": configs.to_dict(explore_config),
-        "pick": front.pick,
-        "num_weights": front.num_weights,
-        "train_mse": front.train_loss,
-        "valid_mse": front.valid_loss,
-        "test_mse_by_variance": errors,
     }
 
 
@@ -171,20 +196,18 @@ def sample_parts(name: str, seed: int) -> list[Part]:
 
 
 def search_table(
-    name: str, settings: PipelineConfig, time_budget: float | None, out: Path
+    name: str,
+    settings: PipelineConfig,
+    explore_config: ExploreConfig,
+    time_budget: float | None,
+    out: Path,
 ) -> dict[str, Any]:
     """The front of one table, its picture, and what scikit-learn's models reach."""
     table = load_table(name)
     dataset, scaling, _ = split_table(table, seed=0)
-    begin = time.monotonic()
-    front = pipeline.run(
-        jax.random.key(0),
-        *(tasks.to_problem(part) for part in dataset[:2]),
-        objective=tasks.choose_objective(scaling),
-        config=settings,
-        time_budget=time_budget,
-    )
-    seconds = time.monotonic() - begin
+    objective = tasks.choose_objective(scaling)
+    search = functools.partial(_search, 0, *dataset[:2], objective=objective)
+    front, about = search(settings, explore_config, time_budget)
     outcome = fronts.tabulate(front, dataset, scaling, activations=settings.activations)
     others = plain_models.compare(dataset, scaling)
     fronts.draw(
@@ -199,9 +222,7 @@ def search_table(
     )
     return {
         "table": name,
-        "seconds": seconds,
-        "time_budget": time_budget,
-        "config": configs.to_dict(settings),
+        **about,
         "num_rows": [len(part.y) for part in dataset],
         "num_inputs": dataset.train.x.shape[1],
         "measures": outcome.measures,

@@ -48,8 +48,8 @@ class TangleCommand:
     divergence_weight: float = 0.0
     """of the anchor of drnas"""
     sides: Literal["in", "both"] = "in"
-    """mask what reads a dimension, or what writes it too, as in the paper; cells have
-    none that is chosen"""
+    """mask what reads a dimension, or what writes it too, as in the paper; not for
+    digits-cell, where no dimension is chosen"""
     search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
     """of the supernet"""
     # Weights that learn few rows by heart make vectors close what they can: half of 600
@@ -84,13 +84,17 @@ class TangleCommand:
             raise ValueError(f"weight_share must be in (0, 1), got {self.weight_share}")
         if self.time_budget is not None and not self.time_budget > 0:
             raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
-        is_second = self.search.order == "second"
+        is_second, is_spos = self.search.order == "second", self.sampler == "spos"
+        is_evolution = self.select_by == "evolution"
         for name, is_used, fits in (
             ("data", self.data is not None, self.space == "mlp"),
             ("target", self.target is not None, self.space == "mlp"),
             ("projection", self.projection != "softmax", self.sampler == "darts"),
             ("divergence_weight", self.divergence_weight, self.sampler == "drnas"),
-            ("search.order second", is_second, self.sampler != "spos"),
+            ("sides", self.sides != "in", self.space != "digits-cell"),
+            ("search.order second", is_second, not is_spos),
+            ("select_by", not is_evolution, is_spos),
+            ("evolution", self.evolution != EvolutionConfig(), is_spos),
         ):
             if is_used and not fits:
                 raise ValueError(
@@ -134,7 +138,7 @@ def main(config: TangleCommand) -> None:
 def make_task(config: TangleCommand) -> Task:
     """Space and rows; of a table 20 % are for the test."""
     if config.space in data.LOADERS:
-        options = {} if config.space == "digits-cell" else {"sides": config.sides}
+        options = {} if config.sides == "in" else {"sides": config.sides}
         split = data.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
         return Task(make_space(config.space, **options), split, "softmax")

@@ -35,20 +35,22 @@ def second_order(
     *,
     loss_fn: LossFn,
     sample_fn: SampleFn,
+    mask_fn: Callable[[Any], Params],
     optimizer: optax.GradientTransformation,
 ) -> tuple[Float[Array, ""], Alphas]:
-    """The same, of the loss after the weight step that the optimizer would make next.
+    """The same, of the loss after the `masked_update` that would come next.
 
     Exact: the step, its momentum and its weight decay are differentiated, where
     arXiv:1806.09055 (equation 8) takes a finite difference. One draw of probabilities
-    serves both losses.
+    serves both losses, and `mask_fn` gives the masks of its weights (`Space.masks`).
     """
 
     def loss_after_step(alphas: Alphas) -> Float[Array, ""]:
         p = sample_fn(alphas)
         gradient = jax.grad(loss_fn)(params, p, weight_batch)
-        updates, _ = optimizer.update(gradient, optimizer_state, params)
-        return loss_fn(optax.apply_updates(params, updates), p, batch)
+        state = optimizer_state, params, mask_fn(p)
+        moved, _ = masked_update(gradient, *state, optimizer=optimizer)
+        return loss_fn(moved, p, batch)
 
     return jax.value_and_grad(loss_after_step)(alphas)
 
@@ -63,8 +65,9 @@ def masked_update(
 ) -> tuple[Params, Any]:
     """A weight step only where a mask is not 0: weights and state are new there.
 
-    Elsewhere both stay as they are. Without it weight decay and momentum would move
-    weights that the sampled network does not have.
+    Elsewhere both stay as they are; a count that is one of all weights goes on (so
+    `optimizers.scale_by_own_adam` has one each). Without it weight decay and momentum
+    would move weights that the sampled network does not have.
     """
     updates, new_state = optimizer.update(gradient, optimizer_state, params)
     is_used = jax.tree.map(lambda mask: mask > 0, masks)

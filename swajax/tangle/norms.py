@@ -6,20 +6,12 @@ a batch normalisation does not undo the probability of the convolutions before i
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 EPSILON = 1e-5
-
-
-class Statistics(NamedTuple):
-    """Of a batch normalisation, by channel."""
-
-    mean: Float[Array, " C"]
-    variance: Float[Array, " C"]
 
 
 def layer_norm(
@@ -33,12 +25,14 @@ def layer_norm(
     """Layer normalisation that reads a stream of channels, with scale and bias masked.
 
     Mean and variance weight the channels by their survival. The paper's form takes them
-    over all channels, zeros of absent ones included.
+    over all channels, absent ones being 0: there is padding in the statistics.
 
     What follows reads channels that are masked already: give it `keep_in` of ones,
     unless each weight is to be masked (`sides="both"`).
     """
-    weight = jnp.ones_like(keep) if is_paper_form else keep
+    weight = keep
+    if is_paper_form:
+        weight, x = jnp.ones_like(keep), jnp.where(keep[None] > 0, x, 0.0)
     weight = (weight / weight.sum())[None]
     mean = (weight * x).sum(axis=1, keepdims=True)
     variance = (weight * jnp.square(x - mean)).sum(axis=1, keepdims=True)
@@ -52,9 +46,8 @@ def batch_norm(
     bias: Float[Array, " C"],
     *,
     keep: Float[Array, " C"],
-    statistics: Statistics | None = None,
-) -> tuple[Float[Array, "*N C"], Statistics]:
-    """Batch normalisation with scale and bias masked, and the statistics it used.
+) -> Float[Array, "*N C"]:
+    """Batch normalisation by the statistics of the batch, scale and bias masked.
 
     Channels are apart from each other, so absent ones disturb none.
 
@@ -63,15 +56,12 @@ def batch_norm(
       scale: gamma; ones for a normalisation without parameters.
       bias: beta.
       keep: survivals of the channels; ones where only readers mask.
-      statistics: running ones; by default those of the batch.
     """
-    if statistics is None:
-        axes = tuple(range(x.ndim - 1))
-        statistics = Statistics(x.mean(axis=axes), x.var(axis=axes))
-    factor = keep * scale * jax.lax.rsqrt(statistics.variance + EPSILON)
-    shift = keep * bias - statistics.mean * factor
+    axes = tuple(range(x.ndim - 1))
+    factor = keep * scale * jax.lax.rsqrt(x.var(axis=axes) + EPSILON)
+    shift = keep * bias - x.mean(axis=axes) * factor
     shape = (1,) * (x.ndim - 1) + (-1,)
-    return x * factor.reshape(shape) + shift.reshape(shape), statistics
+    return x * factor.reshape(shape) + shift.reshape(shape)
 
 
 def entangled_group(

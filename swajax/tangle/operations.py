@@ -119,7 +119,7 @@ def activate_and_convolve(x: Images, kernel: Array, *, stride: int = 1) -> Image
 def normalise(x: Images) -> Images:
     """Batch normalisation without parameters, by the statistics of these images."""
     ones = jnp.ones(x.shape[-1])
-    return norms.batch_norm(x, ones, jnp.zeros_like(ones), keep=ones)[0]
+    return norms.batch_norm(x, ones, jnp.zeros_like(ones), keep=ones)
 
 
 def _is_small(x: Images) -> bool:

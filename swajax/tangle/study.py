@@ -5,6 +5,7 @@ until their architectures differ.
 """
 
 import functools
+import time
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -49,6 +50,7 @@ class Progress(NamedTuple):
 
     step: int
     num_passes: int  # forward and backward passes of the supernet so far
+    seconds: float  # of the steps since the search was begun or resumed, no scores
     state: SearchState
     losses: Losses  # means since the last report
     score: alone.Score  # of the network chosen so far, with inherited weights
@@ -97,7 +99,7 @@ def search(
     keys = jax.random.split(jax.random.split(key)[1], num_starts)
     each = -(-config.num_steps // NUM_REPORTS)
     score_chosen = _score_likeliest if sampler.is_trained else _score_drawn
-    score_fn = jax.jit(functools.partial(score_chosen, task))
+    score_fn = jax.jit(functools.partial(score_chosen, task.space, task.objective))
     steps = functools.partial(
         supernet.search_steps,
         space=task.space,
@@ -105,7 +107,7 @@ def search(
         loss_fn=supernet.make_loss_fn(task.space, task.objective),
         config=config,
     )
-    rows = task.split.weights, task.split.architecture
+    rows, seconds = (task.split.weights, task.split.architecture), 0.0
 
     @functools.partial(jax.jit, static_argnames="num")
     def advance(
@@ -115,15 +117,17 @@ def search(
         return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
 
     for step in range(first_step, config.num_steps, each):
-        num = min(each, config.num_steps - step)
+        num, begin = min(each, config.num_steps - step), time.monotonic()
         state, losses = advance(state, keys, step, rows, num)
         supernet.check_losses(jax.device_get(losses), step)
+        seconds += time.monotonic() - begin
         yield Progress(
             step + num,
             (step + num) * count_passes(sampler, config),
+            seconds,
             state,
             jax.tree.map(lambda a: a.mean(axis=-1), losses),
-            score_fn(state),
+            score_fn(state, task.split.architecture),
         )
 
 
@@ -159,20 +163,19 @@ def choose(
     choices = task.space.choices
     if sampler.is_trained:
         return discretise(state.alphas, choices)
-    rows = task.split.architecture
     loss_fn = supernet.make_loss_fn(task.space, task.objective)
 
     @jax.jit
-    def select(params: Any, x: Array, y: Array) -> selection.Selection:
+    def select(key: Key, params: Any, rows: Rows) -> selection.Selection:
         def judge(p: Any) -> Array:
-            return loss_fn(params, p, (x, y))
+            return loss_fn(params, p, rows)
 
         if select_by == "evolution":
             return selection.evolve(key, judge, choices, config=evolution)
         num = evolution.num_judged
         return selection.random_search(key, judge, choices, num=num)
 
-    found = select(state.params, *rows)
+    found = select(key, state.params, task.split.architecture)
     if not np.isfinite(found.losses[0]):
         raise ValueError("no network of the supernet has a finite loss")
     return to_architecture(np.asarray(found.genes[0]), choices)
@@ -219,25 +222,34 @@ def assess(
     return scores | {"num_weights": count_weights(space, architecture)}
 
 
-def _score_likeliest(task: Task, state: SearchState) -> alone.Score:
-    fn = functools.partial(_score, task)
-    return jax.vmap(fn)(state.params, harden(state.alphas))
+def _score_likeliest(
+    space: Space, objective: Objective, state: SearchState, rows: Rows
+) -> alone.Score:
+    def score(params: Any, p: Probabilities) -> alone.Score:
+        return _score(space, objective, params, p, rows)
+
+    return jax.vmap(score)(state.params, harden(state.alphas))
 
 
-def _score_drawn(task: Task, state: SearchState) -> alone.Score:
-    choices = task.space.choices
-    genes = selection.draw_genes(jax.random.key(0), choices, num=NUM_DRAWN)
-    drawn = jax.vmap(lambda row: from_genes(row, choices))(genes)
+def _score_drawn(
+    space: Space, objective: Objective, state: SearchState, rows: Rows
+) -> alone.Score:
+    genes = selection.draw_genes(jax.random.key(0), space.choices, num=NUM_DRAWN)
+    drawn = jax.vmap(lambda row: from_genes(row, space.choices))(genes)
 
     def score_best(params: Any) -> alone.Score:
-        found = jax.lax.map(functools.partial(_score, task, params), drawn)
+        def score(p: Probabilities) -> alone.Score:
+            return _score(space, objective, params, p, rows)
+
+        found = jax.lax.map(score, drawn)
         best = jnp.nanargmin(found.loss)
         return jax.tree.map(lambda leaf: leaf[best], found)
 
     return jax.vmap(score_best)(state.params)
 
 
-def _score(task: Task, params: Any, p: Probabilities) -> alone.Score:
-    x, y = map(jnp.asarray, task.split.architecture)
-    out = task.space.apply(params, p, x)
-    return alone.judge(out, Rows(x, y), objective=task.objective)
+def _score(
+    space: Space, objective: Objective, params: Any, p: Probabilities, rows: Rows
+) -> alone.Score:
+    out = space.apply(params, p, jnp.asarray(rows.x))
+    return alone.judge(out, rows, objective=objective)

@@ -148,6 +148,7 @@ def _make_step(
                 batch,
                 weight_batch,
                 state.weight_state,
+                mask_fn=space.masks,
                 optimizer=weight_optimizer,
                 **how,
             )

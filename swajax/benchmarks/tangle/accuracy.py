@@ -88,8 +88,8 @@ def main(config: AccuracyCommand) -> None:
     missing = [] if config.summarize else list(_find_missing(config, folder, about))
     table = accuracy_summary.find_table(folder, config.space)
     ranked = alone_table.read_networks(table) if table else []
-    if table and table.get("data", about) != about:
-        raise ValueError(f"{folder}: its table is of other data: {table['data']}")
+    if table and not config.summarize and table.get("data", {}) != about:
+        raise ValueError(f"{folder}: its table is of other data: {table.get('data')}")
     for index, (method, seed) in enumerate(missing, start=1):
         begin = time.monotonic()
         run = {
@@ -129,7 +129,7 @@ def _find_missing(
         if not kept.is_there(path, configs.to_dict(config.settings)):
             yield method, seed
         else:  # on other data no seed is the same
-            data_of_run = json.loads(path.read_bytes()).get("data", about)
+            data_of_run = json.loads(path.read_bytes()).get("data", {})
             kept.check(path, data_of_run, about)
 
 

@@ -2,8 +2,8 @@
 
     python -m swajax.benchmarks.tangle.invariants
 
-The tests hold small configurations of all spaces to these and further invariants, over
-all their networks; here are numbers of those that searches run on.
+The tests hold small configurations of all spaces to these and further invariants; here
+are numbers of those that searches run on.
 """
 
 import dataclasses

@@ -39,20 +39,32 @@ def measure(
 
 
 def count(net: Supernet, form: Form, *, batch_size: int) -> dict[str, Any]:
-    """What the compiler knows of a step: bytes, and floating point operations.
+    """What the compiler knows of a step of a supernet, see `count_step`."""
+    draw = functools.partial(
+        supernets.draw_arguments, net=net, form=form, batch_size=batch_size
+    )
+    steps = (supernets.make_step(net, form, unroll=unroll) for unroll in (False, True))
+    return count_step(*steps, jax.eval_shape(draw, jax.random.key(0)))
 
-    Operations are counted before the compiler changes them, loops as often as they run.
+
+def count_step(
+    step: Callable[..., Any], unrolled_step: Callable[..., Any], shapes: tuple[Any, ...]
+) -> dict[str, Any]:
+    """Bytes of a compiled step, and its floating point operations.
+
+    Operations are counted before the compiler changes them.
+
+    Args:
+      step: a function.
+      unrolled_step: the same without loops, whose operations are counted once.
+      shapes: of the arguments, the weights first.
 
     Raises:
       ValueError: the compiler tells of no bytes.
     """
-    draw = functools.partial(
-        supernets.draw_arguments, net=net, form=form, batch_size=batch_size
-    )
-    shapes = jax.eval_shape(draw, jax.random.key(0))
     with convolving_plainly():
-        lowered = jax.jit(supernets.make_step(net, form)).lower(*shapes)
-        unrolled = jax.jit(supernets.make_step(net, form, unroll=True)).lower(*shapes)
+        lowered = jax.jit(step).lower(*shapes)
+        unrolled = jax.jit(unrolled_step).lower(*shapes)
     stats = lowered.compile(compiler_options=COMPILED_ONLY).memory_analysis()
     parts = {
         name: int(getattr(stats, f"{name}_size_in_bytes"))

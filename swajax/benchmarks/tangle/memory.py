@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swajax import commands, runlog
-from swajax.benchmarks.tangle import catalogue, measures, memory_summary, resident
+from swajax.benchmarks.tangle import (
+    catalogue,
+    library,
+    measures,
+    memory_summary,
+    resident,
+)
 from swajax.benchmarks.tangle.forms import FORMS
 from swajax.benchmarks.tangle.supernets import Supernet
 from swajax.data.wording import did_you_mean
@@ -92,6 +98,13 @@ def main(config: MemoryCommand) -> None:
         taken = time.monotonic() - begin
         sys.stdout.write(f"{planned.label}: {taken:.0f} s\n")
         sys.stdout.flush()
+    for name in () if config.summarize else library.BATCHES:
+        path = folder / f"library.{name}.json"
+        if name in (config.spaces or library.BATCHES) and not path.exists():
+            about = {"kind": "library", "name": name, "versions": facts.find_versions()}
+            runlog.write_json(path, about | {"forms": library.count(name)})
+            sys.stdout.write(f"{name} of the package: compiled\n")
+            sys.stdout.flush()
     path = folder / "resident.json"
     is_wanted = config.curves and resident.is_known() and not config.summarize
     if is_wanted and not path.exists():

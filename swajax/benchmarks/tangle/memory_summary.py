@@ -37,6 +37,7 @@ def write(folder: Path) -> str:
     if not cases:
         raise ValueError(f"{folder}: nothing is measured to summarize")
     text = format_spaces([case for case in cases if case["kind"] == "space"])
+    text += "\n" + format_library([c for c in cases if c["kind"] == "library"])
     path = folder / "memory" / "resident.json"
     if path.exists():
         text += "\n" + format_resident(json.loads(path.read_bytes()))
@@ -80,6 +81,23 @@ def _format_space(case: Case) -> list[str]:
     ]
     ratios = [times[0][name] / times[1][name] for name in ("median", "processor")]
     return [*row, *(f"{ratio:.2f}" for ratio in ratios)]
+
+
+def format_library(cases: Sequence[Case]) -> str:
+    """A row a space of the package: bytes of its supernet and of its largest network.
+
+    Operations are relative to those of the largest network.
+    """
+    rows = []
+    for case in cases:
+        sup, single = case["forms"]["sup"], case["forms"]["single"]
+        row = [f"{own['bytes'] / MEGABYTE:.3g}" for own in (sup, single)]
+        row += [f"{sup['parameter_bytes'] / MEGABYTE:.3g}"]
+        rows.append([case["name"], *row, f"{sup['flops'] / single['flops']:.2f}"])
+    header = ["space of the package", "sup, MB", "single, MB", "weights, MB"]
+    table = format_rows([*header, "operations sup/single"], rows)
+    title = "The package's own supernets, of which those above are plain forms:"
+    return f"{title}\n\n{table}\n"
 
 
 def saving(case: Case) -> float:

@@ -30,7 +30,7 @@ from swajax.tangle.choices import (
 )
 from swajax.tangle.data import load_split
 from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import divide
+from swajax.tangle.rows import Rows, divide
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
@@ -115,6 +115,7 @@ class Found(NamedTuple):
     params: Any  # of the supernet, if there is one
     num_passes: int
     num_evaluated: int  # networks judged by forward passes
+    seconds: float  # without what the curve takes
     curve: list[dict[str, Any]]  # what it would have given if it had ended earlier
 
 
@@ -147,9 +148,7 @@ def run(
     split = load_split(space_name, seed)
     task = Task(space, divide(split, method.weight_share), "softmax")
     search_key, train_key = jax.random.split(jax.random.key(seed))
-    begin = time.monotonic()
     found = _find(search_key, name, method, task, settings)
-    seconds = time.monotonic() - begin
     config = _make_config(settings, settings.train_steps)
     params = space.init(train_key) if found.params is None else found.params
     whole = task._replace(split=split)
@@ -165,7 +164,7 @@ def run(
             "options": describe(found.architecture, space.choices),
             "num_passes": found.num_passes,
             "num_evaluated": found.num_evaluated,
-            "seconds": seconds,
+            "seconds": found.seconds,
             "curve": found.curve,
             "inherited_losses": judged,
             **scores,
@@ -176,7 +175,8 @@ def run(
 def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -> Found:
     choices = task.space.choices
     if name in ("largest", "smallest"):
-        return Found(extreme(choices, is_largest=name == "largest"), None, 0, 0, [])
+        is_largest = name == "largest"
+        return Found(extreme(choices, is_largest=is_largest), None, 0, 0, 0.0, [])
     if method.sampler is None:
         return _search_randomly(key, task, settings)
     sampler = make_sampler(method.sampler, **method.sampler_options)
@@ -199,6 +199,7 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
         if sampler.is_trained:
             point["indices"] = discretise(state.alphas, choices)
         curve.append(point)
+    begin = time.monotonic()
     architecture = study.choose(
         choose_key,
         state,
@@ -208,24 +209,24 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
         evolution=settings.evolution,
     )
     num = 0 if sampler.is_trained else settings.evolution.num_judged
+    seconds = last.seconds + time.monotonic() - begin
     params = None if method.form == "ws" else state.params
-    return Found(architecture, params, last.num_passes, num, curve)
+    return Found(architecture, params, last.num_passes, num, seconds, curve)
 
 
 def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
     """The best of some networks trained on their own, by the rows for architectures."""
-    num = max(1, settings.passes // settings.train_steps)
+    num, begin = max(1, settings.passes // settings.train_steps), time.monotonic()
     draw_key, key = jax.random.split(key)
     drawn = selection.draw_genes(draw_key, task.space.choices, num=num)
     config = _make_config(settings, settings.train_steps)
-    held = (task.split.architecture,)
 
     @jax.jit
-    def train(key: Key, p: Any) -> Any:
+    def train(key: Key, p: Any, rows: Rows, held: Rows) -> Any:
         (score,) = alone.train_and_judge(
             key,
-            task.split.weights,
-            held,
+            rows,
+            (held,),
             space=alone.by_masks(task.space, p),
             architecture={},
             objective=task.objective,
@@ -233,13 +234,15 @@ def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
         )
         return score.loss
 
+    rows, choices = (task.split.weights, task.split.architecture), task.space.choices
     losses = [
-        train(jax.random.fold_in(key, place), from_genes(genes, task.space.choices))
+        train(jax.random.fold_in(key, place), from_genes(genes, choices), *rows)
         for place, genes in enumerate(drawn)
     ]
     best = np.asarray(drawn)[int(np.nanargmin(jax.device_get(losses)))]
     architecture = to_architecture(best, task.space.choices)
-    return Found(architecture, None, num * settings.train_steps, 0, [])
+    seconds = time.monotonic() - begin
+    return Found(architecture, None, num * settings.train_steps, 0, seconds, [])
 
 
 def _make_config(settings: Settings, num_steps: int, **options: Any) -> SearchConfig:
@@ -257,12 +260,11 @@ def _judge_all(
     """Losses of networks with inherited weights, on the rows for architectures."""
     choices = task.space.choices
     loss_fn = supernet.make_loss_fn(task.space, task.objective)
-    x, y = map(jnp.asarray, task.split.architecture)
     each = [one_hot(network, choices) for network in networks]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
     @jax.jit
-    def judge(params: Any, stacked: Any) -> Any:
-        return jax.lax.map(lambda p: loss_fn(params, p, (x, y)), stacked)
+    def judge(params: Any, stacked: Any, rows: Rows) -> Any:
+        return jax.lax.map(lambda p: loss_fn(params, p, rows), stacked)
 
-    return judge(params, stacked).tolist()
+    return judge(params, stacked, task.split.architecture).tolist()

@@ -3,7 +3,8 @@
 They are the modules of this package by configuration. What differs from the paper: the
 read-out of AutoFormer-T is a class token, without relative positions; heads of the
 language model have a fixed size, its layers have biases; DARTS halves images by a
-convolution of single pixels where the paper's network does by two that are shifted.
+convolution of single pixels where the paper's network does by two that are shifted, and
+keeps an operation on every edge, not on the two strongest of a node.
 There is no dropout, drop-path or auxiliary loss.
 """
 
