@@ -19,7 +19,10 @@ from swajax.tangle.spaces import make_space
 
 FEW = (
     "--space mlp --data iris --num-starts 1 --train-steps 3 --search.num-steps 4 "
-    "--search.batch-size 8 --evolution.num-rounds 1 --evolution.num-mutated 2 "
+    "--search.batch-size 8"
+).split()
+SPOS = (
+    "--sampler spos --evolution.num-rounds 1 --evolution.num-mutated 2 "
     "--evolution.num-crossed 2 --evolution.num-kept 2 --evolution.batch-size 2"
 ).split()
 
@@ -54,7 +57,8 @@ def light(monkeypatch):
 def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(pictures, "draw_search", DRAW_SEARCH)
     folder = tmp_path / "run"
-    assert run(*FEW, "--sampler", sampler, "--out", str(folder)) == 0
+    own = SPOS if sampler == "spos" else ("--sampler", sampler)
+    assert run(*FEW, *own, "--out", str(folder)) == 0
     results = json.loads((folder / "results.json").read_text())
     names = [row["name"] for row in results["rows"]]
     assert names == [sampler, "largest", "smallest"]
