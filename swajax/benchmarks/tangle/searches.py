@@ -240,7 +240,7 @@ def _search_randomly(key: Key, task: Task, settings: Settings) -> Found:
         for place, genes in enumerate(drawn)
     ]
     best = np.asarray(drawn)[int(np.nanargmin(jax.device_get(losses)))]
-    architecture = to_architecture(best, task.space.choices)
+    architecture = to_architecture(best, choices)
     seconds = time.monotonic() - begin
     return Found(architecture, None, num * settings.train_steps, 0, seconds, [])
 
