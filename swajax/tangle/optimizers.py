@@ -70,7 +70,7 @@ def scale_by_own_adam(
     """Adam (arXiv:1412.6980) whose bias correction counts the steps of each weight.
 
     A weight that steps leave out (`gradients.masked_update`) has as many as it was
-    part of: with one count for all, one that is seldom used moves several times too far.
+    part of: with one count for all, what is seldom used moves several times too far.
     """
 
     def init(params: Any) -> OwnAdamState:
