@@ -95,19 +95,21 @@ def finish(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
     """Networks without dead parts, how many weights each has, and their losses."""
-    return _in_chunks(functools.partial(_finish, fit=fit), networks, problem)
+    fn = functools.partial(_finish, problem=problem, fit=fit)
+    return _in_chunks(fn, networks)
 
 
 def judge(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
     """Loss of networks, and the standard error of how much it is above the lowest."""
-    means = _in_chunks(functools.partial(_evaluate, fit=fit), networks, problem)
+    fn = functools.partial(_evaluate, problem=problem, fit=fit)
+    means = _in_chunks(fn, networks)
     if not np.isfinite(means).any():
         return means, np.zeros_like(means)
     best = jax.tree.map(lambda leaf: leaf[np.nanargmin(means)], networks)
-    fn = functools.partial(_compare, best=best, fit=fit)
-    return means, _in_chunks(fn, networks, problem)
+    fn = functools.partial(_compare, problem=problem, best=best, fit=fit)
+    return means, _in_chunks(fn, networks)
 
 
 def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
@@ -142,7 +144,7 @@ def divide(
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
     """Weights of each network, dead ones included."""
-    return np.asarray(jax.vmap(count_weights)(networks))
+    return _in_chunks(_count, networks)
 
 
 @functools.partial(jax.jit, static_argnames="num_weights")
@@ -209,15 +211,13 @@ def find_room(size: int) -> int:
     return next(room for room in PLACES if room > size)
 
 
-def _in_chunks(
-    fn: Callable[..., Any], networks: Network, problem: Problem, size: int = 64
-) -> Any:
+def _in_chunks(fn: Callable[[Network], Any], networks: Network, size: int = 64) -> Any:
     """`fn` of all networks, so many at a time; repeats fill up the last ones."""
     outs, num = [], len(networks.depth)
     for start in range(0, num, size):
         own = np.resize(np.arange(start, min(start + size, num)), size)
         part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
-        outs.append(jax.device_get(fn(part, problem)))
+        outs.append(jax.device_get(fn(part)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *outs)
 
 
@@ -300,7 +300,7 @@ def _vary(
 
 @functools.partial(jax.jit, static_argnames="fit")
 def _finish(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, *, problem: Problem, fit: Fit
 ) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array, jax.Array]:
         left = simplify(network, activations=fit.activations)
@@ -311,14 +311,14 @@ def _finish(
 
 @functools.partial(jax.jit, static_argnames="fit")
 def _evaluate(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, *, problem: Problem, fit: Fit
 ) -> Float[jax.Array, " R"]:
     return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[0])(networks)
 
 
 @functools.partial(jax.jit, static_argnames="fit")
 def _compare(
-    networks: Network, problem: Problem, *, best: Network, fit: Fit
+    networks: Network, *, problem: Problem, best: Network, fit: Fit
 ) -> Float[jax.Array, " R"]:
     """Standard errors of the differences to one network, over the same points."""
     loss, each = evaluate(best, problem, fit=fit)
@@ -333,4 +333,5 @@ def _compare(
     return jax.vmap(one)(networks)
 
 
+_count = jax.jit(jax.vmap(count_weights))
 _mask = jax.jit(jax.vmap(mask_weights))

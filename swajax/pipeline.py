@@ -197,7 +197,7 @@ def draw_starts(
             own_key,
             num=config.num_starts,
             spec=spec,
-            max_weights=size,
+            max_weights=float(size),  # of one type: one compiled program
             num_inputs=num_inputs,
             odds=odds,
         )

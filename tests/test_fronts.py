@@ -89,7 +89,7 @@ def test_errors_of_classes(num_classes):
 
 
 def test_a_constant_has_no_layers(monkeypatch):
-    monkeypatch.setattr(fronts, "count_neurons", lambda network: 0 * network.depth)
+    monkeypatch.setattr(fronts, "_count_neurons", lambda networks: 0 * networks.depth)
     table, _, _ = _make_outcome(np.arange(12, dtype=np.float32)[:, None])
     assert [row["depth"] for row in table.rows] == [0, 0]
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import blocks, pareto, pipeline, stages
+from swajax import blocks, pareto, pipeline, prior, stages
 from swajax.jobs import make_job
 from swajax.network import apply, count_weights
 from swajax.pipeline import PipelineConfig
@@ -437,6 +437,19 @@ def test_half_of_the_starts_are_small(key):
     assert sizes[: config.num_starts].max() <= pipeline.SMALL_WEIGHTS
     # Some are too large, none by more than the progress bar counts with.
     assert 60 < sizes.max() <= stages.LARGEST_START * 60
+
+
+def test_one_program_draws_all_starts_and_one_counts_any_number_of_them(key):
+    config = dataclasses.replace(CONFIG, num_starts=70, max_weights=60)
+    spec, programs = config.make_spec(3, 1), (blocks._count, prior.sample_starts)
+    for program in programs:
+        program.clear_cache()
+    starts = pipeline.draw_starts(key, config, spec, make_problem(0))
+    whole = blocks.count(starts)
+    for num in (1, 63, 64, 65):
+        some = jax.tree.map(lambda leaf, n=num: leaf[:n], starts)
+        np.testing.assert_array_equal(blocks.count(some), whole[:num])
+    assert [program._cache_size() for program in programs] == [1, 1]
 
 
 def test_starts_are_drawn_by_the_odds_of_their_inputs(key):

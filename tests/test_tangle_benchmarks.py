@@ -430,17 +430,24 @@ def test_among_some_networks_there_is_a_rank_correlation_only():
 
 
 def test_of_one_seed_no_spread_is_told():
-    def make(method, seed, loss):
-        return {"seed": seed, "method": method, "retrained": {"loss": loss}}
+    rows = [{"indices": {}, "test_loss": [loss]} for loss in (0.1, 0.2, 0.4)]
+    table, right, wrong = {"rows": rows}, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0]
 
-    one = {"drnas": {0: make("drnas", 0, 0.5)}, "gdas": {0: make("gdas", 0, 0.25)}}
-    row = accuracy_summary.format_pairs(one).splitlines()[-1]
-    assert row == "| gdas | -0.2500 | 1 of 1 |"
-    two = {"drnas": one["drnas"] | {1: make("drnas", 1, 0.5)}}
-    two["gdas"] = {0: make("gdas", 0, 0.3), 1: make("gdas", 1, 0.2)}
-    row = accuracy_summary.format_pairs(two).splitlines()[-1]
+    def make(loss, judged):
+        return {"retrained": {"loss": loss}, "inherited_losses": judged}
+
+    one = {"drnas": {0: make(0.5, right)}, "gdas": {0: make(0.25, wrong)}}
+    row = accuracy_summary.format_pairs(one, table).splitlines()[-1]
+    assert row == "| gdas | -0.2500 | 1 of 1 | -0.6667 |"
+    two = {"drnas": one["drnas"] | {1: make(0.5, right)}}
+    two["gdas"] = {0: make(0.3, wrong), 1: make(0.2, wrong)}
+    row = accuracy_summary.format_pairs(two, table).splitlines()[-1]
     # Student's factor of two values is 12.706, the standard error 0.05.
-    assert row == "| gdas | -0.2500 [-0.8853, +0.3853] | 2 of 2 |"
+    losses, taus = "-0.2500 [-0.8853, +0.3853]", "-0.6667 [-0.6667, -0.6667]"
+    assert row == f"| gdas | {losses} | 2 of 2 | {taus} |"
+    two["gdas"][1]["inherited_losses"] = None  # its weights are in no supernet
+    row = accuracy_summary.format_pairs(two, table).splitlines()[-1]
+    assert row == f"| gdas | {losses} | 2 of 2 |  |"
 
 
 def test_standings_and_pairs_by_hand():

@@ -5,16 +5,20 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from tangle_cases import SMALL, draw_probabilities, make_case
 
-from swajax.benchmarks.tangle import layers, searches
+from swajax.benchmarks.tangle import entangling, layers, searches, sharing
 from swajax.benchmarks.tangle.searches import Settings
 from swajax.benchmarks.tangle.sharing import share_weights
+from swajax.tangle import cells
 from swajax.tangle.rows import Rows, Split
+from swajax.tangle.spaces.digits_cell import DigitsCellConfig
 from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 from swajax.tangle.study import Task
 
 CONFIG = DigitsMacroConfig(**SMALL["digits-macro"])
+CELL_CONFIG = DigitsCellConfig(**SMALL["digits-cell"])
 
 
 def slice_for_all(params):
@@ -52,12 +56,50 @@ def test_options_have_weights_of_their_own():
     assert not np.isclose(wide[..., : narrow.shape[-1]], narrow).any()
 
 
-def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch):
-    space, _, x = make_case("digits-macro", "in")
-    y = jnp.eye(CONFIG.num_classes)[jnp.arange(len(x)) % CONFIG.num_classes]
+def slice_edges(params):
+    """For every operation of an edge its slice of the entangled weights."""
+
+    def slice_cell(cell):
+        edges = [
+            tuple(cells.take_edge(edge, operation=n) for n in CELL_CONFIG.operations)
+            for edge in cell.edges
+        ]
+        return cell._replace(edges=tuple(edges))
+
+    return params._replace(cells=tuple(map(slice_cell, params.cells)))
+
+
+def test_operations_that_are_equal_slices_are_the_entangled_ones():
+    space, params, x = make_case("digits-cell", "in")
+    p = draw_probabilities(space)
+    own = share_weights(space, CELL_CONFIG)
+    found = jax.jit(own.apply)(slice_edges(params), p, x)
+    wanted = jax.jit(entangling.mix_outputs(space, CELL_CONFIG).apply)(params, p, x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_operations_of_an_edge_have_weights_of_their_own():
+    space, *_ = make_case("digits-cell", "in")
+    own = share_weights(space, CELL_CONFIG)
+    params = own.init(jax.random.key(0))
+    assert {len(edge) for cell in params.cells for edge in cell.edges} == {3}
+    small, large = (jax.tree.leaves(op)[0] for op in params.cells[0].edges[0][:2])
+    assert small.shape[0] == 3 and large.shape[0] == 5
+    assert not np.isclose(large[1:4, 1:4], small).any()
+    p = draw_probabilities(space)
+    masks, shapes = own.masks(p), jax.tree.map(jnp.shape, params)
+    assert jax.tree.map(jnp.shape, masks) == shapes
+    assert all((mask == 1).all() for mask in jax.tree.leaves(masks))
+
+
+@pytest.mark.parametrize("name", sharing.CONFIGS)
+def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch, name):
+    config = {"digits-macro": CONFIG, "digits-cell": CELL_CONFIG}[name]
+    space, _, x = make_case(name, "in")
+    y = jnp.eye(config.num_classes)[jnp.arange(len(x)) % config.num_classes]
     rows = Rows(np.asarray(x), np.asarray(y))
     split = Split(weights=rows, architecture=rows, test=rows)
-    monkeypatch.setattr(searches, "DigitsMacroConfig", lambda: CONFIG)
+    monkeypatch.setitem(sharing.CONFIGS, name, lambda: config)
     found = searches._find(
         jax.random.key(0),
         "drnas-sharing",

@@ -50,7 +50,7 @@ def tabulate(
         if part is not None
     }
     measures = ("log_loss", "accuracy") if scaling.classes else ("rmse", "r2")
-    neurons = jax.vmap(count_neurons)(front.network)
+    neurons = np.asarray(_count_neurons(front.network))
     rows = [
         {
             "num_weights": int(front.num_weights[index]),
@@ -186,3 +186,6 @@ def _apply(
 ) -> Float[jax.Array, "K N O"]:
     one = functools.partial(apply, x=x, activations=activations)
     return jax.vmap(one)(networks)
+
+
+_count_neurons = jax.jit(jax.vmap(count_neurons))

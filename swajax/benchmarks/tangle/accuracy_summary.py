@@ -36,7 +36,8 @@ def write(folder: Path, space: str) -> str:
     if table and _is_sample(table):
         text += f"\n{tell_sample(table)}\n"
     if REFERENCE in methods:
-        text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{format_pairs(methods)}\n"
+        pairs = format_pairs(methods, table)
+        text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{pairs}\n"
     files.write_bytes(folder / "accuracy.md", text.encode())
     draw_sizes(folder / "sizes.png", methods)
     draw_anytime(folder / "anytime.png", methods, table)
@@ -88,10 +89,12 @@ def format_searches(
     return format_rows(header, rows)
 
 
-def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
-    """Differences of test losses, retrained, to the reference where both have run.
+def format_pairs(
+    methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
+) -> str:
+    """Differences to the reference where both have run, with intervals over seeds.
 
-    Intervals are Student's, over seeds.
+    Of test losses, retrained, and of rank correlations.
     """
     reference, rows = methods[REFERENCE], []
     for name, own in methods.items():
@@ -99,13 +102,16 @@ def format_pairs(methods: dict[str, dict[int, Run]]) -> str:
         if name == REFERENCE or not seeds:
             continue
         gaps = find_gaps(own, reference, seeds)
-        interval = ""
-        if len(gaps) > 1:  # a bootstrap of so few would be too narrow
-            half = stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
-            interval = f" [{gaps.mean() - half:+.4f}, {gaps.mean() + half:+.4f}]"
         wins = f"{(gaps < 0).sum()} of {len(gaps)}"
-        rows.append([name, f"{gaps.mean():+.4f}{interval}", wins])
+        pairs = [(own[seed], reference[seed]) for seed in seeds]
+        is_judged = all(run["inherited_losses"] for pair in pairs for run in pair)
+        shift = ""
+        if table and is_judged:
+            taus = [[correlate(run, table) for run in pair] for pair in pairs]
+            shift = _show_gaps(-np.diff(taus)[:, 0])
+        rows.append([name, _show_gaps(gaps), wins, shift])
     header = ["method", "loss less that of the reference [95 %]", "seeds better"]
+    header.append("rank correlation less that of the reference [95 %]")
     return format_rows(header, rows)
 
 
@@ -132,6 +138,15 @@ def correlate(run: Run, table: dict[str, Any]) -> float:
     """Kendall's tau of inherited losses with those of networks on their own."""
     losses = alone_table.mean_losses(table)
     return float(stats.kendalltau(run["inherited_losses"], losses).statistic)
+
+
+def _show_gaps(gaps: np.ndarray) -> str:
+    """Their mean, and its interval if there is more than one."""
+    if len(gaps) == 1:
+        return f"{gaps[0]:+.4f}"
+    # Student's: a bootstrap of so few would be too narrow.
+    half = stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
+    return f"{gaps.mean():+.4f} [{gaps.mean() - half:+.4f}, {gaps.mean() + half:+.4f}]"
 
 
 def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
@@ -197,7 +212,7 @@ def draw_anytime(
     if not curves:
         return
     is_whole = table is not None and not _is_sample(table)
-    figure = Figure(figsize=(5.2 * (1 + is_whole), 3.8), layout="constrained")
+    figure = Figure(figsize=(1.4 + 4.6 * (1 + is_whole), 3.8), layout="constrained")
     panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
     for index, (name, own) in enumerate(curves.items()):
         style = {"color": f"C{index}", "linestyle": ("-", "--")[index >= 10]}
@@ -217,7 +232,8 @@ def draw_anytime(
     for axes in panels:
         axes.set(xlabel="gradient passes")
         axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=7)
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=7, loc="outside right upper")
     png.save(path, figure)
 
 

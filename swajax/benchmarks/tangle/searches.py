@@ -15,9 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax.benchmarks.tangle import entangling
+from swajax.benchmarks.tangle import entangling, sharing
 from swajax.benchmarks.tangle.forms import Form
-from swajax.benchmarks.tangle.sharing import share_weights
 from swajax.tangle import alone, selection, study, supernet
 from swajax.tangle.choices import (
     Architecture,
@@ -34,7 +33,6 @@ from swajax.tangle.rows import Rows, divide
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
-from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 from swajax.tangle.study import Task
 from swajax.types import Key
 
@@ -57,8 +55,8 @@ METHODS: dict[str, Method] = {
     "darts": Method("darts"),
     "darts-second": Method("darts", search={"order": "second"}),
     "gdas": Method("gdas"),
-    "drnas-sharing": Method("drnas", spaces=("digits-macro",), form="ws"),
-    "darts-sharing": Method("darts", spaces=("digits-macro",), form="ws"),
+    "drnas-sharing": Method("drnas", spaces=tuple(sharing.CONFIGS), form="ws"),
+    "darts-sharing": Method("darts", spaces=tuple(sharing.CONFIGS), form="ws"),
     "spos-random": Method("spos", select_by="random"),
     "spos-evolution": Method("spos"),
     "random": Method(),
@@ -84,6 +82,12 @@ ABLATIONS: dict[str, Method] = {
     "drnas-paper-norm": Method("drnas", space={"is_paper_norm": True}, spaces=VIT),
     "drnas-paper-group": Method("drnas", space={"is_paper_form": True}, spaces=CELL),
 }
+
+OTHER_FORMS = {
+    "ws": (sharing.share_weights, sharing.CONFIGS),
+    "weo": (entangling.mix_outputs, entangling.CONFIGS),
+}
+"""Supernets that are no superposition, by `Method.form`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,12 +190,10 @@ def _find(key: Key, name: str, method: Method, task: Task, settings: Settings) -
     search_key, choose_key = jax.random.split(key)
     how = {"sampler": sampler, "config": config, "num_starts": 1}
     searched = task
-    if method.form == "ws":
-        searched = task._replace(space=share_weights(task.space, DigitsMacroConfig()))
-    elif method.form == "weo":
-        space_config = entangling.CONFIGS[task.space.name]()
-        mixing = entangling.mix_outputs(task.space, space_config)
-        searched = task._replace(space=mixing)
+    if method.form in OTHER_FORMS:
+        change, space_configs = OTHER_FORMS[method.form]
+        space = change(task.space, space_configs[task.space.name]())
+        searched = task._replace(space=space)
     curve = []
     for last in study.search(search_key, searched, **how):
         state = jax.tree.map(lambda leaf: leaf[0], last.state)
