@@ -10,7 +10,14 @@ import pytest
 from swajax.tangle import alone, chars, data
 from swajax.tangle.__main__ import TangleCommand, make_task
 from swajax.tangle.choices import extreme, one_hot
-from swajax.tangle.rows import Rows, divide, mean_loss
+from swajax.tangle.rows import (
+    BLOCK,
+    Rows,
+    divide,
+    keep_outputs,
+    mean_loss,
+    mean_over_blocks,
+)
 from swajax.tangle.supernet import make_loss_fn
 
 
@@ -94,3 +101,35 @@ def test_indices_of_classes_score_as_one_hot_targets_do(maybe_jit):
     np.testing.assert_allclose(*scores, rtol=1e-6)
     with pytest.raises(ValueError, match="indices of classes need softmax"):
         mean_loss(out, ids, objective="squared")
+
+
+@pytest.mark.parametrize("num", [1, 15, 16, 32, 41])
+def test_means_block_by_block_are_those_of_the_whole(num):
+    tokens = BLOCK // 16
+    rng = np.random.default_rng(num)
+    x = rng.normal(size=(num, tokens)).astype(np.float32)
+    rows = Rows(x, rng.integers(0, 5, x.shape))
+    seen = []
+
+    def measure(part):
+        seen.append(len(part.x))
+        return {"x": part.x.mean(), "y": (part.y**2).mean(axis=(0, 1))}
+
+    found = jax.jit(lambda x, y: mean_over_blocks(measure, Rows(x, y)))(*rows)
+    np.testing.assert_allclose(found["x"], x.mean(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["y"], (rows.y**2).mean(), rtol=1e-5)
+    wanted = {1: {1}, 15: {15}, 16: {16}, 32: {16}, 41: {16, 9}}
+    assert set(seen) == wanted[num]
+
+
+def test_rows_of_one_output_each_are_not_divided():
+    x = np.arange(2.0 * BLOCK, dtype=np.float32)[:, None]
+    mean = mean_over_blocks(lambda rows: rows.x.max(), Rows(x, x))
+    assert mean == 2 * BLOCK - 1  # a mean of two blocks' would be less
+
+
+def test_of_rows_so_many_outputs_are_kept():
+    x = np.zeros((7, 10), np.float32)
+    ids = Rows(x, np.zeros((7, 10), np.int32))
+    assert [len(keep_outputs(ids, n).x) for n in (1, 29, 30, 999)] == [1, 2, 3, 7]
+    assert [len(keep_outputs(Rows(x, x), n).y) for n in (1, 5, 999)] == [1, 5, 7]

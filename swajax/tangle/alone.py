@@ -1,6 +1,8 @@
 """Networks on their own: trained anew or further, and judged; sliced, without masks."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from swajax.objectives import Objective
 from swajax.tangle.choices import Architecture, Probabilities
 from swajax.tangle.optimizers import SearchConfig, make_weight_optimizer
-from swajax.tangle.rows import Rows, find_classes, mean_loss
+from swajax.tangle.rows import Rows, find_classes, mean_loss, mean_over_blocks
 from swajax.tangle.space import Space
 from swajax.tangle.supernet import draw_batch
 from swajax.types import Key
@@ -87,6 +89,17 @@ def judge(out: Float[Array, "N O"], rows: Rows, *, objective: Objective) -> Scor
     return Score(loss, (out.argmax(axis=1) == find_classes(y)).mean())
 
 
+def predict_and_judge(
+    predict: Callable[[Array], Float[Array, "N O"]], rows: Rows, *, objective: Objective
+) -> Score:
+    """Score of a network, given by its outputs at inputs; see `mean_over_blocks`."""
+
+    def judge_part(part: Rows) -> Score:
+        return judge(predict(jnp.asarray(part.x)), part, objective=objective)
+
+    return mean_over_blocks(judge_part, rows)
+
+
 def train_and_judge(
     key: Key,
     weight_rows: Rows,
@@ -102,11 +115,7 @@ def train_and_judge(
     how = {"space": space, "architecture": architecture, "objective": objective}
     start = space.take(space.init(start_key), architecture)
     weights = train(train_key, start, weight_rows, config=config, **how)
+    predict = functools.partial(space.apply_alone, weights, architecture)
     return tuple(
-        judge(
-            space.apply_alone(weights, architecture, jnp.asarray(rows.x)),
-            rows,
-            objective=objective,
-        )
-        for rows in held_rows
+        predict_and_judge(predict, rows, objective=objective) for rows in held_rows
     )

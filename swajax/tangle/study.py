@@ -25,7 +25,7 @@ from swajax.tangle.choices import (
     to_architecture,
 )
 from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import Rows, Split
+from swajax.tangle.rows import Rows, Split, keep_outputs, mean_over_blocks
 from swajax.tangle.samplers import Sampler
 from swajax.tangle.space import Space, count_weights
 from swajax.tangle.supernet import Losses, SearchState
@@ -33,6 +33,7 @@ from swajax.types import Key
 
 NUM_REPORTS = 30
 NUM_DRAWN = 50  # networks of which a report of a sampler without vectors has the best
+NUM_SCORED = 4096  # outputs by which that one is found and scored
 
 SelectBy = Literal["evolution", "random"]
 
@@ -78,8 +79,9 @@ def search(
 ) -> Iterator[Progress]:
     """The state of all starts, about `NUM_REPORTS` times.
 
-    The score is taken on the rows for architectures: of the likeliest network, or of
-    the best of `NUM_DRAWN` random ones if vectors are not trained.
+    The score is taken on the rows for architectures: of the likeliest network, or, on
+    `NUM_SCORED` outputs, of the best of `NUM_DRAWN` random ones if vectors are not
+    trained.
 
     Args:
       key: of the whole search; the same, too, if it goes on.
@@ -168,7 +170,7 @@ def choose(
     @jax.jit
     def select(key: Key, params: Any, rows: Rows) -> selection.Selection:
         def judge(p: Any) -> Array:
-            return loss_fn(params, p, rows)
+            return mean_over_blocks(functools.partial(loss_fn, params, p), rows)
 
         if select_by == "evolution":
             return selection.evolve(key, judge, choices, config=evolution)
@@ -204,8 +206,8 @@ def assess(
 
     @jax.jit
     def judge(weights: Any, x: Array, y: Array) -> alone.Score:
-        out = space.apply_alone(weights, architecture, x)
-        return alone.judge(out, Rows(x, y), objective=task.objective)
+        predict = functools.partial(space.apply_alone, weights, architecture)
+        return alone.predict_and_judge(predict, Rows(x, y), objective=task.objective)
 
     init_key, tune_key, train_key = jax.random.split(key, 3)
     inherited = space.take(params, architecture)
@@ -234,6 +236,7 @@ def _score_likeliest(
 def _score_drawn(
     space: Space, objective: Objective, state: SearchState, rows: Rows
 ) -> alone.Score:
+    rows = keep_outputs(rows, NUM_SCORED)
     genes = selection.draw_genes(jax.random.key(0), space.choices, num=NUM_DRAWN)
     drawn = jax.vmap(lambda row: from_genes(row, space.choices))(genes)
 
@@ -251,5 +254,5 @@ def _score_drawn(
 def _score(
     space: Space, objective: Objective, params: Any, p: Probabilities, rows: Rows
 ) -> alone.Score:
-    out = space.apply(params, p, jnp.asarray(rows.x))
-    return alone.judge(out, rows, objective=objective)
+    predict = functools.partial(space.apply, params, p)
+    return alone.predict_and_judge(predict, rows, objective=objective)

@@ -7,6 +7,7 @@ forward passes besides, which are told.
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from swajax.tangle.choices import (
 )
 from swajax.tangle.data import load_split
 from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import Rows, divide
+from swajax.tangle.rows import Rows, divide, mean_over_blocks
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
@@ -267,6 +268,9 @@ def _judge_all(
 
     @jax.jit
     def judge(params: Any, stacked: Any, rows: Rows) -> Any:
-        return jax.lax.map(lambda p: loss_fn(params, p, rows), stacked)
+        def judge_one(p: Any) -> jax.Array:
+            return mean_over_blocks(functools.partial(loss_fn, params, p), rows)
+
+        return jax.lax.map(judge_one, stacked)
 
     return judge(params, stacked, task.split.architecture).tolist()
