@@ -4,7 +4,9 @@ import io
 import warnings
 from pathlib import Path
 
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from swajax import files
 
@@ -21,3 +23,14 @@ def save(path: Path, figure: Figure) -> None:
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure.savefig(buffer, format="png", dpi=120)
     files.write_bytes(path, buffer.getvalue())
+
+
+def thin_log_ticks(axis: Axis) -> None:
+    """Few and plain numbers on a logarithmic axis, however short it is."""
+    low, high = axis.get_view_interval()
+    is_short = high <= 4 * low
+    axis.set_major_locator(
+        MaxNLocator(5) if is_short else LogLocator(subs=(1, 2, 5), numticks=7)
+    )
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:,g}")

@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from swajax.benchmarks.quality import comparison
 from swajax.benchmarks.quality.comparison import Entry, Table
@@ -86,7 +85,8 @@ def draw_ratios(table: Table, name: str) -> Figure:
                 axes.plot([ratio.low, ratio.high], [row, row], "C0-")
                 axes.plot(ratio.mean, row, "C0o")
         axes.axvline(1.0, color="0.5", lw=1)
-        _scale_by_log(axes)
+        axes.set_xscale("log")
+        png.thin_log_ticks(axes.xaxis)
         axes.set(
             title=f"{title}\n{'more' if is_more_better else 'less'} is better",
         )
@@ -110,7 +110,8 @@ def draw_curves(found: Sequence[Run]) -> Figure:
             for index, name in enumerate(names):
                 draw_curve(axes, [r for r in shared if r["method"] == name], key, index)
             axes.set(title=group, xlabel=label, ylabel="hypervolume by validation")
-            _scale_by_log(axes)
+            axes.set_xscale("log")
+            png.thin_log_ticks(axes.xaxis)
             axes.grid(alpha=0.3)
     every[0, -1].legend(fontsize="small")
     return figure
@@ -152,17 +153,3 @@ def draw_curve(axes: Axes, runs: Sequence[Run], key: str, index: int) -> None:
     )
     color = mpl.colormaps["tab20"](index % 20)
     axes.plot(grid, means, color=color, label=runs[0]["method"])
-
-
-def _scale_by_log(axes: Axes) -> None:
-    """A logarithmic axis with few and plain numbers, however short it is."""
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    subs = (1, 2, 5)
-    if high <= 4 * low:
-        subs = (
-            (0.5, 0.7, 1, 1.4, 2, 3) if high > 1.8 * low else (0.8, 0.9, 1, 1.1, 1.25)
-        )
-    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())

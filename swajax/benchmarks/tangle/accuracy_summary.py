@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
 from swajax import files
@@ -187,9 +186,7 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
         marker = markers[index % len(markers)]
         axes.scatter(sizes, _read(own, "retrained"), marker=marker, s=28, label=name)
     axes.set(xlabel="weights", ylabel="test loss, trained anew", xscale="log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:,g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    png.thin_log_ticks(axes.xaxis)
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.3)
     png.save(path, figure)
@@ -215,7 +212,8 @@ def draw_anytime(
     figure = Figure(figsize=(1.4 + 4.6 * (1 + is_whole), 3.8), layout="constrained")
     panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
     for index, (name, own) in enumerate(curves.items()):
-        style = {"color": f"C{index}", "linestyle": ("-", "--")[index >= 10]}
+        # Dashes show what they cover: two second stages of one search, for instance.
+        style = {"color": f"C{index}", "linestyle": ("-", "--", ":")[index % 3]}
         passes = [point["num_passes"] for point in own[0]]
         losses = [[point["loss"] for point in curve] for curve in own]
         label = f"{name}, {len(own)} seeds" if len(own) > 1 else f"{name}, a seed"
@@ -227,6 +225,7 @@ def draw_anytime(
             ]
             panels[1].plot(passes, np.mean(regrets, axis=0), label=name, **style)
     panels[0].set(ylabel="loss with inherited weights, architecture rows", yscale="log")
+    png.thin_log_ticks(panels[0].yaxis)
     if is_whole:
         panels[1].set(ylabel="regret of the chosen network, nats", ylim=(0, None))
     for axes in panels:
