@@ -35,6 +35,7 @@ def test_a_space_that_keeps_its_promises(mlp, tmp_path, capsys):
     found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
     assert found["output_error"] < 1e-5 < found["largest_output"]
     assert found["mask_error"] == 0 and found["least_gradient"] > 0
+    assert found["mixture_error"] < 1e-6 and found["change_outside"] == 0
 
 
 def test_a_space_that_does_not(mlp):
@@ -51,3 +52,17 @@ def test_a_space_that_does_not(mlp):
     found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
     assert found["output_error"] > 1e-3
     assert found["mask_error"] == 0.5 and found["least_gradient"] == 0
+
+
+def test_masks_that_are_no_probabilities(mlp):
+    space = mlp()
+
+    def square(p):
+        return jax.tree.map(jnp.square, space.masks(p))
+
+    mlp(masks=square)
+    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    assert found["mask_error"] == 0 and found["mixture_error"] > 0.01
+    mlp(masks=lambda p: jax.tree.map(jnp.ones_like, space.masks(p)))
+    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    assert found["mixture_error"] < 1e-6 and found["change_outside"] > 1e-5

@@ -20,15 +20,18 @@ from jaxtyping import Array
 from swajax import commands, files, runlog
 from swajax.benchmarks.quality.summary import format_rows
 from swajax.report import facts
-from swajax.tangle import selection
+from swajax.tangle import gradients, selection
 from swajax.tangle.choices import (
     Architecture,
+    Choice,
+    Probabilities,
     count_architectures,
     extreme,
     one_hot,
     to_architecture,
 )
 from swajax.tangle.data import LOADERS, load_split
+from swajax.tangle.optimizers import SearchConfig, make_weight_optimizer
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.space import Space
 from swajax.tangle.spaces import make_space
@@ -78,6 +81,7 @@ def measure(name: str, config: InvariantsCommand) -> dict[str, Any]:
     networks += [to_architecture(row, space.choices) for row in np.asarray(genes)]
     pairs = [compare_outputs(space, params, network, x) for network in networks]
     gradient = find_gradient(space, params, x)
+    p = draw_probabilities(space, jax.random.fold_in(genes_key, 1))
     return {
         "space": name,
         "num_architectures": count_architectures(space.choices),
@@ -85,6 +89,8 @@ def measure(name: str, config: InvariantsCommand) -> dict[str, Any]:
         "largest_output": max(float(jnp.abs(wanted).max()) for _, wanted in pairs),
         "output_error": max(float(jnp.abs(a - b).max()) for a, b in pairs),
         "mask_error": max(compare_masks(space, params, each) for each in networks),
+        "mixture_error": compare_mixtures(space, p),
+        "change_outside": measure_change_outside(space, params, x),
         "least_gradient": min(float(jnp.abs(g).min()) for g in gradient.values()),
     }
 
@@ -111,11 +117,90 @@ def compare_outputs(
 
 def compare_masks(space: Space, params: Any, network: Architecture) -> float:
     """Largest difference of one-hot masks to ones at the weights that slices take."""
-    taken, pull = jax.vjp(functools.partial(space.take, architecture=network), params)
-    (wanted,) = pull(jax.tree.map(jnp.ones_like, taken))
+    wanted = find_taken(space, params, network)
     found = space.masks(one_hot(network, space.choices))
     gaps = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), found, wanted)
     return max(float(gap) for gap in jax.tree.leaves(gaps))
+
+
+def find_taken(space: Space, params: Any, network: Architecture) -> Any:
+    """1 at the weights that the slices of a network take, else 0."""
+    taken, pull = jax.vjp(functools.partial(space.take, architecture=network), params)
+    return pull(jax.tree.map(jnp.ones_like, taken))[0]
+
+
+def draw_probabilities(space: Space, key: jax.Array) -> Probabilities:
+    """Mixed ones, uniform over the simplex of each row."""
+    return {
+        choice.name: jax.random.dirichlet(
+            jax.random.fold_in(key, place),
+            jnp.ones(len(choice.options)),
+            (choice.num_rows,),
+        )
+        for place, choice in enumerate(space.choices)
+    }
+
+
+def compare_mixtures(space: Space, p: Probabilities) -> float:
+    """Largest difference of masks to the mean over the networks drawn by `p`.
+
+    Row by row, the others held: what is linear in each row is such a mean if it is
+    right at one-hot probabilities, which `compare_masks` looks at.
+    """
+
+    @jax.jit
+    def find_gaps(p: Probabilities) -> list[Array]:
+        return [find_gap(p, choice) for choice in space.choices]
+
+    def find_gap(p: Probabilities, choice: Choice) -> Array:
+        """The largest of all rows of a choice."""
+        rows, corners = p[choice.name], jnp.eye(len(choice.options))
+        found = space.masks(p)
+
+        def find(row: Array) -> Array:
+            each = jax.vmap(
+                lambda corner: space.masks({**p, choice.name: rows.at[row].set(corner)})
+            )(corners)
+            gaps = jax.tree.map(
+                lambda a, b: jnp.abs(a - jnp.tensordot(rows[row], b, axes=1)).max(),
+                found,
+                each,
+            )
+            return jnp.stack(jax.tree.leaves(gaps)).max()
+
+        return jax.lax.map(find, jnp.arange(choice.num_rows)).max()
+
+    return max(map(float, find_gaps(p)))
+
+
+def measure_change_outside(space: Space, params: Any, x: Array) -> float:
+    """Largest change of weights that the smallest network has not, by training it.
+
+    A step of the largest network before gives all weights a momentum to go on with.
+    """
+    optimizer = make_weight_optimizer(SearchConfig())
+
+    @jax.jit
+    def step(params: Any, state: Any, p: Probabilities) -> Any:
+        def loss_fn(params: Any) -> Array:
+            return jnp.square(space.apply(params, p, x) - 1).mean()
+
+        slope = jax.grad(loss_fn)(params)
+        return gradients.masked_update(
+            slope, state, params, space.masks(p), optimizer=optimizer
+        )
+
+    small, large = (extreme(space.choices, is_largest=b) for b in (False, True))
+    state = optimizer.init(params)
+    before, state = step(params, state, one_hot(large, space.choices))
+    after, _ = step(before, state, one_hot(small, space.choices))
+    changes = jax.tree.map(
+        lambda old, new, mask: ((1 - mask) * jnp.abs(new - old)).max(),
+        before,
+        after,
+        find_taken(space, params, small),
+    )
+    return float(max(jax.tree.leaves(changes)))
 
 
 def find_gradient(space: Space, params: Any, x: Array) -> dict[str, Array]:
@@ -133,7 +218,8 @@ def find_gradient(space: Space, params: Any, x: Array) -> dict[str, Array]:
 def format_table(rows: list[dict[str, Any]]) -> str:
     """A row a space."""
     header = ["space", "networks", "compared", "one-hot against sliced"]
-    header += ["outputs up to", "masks against slices", "least gradient of a vector"]
+    header += ["outputs up to", "masks against slices", "mixed masks against means"]
+    header += ["change outside of a single path", "least gradient of a vector"]
     cells = [
         [
             row["space"],
@@ -142,6 +228,8 @@ def format_table(rows: list[dict[str, Any]]) -> str:
             f"{row['output_error']:.1e}",
             f"{row['largest_output']:.2g}",
             f"{row['mask_error']:.1g}",
+            f"{row['mixture_error']:.1g}",
+            f"{row['change_outside']:.1g}",
             f"{row['least_gradient']:.1e}",
         ]
         for row in rows
