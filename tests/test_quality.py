@@ -246,6 +246,26 @@ def test_planted_teachers_are_units_of_their_own():
     assert comparison.find_unit(("tables", "t", 3)) == ("tables", "t")
 
 
+def test_teachers_that_not_all_methods_have_seen_stand_apart():
+    def make(method, kind, seed, size):
+        how = {"group": "planted", "teacher": {"num_weights": 9}}
+        return _make_run(method, kind, seed, sizes=[size], losses=[0.002], **how)
+
+    found = [make("a", "t", 0, 5), make("a", "t", 1, 11), make("a", "u", 0, 6)]
+    few = [*found, make("b", "t", 0, 7), make("b", "u", 0, 8)]
+    text = summary.format_planted(comparison.collect(few))
+    both, more = text.split("# More teachers: methods that have seen every one")
+    assert "## All kinds\n" in both and "## u\n" in both
+    assert "| a | 2 | 0.001 | 6 | 100% |" in both
+    assert "| b | 2 | 0.001 | 8 | 100% |" in both
+    assert "| a | 3 | 0.001 | 6 | 67% |" in more and "| b |" not in more
+    assert "| a | 2 | 1.1 | 11 | 50% |" in more  # higher of two: a constant's error
+    assert "More" not in summary.format_planted(comparison.collect(found))
+    assert not summary.format_planted(
+        comparison.collect([_make_run("a", "t", 0, sizes=[1], losses=[1.0])])
+    )
+
+
 def test_a_run_that_failed_has_failed_at_every_level():
     run = _fail(_make_run("explore-direct", "t", 0, sizes=[1], losses=[1.0]))
     table = comparison.collect([run])

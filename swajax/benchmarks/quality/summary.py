@@ -36,7 +36,7 @@ def write(folder: Path, beside: Path | None = None) -> str:
         "comparison": format_comparisons(table),
         "ablation": format_ablation(table),
         "tasks": format_tasks(comparison.share_seeds(table)),
-        "planted": format_planted(comparison.share_seeds(table), found),
+        "planted": format_planted(table),
         "failures": format_failures(found),
     }
     for name, text in texts.items():
@@ -206,14 +206,33 @@ def median_of(values: dict[Place, float], group: str, task: str) -> float | None
     return float(np.median(own)) if own else None
 
 
-def format_planted(table: Table, found: Iterable[Run]) -> str:
-    """Teachers: errors at their sizes, sizes that do, and the share found again."""
-    kinds = sorted({run["task"] for run in found if run["group"] == "planted"})
+def format_planted(table: Table) -> str:
+    """Teachers: errors at their sizes, sizes that do, and the share found again.
+
+    Of those that all methods have seen; then, where some have seen more, of all, for
+    the methods that have seen every one.
+    """
+    own = {
+        entry: {place: m for place, m in mine.items() if place[0] == "planted"}
+        for entry, mine in table.items()
+    }
+    places = set().union(*own.values())
+    most = {entry: mine for entry, mine in own.items() if set(mine) == places}
+    shared = comparison.share_seeds(own)
+    text = _format_teachers(shared)
+    if most and len(places) > max(map(len, shared.values())):
+        title = "# More teachers: methods that have seen every one"
+        text += f"\n\n{title}\n\n{_format_teachers(most)}"
+    return text
+
+
+def _format_teachers(table: Table) -> str:
+    kinds = sorted({place[1] for own in table.values() for place in own})
     sections = []
-    for kind in kinds:
+    for kind in (None, *kinds) if kinds else ():
         rows = []
         for entry, own in table.items():
-            places = [measured for place, measured in own.items() if place[1] == kind]
+            places = [m for place, m in own.items() if kind in (None, place[1])]
             if not places:
                 continue
             done = [m for m in places if m is not None]
@@ -229,7 +248,7 @@ def format_planted(table: Table, found: Iterable[Run]) -> str:
             )
         header = ["method", "teachers", "error at its size"]
         header += [f"smallest within {RECOVERED:.0%}", "found again"]
-        sections.append(f"## {kind}\n\n{format_rows(header, rows)}")
+        sections.append(f"## {kind or 'All kinds'}\n\n{format_rows(header, rows)}")
     return "\n\n".join(sections)
 
 
