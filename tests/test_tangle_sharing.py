@@ -100,6 +100,14 @@ def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch, name):
     rows = Rows(np.asarray(x), np.asarray(y))
     split = Split(weights=rows, architecture=rows, test=rows)
     monkeypatch.setitem(sharing.CONFIGS, name, lambda: config)
+    searched, search = [], searches.study.search
+
+    def note(key, task, **how):
+        for last in search(key, task, **how):
+            searched.append(jax.tree.structure(last.state.params))
+            yield last
+
+    monkeypatch.setattr(searches.study, "search", note)
     found = searches._find(
         jax.random.key(0),
         "drnas-sharing",
@@ -108,4 +116,6 @@ def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch, name):
         Settings(passes=4, batch_size=2),
     )
     assert found.num_passes == 4 and found.params is None
+    own = jax.tree.structure(share_weights(space, config).init(jax.random.key(0)))
+    assert set(searched) == {own}
     assert set(found.architecture) == {choice.name for choice in space.choices}
