@@ -28,9 +28,10 @@ def save(path: Path, figure: Figure) -> None:
 def thin_log_ticks(axis: Axis) -> None:
     """Few and plain numbers on a logarithmic axis, however short it is."""
     low, high = axis.get_view_interval()
-    is_short = high <= 4 * low
+    is_short, is_long = high <= 4 * low, high > 300 * low
+    subs = (1,) if is_long else (1, 2, 5)
     axis.set_major_locator(
-        MaxNLocator(5) if is_short else LogLocator(subs=(1, 2, 5), numticks=7)
+        MaxNLocator(5) if is_short else LogLocator(subs=subs, numticks=7)
     )
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter("{x:,g}")
