@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 cd "$root"
-python -m swajax.benchmarks.reproduction --out runs/reproduction "$@"
+python -m figures.paper --out runs/reproduction "$@"
 for script in figures/figure[1-6].py figures/tables.py; do
     python "$script" --runs runs/reproduction
 done

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from swajax.results import load as load
+    from swajax.model.results import load as load
 
 __all__ = ["load"]
 
@@ -11,7 +11,7 @@ __all__ = ["load"]
 def __getattr__(name: str) -> Any:
     """`swajax.load` on first use: importing the package alone stays quick."""
     if name == "load":
-        from swajax.results import load
+        from swajax.model.results import load
 
         return load
     raise AttributeError(f"module 'swajax' has no attribute {name!r}")

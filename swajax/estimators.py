@@ -20,16 +20,15 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from swajax import explore, pipeline
-from swajax.data.encoding import Column, Encoder
-from swajax.data.rows import Parts, merge, split
+from swajax.data.arrays import Parts, merge, split
+from swajax.data.encoding import Column, TableEncoder
+from swajax.data.problem import Problem, to_part
 from swajax.data.splits import Scaling
-from swajax.explore import ExploreConfig, Source
-from swajax.models import Model, evaluate
-from swajax.pareto import Front
-from swajax.pipeline import PipelineConfig
-from swajax.polish import Problem
-from swajax.tasks import to_part
+from swajax.model.fitted import Model, evaluate
+from swajax.model.front import Front
+from swajax.search import sources as sources_lib
+from swajax.search.config import ExploreConfig, SearchConfig, Source
+from swajax.search.run import find_front
 from swajax.types import ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
@@ -108,7 +107,7 @@ class _SparseMLP(BaseEstimator):
             getattr(self, name, default)
             for name, default in (("target_scale_", 1.0), ("target_offset_", 0.0))
         )
-        scaling = Scaling(Encoder(columns), scale, offset, classes)
+        scaling = Scaling(TableEncoder(columns), scale, offset, classes)
         return Model(self.network_, self._activations, scaling, target)
 
     def _search(self, rows: Problem, parts: Parts, **how: Any) -> Self:
@@ -120,14 +119,14 @@ class _SparseMLP(BaseEstimator):
         rows = rows._replace(x=self._scale(rows.x.T).T[used])
         config, sources = self._config(), ExploreConfig(by=self.explore_by)
         task = "regression" if how["objective"] == "squared" else "classification"
-        explore.check(sources, task, len(used), config)
+        sources_lib.check(sources, task, len(used), config)
         train, valid = (
             Problem(*(leaf[..., part] for leaf in rows)) for part in parts[:2]
         )
         begin = time.monotonic()
         budget = math.inf if self.time_budget is None else self.time_budget
         explore_key, key = jax.random.split(jax.random.key(parts.seed))
-        starts = explore.find_starts(
+        starts = sources_lib.find_starts(
             explore_key,
             to_part(train),
             to_part(valid),
@@ -136,7 +135,7 @@ class _SparseMLP(BaseEstimator):
             seconds=sources.share * budget,
             **how,
         )
-        front = pipeline.run(
+        front = find_front(
             key,
             train,
             valid,
@@ -150,12 +149,12 @@ class _SparseMLP(BaseEstimator):
         first[:, used] = few
         return self._keep(front._replace(network=front.network._replace(first=first)))
 
-    def _config(self) -> PipelineConfig:
-        known = PipelineConfig.__dataclass_fields__
+    def _config(self) -> SearchConfig:
+        known = SearchConfig.__dataclass_fields__
         own = {
             name: value for name, value in self.get_params().items() if name in known
         }
-        return PipelineConfig(**own | {"activations": tuple(self.activations)})
+        return SearchConfig(**own | {"activations": tuple(self.activations)})
 
     def _keep(self, front: Front) -> Self:
         """Be fitted, by a front whose networks read all inputs."""

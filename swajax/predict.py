@@ -11,10 +11,10 @@ import pandas as pd
 import tyro
 from tqdm import tqdm
 
-from swajax import commands, files
-from swajax.data.chunks import read_chunks
-from swajax.models import Model, to_probabilities
-from swajax.results import load
+from swajax.data.streaming import read_chunks
+from swajax.io import commands, files
+from swajax.model.fitted import Model, to_probabilities
+from swajax.model.results import load
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pandas as pd
 
-from swajax import checkpoints
-from swajax.data.encoding import Column, Encoder, encoder_to_dict
+from swajax.data.encoding import Column, TableEncoder, encoder_to_dict
 from swajax.data.splits import Scaling
-from swajax.models import Model
+from swajax.io import checkpoints
+from swajax.model.fitted import Model
 from swajax.network import apply, simplify
 from swajax.types import ACTIVATIONS, NetworkSpec
 
@@ -48,7 +48,7 @@ def make_model(draw_network, *, depth, num_classes=0, seed=0):
     network = _simplify(network, activations=ACTIVATIONS)
     network = jax.tree.map(lambda leaf: np.array(leaf, leaf.dtype.kind + "8"), network)
     scale, offset = (1.0, 0.0) if num_classes else (250.0, -1e3)
-    scaling = Scaling(Encoder(COLUMNS), scale, offset, CLASSES[:num_classes])
+    scaling = Scaling(TableEncoder(COLUMNS), scale, offset, CLASSES[:num_classes])
     return Model(network, ACTIVATIONS, scaling, TARGET)
 
 

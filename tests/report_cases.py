@@ -6,8 +6,8 @@ import numpy as np
 from export_cases import constant, make_model, write_run
 
 from swajax.data.splits import Dataset, Part
-from swajax.report import facts
-from swajax.results import write_rows
+from swajax.io import runlog
+from swajax.model.results import write_rows
 
 HOSTILE = (
     "<script>window.broken = 1</script>",
@@ -80,7 +80,7 @@ def make_run(folder, draw_network, *, num_classes=0):
         "num_rows": {"train": 60, "valid": 60, "test": 60},
         "notes": list(HOSTILE),
         "seconds": 1.5,
-        "versions": facts.find_versions(),
+        "versions": runlog.find_versions(),
         "config": {"data": HOSTILE[2], "features": list(HOSTILE), "seed": 0},
         "measures": measures,
         "front": lines,

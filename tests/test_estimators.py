@@ -14,10 +14,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from swajax import explore
-from swajax.data import rows
-from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, evaluate
+from swajax.data import arrays
+from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
+from swajax.model.fitted import evaluate
 from swajax.network import apply
+from swajax.search import sources
 from swajax.types import ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -121,13 +122,13 @@ def test_same_random_state_same_predictions(regressor, table):
 
 def test_searches_start_where_they_are_told_to(monkeypatch, table):
     found = []
-    find_starts = explore.find_starts
+    find_starts = sources.find_starts
 
     def spy(*args, **how):
         found.append(find_starts(*args, **how))
         return found[-1]
 
-    monkeypatch.setattr(explore, "find_starts", spy)
+    monkeypatch.setattr(sources, "find_starts", spy)
     limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
     models = [
         SparseMLPRegressor(**limits, explore_by=by).fit(*table)
@@ -245,17 +246,17 @@ def test_refuses_what_cannot_be_learned(table):
 
 def test_split_leaves_rows_of_every_class_to_train_on():
     codes = np.repeat([0.0, 1.0, 2.0], [80, 19, 1])
-    parts = rows.split(codes, 0.2, 3)
+    parts = arrays.split(codes, 0.2, 3)
     everything = np.sort(np.concatenate([parts.train, parts.valid]))
     np.testing.assert_array_equal(everything, np.arange(100))
     np.testing.assert_array_equal(np.bincount(codes[parts.valid].astype(int)), [16, 4])
-    few = rows.split(codes[:9], 0.2, 3)
+    few = arrays.split(codes[:9], 0.2, 3)
     np.testing.assert_array_equal(few.train, few.valid)
 
 
 def test_merge_adds_up_equal_rows():
     x = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [0.0, 0.0]])
-    merged = rows.merge(x, np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.0, 3, 2, 0]))
+    merged = arrays.merge(x, np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.0, 3, 2, 0]))
     np.testing.assert_array_equal(merged.x.T, [[1, 5], [2, 1]])
     np.testing.assert_array_equal(merged.y, [2, 1])
     np.testing.assert_array_equal(merged.weight, [0.5, 0.5])

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from export_cases import HOSTILE, TARGET, make_frame, make_model, write_run
 
-from swajax import commands, predict
-from swajax.data import chunks
+from swajax import predict
+from swajax.data import streaming
 from swajax.data.readers import read_source
+from swajax.io import commands
 
 NAME = "python -m swajax.predict"
 
@@ -39,7 +40,7 @@ def fitted(request, tmp_path_factory, members):
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     """Several pieces, the last one not full."""
-    whole = chunks.read_chunks
+    whole = streaming.read_chunks
     monkeypatch.setattr(predict, "read_chunks", lambda *a: whole(*a, num_rows=10))
 
 
@@ -171,7 +172,7 @@ def test_damaged_files(tmp_path, raw, message):
     path = tmp_path / "data.csv"
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=message):
-        if not list(chunks.read_chunks(str(path), ["a", "b"])):
+        if not list(streaming.read_chunks(str(path), ["a", "b"])):
             raise ValueError("no rows of data")
 
 
@@ -180,7 +181,7 @@ def test_pieces_are_the_whole_table(tmp_path, kind):
     frame = pd.DataFrame({"a": range(7), "b": list("uvwxyzé"), "c": 1.5})
     data = str(_write(frame, tmp_path / f"data.{kind}"))
     whole = read_source(data).frame[["c", "a"]]
-    pieces = list(chunks.read_chunks(data, ["c", "a"], num_rows=3))
+    pieces = list(streaming.read_chunks(data, ["c", "a"], num_rows=3))
     assert [len(piece) for piece in pieces] == [3, 3, 1]
     pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_index_type=False)
 
@@ -188,14 +189,16 @@ def test_pieces_are_the_whole_table(tmp_path, kind):
 def test_pieces_of_a_table_with_an_index(tmp_path):
     frame = pd.DataFrame({"a": [3, 1, 2, 0], "b": 1.5}).set_index("a")
     frame.to_parquet(tmp_path / "data.parquet")
-    pieces = chunks.read_chunks(str(tmp_path / "data.parquet"), ["b", "a"], num_rows=3)
+    pieces = streaming.read_chunks(
+        str(tmp_path / "data.parquet"), ["b", "a"], num_rows=3
+    )
     assert pd.concat(pieces)["a"].tolist() == [3, 1, 2, 0]
 
 
 def test_pieces_are_read_one_by_one(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("a\n1\n2\n3\n4,5\n")
-    pieces = chunks.read_chunks(str(path), ["a"], num_rows=2)
+    pieces = streaming.read_chunks(str(path), ["a"], num_rows=2)
     assert next(pieces)["a"].tolist() == ["1", "2"]
     with pytest.raises(ValueError, match="line 5 has 2 cells"):
         next(pieces)

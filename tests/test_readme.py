@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 import swajax
-from swajax import autoencoder, network, prior
+from swajax import autoencoder, prior
+from swajax.network import structure as network
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf-8")

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from swajax import configs
 from swajax import network as network_lib
 from swajax.autoencoder import compact, tabular, tabular_tokens
 from swajax.autoencoder.paper import PaperAutoencoder
 from swajax.autoencoder.tabular_tokens import Embedding, Present
+from swajax.io import configs
 from swajax.types import ACTIVATIONS, Activation, Key, Network, NetworkSpec
 
 __all__ = [
@@ -165,7 +165,7 @@ def encode(
       depth: number of hidden layers if known at compile time (`paper` then runs only
         the encoder of this depth).
       probes: `probe(network)` if the caller has it, since many networks are evaluated
-        faster together (`swajax.batched`).
+        faster together (`swajax.network.batched`).
       present: which inputs and outputs there are, if the network is padded (`tabular`).
     """
     module = _module(config)

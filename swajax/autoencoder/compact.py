@@ -23,14 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from swajax.batched import apply_batch
-from swajax.gates import binarize
-from swajax.network import (
-    mask_weights,
-    permute,
-    remove_dead_ends,
-    uniform_activation,
-)
+from swajax.network import mask_weights, permute, remove_dead_ends, uniform_activation
+from swajax.network.batched import apply_batch
+from swajax.network.gates import binarize
 from swajax.types import Network, NetworkSpec
 
 WEIGHT_BOUND = 10.0  # the prior's weights lie in [-10, 10]

@@ -1,7 +1,7 @@
 """Preset `paper`: the convolutional autoencoder of arXiv:2410.08339 (spec section 4).
 
 Four encoders and four decoders, one a depth, share one embedding of 128 numbers. They
-read and write the flattened form of a network (`swajax.network.to_matrix`) as a picture
+read and write the flattened form of a network (`swajax.autoencoder.matrix`) as an image
 [rows, columns, channels]. 10,927,404 parameters, half of them in the two dense layers
 between the pictures and the embedding.
 """
@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.gates import binarize
-from swajax.network import from_matrix, to_matrix
+from swajax.autoencoder.matrix import from_matrix, to_matrix
+from swajax.network.gates import binarize
 from swajax.types import Network, NetworkSpec
 
 ENCODER_WIDTHS = (512, 256, 128)  # the last one is the size Z of the embedding
@@ -32,7 +32,7 @@ class PaperAutoencoder(nn.Module):
     """Encoders and decoders of all depths around one embedding.
 
     With `is_mask_trained` the rounding of the neuron masks has the straight-through
-    gradient of `swajax.gates.binarize`; without, none, as in the original.
+    gradient of `swajax.network.gates.binarize`; without, none, as in the original.
     """
 
     spec: NetworkSpec

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import jax
 
-from swajax import autoencoder, checkpoints, configs
+from swajax import autoencoder
 from swajax.autoencoder import AutoencoderConfig, Params
+from swajax.io import checkpoints, configs
 
 SHIPPED = importlib.resources.files("swajax") / "pretrained"
 

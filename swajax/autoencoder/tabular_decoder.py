@@ -17,9 +17,9 @@ from swajax.autoencoder.tabular_tokens import (
     normalise,
     probe_points,
 )
-from swajax.batched import apply_batch
-from swajax.gates import NEVER, bottlenecks, choose, open_largest
 from swajax.network import pack, unpack
+from swajax.network.batched import apply_batch
+from swajax.network.gates import NEVER, bottlenecks, choose, open_largest
 from swajax.prior import make_family
 from swajax.types import Network, NetworkSpec
 

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from pandas.api import types
 
-from swajax.data.wording import shown
+from swajax.data.messages import shown
 
 LARGEST = 1e100  # squares of larger numbers overflow when the table is scaled
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}

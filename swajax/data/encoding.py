@@ -21,7 +21,7 @@ import pandas as pd
 from jaxtyping import Float, Float32
 
 from swajax.data import columns, features
-from swajax.data.wording import listed, shown
+from swajax.data.messages import listed, shown
 
 FIELDS = {
     "numeric": ("name", "kind", "fill", "scale", "offset"),
@@ -41,13 +41,13 @@ class Column(NamedTuple):
     categories: tuple[str, ...] = ()
 
 
-class Encoder(NamedTuple):
+class TableEncoder(NamedTuple):
     """Columns in the order of the inputs."""
 
     columns: tuple[Column, ...]
 
 
-def fit_encoder(frame: pd.DataFrame) -> tuple[Encoder, tuple[str, ...]]:
+def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
     """An encoder of the training rows, and notes for the user.
 
     Columns that are constant in these rows are left out, with a note; so is told what
@@ -67,11 +67,11 @@ def fit_encoder(frame: pd.DataFrame) -> tuple[Encoder, tuple[str, ...]]:
     if constant:
         notes = (f"features left out, constant in training: {listed(constant)}",)
     varying = [cells for name, cells in parsed.items() if name not in set(constant)]
-    encoder = Encoder(tuple(map(_fit_column, varying)))
+    encoder = TableEncoder(tuple(map(_fit_column, varying)))
     return encoder, notes + _describe_fills(encoder, parsed)
 
 
-def encode(encoder: Encoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
+def encode(encoder: TableEncoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
     """Rows as inputs of a network; columns are found by name, others ignored.
 
     Raises:
@@ -93,7 +93,7 @@ def encode(encoder: Encoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
     return np.concatenate(inputs, axis=1, dtype=np.float32)
 
 
-def input_names(encoder: Encoder) -> tuple[str, ...]:
+def input_names(encoder: TableEncoder) -> tuple[str, ...]:
     """A name an input, in their order: `age`, `color=red`."""
     return tuple(
         name if kind == "numeric" else f"{name}={category}"
@@ -102,12 +102,12 @@ def input_names(encoder: Encoder) -> tuple[str, ...]:
     )
 
 
-def encoder_to_dict(encoder: Encoder) -> dict[str, Any]:
+def encoder_to_dict(encoder: TableEncoder) -> dict[str, Any]:
     """The encoder as values that JSON knows."""
     return {"columns": [_column_to_dict(column) for column in encoder.columns]}
 
 
-def encoder_from_dict(values: Any) -> Encoder:
+def encoder_from_dict(values: Any) -> TableEncoder:
     """The encoder that `encoder_to_dict` wrote.
 
     Raises:
@@ -123,7 +123,7 @@ def encoder_from_dict(values: Any) -> Encoder:
     repeated = [name for name, n in Counter(c.name for c in read).items() if n > 1]
     if repeated:
         raise ValueError(f"two columns of the encoder are named {shown(repeated[0])}")
-    return Encoder(tuple(read))
+    return TableEncoder(tuple(read))
 
 
 def _fit_column(column: pd.Series) -> Column:
@@ -169,7 +169,7 @@ def _encode_categories(column: Column, cells: pd.Series) -> Float[np.ndarray, "N
 
 
 def _describe_fills(
-    encoder: Encoder, parsed: Mapping[str, pd.Series]
+    encoder: TableEncoder, parsed: Mapping[str, pd.Series]
 ) -> tuple[str, ...]:
     fills = []
     for column in encoder.columns:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from swajax.data import columns
-from swajax.data.wording import listed, shown
+from swajax.data.messages import listed, shown
 
 MAX_FEATURES = 2000  # inputs of a network, categories counted one by one
 MAX_CATEGORIES = 20

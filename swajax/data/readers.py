@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Shaped
 
 from swajax.data.built_in import NAMES, load_built_in
-from swajax.data.wording import did_you_mean, listed, shown
+from swajax.data.messages import did_you_mean, listed, shown
 
 
 class Source(NamedTuple):

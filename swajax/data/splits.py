@@ -8,9 +8,9 @@ from jaxtyping import Float, Float32, Int
 from sklearn.model_selection import train_test_split
 
 from swajax.data import columns
-from swajax.data.encoding import LARGEST_INPUT, Encoder, encode, fit_encoder
+from swajax.data.encoding import LARGEST_INPUT, TableEncoder, encode, fit_encoder
+from swajax.data.messages import listed, shown
 from swajax.data.tables import Table
-from swajax.data.wording import listed, shown
 
 
 class Part(NamedTuple):
@@ -37,7 +37,7 @@ class Scaling(NamedTuple):
     against the first if there are two).
     """
 
-    encoder: Encoder
+    encoder: TableEncoder
     target_scale: float
     target_offset: float
     classes: tuple[str, ...]

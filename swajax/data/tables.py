@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int
 
 from swajax.data import columns
 from swajax.data.features import read_features, values_key
+from swajax.data.messages import did_you_mean, listed, shown
 from swajax.data.readers import Source, read_source
-from swajax.data.targets import Task, read_target
-from swajax.data.wording import did_you_mean, listed, shown
+from swajax.data.targets import TaskKind, read_target
 
 MIN_ROWS = 10
 MAX_WEIGHT = 1e6  # times the median
@@ -22,7 +22,7 @@ class Table(NamedTuple):
 
     frame: pd.DataFrame  # float64 with NaN for missing, or objects: text and None
     target: Float[np.ndarray, " N"] | Int[np.ndarray, " N"]  # numbers, or class codes
-    task: Task
+    task: TaskKind
     classes: tuple[str, ...]  # names in the order of the codes; () for regression
     weight: Float[np.ndarray, " N"] | None  # above 0, of the rows
     target_name: str
@@ -74,7 +74,7 @@ def _load_table(
     data: str,
     target: str | None,
     features: Sequence[str] | None,
-    task: Literal["auto"] | Task,
+    task: Literal["auto"] | TaskKind,
     weight: str | None,
 ) -> Table:
     source = read_source(data)

@@ -7,9 +7,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from swajax.data import columns
-from swajax.data.wording import listed, shown
+from swajax.data.messages import listed, shown
 
-Task = Literal["regression", "classification"]
+TaskKind = Literal["regression", "classification"]
 
 MAX_CLASSES = 50
 MAX_AUTO_CLASSES = 20
@@ -19,12 +19,12 @@ class Target(NamedTuple):
     """Values of the target, as in `tables.Table`."""
 
     values: Float[np.ndarray, " N"] | Int[np.ndarray, " N"]
-    task: Task
+    task: TaskKind
     classes: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def read_target(column: pd.Series, task: Literal["auto"] | Task) -> Target:
+def read_target(column: pd.Series, task: Literal["auto"] | TaskKind) -> Target:
     """A raw column without missing cells as numbers or class codes.
 
     Text and booleans are classes. Numbers are classes if they are whole and either
@@ -37,9 +37,9 @@ def read_target(column: pd.Series, task: Literal["auto"] | Task) -> Target:
     Raises:
       ValueError: neither numbers nor classes that can be learned.
     """
-    if task not in ("auto", *get_args(Task)):
+    if task not in ("auto", *get_args(TaskKind)):
         raise ValueError(
-            f"task must be auto, {' or '.join(get_args(Task))}, got {task}"
+            f"task must be auto, {' or '.join(get_args(TaskKind))}, got {task}"
         )
     parsed = columns.parse(column)
     notes = ()
@@ -60,7 +60,7 @@ def read_target(column: pd.Series, task: Literal["auto"] | Task) -> Target:
     return Target(values, task, (), notes)
 
 
-def _choose_task(column: pd.Series, parsed: pd.Series) -> tuple[Task, str]:
+def _choose_task(column: pd.Series, parsed: pd.Series) -> tuple[TaskKind, str]:
     """The task and the reason, which names the way to override it."""
     if columns.is_boolean(column):
         return "classification", "is true or false (--task regression for 1 and 0)"

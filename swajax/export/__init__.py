@@ -1,5 +1,5 @@
 """Found networks as code and files that need no swajax: C99, NumPy, ONNX, a formula.
 
-A file a format; each takes a `swajax.models.Model`. `python -m swajax.export` is the
-command.
+One file per format; each takes a `swajax.model.fitted.Model`.
+`python -m swajax.export` is the command.
 """

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from swajax import commands, files, models
 from swajax.data.splits import Part
 from swajax.export import c99, numpy_source
-from swajax.models import Model
-from swajax.results import load, read_rows
+from swajax.io import commands, files
+from swajax.model import fitted
+from swajax.model.fitted import Model
+from swajax.model.results import load, read_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _read_valid(run: Path) -> Part:
 
 
 def _write_safetensors(model: Model, config: ExportCommand) -> str:
-    models.save(config.out, model)
+    fitted.save(config.out, model)
     return ""
 
 
@@ -112,6 +113,7 @@ WRITERS = {
     "formula": _write_formula,
     "safetensors": _write_safetensors,
 }
+
 
 if __name__ == "__main__":
     sys.exit(commands.run_command(main, ExportCommand, name="python -m swajax.export"))

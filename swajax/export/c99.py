@@ -19,18 +19,10 @@ from swajax.export.c99_templates import (
     REGRESSION,
     TWO_CLASSES,
 )
-from swajax.export.graph import (
-    Graph,
-    Input,
-    Neuron,
-    format_sum,
-    make_graph,
-    to_scale,
-)
-from swajax.export.lines import wrap_sum
-from swajax.export.names import to_c_string, to_identifier, to_identifiers
-from swajax.models import Model
-from swajax.network import LEAKY_SLOPE
+from swajax.export.text import to_c_string, to_identifier, to_identifiers, wrap_sum
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Input, Neuron, format_sum, make_graph, to_scale
+from swajax.network.activations import LEAKY_SLOPE
 
 GUARD = "H_INCLUDED"  # after the prefix that all names have
 MAX_COMMENT = 60  # characters of a name in a comment

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int
 
 from swajax.data.encoding import Column
 from swajax.data.splits import Part
-from swajax.export.graph import Graph, Input, Neuron, make_graph
-from swajax.export.names import to_identifiers
-from swajax.models import Model
-from swajax.network import LEAKY_SLOPE
+from swajax.export.text import to_identifiers
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Input, Neuron, make_graph
+from swajax.network.activations import LEAKY_SLOPE
 
 MAX_CHANGE = 0.01  # of the validation error by rounding, relative
 MOST_DIGITS = 17  # enough for any float64

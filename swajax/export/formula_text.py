@@ -6,11 +6,10 @@ from collections.abc import Mapping
 import sympy
 
 from swajax.export.formula import Formula, Rounded, Symbol
-from swajax.export.graph import Neuron, format_sum
-from swajax.export.lines import wrap_sum
-from swajax.export.names import to_note
-from swajax.models import Model
-from swajax.network import LEAKY_SLOPE
+from swajax.export.text import to_note, wrap_sum
+from swajax.model.fitted import Model
+from swajax.model.graph import Neuron, format_sum
+from swajax.network.activations import LEAKY_SLOPE
 
 FUNCTIONS = {
     # The same as 1 / (1 + exp(-u)), of which SymPy makes products that overflow.

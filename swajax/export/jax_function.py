@@ -11,8 +11,8 @@ from jaxtyping import Array, Float, Int
 
 from swajax import network as networks
 from swajax.data import columns
-from swajax.export.graph import Graph, make_graph, to_scale
-from swajax.models import Model
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, make_graph, to_scale
 from swajax.types import Network
 
 
@@ -98,5 +98,5 @@ def _encode(
 
 
 def _pack(network: Network) -> Float[np.ndarray, " P"]:
-    """As `swajax.network.pack`, in the precision of the file."""
+    """As `swajax.network.packing.pack`, in the precision of the file."""
     return np.concatenate([np.ravel(leaf) for leaf in network[:5]])

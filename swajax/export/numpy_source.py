@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from swajax.export.graph import Graph, Input, format_sum, make_graph
-from swajax.export.lines import WIDTH, wrap_sum
-from swajax.models import Model
-from swajax.network import LEAKY_SLOPE
+from swajax.export.text import WIDTH, wrap_sum
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Input, format_sum, make_graph
+from swajax.network.activations import LEAKY_SLOPE
 
 HEADER = '''\
 """Predictions by {num} weights, found by swajax; needs nothing but NumPy.

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
 
 from swajax.data.encoding import Column
-from swajax.export.graph import Graph, Neuron, make_graph, to_scale
-from swajax.models import Model
-from swajax.network import LEAKY_SLOPE
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Neuron, make_graph, to_scale
+from swajax.network.activations import LEAKY_SLOPE
 
 # Not the newest, which runtimes learn to read later.
 IR_VERSION, OPSET, ML_OPSET = 8, 17, 3

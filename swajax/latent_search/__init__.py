@@ -12,21 +12,8 @@ code, for example vmapped over data sets::
     result, state = run(starts, params, data, space=space, config=config)
 """
 
-from swajax.latent_search.config import (
-    Data,
-    Point,
-    SearchConfig,
-    Space,
-    make_optimizer,
-    make_space,
-    make_starts,
-)
-from swajax.latent_search.loop import (
-    Progress,
-    SearchResult,
-    collect,
-    run,
-)
+from swajax.latent_search.config import Data, DescentConfig, Point, make_optimizer
+from swajax.latent_search.loop import DescentProgress, run
 from swajax.latent_search.losses import (
     candidate_loss,
     hard_objective,
@@ -34,21 +21,17 @@ from swajax.latent_search.losses import (
     make_hard_networks,
     penalty,
 )
-from swajax.latent_search.state import (
-    SearchState,
-    chunk,
-    init,
-    step,
-    validate,
-)
+from swajax.latent_search.result import SearchResult, collect
+from swajax.latent_search.spaces import Space, make_space, make_starts
+from swajax.latent_search.state import DescentState, chunk, init, step, validate
 
 __all__ = [
     "Data",
+    "DescentConfig",
+    "DescentProgress",
+    "DescentState",
     "Point",
-    "Progress",
-    "SearchConfig",
     "SearchResult",
-    "SearchState",
     "Space",
     "candidate_loss",
     "chunk",

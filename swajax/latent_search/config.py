@@ -2,22 +2,14 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
-
-from swajax import autoencoder, prior
-from swajax.autoencoder import AutoencoderConfig
-from swajax.objectives import Objective
-from swajax.types import Key, Network, NetworkSpec
+from jaxtyping import Array, Float
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
+class DescentConfig:
     """How to search; numbers of arXiv:2410.08339 (search) unless it says otherwise."""
 
     num_steps: int = 2000
@@ -66,22 +58,6 @@ class SearchConfig:
             )
 
 
-@dataclasses.dataclass(frozen=True)
-class Space:
-    """What is searched (static): a decoder for each depth, and the family it decodes.
-
-    A compiled program is used again while `decode_fn` is the same object, so keep one
-    function rather than making a new lambda for each search.
-    """
-
-    decode_fn: Callable[[Any, Any, int], Network]
-    """(params, z, depth) to a network of this depth; z may be any pytree"""
-    spec: NetworkSpec
-    """limits of the decoded networks; depths 1 to max_depth are searched"""
-    objective: Objective = "squared"
-    """loss of a point, of which the errors are means"""
-
-
 class Data(NamedTuple):
     """Training and validation part of a table; the test part never comes here."""
 
@@ -99,17 +75,7 @@ class Point(NamedTuple):
 
 
 @functools.cache
-def make_space(config: AutoencoderConfig) -> Space:
-    """The space of an autoencoder; equal configurations give the same object."""
-
-    def decode(params: Any, z: Float[Array, " Z"], depth: int) -> Network:
-        return autoencoder.decode(params, z, config=config, depth=depth)
-
-    return Space(decode, config.spec)
-
-
-@functools.cache
-def make_optimizer(config: SearchConfig) -> optax.GradientTransformation:
+def make_optimizer(config: DescentConfig) -> optax.GradientTransformation:
     """Adam on a `Point`, one step size for z and one for the threshold."""
 
     def adam(learning_rate: float) -> optax.GradientTransformation:
@@ -123,30 +89,3 @@ def make_optimizer(config: SearchConfig) -> optax.GradientTransformation:
         {"z": adam(config.learning_rate), "t": adam(config.threshold_learning_rate)},
         Point(z="z", threshold="t"),
     )
-
-
-def make_starts(
-    key: Key,
-    params: Any,
-    *,
-    config: SearchConfig,
-    autoencoder_config: AutoencoderConfig,
-) -> Float[Array, "RK Z"]:
-    """Starting points: K = `num_screened` draws, one after another, for each of R.
-
-    Args:
-      key: consumed; the first k starts do not depend on `num_starts`.
-      params: of the autoencoder.
-      config: `num_starts`, `num_screened` and the kind of `starts`.
-      autoencoder_config: configuration of the autoencoder.
-    """
-
-    def start(index: Int[Array, ""]) -> Float[Array, " Z"]:
-        own_key = jax.random.fold_in(key, index)
-        if config.starts == "uniform":
-            return jax.random.uniform(own_key, (autoencoder_config.embedding_size,))
-        network = prior.sample(own_key, spec=autoencoder_config.spec)
-        return autoencoder.encode(params, network, config=autoencoder_config)
-
-    num = config.num_starts * config.num_screened
-    return jax.vmap(start)(jnp.arange(num))

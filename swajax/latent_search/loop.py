@@ -1,47 +1,21 @@
 """The search from start to end on the host, and what it has found."""
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from swajax.batched import apply_batch
-from swajax.latent_search.blocks import over_depths
-from swajax.latent_search.config import (
-    Data,
-    Point,
-    SearchConfig,
-    Space,
-    make_optimizer,
-)
-from swajax.latent_search.losses import make_hard_networks
-from swajax.latent_search.state import SearchState, chunk, init
-from swajax.network import count_neurons, count_weights, simplify
-from swajax.objectives import losses
-from swajax.types import Network
+from swajax.latent_search.config import Data, DescentConfig, make_optimizer
+from swajax.latent_search.result import SearchResult, _collect
+from swajax.latent_search.spaces import Space
+from swajax.latent_search.state import DescentState, chunk, init
 
 
-class SearchResult(NamedTuple):
-    """The picked start of each depth and sparsity weight; leaves lead with [D, S]."""
-
-    network: Network  # hard-thresholded
-    point: Point
-    start: Int[Array, "*B D S"]
-    objective: Float[Array, "*B D S"]  # of validation, with penalty: what it won by
-    train_mse: Float[Array, "*B D S"]
-    valid_mse: Float[Array, "*B D S"]
-    num_weights_raw: Int[Array, "*B D S"]
-    num_weights: Int[Array, "*B D S"]  # effective: of the simplified network
-    num_neurons: Int[Array, "*B D S"]  # effective
-
-
-class Progress(NamedTuple):
+class DescentProgress(NamedTuple):
     """What the callback of `run` sees after each chunk, on the host."""
 
     step: int
@@ -57,11 +31,11 @@ def run(
     data: Data | Callable[[int], Data],
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-    callback: Callable[[Progress], None] | None = None,
+    callback: Callable[[DescentProgress], None] | None = None,
     time_budget: float | None = None,
-) -> tuple[SearchResult, SearchState]:
+) -> tuple[SearchResult, DescentState]:
     """Search to the end, the time budget or Ctrl-C, and collect the best.
 
     Args:
@@ -95,7 +69,7 @@ def run(
             seconds = time.monotonic() - begin
             if callback is not None:
                 steps = (index * config.chunk_steps, num_chunks * config.chunk_steps)
-                callback(Progress(*steps, seconds, *lowest))
+                callback(DescentProgress(*steps, seconds, *lowest))
             if time_budget is not None and seconds >= time_budget:
                 break
     except KeyboardInterrupt:
@@ -109,56 +83,11 @@ def run(
     return _collect(state, params, draw(0), **static), state
 
 
-def collect(
-    state: SearchState, params: Any, data: Data, *, space: Space, config: SearchConfig
-) -> SearchResult:
-    """For each depth and sparsity weight the start with the best validation."""
-    start = jnp.argmin(state.picked_objective, axis=-1).astype(jnp.int32)
-
-    def take(leaf: Array) -> Array:
-        index = start.reshape(*start.shape, *[1] * (leaf.ndim - 2))
-        return jnp.take_along_axis(leaf, index, axis=2)
-
-    num_train = data.x.shape[0]
-    x = jnp.concatenate([data.x, data.x_valid])
-    y = jnp.concatenate([data.y, data.y_valid])
-    activations = space.spec.activations
-    simplify_fn = functools.partial(simplify, activations=activations)
-
-    def describe(points: Point, *, depth: int) -> dict[str, Any]:
-        networks = make_hard_networks(points, params, space=space, depth=depth)
-        out = apply_batch(networks, x, activations=activations, depth=depth)
-        each = functools.partial(losses, objective=space.objective)
-        error = jax.vmap(each, in_axes=(0, None))(out.mT, y.T)
-        live = jax.vmap(simplify_fn)(networks)
-        return {
-            "network": networks,
-            "train_mse": error[:, :num_train].mean(axis=1),
-            "valid_mse": error[:, num_train:].mean(axis=1),
-            "num_weights_raw": jax.vmap(count_weights)(networks),
-            "num_weights": jax.vmap(count_weights)(live),
-            "num_neurons": jax.vmap(count_neurons)(live),
-        }
-
-    point, objective = jax.tree.map(take, (state.picked, state.picked_objective))
-    found = over_depths(
-        describe,
-        (point,),
-        num_depths=space.spec.max_depth,
-        max_block=max(1, config.block_size // x.shape[0]),
-    )
-    found = jax.tree.map(
-        lambda leaf: leaf[:, :, 0], found | {"point": point, "objective": objective}
-    )
-    return SearchResult(start=start, **found)
-
-
 _STATIC = ("space", "config", "optimizer")
 _init = jax.jit(init, static_argnames=_STATIC)
 _chunk = jax.jit(chunk, static_argnames=_STATIC)
-_collect = jax.jit(collect, static_argnames=("space", "config"))
 
 
 @jax.jit
-def _lowest(state: SearchState) -> tuple[Array, Array]:
+def _lowest(state: DescentState) -> tuple[Array, Array]:
     return state.best_loss.min(axis=-1), state.picked_objective.min(axis=-1)

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.batched import apply_batch
-from swajax.gates import hard_threshold, soft_threshold
-from swajax.latent_search.config import Point, SearchConfig, Space
+from swajax.latent_search.config import DescentConfig, Point
+from swajax.latent_search.spaces import Space
 from swajax.network import apply, mask_weights, pack, unpack
+from swajax.network.batched import apply_batch
+from swajax.network.gates import hard_threshold, soft_threshold
 from swajax.objectives import losses
 from swajax.types import Network
 
@@ -23,7 +24,7 @@ def candidate_loss(
     y: Float[Array, "N O"],
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     depth: int,
 ) -> Float[Array, ""]:
     """Loss of ONE candidate: MSE of the soft-thresholded network plus penalty.
@@ -39,7 +40,7 @@ def candidate_loss(
 
 
 def penalty(
-    network: Network, threshold: Float[Array, ""], *, config: SearchConfig
+    network: Network, threshold: Float[Array, ""], *, config: DescentConfig
 ) -> Float[Array, ""]:
     """Soft count of the weights above the threshold plus their size.
 
@@ -64,7 +65,7 @@ def loss_fn(
     y: Float[Array, "N O"],
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     depth: int,
 ) -> Float[Array, " B"]:
     """`candidate_loss` of B candidates with one decoder, evaluated together."""
@@ -83,7 +84,7 @@ def hard_objective(
     y: Float[Array, "N O"],
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     depth: int,
 ) -> Float[Array, " B"]:
     """The limit of `loss_fn` for steep gates, given hard-thresholded networks."""
@@ -120,7 +121,7 @@ def _batch_error(
 
 
 def _soften(
-    network: Network, threshold: Float[Array, ""], config: SearchConfig
+    network: Network, threshold: Float[Array, ""], config: DescentConfig
 ) -> Network:
     sharpness = config.gate_sharpness
     weights = soft_threshold(pack(network), threshold, sharpness=sharpness)

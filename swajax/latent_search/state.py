@@ -7,18 +7,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from swajax.latent_search.blocks import over_candidates, over_depths, select
-from swajax.latent_search.config import (
-    Data,
-    Point,
-    SearchConfig,
-    Space,
-    make_optimizer,
-)
+from swajax.latent_search.candidates import over_candidates, over_depths, select
+from swajax.latent_search.config import Data, DescentConfig, Point, make_optimizer
 from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
+from swajax.latent_search.spaces import Space
 
 
-class SearchState(NamedTuple):
+class DescentState(NamedTuple):
     """All candidates; every leaf has the leading axes [D, S, R].
 
     It holds the loss and the gradient of its own point, so that `best` has seen every
@@ -43,9 +38,9 @@ def init(
     data: Data,
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-) -> SearchState:
+) -> DescentState:
     """Every decoder and sparsity weight at its starts, not yet evaluated.
 
     Args:
@@ -71,7 +66,7 @@ def init(
     else:
         scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     infinite = jnp.full(lead, jnp.inf, first.dtype)
-    return SearchState(
+    return DescentState(
         point=point,
         loss=infinite,
         gradient=jax.tree.map(jnp.zeros_like, point),
@@ -85,14 +80,14 @@ def init(
 
 
 def step(
-    state: SearchState,
+    state: DescentState,
     params: Any,
     data: Data,
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-) -> SearchState:
+) -> DescentState:
     """One optimizer step of every candidate.
 
     A step to a loss or gradient that is not finite is not taken, and other candidates
@@ -122,8 +117,8 @@ def step(
 
 
 def validate(
-    state: SearchState, params: Any, data: Data, *, space: Space, config: SearchConfig
-) -> SearchState:
+    state: DescentState, params: Any, data: Data, *, space: Space, config: DescentConfig
+) -> DescentState:
     """Update `picked`: the best hard-thresholded network that validation has seen.
 
     It looks at the current point and at the best one by training loss.
@@ -153,18 +148,18 @@ def validate(
 
 
 def chunk(
-    state: SearchState,
+    state: DescentState,
     params: Any,
     data: Data,
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-) -> SearchState:
+) -> DescentState:
     """`config.chunk_steps` steps, then a validation."""
     static = {"space": space, "config": config}
 
-    def body(state: SearchState, _: None) -> tuple[SearchState, None]:
+    def body(state: DescentState, _: None) -> tuple[DescentState, None]:
         return step(state, params, data, optimizer=optimizer, **static), None
 
     state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
@@ -178,7 +173,7 @@ def _evaluate(
     data: Data,
     *,
     space: Space,
-    config: SearchConfig,
+    config: DescentConfig,
 ) -> tuple[Float[Array, "D S R"], Point, Bool[Array, "D S R"]]:
     """Loss and gradient of every candidate, and whether both are finite."""
 
@@ -204,7 +199,7 @@ def _evaluate(
 
 
 def _screen(
-    starts: Any, params: Any, data: Data, *, space: Space, config: SearchConfig
+    starts: Any, params: Any, data: Data, *, space: Space, config: DescentConfig
 ) -> tuple[Any, Float[Array, "D R"]]:
     """Of each K starts the one of lowest error, z [D, R, Z], and its error.
 

@@ -1,15 +1,9 @@
 """Random networks, to pretrain on and to start a search with."""
 
-from swajax.prior.paper import SPARSITIES, WEIGHT_BOUND, sample, sample_batch
-from swajax.prior.tabular import (
-    MIN_FAN_IN,
-    MIN_STD,
-    make_family,
-    sample_small,
-    sample_starts,
-    sample_varied,
-    standardise,
-)
+from swajax.network.structure import make_family
+from swajax.prior.small import MIN_FAN_IN, sample_small, sample_starts
+from swajax.prior.sparse import SPARSITIES, WEIGHT_BOUND, sample, sample_batch
+from swajax.prior.varied import MIN_STD, sample_varied, standardise
 
 __all__ = [
     "MIN_FAN_IN",

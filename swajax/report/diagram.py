@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from swajax.export.graph import Graph, Input, Neuron, make_graph
-from swajax.models import Model
-from swajax.report import png
+from swajax.io import png
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Input, Neuron, make_graph
 from swajax.report.markup import Markup, show, tag
 
 # Lengths in px of the page; a picture has 96 of them an inch.
@@ -44,7 +44,7 @@ class Edge(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """Nodes by the names of `swajax.export.graph`."""
+    """Nodes by the names of `swajax.model.graph`."""
 
     nodes: dict[str, Node]
     edges: tuple[Edge, ...]

@@ -1,27 +1,12 @@
 """What the page of a run tells of its data, settings, versions and times."""
 
-import platform
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from typing import Any
 
 from swajax.data.encoding import Column
-from swajax.models import Model
+from swajax.model.fitted import Model
 from swajax.report.markup import Markup, join, show, tag
 from swajax.report.panels import PARTS
-
-PACKAGES = ("swajax", "jax", "jaxlib", "numpy", "pandas", "scikit-learn")
-
-
-def find_versions() -> dict[str, str]:
-    """Versions of what a run is made with."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "run from its sources"
-    return found
 
 
 def make_facts(

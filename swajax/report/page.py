@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from swajax import files, runlog
 from swajax.data.splits import Part
-from swajax.models import Model
+from swajax.io import files, runlog
+from swajax.model.fitted import Model
+from swajax.model.results import load, read_rows
 from swajax.report import charts
 from swajax.report.facts import make_facts
 from swajax.report.markup import Markup, join, show, tag
 from swajax.report.panels import PARTS, make_panel
-from swajax.results import load, read_rows
 
 MEASURES = {
     "rmse": "RMSE",

@@ -9,7 +9,7 @@ import numpy as np
 
 from swajax.data.splits import Part
 from swajax.export import c99
-from swajax.models import Model
+from swajax.model.fitted import Model
 from swajax.report import charts, diagram, predictions, responses
 from swajax.report.markup import Markup, join, show, tag
 
@@ -28,7 +28,7 @@ def make_panel(
     Args:
       model: the network.
       row: its line in results.json.
-      rows: as `swajax.results.read_rows` gives them.
+      rows: as `swajax.model.results.read_rows` gives them.
       run: the folder, as commands name it.
     """
     size = row["num_weights"]

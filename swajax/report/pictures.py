@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from swajax.model.results import load, read_rows
 from swajax.report import diagram, predictions, responses, surface
-from swajax.results import load, read_rows
 
 
 def write(run: Path) -> None:

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from swajax.data.splits import Part
-from swajax.models import Model, to_probabilities
-from swajax.report import png
+from swajax.io import png
+from swajax.model.fitted import Model, to_probabilities
 from swajax.report.markup import show
 
 MAX_POINTS = 1000  # in a picture

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swajax.data.encoding import Column
-from swajax.export.graph import make_graph
-from swajax.models import Model, to_probabilities
-from swajax.report import png
+from swajax.io import png
+from swajax.model.fitted import Model, to_probabilities
+from swajax.model.graph import make_graph
 from swajax.report.markup import show
 
 NUM_STEPS = 81  # between the ends of the training range

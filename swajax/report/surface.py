@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from swajax.export.graph import make_graph
-from swajax.models import Model
-from swajax.report import png
+from swajax.io import png
+from swajax.model.fitted import Model
+from swajax.model.graph import make_graph
 from swajax.report.markup import show
 from swajax.report.responses import answer, name_output
 

@@ -12,18 +12,20 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from swajax import commands, configs, runlog, tasks
+from swajax.data.problem import choose_objective
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
-from swajax.tangle import data, journal, pictures, study
+from swajax.io import commands, configs, runlog
+from swajax.tangle import experiment, journal, plots
 from swajax.tangle.choices import describe, extreme
+from swajax.tangle.data import loaders
+from swajax.tangle.data.examples import Rows, Split, divide
+from swajax.tangle.experiment import SupernetTask
 from swajax.tangle.journal import Place
-from swajax.tangle.optimizers import SearchConfig
-from swajax.tangle.rows import Rows, Split, divide
 from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
-from swajax.tangle.study import Task
+from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Key
 
 NAME = "python -m swajax.tangle"
@@ -39,7 +41,7 @@ class TangleCommand:
     """search space; all but mlp have their own data"""
     sampler: Literal["darts", "drnas", "gdas", "spos"] = "drnas"
     """how architectures are drawn; spos chooses one in a second stage"""
-    data: str | None = None
+    loaders: str | None = None
     """table for the space mlp: a file or a built-in one [diabetes]"""
     target: str | None = None
     """column to predict; built-in tables have a default"""
@@ -50,7 +52,7 @@ class TangleCommand:
     sides: Literal["in", "both"] = "in"
     """mask what reads a dimension, or what writes it too, as in the paper; not for
     digits-cell, where no dimension is chosen"""
-    search: SearchConfig = dataclasses.field(default_factory=SearchConfig)
+    search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
     """of the supernet"""
     # Weights that learn few rows by heart make vectors close what they can: half of 600
     # images gave a regret of 0.60 nats, 80 % one of 0.07 (figures/out/tangle).
@@ -58,7 +60,7 @@ class TangleCommand:
     """of the rows that are not the test's: for weights; the others are for vectors"""
     train_steps: int = 360
     """steps to train what is found, further and anew"""
-    select_by: study.SelectBy = "evolution"
+    select_by: experiment.SelectBy = "evolution"
     """second stage of spos"""
     evolution: EvolutionConfig = dataclasses.field(default_factory=EvolutionConfig)
     """size of the second stage"""
@@ -113,18 +115,18 @@ def main(config: TangleCommand) -> None:
     keys = jax.random.split(jax.random.key(config.seed), 3)
     try:
         place = _search(folder, keys[0], task, sampler, config)
-        pictures.draw_search(folder, task.space.choices, sampler)
+        plots.draw_search(folder, task.space.choices, sampler)
         rows = _finish(folder, keys[1:], place, task, sampler, config)
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; go on by --resume {folder}\n")
         raise
-    num_passes = place.step * study.count_passes(sampler, config.search)
+    num_passes = place.step * experiment.count_passes(sampler, config.search)
     results = {
         "step": place.step,
         "seconds": place.seconds,
         "num_passes": num_passes,
         "rows": rows,
-        "data": data.describe(config.space),
+        "data": loaders.describe(config.space),
         "config": configs.to_dict(config),
     }
     runlog.write_json(folder / "results.json", results)
@@ -135,20 +137,20 @@ def main(config: TangleCommand) -> None:
     )
 
 
-def make_task(config: TangleCommand) -> Task:
+def make_task(config: TangleCommand) -> SupernetTask:
     """Space and rows; of a table 20 % are for the test."""
-    if config.space in data.LOADERS:
+    if config.space in loaders.LOADERS:
         options = {} if config.sides == "in" else {"sides": config.sides}
-        split = data.load_split(config.space, config.seed)
+        split = loaders.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
-        return Task(make_space(config.space, **options), split, "softmax")
+        return SupernetTask(make_space(config.space, **options), split, "softmax")
     table = load_table(config.data or "diabetes", target=config.target)
     valid_share = 0.8 * (1 - config.weight_share)
     dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=valid_share)
     split = Split(*(Rows(part.x, part.y) for part in dataset))
     sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
     space = make_space("mlp", **sizes, sides=config.sides)
-    return Task(space, split, tasks.choose_objective(scaling))
+    return SupernetTask(space, split, choose_objective(scaling))
 
 
 def _make_sampler(config: TangleCommand) -> Sampler:
@@ -171,7 +173,7 @@ def _find_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
 
 
 def _search(
-    folder: Path, key: Key, task: Task, sampler: Sampler, config: TangleCommand
+    folder: Path, key: Key, task: SupernetTask, sampler: Sampler, config: TangleCommand
 ) -> Place:
     """The search to its end, or to that of the budget; Ctrl-C keeps what is found.
 
@@ -183,10 +185,12 @@ def _search(
         "config": config.search,
         "num_starts": config.num_starts,
     }
-    make_fn = functools.partial(study.make_states, key, task, **how)
+    make_fn = functools.partial(experiment.make_states, key, task, **how)
     place, begin = journal.resume(folder, make_fn), time.monotonic()
     spent, total = place.seconds, config.search.num_steps
-    reports = study.search(key, task, state=place.state, first_step=place.step, **how)
+    reports = experiment.search(
+        key, task, state=place.state, first_step=place.step, **how
+    )
     try:
         with tqdm(
             total=total, initial=place.step, unit="step", disable=None
@@ -211,7 +215,7 @@ def _finish(
     folder: Path,
     keys: jax.Array,
     place: Place,
-    task: Task,
+    task: SupernetTask,
     sampler: Sampler,
     config: TangleCommand,
 ) -> list[dict[str, Any]]:
@@ -224,7 +228,7 @@ def _finish(
     for start, name in planned[len(rows) :]:
         state = jax.tree.map(lambda leaf, s=start: leaf[s], place.state)
         if name == config.sampler:
-            architecture = study.choose(
+            architecture = experiment.choose(
                 jax.random.fold_in(keys[0], start),
                 state,
                 task,
@@ -235,7 +239,7 @@ def _finish(
         else:
             architecture = extreme(choices, is_largest=name == "largest")
         own = jax.random.fold_in(keys[1], start)
-        scores = study.assess(own, state.params, task, architecture, config=train)
+        scores = experiment.assess(own, state.params, task, architecture, config=train)
         options = describe(architecture, choices)
         rows.append({"name": name, "start": start, "options": options} | scores)
         journal.save_assessed(folder, place.step, jax.device_get(rows))

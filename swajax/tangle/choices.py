@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.tangle import masks
+from swajax.tangle.layers import masks
 
 Kind = Literal["size", "ratio", "kernel", "depth", "operation"]
 Architecture = Mapping[str, tuple[int, ...]]
@@ -77,7 +77,7 @@ class Choice:
 
     @property
     def table(self) -> Bool[np.ndarray, "K ..."]:
-        """What each option keeps (see `swajax.tangle.masks`)."""
+        """What each option keeps (see `swajax.tangle.layers.masks`)."""
         if self.kind in ("operation", "ratio"):
             raise ValueError(f"choice {self.name!r}: {self.kind}s have no table")
         make = masks.centre if self.kind == "kernel" else masks.prefix

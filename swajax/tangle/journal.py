@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from swajax import checkpoints, runlog
-from swajax.tangle.study import Progress
-from swajax.tangle.supernet import SearchState
+from swajax.io import checkpoints, runlog
+from swajax.tangle.experiment import SupernetProgress
+from swajax.tangle.train.supernet import SupernetState
 
 STATE_FILE = "state.safetensors"
 ASSESSED_FILE = "assessed.json"
@@ -25,10 +25,10 @@ class Place(NamedTuple):
 
     step: int
     seconds: float
-    state: SearchState | None  # none before the first report
+    state: SupernetState | None  # none before the first report
 
 
-def log(folder: Path, progress: Progress, seconds: float) -> dict[str, Any]:
+def log(folder: Path, progress: SupernetProgress, seconds: float) -> dict[str, Any]:
     """Append a report to the log and replace the state; gives the line."""
     line = {
         "step": progress.step,
@@ -47,7 +47,7 @@ def log(folder: Path, progress: Progress, seconds: float) -> dict[str, Any]:
     return line
 
 
-def resume(folder: Path, make_fn: Callable[[], SearchState]) -> Place:
+def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> Place:
     """Where the search of a folder has come to; later lines of its log are dropped.
 
     Args:

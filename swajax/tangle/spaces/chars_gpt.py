@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from swajax.tangle import chars, layers, masks, transformer
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.space import Space, bind
-from swajax.tangle.transformer import Stack
+from swajax.tangle.data import chars
+from swajax.tangle.layers import affine, masks
+from swajax.tangle.spaces import transformer
+from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.transformer import Stack
 from swajax.types import Key
 
 
@@ -50,7 +52,7 @@ class Weights(NamedTuple):
     stack: Stack
 
 
-def make_chars_gpt(config: CharsGptConfig) -> Space:
+def make_chars_gpt(config: CharsGptConfig) -> SearchSpace:
     """The space; see `transformer.make_choices` for the names of probabilities.
 
     Its outputs have a row for each token, example by example.
@@ -82,10 +84,10 @@ def apply(
 ) -> Float[Array, "M V"]:
     """The supernet."""
     _check_length(config, x)
-    keep = transformer.survive(config, p)
-    side = layers.written(keep.embed, config.sides)
-    places = layers.embedding(jnp.arange(x.shape[1]), params.positions, keep=side)
-    stream = layers.embedding(x, params.tokens, keep=side) + places[None]
+    keep = transformer.keep_probability(config, p)
+    side = affine.output_mask(keep.embed, config.sides)
+    places = affine.embedding(jnp.arange(x.shape[1]), params.positions, keep=side)
+    stream = affine.embedding(x, params.tokens, keep=side) + places[None]
     last = transformer.apply_stack(
         config, params.stack, p, stream, keep=keep, is_seen=_look_back(x.shape[1])
     )
@@ -95,7 +97,7 @@ def apply(
 
 def probability_masks(config: CharsGptConfig, p: Probabilities) -> Weights:
     """Probability that each weight is in the network."""
-    keep = transformer.survive(config, p)
+    keep = transformer.keep_probability(config, p)
     return Weights(
         tokens=masks.outer(jnp.ones(config.num_tokens), keep.embed),
         positions=masks.outer(jnp.ones(config.context), keep.embed),

@@ -13,15 +13,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.tangle import convolutions, layers, masks
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.convolutions import Trunk
-from swajax.tangle.space import Space, bind
+from swajax.tangle.layers import affine, masks
+from swajax.tangle.spaces import macro
+from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.macro import Trunk
 from swajax.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvMacroConfig(convolutions.MacroConfig):
+class ConvMacroConfig(macro.MacroConfig):
     """Options of the space, and what is fixed."""
 
     channels: tuple[tuple[int, ...], ...] = (
@@ -52,10 +53,10 @@ class Weights(NamedTuple):
     dense: tuple[tuple[Float[Array, "I O"], Float[Array, " O"]], ...]
 
 
-def make_conv_macro(config: ConvMacroConfig) -> Space:
+def make_conv_macro(config: ConvMacroConfig) -> SearchSpace:
     """The space; see `convolutions.make_choices` for the names of probabilities."""
     functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("conv-macro", convolutions.make_choices(config), config, *functions)
+    return bind("conv-macro", macro.make_choices(config), config, *functions)
 
 
 def init(config: ConvMacroConfig, key: Key) -> Weights:
@@ -68,9 +69,9 @@ def init(config: ConvMacroConfig, key: Key) -> Weights:
     dense_keys = jax.random.split(dense_key, len(config.widths) + 1)
     shape = (config.last_kernel,) * 2 + (max(config.channels[-1]), config.last_channels)
     return Weights(
-        convolutions.draw_trunk(trunk_keys, config),
-        *layers.draw_affine(last_key, shape),
-        dense=tuple(map(layers.draw_affine, dense_keys, widths)),
+        macro.draw_trunk(trunk_keys, config),
+        *affine.draw_affine(last_key, shape),
+        dense=tuple(map(affine.draw_affine, dense_keys, widths)),
     )
 
 
@@ -81,20 +82,20 @@ def apply(
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
     """The supernet: convolutions by combi-superposition, logits of the classes."""
-    keep = convolutions.survive(config, p)
-    hidden = convolutions.apply_trunk(config, params.trunk, keep, x)
+    keep = macro.keep_probability(config, p)
+    hidden = macro.apply_trunk(config, params.trunk, keep, x)
     last = params.last * keep.channels[-1][None, None, :, None]
     return _finish(params._replace(last=last), hidden)
 
 
 def probability_masks(config: ConvMacroConfig, p: Probabilities) -> Weights:
     """Probability that each weight is in the network."""
-    keep = convolutions.survive(config, p)
+    keep = macro.keep_probability(config, p)
     shapes = jax.eval_shape(functools.partial(init, config), jax.random.key(0))
     ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
     square, outs = ones.last[:, :, 0, 0], ones.last_bias
     return ones._replace(
-        trunk=convolutions.mask_trunk(config, keep),
+        trunk=macro.mask_trunk(config, keep),
         last=masks.outer(square, keep.channels[-1], outs),
     )
 
@@ -103,7 +104,7 @@ def take(
     config: ConvMacroConfig, params: Weights, architecture: Architecture
 ) -> Weights:
     """The weights of one network."""
-    trunk = convolutions.take_trunk(config, params.trunk, architecture)
+    trunk = macro.take_trunk(config, params.trunk, architecture)
     num = len(trunk.biases[-1])
     return params._replace(trunk=trunk, last=params.last[:, :, :num])
 
@@ -116,7 +117,7 @@ def apply_alone(
 ) -> Float[Array, "N O"]:
     """One network by plain convolutions."""
     del architecture  # the shapes tell all
-    return _finish(alone, convolutions.apply_trunk_alone(config, alone.trunk, x))
+    return _finish(alone, macro.apply_trunk_alone(config, alone.trunk, x))
 
 
 def _finish(weights: Weights, hidden: Float[Array, "N Y X C"]) -> Float[Array, "N O"]:

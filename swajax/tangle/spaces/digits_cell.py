@@ -18,12 +18,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax import configs
-from swajax.tangle import cells, layers, operations
-from swajax.tangle.cells import Cell, Graph
+from swajax.io import configs
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.operations import Images
-from swajax.tangle.space import Space, bind
+from swajax.tangle.layers import affine, operations
+from swajax.tangle.layers.operations import Images
+from swajax.tangle.spaces import cells
+from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.cells import Cell, Graph
 from swajax.types import Key
 
 PARTS = ("normal", "reduce", "residual")
@@ -107,7 +108,7 @@ class Weights(NamedTuple):
     readout_bias: Float[Array, " O"]
 
 
-def make_digits_cell(config: DigitsCellConfig) -> Space:
+def make_digits_cell(config: DigitsCellConfig) -> SearchSpace:
     """The space; probabilities are named normal and reduce, a row for each edge."""
     ranks = tuple(operations.OPERATIONS[name].rank for name in config.operations)
     num = cells.count_edges(config.graph)
@@ -138,7 +139,7 @@ def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Wei
             drawn.append(_draw_cell(config, own, before, kind, channels, draw_fn))
         is_wide = kind != "residual" and config.join == "concat"
         before = [before[-1], channels * (config.num_nodes if is_wide else 1)]
-    readout = layers.draw_affine(readout_key, (before[-1], config.num_classes))
+    readout = affine.draw_affine(readout_key, (before[-1], config.num_classes))
     return Weights(stem, tuple(drawn), *readout)
 
 
@@ -279,7 +280,7 @@ def _draw_residual(key: Key, ins: int, outs: int) -> Residual:
 def _apply_residual(weights: Residual, x: Images) -> Images:
     hidden = operations.normalise(operations.convolve(x, weights.first, stride=2))
     hidden = operations.convolve(jax.nn.relu(hidden), weights.second)
-    mean = layers.split_blocks(x, 2).mean(axis=(2, 4))
+    mean = affine.split_blocks(x, 2).mean(axis=(2, 4))
     return operations.normalise(hidden) + operations.convolve(mean, weights.shortcut)
 
 

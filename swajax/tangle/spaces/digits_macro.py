@@ -11,15 +11,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.tangle import convolutions, layers, masks
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.convolutions import Trunk
-from swajax.tangle.space import Space, bind
+from swajax.tangle.layers import affine, masks
+from swajax.tangle.spaces import macro
+from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.macro import Trunk
 from swajax.types import Key
 
 
 @dataclasses.dataclass(frozen=True)
-class DigitsMacroConfig(convolutions.MacroConfig):
+class DigitsMacroConfig(macro.MacroConfig):
     """Options of the space."""
 
 
@@ -31,18 +32,18 @@ class Weights(NamedTuple):
     readout_bias: Float[Array, " O"]
 
 
-def make_digits_macro(config: DigitsMacroConfig) -> Space:
+def make_digits_macro(config: DigitsMacroConfig) -> SearchSpace:
     """The space; probabilities are named channels1..3, kernel2 and kernel3."""
     functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("digits-macro", convolutions.make_choices(config), config, *functions)
+    return bind("digits-macro", macro.make_choices(config), config, *functions)
 
 
 def init(config: DigitsMacroConfig, key: Key) -> Weights:
     """Normal weights of variance 2 / fan in, no biases."""
     *conv_keys, readout_key = jax.random.split(key, len(config.channels) + 1)
     shape = (max(config.channels[-1]), config.num_classes)
-    readout = layers.draw_affine(readout_key, shape)
-    return Weights(convolutions.draw_trunk(conv_keys, config), *readout)
+    readout = affine.draw_affine(readout_key, shape)
+    return Weights(macro.draw_trunk(conv_keys, config), *readout)
 
 
 def apply(
@@ -52,9 +53,9 @@ def apply(
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
     """The supernet: convolutions by combi-superposition, logits of the classes."""
-    keep = convolutions.survive(config, p)
-    hidden = convolutions.apply_trunk(config, params.trunk, keep, x)
-    return layers.linear(
+    keep = macro.keep_probability(config, p)
+    hidden = macro.apply_trunk(config, params.trunk, keep, x)
+    return affine.linear(
         hidden.mean(axis=(1, 2)),
         params.readout,
         params.readout_bias,
@@ -65,10 +66,10 @@ def apply(
 
 def probability_masks(config: DigitsMacroConfig, p: Probabilities) -> Weights:
     """Probability that each weight is in the network."""
-    keep = convolutions.survive(config, p)
+    keep = macro.keep_probability(config, p)
     classes = jnp.ones(config.num_classes)
     return Weights(
-        trunk=convolutions.mask_trunk(config, keep),
+        trunk=macro.mask_trunk(config, keep),
         readout=masks.outer(keep.channels[-1], classes),
         readout_bias=classes,
     )
@@ -78,7 +79,7 @@ def take(
     config: DigitsMacroConfig, params: Weights, architecture: Architecture
 ) -> Weights:
     """The weights of one network."""
-    trunk = convolutions.take_trunk(config, params.trunk, architecture)
+    trunk = macro.take_trunk(config, params.trunk, architecture)
     return Weights(trunk, params.readout[: len(trunk.biases[-1])], params.readout_bias)
 
 
@@ -90,5 +91,5 @@ def apply_alone(
 ) -> Float[Array, "N O"]:
     """One network by plain convolutions."""
     del architecture  # the shapes tell all
-    hidden = convolutions.apply_trunk_alone(config, alone.trunk, x)
+    hidden = macro.apply_trunk_alone(config, alone.trunk, x)
     return hidden.mean(axis=(1, 2)) @ alone.readout + alone.readout_bias[None]

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.tangle import layers, masks, transformer
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.space import Space, bind
-from swajax.tangle.transformer import Stack
+from swajax.tangle.layers import affine, masks
+from swajax.tangle.spaces import transformer
+from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.transformer import Stack
 from swajax.types import Key
 
 
@@ -52,7 +53,7 @@ class Weights(NamedTuple):
     readout_bias: Float[Array, " O"]
 
 
-def make_digits_vit(config: DigitsVitConfig) -> Space:
+def make_digits_vit(config: DigitsVitConfig) -> SearchSpace:
     """The space; see `transformer.make_choices` for the names of probabilities."""
     functions = (init, apply, probability_masks, take, apply_alone)
     return bind("digits-vit", transformer.make_choices(config), config, *functions)
@@ -64,7 +65,7 @@ def init(config: DigitsVitConfig, key: Key) -> Weights:
     size, (num, pixels) = max(config.embed), _count_patches(config)
     small = 0.1 * jax.random.normal(place_key, (num + 2, size))
     return Weights(
-        *layers.draw_affine(patch_key, (pixels, size)),
+        *affine.draw_affine(patch_key, (pixels, size)),
         class_token=small[0],
         positions=small[1:],
         stack=transformer.draw_stack(stack_key, config),
@@ -77,11 +78,11 @@ def apply(
     config: DigitsVitConfig, params: Weights, p: Probabilities, x: Float[Array, "N ..."]
 ) -> Float[Array, "N O"]:
     """The supernet."""
-    keep = transformer.survive(config, p)
-    side = layers.written(keep.embed, config.sides)
+    keep = transformer.keep_probability(config, p)
+    side = affine.output_mask(keep.embed, config.sides)
     tokens = side[None, None] * embed_tokens(config, params, x)
     last = transformer.apply_stack(config, params.stack, p, tokens, keep=keep)
-    return layers.linear(
+    return affine.linear(
         last[:, 0],
         params.readout,
         params.readout_bias,
@@ -92,7 +93,10 @@ def apply(
 
 def probability_masks(config: DigitsVitConfig, p: Probabilities) -> Weights:
     """Probability that each weight is in the network."""
-    keep, (num, pixels) = transformer.survive(config, p), _count_patches(config)
+    keep, (num, pixels) = (
+        transformer.keep_probability(config, p),
+        _count_patches(config),
+    )
     classes = jnp.ones(config.num_classes)
     return Weights(
         patch=masks.outer(jnp.ones(pixels), keep.embed),
@@ -138,7 +142,7 @@ def embed_tokens(
     config: DigitsVitConfig, weights: Weights, x: Float[Array, "N Y X C"]
 ) -> Float[Array, "N S E"]:
     """The class token, then the patches row by row; linear in all of the weights."""
-    blocks = layers.split_blocks(x, config.patch)
+    blocks = affine.split_blocks(x, config.patch)
     patches = blocks.swapaxes(2, 3).reshape(len(x), -1, weights.patch.shape[0])
     tokens = patches @ weights.patch + weights.patch_bias[None, None]
     first = jnp.broadcast_to(weights.class_token, (len(x), 1, tokens.shape[-1]))

@@ -13,11 +13,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
-from swajax import configs
-from swajax.network import ACTIVATION_FNS, mask_weights
-from swajax.tangle import layers, masks
+from swajax.io import configs
+from swajax.network import mask_weights
+from swajax.network.activations import ACTIVATION_FNS
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.space import Space, bind
+from swajax.tangle.layers import affine, masks
+from swajax.tangle.spaces.base import SearchSpace, bind
 from swajax.types import ACTIVATIONS, Key, Network
 
 
@@ -35,8 +36,8 @@ class MlpConfig:
     """hidden layers"""
     activations: tuple[str, ...] = ACTIVATIONS
     """kinds of a hidden layer, of each layer on its own"""
-    sides: layers.Sides = "in"
-    """which sides of a weight are masked, see `swajax.tangle.layers`"""
+    sides: affine.Sides = "in"
+    """which sides of a weight are masked, see `swajax.tangle.layers.affine`"""
 
     def __post_init__(self) -> None:
         """Reject limits below one and unknown activations."""
@@ -69,7 +70,7 @@ class Alone(NamedTuple):
     biases: tuple[Array, ...]
 
 
-def make_mlp(config: MlpConfig) -> Space:
+def make_mlp(config: MlpConfig) -> SearchSpace:
     """The space; probabilities have the names depth, width, activation and input."""
     num_layers = max(config.depths, default=1)
     choices = (
@@ -111,7 +112,7 @@ def apply(
     keep_in, keep_width = _survivals(config, p)
     hidden, states = x, []
     for layer, keep in enumerate(keep_width):
-        pre = layers.linear(
+        pre = affine.linear(
             hidden,
             params.hidden[layer - 1] if layer else params.first,
             params.bias[layer],
@@ -120,19 +121,19 @@ def apply(
             sides=config.sides,
         )
         kinds = [ACTIVATION_FNS[name](pre) for name in config.activations]
-        hidden = layers.mix_operations(kinds, p["activation"][layer])
+        hidden = affine.mix_operations(kinds, p["activation"][layer])
         states.append(hidden * keep[None])
         keep_in = keep
-    last = layers.mix_depths(jnp.stack(states), p["depth"][0], config.depths)
+    last = affine.mix_depths(jnp.stack(states), p["depth"][0], config.depths)
     return last @ params.readout + params.readout_bias[None]
 
 
 def probability_masks(config: MlpConfig, p: Probabilities) -> Weights:
     """Probability that each weight is in the network."""
     keep_in, width = _survivals(config, p)
-    used = masks.survive(p["depth"][0], masks.prefix(config.depths))
+    used = masks.keep_probability(p["depth"][0], masks.prefix(config.depths))
     between = width[:-1, :, None] * width[1:, None, :]
-    last = layers.mix_depths(width, p["depth"][0], config.depths)
+    last = affine.mix_depths(width, p["depth"][0], config.depths)
     outputs = jnp.ones(config.num_outputs)
     return Weights(
         first=masks.outer(keep_in, width[0]) * used[0],
@@ -178,7 +179,7 @@ def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Netwo
       p: one-hot probabilities.
       config: of the space.
     """
-    width = masks.survive(p["width"], masks.prefix(config.widths))
+    width = masks.keep_probability(p["width"], masks.prefix(config.widths))
     kinds = jnp.repeat(p["activation"][:, None], width.shape[1], axis=1)
     depth = p["depth"][0] @ jnp.asarray(config.depths, jnp.float32)
     network = Network(
@@ -193,7 +194,9 @@ def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Netwo
 def _survivals(
     config: MlpConfig, p: Probabilities
 ) -> tuple[Float[Array, " I"], Float[Array, "L H"]]:
-    return p["input"][:, 1], masks.survive(p["width"], masks.prefix(config.widths))
+    return p["input"][:, 1], masks.keep_probability(
+        p["width"], masks.prefix(config.widths)
+    )
 
 
 def _read(config: MlpConfig, architecture: Architecture) -> tuple[Any, list[int]]:

@@ -1,0 +1,27 @@
+"""TODO figures/common/functions.py."""
+
+import numpy as np
+
+from swajax.data import functions
+from swajax.data.splits import Part
+
+NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
+
+
+def sample_parts(name: str, seed: int) -> list[Part]:
+    """Training, validation and test points of a function, inputs in [-1, 1].
+
+    Values have mean 0 and variance 1 in training and validation together.
+    """
+    function = functions.FUNCTIONS[name]
+    num = NUM_TRAIN + NUM_VALID + NUM_TEST
+    x, y = functions.sample_points(name, seed=seed, num_points=num)
+    low, high = np.array(function.low), np.array(function.high)
+    x = 2 * (x - low) / (high - low) - 1
+    seen = y[: NUM_TRAIN + NUM_VALID]
+    y = (y - seen.mean()) / seen.std()
+    bounds = np.cumsum((NUM_TRAIN, NUM_VALID))
+    return [
+        Part(a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4"))
+        for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
+    ]

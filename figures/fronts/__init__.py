@@ -1,0 +1,1 @@
+"""Fronts of known functions and real tables."""

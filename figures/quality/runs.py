@@ -1,0 +1,143 @@
+"""One run of a method on a task, as a JSON file, and all files of a folder."""
+
+import dataclasses
+import platform
+import time
+import zlib
+from typing import Any
+
+import jax
+
+from figures.common import results
+from figures.common.clock import WorkClock
+from figures.common.results import count_cores
+from figures.quality import ablation, methods, tasks
+from figures.quality.outcomes import ForeignLevel, Level, Outcome
+from figures.quality.rivals import extras
+from figures.quality.rivals.extras import Fitted
+from figures.quality.settings import Settings
+from figures.quality.tasks import QualityTask
+from swajax.io import commands, runlog
+from swajax.types import Key
+
+LATE = 1.5  # of the seconds, and the last polish of the front comes on top
+LATE_SECONDS = 15.0
+WALL_SECONDS = 600.0  # for compilation
+
+
+def make_key(name: str, seed: int) -> Key:
+    """For the methods on a task; the task itself is drawn by other keys."""
+    return jax.random.key(zlib.crc32(f"{name}.{seed}".encode()))
+
+
+def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]:
+    """What the file of a run holds; failures are results as well.
+
+    The test part is read when the fronts stand.
+
+    Raises:
+      ValueError: the task cannot be made.
+      KeyboardInterrupt: Ctrl-C; there is no result then.
+    """
+    task = tasks.make_task(name, seed)
+    record = describe(task, method, settings)
+    seconds = settings.seconds * tasks.PATIENCE.get(name, 1.0)
+    settings = dataclasses.replace(settings, seconds=seconds)
+    record["budget_seconds"] = seconds
+    limit = LATE * seconds + LATE_SECONDS
+    begin = time.monotonic()
+    with WorkClock() as clock:
+        work = clock()
+        try:
+            with results.interrupting(limit + WALL_SECONDS):
+                outcome = methods.run(
+                    method,
+                    make_key(name, seed),
+                    task._replace(test=None),
+                    settings=settings,
+                    clock=clock,
+                )
+            with clock.paused():
+                found = {"status": "ok", "message": ""} | judge(outcome, task)
+        except Exception as error:  # whatever it is, the benchmark goes on
+            message = f"{type(error).__name__}: {commands.describe(error)}"[:500]
+            found = {"status": "failed", "message": message}
+        record |= {
+            "wall_seconds": time.monotonic() - begin,
+            "work_seconds": clock() - work,
+            "compile_seconds": clock.compile_seconds,
+        }
+    is_late = record["work_seconds"] > limit and not is_by_steps(method)
+    if is_late and found["status"] == "ok":
+        found |= {"status": "late", "message": f"more than {limit:.0f} s of work"}
+    return record | found
+
+
+def describe(task: QualityTask, method: str, settings: Settings) -> dict[str, Any]:
+    """All that is known before a run."""
+    return {
+        "task": task.name,
+        "group": task.group,
+        "seed": task.seed,
+        "method": method,
+        "seeds": task.seeds,
+        "objective": task.objective,
+        "num_points": [part.x.shape[1] for part in (task.train, task.valid, task.test)],
+        "num_inputs": task.train.x.shape[0],
+        "num_outputs": task.train.y.shape[0],
+        "teacher": None if task.teacher is None else task.teacher._asdict(),
+        "settings": methods.describe(method, task.name, settings),
+        "versions": runlog.find_versions(),
+        "machine": f"{platform.machine()}, {count_cores()} cores, "
+        f"{jax.device_count()} {jax.default_backend()} device",
+    }
+
+
+def judge(outcome: Outcome, task: QualityTask) -> dict[str, Any]:
+    """The fronts that stand, with their test losses: the one look at the test part."""
+    constant = tasks.constant_loss(task)
+    is_number = task.objective == "squared"
+    return {
+        "scale": float(task.test.y.var()) if is_number else constant,
+        "constant_loss": constant,
+        "levels": {
+            name: _judge_level(level, task) for name, level in outcome.levels.items()
+        },
+        "curve": outcome.curve,
+    }
+
+
+def _judge_level(level: Level | ForeignLevel, task: QualityTask) -> dict[str, Any]:
+    if isinstance(level, ForeignLevel):
+        return _judge_models(level, task)
+    front = level.front
+    return {
+        "num_weights": front.num_weights.tolist(),
+        "train_loss": front.train_loss.tolist(),
+        "valid_loss": front.valid_loss.tolist(),
+        "pick": front.pick,
+        "test_loss": tasks.judge(task, front.network, level.activations).tolist(),
+        "seconds": level.seconds,
+        "candidate_steps": level.candidate_steps,
+    }
+
+
+def _judge_models(level: ForeignLevel, task: QualityTask) -> dict[str, Any]:
+    def judge(model: Fitted) -> float:
+        return extras.mean_loss(model.predict_fn, task.test, task.objective)
+
+    return {
+        "num_weights": [model.num_weights for model in level.front],
+        "train_loss": [model.train_loss for model in level.front],
+        "valid_loss": [model.valid_loss for model in level.front],
+        "pick": len(level.front) - 1,
+        "test_loss": [judge(model) for model in level.front],
+        "seconds": level.seconds,
+        "candidate_steps": None,
+    }
+
+
+def is_by_steps(method: str) -> bool:
+    """Whether the budget of a method is no time, so that it is never late."""
+    way = ablation.ABLATIONS.get(method)
+    return way is not None and way.is_by_steps

@@ -1,0 +1,1 @@
+"""Speed of each part, as ratios measured in one run."""

@@ -1,0 +1,1 @@
+"""Starts: random, supernets, descents."""

@@ -1,0 +1,159 @@
+"""Table and pictures of what `memory` has measured."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures.quality.tables import format_rows
+from figures.tangle.forms import FORMS
+from swajax.io import files, png
+
+Case = dict[str, Any]
+
+PAPER = {"nb201": 25.28, "darts": 35.54}  # % less, arXiv:2312.10440 (section 5)
+LABELS = {
+    "ws": "weight sharing",
+    "weo": "entangled outputs",
+    "sup": "superposition",
+    "single": "single path",
+}
+COLORS = {"ws": "#c2500a", "weo": "#d8a31a", "sup": "#1f6fb4", "single": "0.5"}
+MEGABYTE = 1e6
+
+
+def write(folder: Path) -> str:
+    """Write memory.md and pictures into a folder; gives the table of the spaces.
+
+    Raises:
+      ValueError: nothing has been measured.
+    """
+    cases = load(folder)
+    if not cases:
+        raise ValueError(f"{folder}: nothing is measured to summarize")
+    text = format_spaces([case for case in cases if case["kind"] == "space"])
+    text += "\n" + format_library([c for c in cases if c["kind"] == "library"])
+    path = folder / "memory" / "resident.json"
+    if path.exists():
+        text += "\n" + format_resident(json.loads(path.read_bytes()))
+    files.write_bytes(folder / "memory.md", text.encode())
+    for kind, label in (("options", "options a choice"), ("batch", "examples a batch")):
+        own = [case for case in cases if case["kind"] == kind]
+        if own:
+            draw_curves(folder / f"{kind}.png", own, label)
+    return text
+
+
+def load(folder: Path) -> list[Case]:
+    """All cases of a folder."""
+    paths = sorted((folder / "memory").glob("*.*.json"))
+    return [json.loads(path.read_bytes()) for path in paths]
+
+
+def format_spaces(cases: Sequence[Case]) -> str:
+    """A row a space: bytes of each form, and weight sharing against superposition."""
+    header = ["space", "batch", *(f"{form}, MB" for form in FORMS), "weights ws, MB"]
+    header += ["weights sup, MB", "less memory", "paper", "operations ws/sup"]
+    header += ["step ws, ms", "step sup, ms", "speed sup/ws", "speed by processor"]
+    return format_rows(header, [_format_space(case) for case in cases]) + "\n"
+
+
+def _format_space(case: Case) -> list[str]:
+    own = case["forms"]
+    ws, sup = own["ws"], own["sup"]
+    paper = PAPER.get(case["name"])
+    row = [case["name"], str(case["batch_size"])]
+    row += [f"{own[form]['bytes'] / MEGABYTE:.3g}" for form in FORMS]
+    row += [f"{own[f]['parameter_bytes'] / MEGABYTE:.3g}" for f in ("ws", "sup")]
+    row += [f"{saving(case):.1f} %", "" if paper is None else f"{paper} %"]
+    row += [f"{ws['flops'] / sup['flops']:.2f}"]
+    if "seconds" not in ws:
+        return [*row, "", "", "", ""]
+    times = ws["seconds"], sup["seconds"]
+    row += [
+        f"{1e3 * t['median']:.3g} [{1e3 * t['low']:.3g}, {1e3 * t['high']:.3g}]"
+        for t in times
+    ]
+    ratios = [times[0][name] / times[1][name] for name in ("median", "processor")]
+    return [*row, *(f"{ratio:.2f}" for ratio in ratios)]
+
+
+def format_library(cases: Sequence[Case]) -> str:
+    """A row a space of the package: bytes of its supernet and of its largest network.
+
+    Operations are relative to those of the largest network.
+    """
+    rows = []
+    for case in cases:
+        sup, single = case["forms"]["sup"], case["forms"]["single"]
+        row = [f"{own['bytes'] / MEGABYTE:.3g}" for own in (sup, single)]
+        row += [f"{sup['parameter_bytes'] / MEGABYTE:.3g}"]
+        rows.append([case["name"], *row, f"{sup['flops'] / single['flops']:.2f}"])
+    header = ["space of the package", "sup, MB", "single, MB", "weights, MB"]
+    table = format_rows([*header, "operations sup/single"], rows)
+    title = "The package's own supernets, of which those above are plain forms:"
+    return f"{title}\n\n{table}\n"
+
+
+def saving(case: Case) -> float:
+    """Percentage by which superposition needs less memory than weight sharing."""
+    own = case["forms"]
+    return 100 * (1 - own["sup"]["bytes"] / own["ws"]["bytes"])
+
+
+def format_resident(found: dict[str, Any]) -> str:
+    """Peaks of resident memory beside the compiler's bytes."""
+    rows = [
+        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "foretold"))]
+        for form, own in found.items()
+    ]
+    header = ["form", "measured, MB", "foretold, MB"]
+    return f"Peak of resident memory in a step:\n\n{format_rows(header, rows)}\n"
+
+
+def draw_curves(path: Path, cases: Sequence[Case], label: str) -> None:
+    """Bytes, and seconds below them, of each stack against options or batch."""
+    names = sorted({case["name"] for case in cases})
+    figure = Figure(figsize=(3.6 * len(names), 6), layout="constrained")
+    grid = figure.subplots(2, len(names), squeeze=False, sharex="col")
+    place = "num_options" if cases[0]["kind"] == "options" else "batch_size"
+    for name, (upper, lower) in zip(names, grid.T, strict=True):
+        own = sorted((c for c in cases if c["name"] == name), key=lambda c: c[place])
+        x = np.array([case[place] for case in own])
+        for form in FORMS:
+            found = [case["forms"][form] for case in own]
+            _draw(upper, x, np.array([f["bytes"] / MEGABYTE for f in found]), form)
+            if all("seconds" in f for f in found):
+                _draw_times(lower, x, [f["seconds"] for f in found], form)
+        fixed = own[0]["batch_size" if place == "num_options" else "num_options"]
+        what = "batch of" if place == "num_options" else "options:"
+        upper.set_title(f"{name}, {what} {fixed}", fontsize=10)
+        lower.set_xlabel(label)
+        for axes in (upper, lower):
+            axes.grid(alpha=0.3)
+            if place == "batch_size":
+                axes.set(xscale="log", yscale="log")
+            else:
+                axes.set_ylim(bottom=0)
+    grid[0, 0].set_ylabel("memory of a gradient step, MB")
+    grid[1, 0].set_ylabel("time of a step, ms\n(median and quartiles)")
+    grid[0, 0].legend(fontsize=8)
+    png.save(path, figure)
+
+
+def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, form: str) -> None:
+    axes.plot(x, y, marker="o", ms=3, color=COLORS[form], label=LABELS[form])
+
+
+def _draw_times(
+    axes: Axes, x: np.ndarray, times: Sequence[dict[str, float]], form: str
+) -> None:
+    low, median, high = (
+        1e3 * np.array([t[name] for t in times]) for name in ("low", "median", "high")
+    )
+    _draw(axes, x, median, form)
+    axes.fill_between(x, low, high, color=COLORS[form], alpha=0.2)

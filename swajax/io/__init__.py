@@ -1,0 +1,1 @@
+"""Files, settings, logs and commands; nothing here knows what a network is."""

@@ -1,0 +1,1 @@
+"""Fitted networks with their table: fronts, evaluation, prediction, files."""

@@ -1,0 +1,190 @@
+"""One found network and its table: what predicts, is kept in a file, and is exported.
+
+A `Model` needs neither the run nor the estimator that it came from. Host code: NumPy in
+float64, without a compiler.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float32
+from scipy.special import expit, softmax
+
+from swajax.data.encoding import encode, encoder_from_dict, encoder_to_dict, input_names
+from swajax.data.messages import listed
+from swajax.data.splits import Scaling
+from swajax.io import checkpoints
+from swajax.network.activations import KINDS
+from swajax.types import ACTIVATIONS, Network
+
+FIELDS = ("target", "classes", "encoder", "target_scale", "target_offset")
+
+
+class Model(NamedTuple):
+    """A network with the way from the cells of a table to what it predicts.
+
+    Its leaves are NumPy arrays, its masks 0 or 1, its neurons of one activation each,
+    and it has no dead parts, as `swajax.network.simplify` leaves it.
+    """
+
+    network: Network
+    activations: tuple[str, ...]
+    scaling: Scaling
+    target: str  # name of the predicted column
+
+    @property
+    def num_weights(self) -> int:
+        """Weights and biases that are not zero."""
+        return int(count_weights(self.network))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Columns of the table, in the order of training."""
+        return tuple(column.name for column in self.scaling.encoder.columns)
+
+    def encode(self, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
+        """Rows as inputs of the network; columns are found by name.
+
+        Raises:
+          ValueError: a column is missing, or a cell cannot be read.
+        """
+        return encode(self.scaling.encoder, frame)
+
+    def outputs(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N O"]:
+        """From encoded rows: numbers in the units of the target, log-odds or logits."""
+        x = np.asarray(x, np.float64)
+        out = evaluate(self.network, x, activations=self.activations)
+        return out * self.scaling.target_scale + self.scaling.target_offset
+
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Predicted numbers, or names of classes, one a row."""
+        if not self.scaling.classes:
+            return self.outputs(self.encode(frame))[:, 0]
+        names = np.array(self.scaling.classes, dtype=object)
+        return names[self.predict_proba(frame).argmax(axis=1)]
+
+    def predict_proba(self, frame: pd.DataFrame) -> Float[np.ndarray, "N C"]:
+        """Probabilities of the classes, in the order of `scaling.classes`."""
+        if not self.scaling.classes:
+            raise ValueError(f"{self.target!r} is a number, it has no classes")
+        return to_probabilities(self.outputs(self.encode(frame)))
+
+
+def to_probabilities(outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N C"]:
+    """Of two classes from log-odds [N, 1], of more from a logit each."""
+    if outputs.shape[1] == 1:
+        return expit(outputs * [[-1.0, 1.0]])
+    return softmax(outputs, axis=1)
+
+
+def evaluate(
+    network: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
+) -> Float[np.ndarray, "N O"]:
+    """Outputs of one network in NumPy, at once for any number of rows: no compiler."""
+    table = np.array([KINDS[name] for name in activations])
+    for layer in range(network.depth):
+        weights = network.first if layer == 0 else network.hidden[layer - 1]
+        pre = x @ weights + network.bias[layer]
+        size, scale, offset, right, left = (network.activation[layer] @ table).T
+        line = np.where(pre >= 0, right, left)
+        x = (size * np.tanh(scale * pre) + offset + line * pre) * network.mask[layer]
+    return x @ network.readout + network.readout_bias
+
+
+def count_weights(network: Network) -> np.ndarray | np.integer:
+    """Numbers that are not zero, of each of networks [...] without dead parts."""
+    batch = np.ndim(network.depth)
+    counts = [
+        np.count_nonzero(leaf, axis=tuple(range(batch, leaf.ndim)))
+        for leaf in network[:5]
+    ]
+    return np.sum(counts, axis=0)
+
+
+def save(path: Path | str, model: Model) -> None:
+    """Write a model, replacing the file at once; `from_file` gives the same bits."""
+    scaling = model.scaling
+    header = {
+        "target": model.target,
+        "classes": scaling.classes,
+        "encoder": encoder_to_dict(scaling.encoder),
+        "target_scale": scaling.target_scale,
+        "target_offset": scaling.target_offset,
+        "activations": model.activations,
+    }
+    checkpoints.save(path, model.network, header=header)
+
+
+def from_file(
+    arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], *, source: str
+) -> Model:
+    """The model in the arrays and the header of a file.
+
+    Raises:
+      ValueError: they do not fit each other, or are of another version; names both.
+    """
+    try:
+        model = _read(arrays, header)
+        _check(model)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        detail = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{source}: no network of this version of swajax ({detail})"
+        ) from error
+    return model
+
+
+def _read(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Model:
+    target, classes, encoder, scale, offset = (header[name] for name in FIELDS)
+    if set(arrays) != set(Network._fields):
+        raise ValueError(f"arrays {listed(sorted(arrays))}")
+    texts = [target, *classes, *header["activations"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name is no text")
+    return Model(
+        network=Network(**arrays),
+        activations=tuple(header["activations"]),
+        scaling=Scaling(
+            encoder_from_dict(encoder), float(scale), float(offset), tuple(classes)
+        ),
+        target=target,
+    )
+
+
+def _check(model: Model) -> None:
+    """Refuse what could not have been found by a search."""
+    network, scaling = model.network, model.scaling
+    num_layers, width = network.mask.shape
+    num_inputs = len(input_names(scaling.encoder))
+    num_outputs = len(scaling.classes) if len(scaling.classes) > 2 else 1
+    num_kinds = len(model.activations)
+    wanted = Network(
+        first=(num_inputs, width),
+        hidden=(num_layers - 1, width, width),
+        readout=(width, num_outputs),
+        bias=(num_layers, width),
+        readout_bias=(num_outputs,),
+        mask=(num_layers, width),
+        activation=(num_layers, width, num_kinds),
+        depth=(),
+    )
+    for name, leaf, shape in zip(Network._fields, network, wanted, strict=True):
+        if leaf.shape != shape or not np.isfinite(leaf).all():
+            raise ValueError(f"{name} has the shape {leaf.shape} or is not finite")
+    if not set(model.activations) <= set(ACTIVATIONS):
+        raise ValueError(f"activations {listed(model.activations)}")
+    if not np.issubdtype(network.depth.dtype, np.integer):
+        raise ValueError(f"depth is of the type {network.depth.dtype}")
+    if not 1 <= network.depth <= num_layers or len(scaling.classes) == 1:
+        raise ValueError(f"depth {network.depth}, {len(scaling.classes)} classes")
+    is_present = network.mask == 1
+    kinds = network.activation[is_present]
+    if not (is_present | (network.mask == 0)).all() or not (
+        ((kinds == 0) | (kinds == 1)).all() and (kinds.sum(axis=-1) == 1).all()
+    ):
+        raise ValueError("a neuron is half there, or of two activations")
+    if not np.isfinite([scaling.target_scale, scaling.target_offset]).all():
+        raise ValueError("the scaling of the target is not finite")

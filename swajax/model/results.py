@@ -1,0 +1,102 @@
+"""What a search leaves in its folder, read back."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from swajax.data.splits import Dataset, Part
+from swajax.io import checkpoints
+from swajax.model import fitted
+from swajax.model.fitted import Model
+from swajax.types import Network
+
+NETWORKS_FILE, ROWS_FILE = "networks.safetensors", "rows.safetensors"
+MAX_ROWS = 10_000
+
+
+def load(path: Path | str, size: int | None = None) -> Model:
+    """A network that a search has found, ready to predict and to be exported.
+
+    Args:
+      path: folder of a run of `python -m swajax.search`, or a file of one model.
+      size: the best network with at most so many weights; by default the picked one.
+
+    Raises:
+      FileNotFoundError: there is no such folder, or no finished run in it.
+      ValueError: the file is damaged or of another version, or all networks are larger.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such folder or file")
+    if not path.is_dir():
+        return _choose(path, size)
+    file = path / NETWORKS_FILE
+    if not file.is_file():
+        kind = "an unfinished run" if (path / "config.json").is_file() else "no run"
+        raise FileNotFoundError(f"{path}: {kind} of a search, {file.name} is missing")
+    return _choose(file, size)
+
+
+def write_rows(folder: Path | str, dataset: Dataset) -> None:
+    """Keep the validation and test rows as the networks read them.
+
+    By them numbers are rounded and predictions drawn when the table is gone. Of large
+    tables the first are kept, which are as random as any: the split has shuffled them.
+    """
+    parts = {"valid": dataset.valid, "test": dataset.test}
+    kept = {
+        name: Part(*(leaf[:MAX_ROWS] for leaf in part))
+        for name, part in parts.items()
+        if part is not None
+    }
+    checkpoints.save(Path(folder) / ROWS_FILE, kept, header={"parts": list(kept)})
+
+
+def read_rows(folder: Path | str) -> dict[str, Part]:
+    """The rows that `write_rows` kept: `valid` and, if there are any, `test`.
+
+    Raises:
+      FileNotFoundError: the run has none.
+      ValueError: the file is damaged.
+    """
+    path = Path(folder) / ROWS_FILE
+    arrays, header = checkpoints.load(path)
+    try:
+        parts = {
+            name: Part(*(arrays[f"{name}/{field}"] for field in Part._fields))
+            for name in header["parts"]
+        }
+        return {"valid": parts["valid"], **parts}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not written by this version of swajax") from error
+
+
+def _choose(path: Path, size: int | None) -> Model:
+    """One network of a file, which holds one or a whole front."""
+    arrays, header = checkpoints.load(path)
+    if np.ndim(arrays.get("depth", 0)) == 0:
+        model = fitted.from_file(arrays, header, source=str(path))
+        _check_size([model.num_weights], size, path)
+        return model
+    depth, pick = arrays["depth"], header.get("pick")
+    is_whole = set(arrays) == set(Network._fields) and type(pick) is int
+    shapes = {leaf.shape[:1] for leaf in arrays.values()}
+    if not is_whole or shapes != {depth.shape} or not len(depth):
+        raise ValueError(f"{path}: no front of networks of this version of swajax")
+    if size is not None:
+        sizes = fitted.count_weights(Network(**arrays)).tolist()
+        _check_size(sizes, size, path)
+        pick = max(i for i, num in enumerate(sizes) if num <= size)
+    if not 0 <= pick < len(depth):
+        raise ValueError(f"{path}: no network {pick} among {len(depth)}")
+    one = jax.tree.map(lambda leaf: leaf[pick], arrays)
+    return fitted.from_file(one, header, source=str(path))
+
+
+def _check_size(sizes: list[int], size: int | None, path: Path) -> None:
+    if size is not None and min(sizes) > size:
+        raise ValueError(
+            f"{path}: no network has at most {size} weights, there are networks of "
+            f"{', '.join(map(str, sizes))}"
+        )

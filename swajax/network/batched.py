@@ -1,0 +1,193 @@
+"""Fast evaluation of many networks at many points, values and gradients.
+
+The plain form, `jax.vmap` of `swajax.network.apply`, spends its time on matrix products
+of a few rows each. The fast form does the same arithmetic so that XLA's CPU compiler
+makes long vector loops of it:
+
+* every large array is [B, H, N], with the points on the contiguous axis;
+* the product of a layer is written out as a sum over the few neurons it reads, which
+  becomes one loop together with bias and activation;
+* a hand-written gradient has one such loop a layer and one batched product for the
+  weights; slopes come from the outputs of the activation, so that nothing else is kept;
+* masks are folded into the weights outside of it, where arrays are small.
+
+Values and gradients of 1024 networks (depth 4, width 7) at 128 points took 3.1 to 4.4
+times as long in the plain form, the upper end on two cores; `figures.speed`
+measures it anew. Wider networks gain less: 1.6 times at width 16 and 64 inputs.
+"""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from swajax.network.activations import ACTIVATION_FNS, SLOPE_FNS
+from swajax.network.forward import apply
+from swajax.types import Network
+
+FORMS = ("auto", "plain", "fast")
+
+# Sums over more neurons than this are left to XLA's products: written out, they read
+# every input from memory once for each output.
+MAX_WRITTEN_OUT = 12
+
+
+def apply_batch(
+    networks: Network,
+    x: Float[Array, "*B N I"],
+    *,
+    activations: tuple[str, ...],
+    depth: int | None = None,
+    form: str = "auto",
+) -> Float[Array, "B N O"]:
+    """Outputs of B networks at N points; `jax.vmap` of `swajax.network.forward.apply`.
+
+    The points and every floating-point leaf of the networks have gradients;
+    forward-mode differentiation needs form="plain".
+
+    Args:
+      networks: B networks, every leaf with a leading axis B.
+      x: points [N, I] shared by all networks, or [B, N, I] of each network.
+      activations: names of the A kinds that `networks.activation` mixes.
+      depth: number of hidden layers of all networks when it is known at compile time;
+        by default each network's own `depth` decides at run time.
+      form: "plain" or "fast", the same numbers; "auto" is fast on CPUs only.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {FORMS}, got {form!r}")
+    if form == "auto":
+        form = "fast" if jax.default_backend() == "cpu" else "plain"
+    if form == "fast":
+        return _apply_fast(networks, x, activations, depth)
+    one = functools.partial(apply, activations=activations, depth=depth)
+    return jax.vmap(one, in_axes=(0, None if x.ndim == 2 else 0))(networks, x)
+
+
+def _apply_fast(
+    networks: Network,
+    x: Float[Array, "*B N I"],
+    activations: tuple[str, ...],
+    depth: int | None,
+) -> Float[Array, "B N O"]:
+    """Folds what ordinary autodiff does well into the weights, then runs the core."""
+    chex.assert_axis_dimension(networks.activation, -1, len(activations))
+    num_layers = networks.mask.shape[1] if depth is None else depth
+    # What multiplies an output, the mask and the weight of an only kind, is moved into
+    # the outgoing weights.
+    scale, mixture = networks.mask, None
+    if len(activations) == 1:
+        scale = scale * networks.activation[..., 0]
+    else:
+        mixture = networks.activation[:, :num_layers, :, :, None]
+    is_used = None
+    if depth is None:
+        layers = jnp.arange(num_layers)[None]
+        is_used = (layers < networks.depth[:, None])[:, :, None, None]
+    weights, last = [networks.first], scale[:, 0]
+    for layer in range(1, num_layers):
+        weights.append(networks.hidden[:, layer - 1] * last[:, :, None])
+        this = scale[:, layer]
+        last = this if is_used is None else jnp.where(is_used[:, layer, 0], this, last)
+    weights.append(networks.readout * last[:, :, None])
+    points = (x if x.ndim == 3 else x[None]).mT
+    bias = networks.bias[:, :num_layers, :, None]
+    out = _core(activations, tuple(weights), bias, mixture, is_used, points)
+    return out.mT + networks.readout_bias[:, None]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _core(
+    activations: tuple[str, ...],
+    weights: tuple[Float[Array, "B _ _"], ...],
+    bias: Float[Array, "B L H 1"],
+    mixture: Float[Array, "B L H A 1"] | None,
+    is_used: Bool[Array, "B L 1 1"] | None,
+    points: Float[Array, "_ I N"],
+) -> Float[Array, "B O N"]:
+    """Outputs; `points` of all networks have a first axis of length 1."""
+    return _core_fwd(activations, weights, bias, mixture, is_used, points)[0]
+
+
+def _core_fwd(activations, weights, bias, mixture, is_used, points):
+    hidden, inputs, kinds = points, [], []
+    for layer, weight in enumerate(weights[:-1]):
+        inputs.append(hidden)
+        pre = _product(weight, hidden) + bias[:, layer]
+        kinds.append([ACTIVATION_FNS[name](pre) for name in activations])
+        out = _weighted(kinds[-1], mixture, layer)
+        if is_used is not None and layer > 0:
+            out = jnp.where(is_used[:, layer], out, hidden)
+        hidden = out
+    inputs.append(hidden)
+    return _product(weights[-1], hidden), (weights, mixture, is_used, inputs, kinds)
+
+
+def _core_bwd(activations, saved, to_out):
+    weights, mixture, is_used, inputs, kinds = saved
+    to_weights, to_bias, to_mixture = [_outer(inputs[-1], to_out)], [], []
+    to_hidden = _product(weights[-1].mT, to_out)
+    for layer in reversed(range(len(kinds))):
+        skipped = None
+        if is_used is not None and layer > 0:
+            skipped = jnp.where(is_used[:, layer], 0, to_hidden)
+            to_hidden = jnp.where(is_used[:, layer], to_hidden, 0)
+        if mixture is not None:
+            to_kinds = [(to_hidden * kind).sum(-1) for kind in kinds[layer]]
+            to_mixture.append(jnp.stack(to_kinds, axis=-1)[..., None])
+        slopes = [
+            SLOPE_FNS[n](kind)
+            for n, kind in zip(activations, kinds[layer], strict=True)
+        ]
+        to_pre = to_hidden * _weighted(slopes, mixture, layer)
+        to_weights.append(_outer(inputs[layer], to_pre))
+        to_bias.append(to_pre.sum(-1, keepdims=True))
+        if layer > 0:
+            to_hidden = _product(weights[layer].mT, to_pre)
+            to_hidden = to_hidden if skipped is None else to_hidden + skipped
+    to_points = _product(weights[0].mT, to_pre)
+    if inputs[0].shape[0] == 1:
+        to_points = jnp.einsum("bij,bjn->in", weights[0], to_pre)[None]
+    return (
+        tuple(to_weights[::-1]),
+        jnp.stack(to_bias[::-1], axis=1),
+        jnp.stack(to_mixture[::-1], axis=1) if mixture is not None else None,
+        None,
+        to_points,
+    )
+
+
+_core.defvjp(_core_fwd, _core_bwd)
+
+
+def _weighted(
+    kinds: list[Float[Array, "B H N"]],
+    mixture: Float[Array, "B L H A 1"] | None,
+    layer: int,
+) -> Float[Array, "B H N"]:
+    """The mixture of one layer; an only kind has its weight elsewhere."""
+    if mixture is None:
+        return kinds[0]
+    return sum(kind * mixture[:, layer, :, i] for i, kind in enumerate(kinds))
+
+
+def _product(
+    weight: Float[Array, "B K J"], hidden: Float[Array, "_ K N"]
+) -> Float[Array, "B J N"]:
+    """Sums over K, the neurons or inputs that are read."""
+    num_read = weight.shape[1]
+    if num_read > MAX_WRITTEN_OUT:
+        if hidden.shape[0] == 1:
+            return jnp.einsum("bkj,kn->bjn", weight, hidden[0])
+        return jnp.einsum("bkj,bkn->bjn", weight, hidden)
+    return sum(weight[:, k, :, None] * hidden[:, k, None, :] for k in range(num_read))
+
+
+def _outer(
+    hidden: Float[Array, "_ K N"], to_out: Float[Array, "B J N"]
+) -> Float[Array, "B K J"]:
+    """Gradient of the weights: sums over the points."""
+    if hidden.shape[0] == 1:
+        return jnp.einsum("kn,bjn->bkj", hidden[0], to_out)
+    return jnp.einsum("bkn,bjn->bkj", hidden, to_out)

@@ -1,0 +1,137 @@
+"""How an autoencoder is trained: configuration and optimizer."""
+
+import dataclasses
+from typing import Literal
+
+import optax
+
+from swajax.autoencoder import AutoencoderConfig
+from swajax.io import configs
+
+MUON_ITERATIONS = 4  # Newton-Schulz; the fifth costs more time than it is worth
+
+# `paper` is section 5 of the spec, but for the number of networks.
+PRESET_DEFAULTS = {
+    "compact": {
+        "error": "log",
+        "mean_weight": 0.1,
+        "geometry_weight": 0.5,
+        "response_weight": 0.0,
+        "batch_size": 1024,
+        "optimizer": "muon",
+        "learning_rate": 5e-3,
+        "schedule": "cosine",
+    },
+    "tabular": {
+        "error": "log",
+        "mean_weight": 0.1,
+        "geometry_weight": 0.2,
+        "response_weight": 0.2,
+        "batch_size": 512,
+        "optimizer": "muon",
+        "learning_rate": 5e-3,
+        "schedule": "cosine",
+    },
+    "paper": {
+        "error": "raw",
+        "mean_weight": 0.0,
+        "geometry_weight": 0.0,
+        "response_weight": 0.0,
+        "batch_size": 32,
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "schedule": "halving",
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainingConfig:
+    """How an autoencoder is trained; what is not given follows its preset."""
+
+    autoencoder: AutoencoderConfig
+    """what is trained"""
+    loss: Literal["min", "mean"] = "min"
+    """error of the best decoder of a network, or the average over its decoders"""
+    error: Literal["log", "normalised", "raw"] | None = None
+    """log(0.002 + MSE/variance) [compact, tabular], MSE/variance, or MSE [paper]"""
+    mean_weight: float | None = None
+    """weight of the mean loss beside the min loss; keeps all decoders alive
+    [compact, tabular 0.1; paper 0]"""
+    geometry_weight: float | None = None
+    """weight of 1 - correlation of embedding distances with functional distances
+    [compact 0.5, tabular 0.2, paper 0]"""
+    response_weight: float | None = None
+    """weight of the error of the outputs that an embedding stands for at the probe
+    points [tabular 0.2, others 0]"""
+    batch_size: int | None = None
+    """networks a step, but for tabular a multiple of the number of depths
+    [compact 1024, tabular 512, paper 32]"""
+    num_points: int = 128
+    """random points in [-1, 1]^I at which networks are compared"""
+    num_steps: int = 12_000
+    """optimizer steps of the whole schedule"""
+    optimizer: Literal["muon", "adam"] | None = None
+    """muon: orthogonalised momentum for matrices, Adam at a fifth of the rate for the
+    rest [compact, tabular]; or Adam for all [paper]"""
+    learning_rate: float | None = None
+    """peak of the learning rate [compact, tabular 5e-3; paper 1e-4]"""
+    schedule: Literal["cosine", "halving"] | None = None
+    """fall to 0 after a warm-up [compact, tabular], or halve after each fifth
+    [paper]"""
+    warmup_steps: int = 200
+    """steps over which the learning rate rises, if the schedule is cosine"""
+    clip_norm: float = 1.0
+    """gradients are scaled down to this global norm"""
+
+    def __post_init__(self) -> None:
+        """Fill in what follows the preset; reject unknown choices and bad sizes."""
+        for name, value in PRESET_DEFAULTS[self.autoencoder.preset].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        configs.check_choices(self)
+        if self.batch_size < 1 or self.batch_size % self.num_groups:
+            raise ValueError(
+                f"batch_size must be a positive multiple of {self.num_groups}, one "
+                f"group of networks a depth, got {self.batch_size}"
+            )
+        for name in ("num_points", "num_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if self.response_weight and self.autoencoder.preset != "tabular":
+            raise ValueError("response_weight is of the preset tabular alone")
+        for name in ("learning_rate", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        weights = "mean_weight", "geometry_weight", "response_weight", "warmup_steps"
+        for name in weights:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
+
+    @property
+    def num_groups(self) -> int:
+        """Equal groups that a batch is made of; networks of a group share a shape."""
+        model = self.autoencoder
+        return 1 if model.preset == "tabular" else model.spec.max_depth
+
+
+def make_optimizer(config: PretrainingConfig) -> optax.GradientTransformation:
+    """What the configuration says, with gradients clipped by their global norm."""
+    peak, num_steps = config.learning_rate, config.num_steps
+    if config.schedule == "cosine":
+        warmup = min(config.warmup_steps, num_steps // 2)
+        schedule = optax.warmup_cosine_decay_schedule(0.0, peak, warmup, num_steps)
+    else:
+        fifth = max(1, num_steps // 5)
+        schedule = optax.exponential_decay(peak, fifth, 0.5, staircase=True)
+    clip = optax.clip_by_global_norm(config.clip_norm)
+    if config.optimizer == "adam":
+        return optax.chain(clip, optax.adam(schedule))
+    # Of the decoders some win rarely and have small gradients; an orthogonalised
+    # update moves their matrices as far as those of the others.
+    muon = optax.contrib.muon(
+        schedule,
+        ns_steps=MUON_ITERATIONS,
+        adam_learning_rate=lambda count: schedule(count) / 5,
+    )
+    return optax.chain(clip, muon)

@@ -1,0 +1,1 @@
+"""Change one network by its Gauss-Newton form: fit, prune and grow."""

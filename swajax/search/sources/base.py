@@ -1,0 +1,17 @@
+"""What a source of starts is asked for."""
+
+from typing import NamedTuple
+
+from swajax.data.splits import Part
+from swajax.objectives import Objective
+from swajax.types import NetworkSpec
+
+
+class SourceTask(NamedTuple):
+    """What networks are wanted for."""
+
+    train: Part
+    valid: Part
+    objective: Objective
+    limits: NetworkSpec
+    max_weights: int

@@ -1,0 +1,60 @@
+"""English prose that comes with Python, by characters: the topics of `help`."""
+
+import hashlib
+from pydoc_data.topics import topics
+
+import numpy as np
+from jaxtyping import UInt8
+
+from swajax.tangle.data.examples import Rows, Split
+
+# Line feed and the printable characters of ASCII; fixed, so that a space does not
+# depend on the text.
+ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
+
+SHARES = (0.8, 0.1, 0.1)  # of the text, one after another, as in `Split`
+
+
+def read_text() -> str:
+    """All topics in the order of their names, joined by line feeds."""
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
+def hash_text(text: str) -> str:
+    """The SHA-256 of a text in UTF-8, to be given with every result."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_ids(text: str) -> UInt8[np.ndarray, " N"]:
+    """Places of characters in the alphabet; characters outside of it are left out."""
+    place = {char: index for index, char in enumerate(ALPHABET)}
+    return np.array([place[char] for char in text if char in place], np.uint8)
+
+
+def load_chars(*, context: int = 64, sha256: str | None = None) -> Split:
+    """Windows one after another, the targets being the characters that come next.
+
+    80, 10 and 10 % of the text, which is not shuffled.
+
+    Args:
+      context: characters of a window.
+      sha256: that the text must have; by default any, for it depends on the version of
+        Python.
+
+    Raises:
+      ValueError: the text is another one, or a part is shorter than a window.
+    """
+    text = read_text()
+    if sha256 not in (None, found := hash_text(text)):
+        raise ValueError(f"pydoc_data.topics: SHA-256 must be {sha256}, got {found}")
+    ids = to_ids(text)
+    ends = np.cumsum([round(share * len(ids)) for share in SHARES[:-1]])
+    return Split(*(_cut(part, context) for part in np.split(ids, ends)))
+
+
+def _cut(ids: UInt8[np.ndarray, " N"], context: int) -> Rows:
+    if not 1 <= context < len(ids):
+        raise ValueError(f"context must be 1..{len(ids) - 1}, got {context}")
+    num = (len(ids) - 1) // context
+    shape, end = (num, context), num * context
+    return Rows(ids[:end].reshape(shape), ids[1 : end + 1].reshape(shape))

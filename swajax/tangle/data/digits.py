@@ -1,0 +1,33 @@
+"""The handwritten digits that come with scikit-learn, split for architecture search."""
+
+import numpy as np
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+
+from swajax.tangle.data.examples import Rows, Split
+
+NUM_EACH = 300  # images for weights, and as many for architectures
+
+
+def load_digits(seed: int) -> Split:
+    """1797 images of 8 x 8, classes one-hot: 300, 300 and 1197 of them.
+
+    Grey values have mean 0 and variance 1 over the rows for weights.
+
+    Args:
+      seed: of the split, which keeps the shares of the classes.
+    """
+    digits = datasets.load_digits()
+    y = np.eye(10, dtype=np.float32)[digits.target]
+    rest, test = train_test_split(
+        np.arange(len(y)),
+        train_size=2 * NUM_EACH,
+        random_state=seed,
+        stratify=digits.target,
+    )
+    weights, architecture = train_test_split(
+        rest, train_size=NUM_EACH, random_state=seed, stratify=digits.target[rest]
+    )
+    x = digits.images[..., None]
+    x = ((x - x[weights].mean()) / x[weights].std()).astype(np.float32)
+    return Split(*(Rows(x[part], y[part]) for part in (weights, architecture, test)))

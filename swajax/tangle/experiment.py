@@ -1,0 +1,266 @@
+"""A search from start to end: supernet, choice of a network, its scores.
+
+Host code around compiled functions; several starts go through all of it as one batch
+until their architectures differ.
+"""
+
+import functools
+import time
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from swajax.objectives import Objective
+from swajax.tangle import selection
+from swajax.tangle.choices import (
+    Architecture,
+    Probabilities,
+    discretise,
+    from_genes,
+    harden,
+    to_architecture,
+)
+from swajax.tangle.data.examples import Rows, Split, keep_outputs, mean_over_blocks
+from swajax.tangle.samplers import Sampler
+from swajax.tangle.spaces.base import SearchSpace, count_weights
+from swajax.tangle.train import standalone, supernet
+from swajax.tangle.train.optimizers import SupernetConfig
+from swajax.tangle.train.supernet import Losses, SupernetState
+from swajax.types import Key
+
+NUM_REPORTS = 30
+NUM_DRAWN = 50  # networks of which a report of a sampler without vectors has the best
+NUM_SCORED = 4096  # outputs by which that one is found and scored
+
+SelectBy = Literal["evolution", "random"]
+
+
+class SupernetTask(NamedTuple):
+    """What is searched, and on which rows."""
+
+    space: SearchSpace
+    split: Split
+    objective: Objective
+
+
+class SupernetProgress(NamedTuple):
+    """A search after some steps; arrays lead with the starts."""
+
+    step: int
+    num_passes: int  # forward and backward passes of the supernet so far
+    seconds: float  # of the steps since the search was begun or resumed, no scores
+    state: SupernetState
+    losses: Losses  # means since the last report
+    score: standalone.Score  # of the network chosen so far, with inherited weights
+
+
+def make_states(
+    key: Key,
+    task: SupernetTask,
+    *,
+    sampler: Sampler,
+    config: SupernetConfig,
+    num_starts: int,
+) -> SupernetState:
+    """The state of all starts before the first step of `search` with the same key."""
+    make = functools.partial(
+        supernet.make_state, space=task.space, sampler=sampler, config=config
+    )
+    return jax.vmap(make)(jax.random.split(jax.random.split(key)[0], num_starts))
+
+
+def search(
+    key: Key,
+    task: SupernetTask,
+    *,
+    sampler: Sampler,
+    config: SupernetConfig,
+    num_starts: int,
+    state: SupernetState | None = None,
+    first_step: int = 0,
+) -> Iterator[SupernetProgress]:
+    """The state of all starts, about `NUM_REPORTS` times.
+
+    The score is taken on the rows for architectures: of the likeliest network, or, on
+    `NUM_SCORED` outputs, of the best of `NUM_DRAWN` random ones if vectors are not
+    trained.
+
+    Args:
+      key: of the whole search; the same, too, if it goes on.
+      task: what is searched.
+      sampler: vectors to probabilities.
+      config: how the supernet is trained.
+      num_starts: searches side by side.
+      state: to go on from, by default `make_states`.
+      first_step: the step of that state, as it was reported.
+
+    Raises:
+      ValueError: a loss is not finite; the step is named.
+    """
+    if state is None:
+        how = {"sampler": sampler, "config": config, "num_starts": num_starts}
+        state = make_states(key, task, **how)
+    keys = jax.random.split(jax.random.split(key)[1], num_starts)
+    each = -(-config.num_steps // NUM_REPORTS)
+    score_chosen = _score_likeliest if sampler.is_trained else _score_drawn
+    score_fn = jax.jit(functools.partial(score_chosen, task.space, task.objective))
+    steps = functools.partial(
+        supernet.search_steps,
+        space=task.space,
+        sampler=sampler,
+        loss_fn=supernet.make_loss_fn(task.space, task.objective),
+        config=config,
+    )
+    rows, seconds = (task.split.weights, task.split.architecture), 0.0
+
+    @functools.partial(jax.jit, static_argnames="num")
+    def advance(
+        state: SupernetState, keys: Array, step: Array, rows: Any, num: int
+    ) -> Any:
+        own = functools.partial(steps, num=num)
+        return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
+
+    for step in range(first_step, config.num_steps, each):
+        num, begin = min(each, config.num_steps - step), time.monotonic()
+        state, losses = advance(state, keys, step, rows, num)
+        supernet.check_losses(jax.device_get(losses), step)
+        seconds += time.monotonic() - begin
+        yield SupernetProgress(
+            step + num,
+            (step + num) * count_passes(sampler, config),
+            seconds,
+            state,
+            jax.tree.map(lambda a: a.mean(axis=-1), losses),
+            score_fn(state, task.split.architecture),
+        )
+
+
+def count_passes(sampler: Sampler, config: SupernetConfig) -> int:
+    """Forward and backward passes of a step; looking ahead takes three."""
+    if not sampler.is_trained:
+        return 1
+    return 4 if config.order == "second" else 2
+
+
+def choose(
+    key: Key,
+    state: SupernetState,
+    task: SupernetTask,
+    *,
+    sampler: Sampler,
+    select_by: SelectBy,
+    evolution: selection.EvolutionConfig,
+) -> Architecture:
+    """The network of one start: the likeliest, or of a second stage if none is.
+
+    Args:
+      key: of the second stage.
+      state: of one start, without a leading axis.
+      task: what was searched.
+      sampler: whether vectors were trained.
+      select_by: the second stage, with as many networks judged either way.
+      evolution: its size.
+
+    Raises:
+      ValueError: vectors, or losses of all networks, are not finite.
+    """
+    choices = task.space.choices
+    if sampler.is_trained:
+        return discretise(state.alphas, choices)
+    loss_fn = supernet.make_loss_fn(task.space, task.objective)
+
+    @jax.jit
+    def select(key: Key, params: Any, rows: Rows) -> selection.Selection:
+        def judge(p: Any) -> Array:
+            return mean_over_blocks(functools.partial(loss_fn, params, p), rows)
+
+        if select_by == "evolution":
+            return selection.evolve(key, judge, choices, config=evolution)
+        num = evolution.num_judged
+        return selection.random_search(key, judge, choices, num=num)
+
+    found = select(key, state.params, task.split.architecture)
+    if not np.isfinite(found.losses[0]):
+        raise ValueError("no network of the supernet has a finite loss")
+    return to_architecture(np.asarray(found.genes[0]), choices)
+
+
+def assess(
+    key: Key,
+    params: Any,
+    task: SupernetTask,
+    architecture: Architecture,
+    *,
+    config: SupernetConfig,
+) -> dict[str, Any]:
+    """Test scores of a network: inherited from a supernet, trained on, trained anew.
+
+    Args:
+      key: of fresh weights and of batches.
+      params: of the supernet.
+      task: what was searched.
+      architecture: of the network.
+      config: of both trainings, on the rows for weights.
+    """
+    space = task.space
+    how = {"space": space, "architecture": architecture, "objective": task.objective}
+    train = jax.jit(functools.partial(standalone.train, config=config, **how))
+
+    @jax.jit
+    def judge(weights: Any, x: Array, y: Array) -> standalone.Score:
+        predict = functools.partial(space.apply_alone, weights, architecture)
+        return standalone.predict_and_judge(
+            predict, Rows(x, y), objective=task.objective
+        )
+
+    init_key, tune_key, train_key = jax.random.split(key, 3)
+    inherited = space.take(params, architecture)
+    fresh = space.take(space.init(init_key), architecture)
+    candidates = {
+        "inherited": inherited,
+        "finetuned": train(tune_key, inherited, task.split.weights),
+        "retrained": train(train_key, fresh, task.split.weights),
+    }
+    scores = {
+        name: judge(weights, *task.split.test)._asdict()
+        for name, weights in candidates.items()
+    }
+    return scores | {"num_weights": count_weights(space, architecture)}
+
+
+def _score_likeliest(
+    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+) -> standalone.Score:
+    def score(params: Any, p: Probabilities) -> standalone.Score:
+        return _score(space, objective, params, p, rows)
+
+    return jax.vmap(score)(state.params, harden(state.alphas))
+
+
+def _score_drawn(
+    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+) -> standalone.Score:
+    rows = keep_outputs(rows, NUM_SCORED)
+    genes = selection.draw_genes(jax.random.key(0), space.choices, num=NUM_DRAWN)
+    drawn = jax.vmap(lambda row: from_genes(row, space.choices))(genes)
+
+    def score_best(params: Any) -> standalone.Score:
+        def score(p: Probabilities) -> standalone.Score:
+            return _score(space, objective, params, p, rows)
+
+        found = jax.lax.map(score, drawn)
+        best = jnp.nanargmin(found.loss)
+        return jax.tree.map(lambda leaf: leaf[best], found)
+
+    return jax.vmap(score_best)(state.params)
+
+
+def _score(
+    space: SearchSpace, objective: Objective, params: Any, p: Probabilities, rows: Rows
+) -> standalone.Score:
+    predict = functools.partial(space.apply, params, p)
+    return standalone.predict_and_judge(predict, rows, objective=objective)

@@ -1,0 +1,1 @@
+"""Weight-entangled layers."""

@@ -1,0 +1,89 @@
+"""Multi-head self-attention under masks of embedding and heads."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from swajax.tangle.layers import masks
+from swajax.tangle.layers.affine import Sides, output_mask
+from swajax.types import Key
+
+
+class Attention(NamedTuple):
+    """Weights of self-attention with T heads of D numbers on E channels.
+
+    Queries, keys and values have an axis of their own, and so have heads: the slice of
+    fewer heads lines up in all three. Packed on one axis it would not, keys of one
+    option would be added to queries of another.
+    """
+
+    qkv: Float[Array, "3 T D E"]
+    qkv_bias: Float[Array, "3 T D"]
+    out: Float[Array, "T D E"]
+    out_bias: Float[Array, " E"]
+
+
+def draw_attention(
+    key: Key, *, num_heads: int, head_size: int, num_channels: int
+) -> Attention:
+    """Normal weights of variance 1 / fan in, no biases."""
+    qkv_key, out_key = jax.random.split(key)
+    shape = (num_heads, head_size, num_channels)
+    return Attention(
+        qkv=jax.random.normal(qkv_key, (3, *shape)) / num_channels**0.5,
+        qkv_bias=jnp.zeros((3, num_heads, head_size)),
+        out=jax.random.normal(out_key, shape) / (num_heads * head_size) ** 0.5,
+        out_bias=jnp.zeros(num_channels),
+    )
+
+
+def attend(
+    x: Float[Array, "N E"],
+    weights: Attention,
+    *,
+    keep_in: Float[Array, " E"],
+    keep_heads: Float[Array, " T"],
+    keep_out: Float[Array, " E"],
+    sides: Sides = "in",
+    is_seen: Bool[Array, "N N"] | None = None,
+) -> Float[Array, "N E"]:
+    """Attention among N tokens, in one pass for all options (arXiv:2312.10440, 3).
+
+    The size of a head is fixed, so the scale of the logits is that of every option.
+
+    Args:
+      x: tokens.
+      weights: of the largest option.
+      keep_in: survivals of the channels that are read.
+      keep_heads: survivals of the heads; masks the output projection, which reads
+        heads, and with `sides="both"` queries, keys and values, which write them.
+      keep_out: survivals of the channels that are written.
+      sides: see `swajax.tangle.layers.affine`.
+      is_seen: [query, key] whether it may be attended to; by default all.
+    """
+    keep_out, keep_written = (
+        output_mask(keep_out, sides),
+        output_mask(keep_heads, sides),
+    )
+    every = jnp.ones(weights.qkv.shape[2], x.dtype)
+    mask = masks.outer(jnp.ones(3, x.dtype), keep_written, every, keep_in)
+    bias = weights.qkv_bias * keep_written[None, :, None]
+    qkv = jnp.einsum("ne,qtde->qtnd", x, mask * weights.qkv) + bias[:, :, None]
+    values = _mix_values(*qkv, is_seen=is_seen)
+    out = weights.out * masks.outer(keep_heads, every, keep_out)
+    return jnp.einsum("tnd,tde->ne", values, out) + (weights.out_bias * keep_out)[None]
+
+
+def _mix_values(
+    queries: Float[Array, "T N D"],
+    keys: Float[Array, "T N D"],
+    values: Float[Array, "T N D"],
+    *,
+    is_seen: Bool[Array, "N N"] | None,
+) -> Float[Array, "T N D"]:
+    logits = jnp.einsum("tnd,tmd->tnm", queries, keys) / queries.shape[-1] ** 0.5
+    if is_seen is not None:
+        logits = jnp.where(is_seen[None], logits, -jnp.inf)
+    return jax.nn.softmax(logits) @ values

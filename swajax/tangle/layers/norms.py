@@ -1,0 +1,91 @@
+"""Normalisation in a supernet: statistics of what is kept, and groups with their mass.
+
+Both repair what arXiv:2312.10440 leaves open: layer normalisation takes its statistics
+over the channels that are kept, so that one-hot probabilities are the sliced network;
+a batch normalisation does not undo the probability of the convolutions before it.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+EPSILON = 1e-5
+
+
+def layer_norm(
+    x: Float[Array, "N C"],
+    scale: Float[Array, " C"],
+    bias: Float[Array, " C"],
+    *,
+    keep: Float[Array, " C"],
+    is_paper_form: bool = False,
+) -> Float[Array, "N C"]:
+    """Layer normalisation that reads a stream of channels, with scale and bias masked.
+
+    Mean and variance weight the channels by their survival. The paper's form takes them
+    over all channels, absent ones being 0: there is padding in the statistics.
+
+    What follows reads channels that are masked already: give it `keep_in` of ones,
+    unless each weight is to be masked (`sides="both"`).
+    """
+    weight = keep
+    if is_paper_form:
+        weight, x = jnp.ones_like(keep), jnp.where(keep[None] > 0, x, 0.0)
+    weight = (weight / weight.sum())[None]
+    mean = (weight * x).sum(axis=1, keepdims=True)
+    variance = (weight * jnp.square(x - mean)).sum(axis=1, keepdims=True)
+    normal = (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+    return normal * (keep * scale)[None] + (keep * bias)[None]
+
+
+def batch_norm(
+    x: Float[Array, "*N C"],
+    scale: Float[Array, " C"],
+    bias: Float[Array, " C"],
+    *,
+    keep: Float[Array, " C"],
+) -> Float[Array, "*N C"]:
+    """Batch normalisation by the statistics of the batch, scale and bias masked.
+
+    Channels are apart from each other, so absent ones disturb none.
+
+    Args:
+      x: channels last.
+      scale: gamma; ones for a normalisation without parameters.
+      bias: beta.
+      keep: survivals of the channels; ones where only readers mask.
+    """
+    axes = tuple(range(x.ndim - 1))
+    factor = keep * scale * jax.lax.rsqrt(x.var(axis=axes) + EPSILON)
+    shift = keep * bias - x.mean(axis=axes) * factor
+    shape = (1,) * (x.ndim - 1) + (-1,)
+    return x * factor.reshape(shape) + shift.reshape(shape)
+
+
+def group_norm_with_mass(
+    probabilities: Float[Array, " K"],
+    normalised_fn: Callable[[Float[Array, " K"]], Float[Array, "*S"]],
+    *,
+    is_paper_form: bool = False,
+) -> Float[Array, "*S"]:
+    """Options that share weights and one batch normalisation, among others that do not.
+
+    Normalisation undoes any factor: in the paper's form, `normalised_fn(p)`, only the
+    ratios within the group matter, and the group enters at full scale whatever its
+    probability. Here weights are superposed by the shares p / mass and the normalised
+    output is multiplied by the mass, the probability of the group.
+
+    Args:
+      probabilities: of the options of the group; their sum is the mass.
+      normalised_fn: shares to the output of the superposed operation, normalised.
+      is_paper_form: leave the mass out.
+    """
+    if is_paper_form:
+        return normalised_fn(probabilities)
+    mass = probabilities.sum()
+    # A group that is not drawn at all is multiplied by 0. By equal shares it tells what
+    # it would give, which the gradient of its probabilities is made of.
+    shares = probabilities / jnp.where(mass > 0, mass, 1.0)
+    return mass * normalised_fn(jnp.where(mass > 0, shares, 1 / len(probabilities)))

@@ -1,0 +1,1 @@
+"""Training of supernets and of standalone networks."""

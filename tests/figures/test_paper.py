@@ -1,0 +1,217 @@
+"""The experiments behind the figures at tiny sizes, and every picture drawn."""
+
+import dataclasses
+import importlib
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from figures.common import teachers
+from figures.paper import __main__ as reproduction
+from figures.paper import describe
+from swajax import autoencoder
+from swajax.io import checkpoints, commands, configs
+from swajax.network import apply, count_weights, simplify
+from swajax.pretrain.validation import Fidelity, summarise
+from swajax.types import NetworkSpec
+
+SCRIPTS = Path(__file__).parents[1] / "figures"
+# Compiling the decoders takes most of a run this short.
+CONFIG = autoencoder.AutoencoderConfig(max_depth=2)
+SPEC = NetworkSpec()
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """The quick run of one untrained autoencoder that serves as both kinds."""
+    folder = tmp_path_factory.mktemp("reproduction")
+    path = folder / "random.safetensors"
+    params = autoencoder.init(jax.random.key(0), config=CONFIG)
+    header = {"autoencoder": configs.to_dict(CONFIG)}
+    checkpoints.save(path, params, header=header)
+    return reproduction.ReproductionCommand(
+        out=folder / "runs", checkpoints=(path,), mean_checkpoint=path, quick=True
+    )
+
+
+def summarise_by_hand(params, key, *, config, num_networks, num_geometry):
+    """What `validate` gives, without the compilation that its own tests pay for."""
+    row = np.linspace(1.0, 2.0, num_networks, dtype=np.float32)
+    depth = np.arange(num_networks) % 2 + 1
+    fidelity = Fidelity(np.stack([row, 0.5 * row]), np.stack([row, row]), row, depth)
+    return summarise(fidelity) | {"spearman": 0.5, "recall_at_1": 1.0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Leaves out what is slow: shipped autoencoders, and one more compiled depth."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reproduction, "list_pretrained", list)
+        patch.setattr(reproduction, "validate", summarise_by_hand)
+        patch.setattr(reproduction, "TEACHERS", {"deep": (2, 20), "shallow": (2, 14)})
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(command):
+    """The folder of the finished run."""
+    reproduction.main(command)
+    return command.out
+
+
+@pytest.fixture
+def scripts(monkeypatch):
+    """Imports a script of the figures."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module
+
+
+def test_run_writes_every_experiment(runs):
+    names = {path.stem for path in runs.iterdir()}
+    models = ("compact_sigmoid", "compact-mean_sigmoid")
+    wanted = {
+        f"{kind}_{m}" for kind in ("validation", "reconstruction") for m in models
+    }
+    wanted |= {
+        f"search_{teacher}_sigmoid_{seed}"
+        for teacher in ("deep", "shallow")
+        for seed in (0, 1)
+    }
+    assert names == wanted
+
+
+def test_search_reports_every_decoder_and_sparsity_weight(runs):
+    results = json.loads((runs / "search_deep_sigmoid_0.json").read_text())
+    assert (results["teacher"]["depth"], results["teacher"]["num_weights"]) == (2, 20)
+    found = results["networks"]
+    weights = reproduction.SPARSITY_WEIGHTS
+    assert [(one["depth"], one["sparsity_weight"]) for one in found] == [
+        (depth, weight) for depth in (1, 2) for weight in weights
+    ]
+    for one in found:
+        assert one["num_weights"] <= one["num_weights_raw"]
+        assert np.isfinite([one["mse_ratio"], one["mpe_percent"]]).all()
+        assert np.shape(one["surface"]) == (7, 7)
+
+
+def test_reconstructions_are_ordered_by_their_quantiles(runs):
+    results = json.loads((runs / "reconstruction_compact_sigmoid.json").read_text())
+    pairs = results["networks"]
+    assert [pair["quantile"] for pair in pairs] == list(reproduction.QUANTILES)
+    explained = [pair["explained_variance"] for pair in pairs]
+    assert explained == sorted(explained, reverse=True)
+    for pair in pairs:
+        assert pair["mse_ratio"] == pytest.approx(
+            1 - pair["explained_variance"], rel=1e-3
+        )
+
+
+def test_second_run_keeps_what_is_there(command, runs, monkeypatch, capsys):
+    monkeypatch.setattr(reproduction, "run", None)
+    reproduction.main(command)
+    assert "0 experiments run, 8 kept" in capsys.readouterr().out
+
+
+def test_other_parameters_or_settings_are_run_again(command, runs):
+    models = reproduction.load_models(command)
+    other = {
+        name: model._replace(fingerprint="another") for name, model in models.items()
+    }
+    sizes = dataclasses.replace(reproduction.QUICK, num_each=9)
+    for made in (
+        reproduction.make_experiments(other, reproduction.QUICK),
+        reproduction.make_experiments(models, sizes)[2:],
+    ):
+        assert not any(reproduction.is_done(runs, one) for one in made)
+
+
+def test_foreign_files_are_refused_by_name(command, runs, tmp_path):
+    (tmp_path / "runs").mkdir()
+    name = "validation_compact_sigmoid.json"
+    (tmp_path / "runs" / name).write_text("[1, 2]")
+    with pytest.raises(ValueError, match=name):
+        reproduction.main(dataclasses.replace(command, out=tmp_path / "runs"))
+    arguments = ["--checkpoints", str(tmp_path / "absent.safetensors")]
+    code = commands.run_command(
+        reproduction.main,
+        reproduction.ReproductionCommand,
+        name="reproduction",
+        arguments=arguments,
+    )
+    assert code == 2
+
+
+def test_teacher_is_whole_and_has_its_number_of_weights(key):
+    teacher = teachers.plant(key, spec=SPEC, depth=2, num_weights=14)
+    live = jax.jit(simplify, static_argnames="activations")(
+        teacher, activations=SPEC.activations
+    )
+    assert int(count_weights(teacher)) == int(count_weights(live)) == 14
+    assert int(teacher.depth) == 2
+    assert not np.any(teacher.bias) and not np.any(teacher.readout_bias)
+    points = jax.random.uniform(key, (2000, 3), minval=-1.0)
+    out = apply(teacher, points, activations=SPEC.activations)
+    assert out.var() > 0.8 * teachers.MIN_VARIANCE
+    unit = teachers.plant(
+        key, spec=SPEC, depth=2, num_weights=14, is_unit_variance=True
+    )
+    out = apply(unit, points, activations=SPEC.activations)
+    np.testing.assert_allclose(out.var(), 1, rtol=0.2)
+
+
+def test_impossible_teacher_is_refused(key):
+    with pytest.raises(ValueError, match="1 weights"):
+        teachers.plant(key, spec=SPEC, depth=2, num_weights=1)
+
+
+def test_measures_of_a_network_by_hand(key):
+    network = teachers.plant(key, spec=SPEC, depth=2, num_weights=14)
+    x = jax.random.uniform(key, (64, 3), minval=-1.0)
+    out = apply(network, x, activations=SPEC.activations)
+    errors = describe.measure(network, x, out / 1.25, SPEC.activations)
+    assert errors["mpe_percent"] == pytest.approx(25, rel=1e-4)
+    ratio = float(jnp.mean(jnp.square(0.2 * out)) / jnp.var(0.8 * out))
+    assert errors["mse_ratio"] == pytest.approx(ratio, rel=1e-4)
+    drawn = describe.surface(network, SPEC.activations, 5)
+    corner = jnp.array([[-1.0, 0.5, 0.5]])
+    expected = apply(network, corner, activations=SPEC.activations)[0, 0]
+    np.testing.assert_allclose(drawn[0, 3], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_figure_is_drawn_with_its_numbers(scripts, runs, tmp_path, monkeypatch, number):
+    script = scripts(f"figure{number}")
+    if number == 4:
+        monkeypatch.setattr(script, "DECODER", 2)
+    script.draw(runs, tmp_path)
+    path = tmp_path / f"figure{number}.png"
+    assert path.stat().st_size < 200_000
+    with Image.open(path) as image:
+        assert min(image.size) > 200
+    if number > 1:
+        numbers = pd.read_csv(tmp_path / f"figure{number}.csv")
+        surfaces = pd.read_csv(tmp_path / f"figure{number}_surfaces.csv")
+        assert list(surfaces.columns) == ["x1", "x2", *numbers["panel"]]
+        assert len(numbers) == {2: 8, 3: 3, 4: 4, 5: 3, 6: 8}[number]
+        assert np.isfinite(surfaces.to_numpy()).all()
+
+
+def test_tables_hold_every_row(scripts, runs, tmp_path):
+    scripts("tables").draw(runs, tmp_path)
+    for number, num_rows in ((1, 2), (2, 2), (3, 2)):
+        text = (tmp_path / f"table{number}.md").read_text()
+        assert sum(line.startswith("|") for line in text.splitlines()) == num_rows + 2
+    assert len(pd.read_csv(tmp_path / "table2.csv")) == 2 * 2 * 3
+
+
+def test_without_results_nothing_is_drawn_and_it_is_said(scripts, tmp_path, capsys):
+    for name in ("figure2", "figure3", "figure6", "tables"):
+        scripts(name).draw(tmp_path, tmp_path)
+        assert "it has no data" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

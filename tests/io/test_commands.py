@@ -1,0 +1,119 @@
+"""What the commands share: one clear line and an exit code for each ending."""
+
+import dataclasses
+import re
+import subprocess
+import sys
+from typing import Literal
+
+import pytest
+
+from swajax.io import commands
+
+NAME = "python -m swajax.search"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Search small networks."""
+
+    data: str
+    """a table"""
+    num_steps: int = 3
+    """optimizer steps"""
+    preset: Literal["compact", "paper"] = "compact"
+    """autoencoder"""
+
+    def __post_init__(self):
+        if self.num_steps < 1:
+            raise ValueError(f"--num-steps must be >= 1, got {self.num_steps}")
+
+
+def run(main_fn, *arguments):
+    return commands.run_command(main_fn, Config, name=NAME, arguments=arguments)
+
+
+def test_the_command_gets_its_configuration(capsys):
+    seen = []
+    assert run(seen.append, "--data", "x.csv", "--num-steps", "7") == 0
+    assert seen == [Config(data="x.csv", num_steps=7)]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing: --data STR"),
+        (["--data", "x", "--num-steps", "a"], "parsing --num-steps: .*'a'"),
+        (["--data", "x", "--num-steps", "0"], "error: --num-steps must be >= 1, got 0"),
+        (["--data", "x", "--preset", "huge"], r"'huge' .*\('compact', 'paper'\)"),
+        (["--data", "x", "--bogus", "1"], "Unrecognized options: --bogus"),
+    ],
+)
+def test_wrong_options_are_one_line_and_exit_code_2(capsys, arguments, message):
+    assert run(pytest.fail, *arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith(f"{NAME}: error: ")
+    assert re.search(message, err)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("column 'y':\n  no number"), 2, "error: column 'y': no number"),
+        (FileNotFoundError("x.csv: missing"), 2, "error: x.csv: missing"),
+        (OSError(28, "No space left", "a.json"), 2, "error: a.json: No space left"),
+        (ValueError(), 2, "error: ValueError"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_expected_errors_are_one_line(capsys, error, code, line):
+    assert run(lambda _: raise_(error), "--data", "x") == code
+    assert capsys.readouterr().err == f"{NAME}: {line}\n"
+
+
+def test_boxes_and_plain_rulers_hold_the_same_message():
+    boxed = [
+        "╭─ Value error ────────╮",
+        "│ Error parsing C: one │",
+        "│ --two                │",
+        "│ ──────────────────── │",
+        "│ For full helptext    │",
+        "╰──────────────────────╯",
+    ]
+    plain = [
+        " Value error            ",
+        " ---------------------- ",
+        "  Error parsing C: one  ",
+        "  --two                 ",
+        "  --------------------  ",
+        "  For full helptext     ",
+    ]
+    for lines in (boxed, plain):
+        assert commands._unbox("\n".join(lines)) == "one --two"
+
+
+def test_bugs_keep_their_traceback():
+    with pytest.raises(AssertionError, match="a bug"):
+        run(lambda _: raise_(AssertionError("a bug")), "--data", "x")
+
+
+def test_help_shows_the_docstrings(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        run(pytest.fail, "--help")
+    out, err = capsys.readouterr()
+    for text in (f"usage: {NAME}", "Search small networks.", "optimizer steps"):
+        assert text in out
+    assert err == ""
+
+
+def test_the_package_imports_no_command():
+    # `python -m swajax.search` would import the command twice, and warn.
+    code = "import swajax, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    modules = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert not {"swajax.search", "swajax.pretrain"} & set(modules.stdout.split())
+
+
+def raise_(error):
+    raise error

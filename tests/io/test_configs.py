@@ -1,0 +1,61 @@
+"""Configurations through JSON."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from swajax.io import configs
+from swajax.types import NetworkSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    lr: float
+    out: Path | None = None
+    loss: Literal["min", "mean"] = "min"
+    weights: tuple[float, ...] = (1.0, 0.5)
+    pair: tuple[int, str] = (1, "a")
+    budget: int | float | None = None
+    spec: NetworkSpec = NetworkSpec()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(lr=0.1),
+        Config(lr=1e-300, out=Path("a/b"), loss="mean", weights=(), budget=0.5),
+        Config(lr=1.0, spec=NetworkSpec(activations=("tanh", "linear")), budget=2),
+    ],
+)
+def test_round_trip(config):
+    values = json.loads(json.dumps(configs.to_dict(config)))
+    assert configs.from_dict(Config, values) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "missing 1 required .* 'lr'"),
+        ({"lr": 1, "rl": 1}, "Config.rl is unknown, there are only lr, out"),
+        ({"lr": "1"}, "Config.lr must be float, got '1'"),
+        ({"lr": True}, "Config.lr must be float, got True"),
+        ({"lr": 1, "loss": "max"}, "Config.loss must be one of .*'min'.* got 'max'"),
+        ({"lr": 1, "weights": ["a"]}, "Config.weights must be float, got 'a'"),
+        ({"lr": 1, "pair": [1]}, "Config.pair must have 2 items"),
+        ({"lr": 1, "budget": True}, "Config.budget must be int, got True"),
+        ({"lr": 1, "spec": {"max_width": 0}}, "max_width must be >= 1, got 0"),
+        ({"lr": 1, "spec": 3}, "Config.spec must be NetworkSpec, got 3"),
+    ],
+)
+def test_bad_values_are_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        configs.from_dict(Config, values)
+
+
+def test_unknown_choices_are_named():
+    configs.check_choices(Config(lr=1.0, loss="mean"))
+    with pytest.raises(ValueError, match=r"loss must be one of .*'min'.* got 'max'"):
+        configs.check_choices(Config(lr=1.0, loss="max"))

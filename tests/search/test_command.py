@@ -1,0 +1,289 @@
+"""The search command, in process, on small tables."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import swajax
+from swajax import autoencoder
+from swajax.data.splits import split_table
+from swajax.data.tables import load_table
+from swajax.io import checkpoints, commands, configs
+from swajax.latent_search import DescentConfig
+from swajax.model.front import Front
+from swajax.model.results import read_rows
+from swajax.network import apply, count_weights
+from swajax.search import __main__ as search_command
+from swajax.search.config import ExploreConfig, SearchConfig, SupernetSourceConfig
+from swajax.tangle.train.optimizers import SupernetConfig as SupernetSearch
+from swajax.types import Network
+
+TARGET = "cost $US$ (ü)"  # nothing in a column's name may be interpreted
+# One configuration, so that all runs share their compiled programs.
+PIPELINE = SearchConfig(
+    max_weights=9,
+    num_starts=8,
+    num_rounds=0,
+    num_kept=4,
+    max_width=7,
+    max_depth=2,
+    activations=("tanh", "sigmoid"),
+)
+SUPERNETS = SupernetSourceConfig(
+    num_supernets=2, num_drawn=3, search=SupernetSearch(num_steps=2, batch_size=8)
+)
+DESCENT = DescentConfig(
+    num_steps=2, chunk_steps=1, num_starts=2, sparsity_weights=(1e-4,)
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table of two features, a target of numbers and one of classes."""
+    folder = tmp_path_factory.mktemp("search")
+    x = np.random.default_rng(0).uniform(-3, 3, size=(40, 2))
+    y = 100 + 20 * np.tanh(x[:, 0] - x[:, 1])
+    kinds = np.where(y > 100, "<b>high</b>", "low")
+    rows = [f"{a},{b},{c},{k}" for (a, b), c, k in zip(x, y, kinds, strict=True)]
+    text = "\n".join([f"u,v,{TARGET},kind", *rows]) + "\n"
+    (folder / "table.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_cache():
+    """Tests leave the user's cache folder alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands, "use_compilation_cache", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def command(folder):
+    return search_command.SearchCommand(
+        data=str(folder / "table.csv"),
+        target=TARGET,
+        features=("u", "v"),
+        pipeline=PIPELINE,
+        explore=ExploreConfig(supernet=SUPERNETS),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(folder, command):
+    """The folder of a complete run, its results and what it printed."""
+    return _run(command, folder / "finished")
+
+
+def _run(command, out):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        search_command.main(dataclasses.replace(command, out=out))
+    return out, json.loads((out / "results.json").read_text()), printed.getvalue()
+
+
+def test_all_results_are_written(finished):
+    out, results, printed = finished
+    assert {path.name for path in out.iterdir()} == {
+        "config.json",
+        "diagram.png",
+        "front.png",
+        "metrics.jsonl",
+        "networks.safetensors",
+        "predictions.png",
+        "report.html",
+        "responses.png",
+        "results.json",
+        "rows.safetensors",
+        "surface.png",
+    }
+    assert results["num_rows"] == {"train": 24, "valid": 8, "test": 8}
+    assert (out / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert str(out) in printed
+    assert TARGET in printed
+    sizes = [row["num_weights"] for row in results["front"]]
+    assert sizes == sorted(set(sizes))
+    assert sizes[-1] <= PIPELINE.max_weights
+    losses = [row["valid_loss"] for row in results["front"]]
+    assert losses == sorted(losses, reverse=True)
+    assert [row["is_picked"] for row in results["front"]].count(True) == 1
+
+
+def test_a_single_neuron_is_found(finished):
+    _, results, _ = finished
+    assert results["front"][-1]["r2_test"] > 0.99
+
+
+def test_written_networks_have_the_reported_errors(finished, folder):
+    out, results, _ = finished
+    arrays, header = checkpoints.load(out / "networks.safetensors")
+    networks = Network(**arrays)
+    table = load_table(str(folder / "table.csv"), target=TARGET, features=("u", "v"))
+    dataset, scaling, _ = split_table(table, seed=0)
+    assert header["target_scale"] == scaling.target_scale
+    for index, row in enumerate(results["front"]):
+        network = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[i]), networks)
+        outputs = apply(
+            network,
+            jnp.asarray(dataset.test.x),
+            activations=tuple(header["activations"]),
+        )
+        rmse = np.sqrt(np.mean(np.square(outputs - dataset.test.y)))
+        # Of an output's own size float32 keeps 1e-7.
+        np.testing.assert_allclose(
+            rmse * scaling.target_scale,
+            row["rmse_test"],
+            rtol=1e-3,
+            atol=1e-6 * scaling.target_scale,
+        )
+        assert count_weights(network) == row["num_weights"]
+
+
+def test_a_network_is_loaded_with_its_table(finished, folder):
+    out, results, _ = finished
+    rows = read_rows(out)
+    table = load_table(str(folder / "table.csv"), target=TARGET, features=("u", "v"))
+    for row in results["front"]:
+        model = swajax.load(out, row["num_weights"])
+        assert model.num_weights == row["num_weights"]
+        assert model.target == TARGET
+        for part, kept in rows.items():
+            truth = kept.y * model.scaling.target_scale + model.scaling.target_offset
+            rmse = np.sqrt(np.mean(np.square(model.outputs(kept.x) - truth)))
+            want = row[f"rmse_{part}"]
+            np.testing.assert_allclose(rmse, want, rtol=1e-3, atol=1e-4)
+    assert model.predict(table.frame).shape == (40,)
+    (picked,) = (row for row in results["front"] if row["is_picked"])
+    assert swajax.load(out).num_weights == picked["num_weights"]
+
+
+def test_the_same_seed_gives_the_same_front(finished, folder, command):
+    _, again, _ = _run(command, folder / "again")
+    assert again["front"] == finished[1]["front"]
+
+
+def test_classes(folder, command):
+    command = dataclasses.replace(command, target="kind")
+    _, results, printed = _run(command, folder / "classes")
+    assert results["classes"] == ["<b>high</b>", "low"]
+    assert results["front"][-1]["accuracy_test"] >= 0.75
+    assert "log loss" in printed
+
+
+def test_a_time_budget_ends_early_with_a_front(folder, command):
+    command = dataclasses.replace(command, time_budget=1e-3)
+    _, results, _ = _run(command, folder / "budget")
+    assert len((folder / "budget" / "metrics.jsonl").read_text().splitlines()) == 1
+    assert results["front"]
+
+
+@pytest.mark.parametrize("by", ["direct", "latent"])
+def test_gradient_descent_gives_starts(folder, command, by):
+    config = autoencoder.AutoencoderConfig(max_depth=2)
+    params = autoencoder.init(jax.random.key(0), config=config)
+    header = {"autoencoder": configs.to_dict(config)}
+    path = folder / f"{by}.safetensors"
+    checkpoints.save(path, params, header=header)
+    explore = ExploreConfig(by=(by,), preset=str(path), search=DESCENT)
+    command = dataclasses.replace(command, explore=explore)
+    _, results, _ = _run(command, folder / by)
+    assert len(results["front"]) > 1
+
+
+@pytest.mark.parametrize(
+    ("preset", "activation", "message"),
+    [
+        ("compact", "sigmoid", r"--explore\.by random, direct or tangle"),
+        ("tabular", None, "--max-width"),
+    ],
+)
+def test_a_learned_space_refuses_what_it_has_no_networks_for(
+    folder, command, preset, activation, message
+):
+    limits = command.pipeline
+    if preset == "compact":
+        limits = dataclasses.replace(
+            limits, max_width=8, max_depth=4, activations=("sigmoid",)
+        )
+    command = dataclasses.replace(
+        command,
+        target="kind",
+        pipeline=limits,
+        explore=ExploreConfig(by=("latent",), preset=preset, activation=activation),
+    )
+    with pytest.raises(ValueError, match=message):
+        search_command.main(dataclasses.replace(command, out=folder / "refused"))
+    assert not (folder / "refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("max_error", "wanted"),
+    [
+        (None, "smallest within one standard error of the best"),
+        (0.3, "smallest with a validation loss of at most 0.3"),
+        (0.2, "the best; none has a validation loss of at most 0.2"),
+    ],
+)
+def test_the_pick_is_explained(max_error, wanted):
+    losses = np.array([0.5, 0.25])
+    front = Front(None, np.array([3, 5]), losses, losses, losses, pick=1)
+    assert search_command._tell_pick(front, max_error) == wanted
+
+
+def test_long_names_are_cut_in_what_is_printed(folder, command):
+    frame = pd.DataFrame({"x" * 5000: np.arange(60.0) % 7, "y": np.arange(60.0)})
+    frame.to_csv(folder / "long.csv", index=False)
+    command = dataclasses.replace(
+        command,
+        data=str(folder / "long.csv"),
+        target="y",
+        features=None,
+        time_budget=1e-3,
+    )
+    _, _, printed = _run(command, folder / "long")
+    assert max(map(len, printed.splitlines())) < 300
+
+
+def test_nothing_is_overwritten(finished, command):
+    out, _, _ = finished
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(FileExistsError, match="choose another --out"):
+        search_command.main(dataclasses.replace(command, out=out))
+    assert before == {path: path.read_bytes() for path in out.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"time_budget": 0.0}, "time_budget"),
+        ({"time_budget": float("nan")}, "time_budget"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        search_command.SearchCommand(data="diabetes", **options)
+
+
+def test_an_unknown_table_is_one_line_and_exit_code_2(tmp_path):
+    process = subprocess.run(
+        [sys.executable, "-m", "swajax.search", "--data", "diabetis"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(Path.cwd()), "PATH": "/usr/bin:/bin"},
+    )
+    assert process.returncode == 2
+    assert process.stderr.startswith("python -m swajax.search: error: ")
+    assert process.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,589 @@
+"""Whole searches on tiny tables: what they find, and how they end."""
+
+import dataclasses
+import functools
+import itertools
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from swajax import prior
+from swajax.data.problem import Problem
+from swajax.model.front import Front
+from swajax.network import apply, count_weights
+from swajax.refine import batches, buckets
+from swajax.refine.quadratic import Fit
+from swajax.search import pool as pools
+from swajax.search import run, stages
+from swajax.search.config import SearchConfig
+from swajax.search.job import make_job
+from swajax.search.run import _draw, _polish_last, _widen, find_front, select
+from swajax.search.sources.random_networks import SMALL_WEIGHTS, draw_starts
+
+CONFIG = SearchConfig(
+    max_weights=10,
+    num_starts=24,
+    num_rounds=1,
+    num_kept=4,
+    max_width=3,
+    max_depth=2,
+    activations=("tanh",),
+)
+NUM = 40
+
+
+def make_problem(seed, objective="squared"):
+    """Three inputs, of which the second does nothing."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-1, 1, (3, NUM))
+    y = 2 * np.tanh(1.5 * x[:1] - 0.5) + 0.7 * np.tanh(x[2:])
+    if objective == "logistic":
+        y = (y > 0).astype(float)
+    elif objective == "softmax":
+        y = np.eye(3)[:, np.digitize(y[0], [-1.0, 0.5])]
+    return Problem(x, y, rng.uniform(0.5, 2, NUM))
+
+
+def search(seed=0, objective="squared", config=CONFIG, **more):
+    problems = make_problem(0, objective), make_problem(1, objective)
+    key = jax.random.key(seed)
+    return find_front(key, *problems, objective=objective, config=config, **more)
+
+
+def errors(front, problem):
+    """Weighted mean squared errors of a front, and errors of the gaps, from outside."""
+    with jax.enable_x64(True):
+        fn = functools.partial(apply, activations=CONFIG.activations)
+        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x.T)
+    each = (np.asarray(out) - problem.y.T[None])[..., 0] ** 2
+    weight = problem.weight / problem.weight.sum()
+    loss = each @ weight
+    gap = each - each[-1]
+    variance = ((gap - (gap @ weight)[:, None]) ** 2) @ weight
+    return loss, np.sqrt(variance * (weight**2).sum())
+
+
+@pytest.fixture(scope="module")
+def found():
+    reports = []
+    front = search(callback=reports.append)
+    return front, reports
+
+
+def test_the_function_is_found_with_the_weights_it_has(found):
+    front, _ = found
+    fits = front.valid_loss < 1e-6
+    # Two neurons: three numbers and two.
+    assert fits.any() and front.num_weights[fits].min() <= 6
+    picked = jax.tree.map(lambda leaf: leaf[front.pick], front.network)
+    assert fits[front.pick] and not picked.first[1].any()
+
+
+def test_the_front_is_what_it_says(found):
+    front, _ = found
+    np.testing.assert_array_equal(
+        front.num_weights, jax.vmap(count_weights)(front.network)
+    )
+    assert front.num_weights[0] >= 1 and front.num_weights[-1] <= CONFIG.max_weights
+    assert (np.diff(front.num_weights) > 0).all() and (
+        np.diff(front.valid_loss) < 0
+    ).all()
+    assert front.network.first.shape == (len(front.num_weights), 3, 3)
+    loss, _ = errors(front, make_problem(0))
+    np.testing.assert_allclose(front.train_loss, loss, rtol=1e-6, atol=1e-12)
+    loss, error = errors(front, make_problem(1))
+    np.testing.assert_allclose(front.valid_loss, loss, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(front.gap_error, error, rtol=1e-6, atol=1e-12)
+
+
+def test_the_stages_follow_each_other_and_only_improve(found):
+    _, reports = found
+    names = [r.stage for r in reports]
+    assert names[: len(stages.RACE)] == ["polish"] * len(stages.RACE)
+    # Down, up and down again; small ones are varied on all ways.
+    ways = [name for name in names[len(stages.RACE) :] if name != "vary"]
+    assert [name for name, _ in itertools.groupby(ways)] == ["shrink", "grow", "shrink"]
+    assert len(reports) <= reports[0].num_blocks < 2 * len(reports)
+    assert (np.diff([r.seconds for r in reports]) >= 0).all()
+    steps = [r.candidate_steps for r in reports]
+    assert steps[0] == 2 * CONFIG.num_starts * stages.RACE[0][0]
+    assert (np.diff(steps) > 0).all()
+    for before, after in itertools.pairwise(r.pool for r in reports):
+        for size in np.unique(before.num_weights):
+            own = after.loss[after.num_weights == size]
+            assert own.min() <= before.loss[before.num_weights == size].min()
+            assert len(own) <= CONFIG.num_kept
+
+
+def test_small_networks_are_varied_on_all_ways(monkeypatch):
+    seen, vary = [], batches.perturb
+
+    def spy(key, networks, index, size, problem, *, fit):
+        varied = vary(key, networks, index, size, problem, fit=fit)
+        chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+        assert (batches.count(chosen) == size).all()
+        num = stages.count_variants(size, config)
+        assert len(index) == num * len(np.unique(index))
+        leaves = zip(varied, chosen, strict=True)
+        changes = [(a != b).reshape(len(index), -1).any(1) for a, b in leaves]
+        assert np.any(changes, axis=0).all()
+        # Variants of one network are not alike.
+        pairs = [(a[::2] != a[1::2]).reshape(len(index) // 2, -1) for a in varied]
+        assert np.concatenate(pairs, axis=1).any(1).all()
+        seen.append(size)
+        return varied
+
+    monkeypatch.setattr(batches, "perturb", spy)
+    reports = []
+    config = dataclasses.replace(CONFIG, max_varied=5)
+    search(config=config, callback=reports.append)
+    assert seen == [5, 4, 3, 3, 4, 5, 5, 4, 3]
+    assert len(reports) <= reports[0].num_blocks
+    stages_seen = [r.stage for r in reports]
+    assert stages_seen.count("vary") == len(seen)
+    # Before they lose a weight on the way down, gain one on the way up.
+    following = [b for a, b in itertools.pairwise(stages_seen) if a == "vary"]
+    assert following[:6] == ["shrink"] * 3 + ["grow"] * 3
+
+
+def test_without_variants_there_are_none():
+    reports = []
+    config = dataclasses.replace(CONFIG, max_varied=0)
+    search(config=config, callback=reports.append)
+    assert "vary" not in {r.stage for r in reports}
+
+
+def test_a_part_of_the_points_costs_what_it_may():
+    train = make_problem(0, "softmax")
+    job = make_job(train, train, "softmax", CONFIG, None, time.monotonic)
+    assert job.take_points(3 * NUM) is job.train
+    part = job.take_points(61)  # three directions a point
+    is_real = part.weight > 0
+    assert is_real.sum() == 20
+    np.testing.assert_allclose(part.weight.sum(), 1)
+    rows = [np.flatnonzero((train.x == x[:3, None]).all(0)) for x in part.x.T[is_real]]
+    rows = np.concatenate(rows)
+    assert len(np.unique(rows)) == 20
+    np.testing.assert_array_equal(part.y[:, is_real], train.y[:, rows])
+    ratio = part.weight[is_real] / train.weight[rows]
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
+    monkeypatch.setattr(stages, "RACE", ((2, 0.5, 10, 1.0), (3, 1.0, NUM, 1.0)))
+    numbers, polish_all = [], batches.polish_batch
+
+    def spy(networks, sizes, problem, **how):
+        numbers.append(((problem.weight > 0).sum(), how["num_steps"]))
+        return polish_all(networks, sizes, problem, **how)
+
+    monkeypatch.setattr(batches, "polish_batch", spy)
+    search()
+    assert numbers[0] == (10, 2) and (NUM, 3) in numbers
+    assert all(num == NUM for num, steps in numbers if steps != 2)
+
+
+def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
+    monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
+    monkeypatch.setattr(stages, "PART_BLOCKS", 2)
+    shares = (0.15, 0.25, 0.5)
+    race = [(*row[:3], own) for row, own in zip(stages.RACE, shares, strict=True)]
+    monkeypatch.setattr(stages, "RACE", race)
+    reports = []
+    config = dataclasses.replace(CONFIG, max_varied=0)
+    clock = {"time_budget": 20.0, "clock": lambda: float(len(reports))}
+    search(config=config, **clock, callback=reports.append)
+    # Six networks go on, of which four, in what is left of the time.
+    steps = np.diff([0, *(r.candidate_steps for r in reports)])
+    wanted = np.repeat([steps for steps, *_ in race], [3, 2, 2])
+    np.testing.assert_array_equal(steps[:7], 2 * wanted)
+    stages_seen = [r.stage for r in reports]
+    assert stages_seen[:8] == ["polish"] * 7 + ["shrink"] and len(reports) == 20
+
+
+def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
+    config = dataclasses.replace(
+        CONFIG, max_weights=50, max_width=6, activations=("linear",)
+    )
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", config, None, time.monotonic)
+    seen, polish_all = [], batches.polish_batch
+
+    def spy(networks, sizes, problem, **how):
+        np.testing.assert_array_equal(sizes, batches.count(networks))
+        seen.append(sizes)
+        return polish_all(networks, sizes, problem, **how)
+
+    monkeypatch.setattr(batches, "polish_batch", spy)
+    starts = _widen(_draw(jax.random.key(0), job), job)
+    assert len(list(stages.race(starts, job))) == len(seen)
+    num_rooms = len(
+        {buckets.bucket_of(size) for size in batches.count(starts).tolist()}
+    )
+    assert num_rooms > 1 and len(seen) > len(stages.RACE)
+
+
+@pytest.mark.parametrize("num_each", [1, 3])
+def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
+    monkeypatch, num_each
+):
+    monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
+    problem, fit = make_problem(0), Fit("squared", CONFIG.activations)
+    sizes, rank = np.array([5, 40, 10, 50, 31, 7]), np.array([3, 1, 2, 0, 9, 1])
+    parts = buckets.divide(sizes, rank, problem, fit=fit, num_blocks=num_each)
+    wanted = {1: [[5], [3], [2], [1], [0], [4]], 3: [[5, 2, 0], [3, 1], [4]]}
+    assert [part.tolist() for part in parts] == wanted[num_each]
+
+
+@pytest.mark.parametrize("block", [1, 2])
+@pytest.mark.parametrize(
+    ("budget", "share", "is_short"),
+    [(1.1, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
+)
+def test_only_the_best_are_shrunk_where_time_is_short(
+    monkeypatch, budget, share, is_short, block
+):
+    monkeypatch.setattr(run, "FIRST_SHARE", share)
+    monkeypatch.setattr(buckets, "MAX_BLOCK", block)
+    indices, remove = [], batches.remove
+    varied, vary = [], batches.perturb
+
+    def spy(networks, index, *args, **how):
+        indices.append(index)
+        return remove(networks, index, *args, **how)
+
+    def spy_on_variants(key, networks, index, *args, **how):
+        varied.append((len(indices), len(np.unique(index))))
+        return vary(key, networks, index, *args, **how)
+
+    monkeypatch.setattr(batches, "remove", spy)
+    monkeypatch.setattr(batches, "perturb", spy_on_variants)
+    search(time_budget=budget, clock=lambda: float(len(indices)))
+    assert len(indices[0]) > 2 and varied[0][1] > 2
+    # A block costs the same however full it is.
+    assert len(indices[1]) == block if is_short else len(indices[1]) > 2
+    # Of the second size there are variants where there is time.
+    assert [num > 2 for done, num in varied if done == 1] == [True] * (not is_short)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_varied", "most"),
+    [(1e4, True, 4), (110.0, True, 2), (50.0, False, 4), (1.0, False, 2)],
+)
+def test_variants_go_before_networks_do(monkeypatch, seconds, is_varied, most):
+    monkeypatch.setattr(buckets, "MAX_BLOCK", 2)
+    now = [0.0]
+    config = dataclasses.replace(CONFIG, num_kept=4)
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", config, seconds, lambda: now[0])
+    way = stages._Pass([6, 5, 4, 3, 2, 1], stages.SHRINK_STEPS, job)
+    assert (way.is_varied, way.most) == (True, 4)
+    # A block of two with four variants each: 26 s. Three such and two sizes without
+    # are 80 s more, all of them without variants 8 s.
+    now[0] = 2 * (stages.SHRINK_STEPS + 4 * stages.VARY_STEPS) / 10
+    way.look(0, 1, 0.0)
+    assert (way.is_varied, way.most) == (is_varied, most)
+
+
+def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
+    pool, seen, vary = found[1][-1].pool, [], batches.perturb
+
+    def spy(key, networks, index, *args, **how):
+        seen.append(index.tolist())
+        return vary(key, networks, index, *args, **how)
+
+    monkeypatch.setattr(batches, "perturb", spy)
+    sizes, counts = np.unique(pool.num_weights, return_counts=True)
+    size = int(sizes[(counts > 1) & (sizes >= stages.MIN_VARIED)][0])
+    problem = make_problem(0)
+    job = make_job(problem, problem, "squared", CONFIG, None, time.monotonic)
+    way = stages._Pass([size], stages.SHRINK_STEPS, job)
+    way.most = 1
+    assert len(list(stages._vary(jax.random.key(0), pool, size - 1, size, way))) == 1
+    best = np.flatnonzero(pool.num_weights == size)[0]
+    assert seen == [[best] * stages.count_variants(size, CONFIG)]
+
+
+def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
+    monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
+    grown, grow = [], batches.grow
+
+    def spy(networks, index, *args, **how):
+        grown.append(len(index))
+        return grow(networks, index, *args, **how)
+
+    monkeypatch.setattr(batches, "grow", spy)
+    # From the third size on, the first with more than one network, a block is a second.
+    search(time_budget=10.5, clock=lambda: 7.0 + len(grown) if len(grown) > 2 else 0.0)
+    assert grown[2] > 1 and grown[3:] == [1]
+
+
+def test_a_way_costs_what_its_steps_do():
+    problem = make_problem(0)
+    config = dataclasses.replace(CONFIG, max_varied=20)
+    job = make_job(problem, problem, "squared", config, None, time.monotonic)
+    way = stages._Pass([1], stages.SHRINK_STEPS, job)
+    plain = way.cost(21, True)
+    steps = stages.SHRINK_STEPS + stages.NUM_VARIANTS * stages.VARY_STEPS
+    assert way.cost(20, True) / plain == steps / stages.SHRINK_STEPS
+    # The smallest have twice as many variants, but for those of two weights.
+    assert way.cost(12, True) - plain == 2 * (way.cost(13, True) - plain)
+    assert way.cost(20, False) == plain == way.cost(2, True)
+    assert way.cost(40, True) == 2 * plain
+
+
+def test_rungs_are_all_small_sizes_and_some_large_ones():
+    assert stages.size_schedule(1) == [1]
+    assert stages.size_schedule(32) == [32, *range(30, 0, -1)]
+    assert stages.size_schedule(100)[:3] == [100, 94, 89]
+
+
+def test_large_networks_lose_and_gain_several_weights(monkeypatch):
+    seen = {"remove": [], "grow": []}
+
+    def spy_on(name):
+        change = getattr(batches, name)
+
+        def spy(networks, index, size, problem, *, fit, num):
+            chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+            after = change(networks, index, size, problem, fit=fit, num=num)
+            seen[name].append((size, num, batches.count(chosen), batches.count(after)))
+            return after
+
+        monkeypatch.setattr(batches, name, spy)
+
+    for name in seen:
+        spy_on(name)
+    config = dataclasses.replace(
+        CONFIG, max_weights=50, max_width=6, max_varied=0, activations=("linear",)
+    )
+    search(config=config)
+    for name, sign in (("remove", -1), ("grow", 1)):
+        assert {num for _, num, *_ in seen[name]} == {1, 2, 3}
+        for size, num, before, after in seen[name]:
+            assert (before <= size).all() and (before > size - num).all()
+            assert num == 1 or size > 30
+            change = sign * (after - before)
+            # A neuron that goes may be several weights, and there may be none to gain.
+            assert (change >= num).all() if sign < 0 else (change <= num).all()
+        _, num, before, after = max(seen[name], key=lambda row: row[1])
+        assert (sign * (after - before) == num).any()
+
+
+def test_the_best_of_some_sizes_come_first(found):
+    front, _ = found
+    networks = jax.tree.map(
+        lambda leaf: np.resize(leaf, (4, *leaf.shape[1:])), front.network
+    )
+    losses = np.array([0.1, 0.4, 0.2, 0.3])
+    pool = pools.make_pool(networks, np.array([3, 4, 5, 5]), losses)
+    np.testing.assert_array_equal(stages._find(pool, 3, 5), [2, 3, 1])
+    is_wanted = np.array([True, True, False, True])
+    np.testing.assert_array_equal(stages._find(pool, 2, 4, is_wanted), [0, 1])
+
+
+def test_a_neuron_that_goes_counts_for_several_weights():
+    spec = CONFIG.make_spec(3, 1)
+    starts = draw_starts(jax.random.key(0), CONFIG, spec, make_problem(0))
+    one = jax.tree.map(lambda leaf: np.array(leaf[:1]) * 0, starts)
+    one.first[0, :2, :2] = 1.0, -0.5
+    one.readout[0, :2, 0] = 1.0, 1e-6  # the second neuron hardly matters
+    one.mask[0, 0, :2] = one.depth[0] = 1
+    one.activation[..., 0] = 1
+    fit = Fit("squared", CONFIG.activations)
+    left = batches.remove(one, np.arange(1), 6, make_problem(0), fit=fit, num=2)
+    assert batches.count(one).item() == 6 and batches.count(left).item() == 3
+
+
+@pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])
+def test_the_front_is_polished_as_far_as_the_time_goes(
+    monkeypatch, found, extra, num_polished
+):
+    monkeypatch.setattr(buckets, "MAX_BLOCK", 4)
+    front, _ = found
+    front = jax.tree.map(lambda leaf: np.resize(leaf, (10, *leaf.shape[1:])), front[:5])
+    job, calls = (
+        make_job(*[make_problem(0)] * 2, "squared", CONFIG, 1.0, lambda: 0.0),
+        [],
+    )
+    job.clock = lambda: extra + 0.2 * len(calls)
+
+    def polish(network, sizes, num_steps):
+        calls.append(num_steps)
+        return network._replace(first=network.first + 1), sizes
+
+    monkeypatch.setattr(job, "polish", polish)
+    last = _polish_last(Front(*front, pick=0), job)
+    is_polished = (last.first == front[0].first + 1).all(axis=(1, 2))
+    assert is_polished.sum() == num_polished
+    assert is_polished[np.argsort(front[1], kind="stable")[:num_polished]].all()
+
+
+def test_the_last_polish_is_not_taken_where_it_hurts(found):
+    train = make_problem(0)
+    best = jax.tree.map(lambda leaf: leaf[:1], found[0].network)
+    other = best._replace(readout_bias=best.readout_bias + 0.03)
+    fn = functools.partial(apply, activations=CONFIG.activations)
+    with jax.enable_x64(True):
+        y = jax.vmap(fn, in_axes=(0, None))(other, jnp.asarray(train.x.T))
+    valid = train._replace(y=np.asarray(y)[0].T)
+    job = make_job(train, valid, "squared", CONFIG, None, time.monotonic)
+    pool, polished = (job.make_pool(_widen(n, job)) for n in (other, best))
+    # On training data better, but so little that the two would be one in a pool.
+    assert len(pools.merge([pool, polished], num_each=2).loss) == 1
+    assert polished.loss[0] < pool.loss[0]
+    assert select(pool, job).valid_loss[0] < 1e-9
+
+
+def test_half_of_the_starts_are_small(key):
+    config = dataclasses.replace(CONFIG, num_starts=200, max_weights=60, max_width=8)
+    starts = draw_starts(key, config, config.make_spec(3, 1), make_problem(0))
+    sizes = batches.count(starts)
+    assert len(sizes) == 2 * config.num_starts
+    assert sizes[: config.num_starts].max() <= SMALL_WEIGHTS
+    # Some are too large, none by more than the progress bar counts with.
+    assert 60 < sizes.max() <= stages.LARGEST_START * 60
+
+
+def test_one_program_draws_all_starts_and_one_counts_any_number_of_them(key):
+    config = dataclasses.replace(CONFIG, num_starts=70, max_weights=60)
+    spec, programs = config.make_spec(3, 1), (batches._count, prior.sample_starts)
+    for program in programs:
+        program.clear_cache()
+    starts = draw_starts(key, config, spec, make_problem(0))
+    whole = batches.count(starts)
+    for num in (1, 63, 64, 65):
+        some = jax.tree.map(lambda leaf, n=num: leaf[:n], starts)
+        np.testing.assert_array_equal(batches.count(some), whole[:num])
+    assert [program._cache_size() for program in programs] == [1, 1]
+
+
+def test_starts_are_drawn_by_the_odds_of_their_inputs(key):
+    config = dataclasses.replace(CONFIG, num_starts=200, max_weights=20)
+    spec = config.make_spec(10, 1)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (10, 500))
+    problem = Problem(x, x[:1] + 2 * np.square(x[1:2]), np.ones(500))
+    starts = draw_starts(key, config, spec, problem)
+    counts = (starts.first != 0).sum((0, 2))
+    assert counts[:2].min() > 1.3 * counts[2:].max()
+
+
+def test_padded_inputs_have_no_weights(found):
+    _, reports = found
+    for report in reports:
+        first = report.pool.network.first
+        assert first.shape[1] == 4 and not first[:, 3:].any()
+
+
+def test_the_key_tells_everything(found):
+    front, _ = found
+    for a, b in zip(jax.tree.leaves(front), jax.tree.leaves(search()), strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = search(seed=1, time_budget=1e-9)
+    assert not np.isin(other.train_loss, front.train_loss).all()
+
+
+def test_without_time_the_first_networks_are_the_front():
+    reports = []
+    front = search(time_budget=1e-9, callback=reports.append)
+    assert len(front.num_weights) and np.isfinite(front.valid_loss).all()
+    assert [report.stage for report in reports] == ["polish"]
+
+
+def test_ctrl_c_keeps_the_front_so_far():
+    reports = []
+
+    def interrupt(report):
+        reports.append(report)
+        if len(reports) == 5:
+            raise KeyboardInterrupt
+
+    front = search(callback=interrupt)
+    assert len(reports) == 5 and np.isfinite(front.valid_loss).all()
+    best = reports[-1].pool
+    best = best.loss[best.num_weights <= CONFIG.max_weights].min()
+    # The front goes by validation, and the pool is in float32.
+    assert front.train_loss.min() <= best * 1.01
+
+
+def test_starts_can_be_given(found):
+    front, _ = found
+    starts = jax.tree.map(lambda leaf: leaf[-2:], front.network)
+    again = search(starts=starts, time_budget=1e-9)
+    assert again.train_loss.min() <= front.train_loss[-2:].min() * (1 + 1e-6) + 1e-12
+
+
+def test_the_pick_can_be_asked_for_by_error():
+    config = dataclasses.replace(CONFIG, max_error=0.5)
+    front = search(config=config, time_budget=1e-9)
+    small = np.flatnonzero(front.valid_loss <= 0.5)
+    assert front.pick == (small[0] if len(small) else len(front.valid_loss) - 1)
+
+
+@pytest.mark.parametrize(
+    ("objective", "num_outputs"), [("logistic", 1), ("softmax", 3)]
+)
+def test_classes_are_told_apart(objective, num_outputs):
+    front = search(
+        objective=objective, config=dataclasses.replace(CONFIG, num_rounds=0)
+    )
+    y, weight = (getattr(make_problem(1, objective), name) for name in ("y", "weight"))
+    shares = np.average(y, axis=1, weights=weight)
+    shares = np.append(shares, 1 - shares.sum())
+    chance = -(shares * np.log(np.maximum(shares, 1e-9))).sum()
+    assert front.network.readout.shape[2] == num_outputs
+    assert front.valid_loss.min() < 0.5 * chance
+    assert len(front.num_weights) > 1 and front.num_weights[-1] <= CONFIG.max_weights
+    assert all(np.isfinite(leaf).all() for leaf in front.network)
+
+
+@pytest.mark.parametrize(
+    ("weight", "decay"),
+    [
+        (np.ones(100), 1 / 128),
+        (np.repeat([3.0, 0.0], [64, 36]), 1 / 64),  # 64 points that count
+        (np.ones(1400), 1 / 1024),
+    ],
+)
+def test_few_rows_of_classes_hold_the_weights_back(weight, decay):
+    x = np.zeros((3, len(weight)))
+    problem = Problem(x, x[:1], weight)
+    rest = SearchConfig(), None, time.monotonic
+    assert make_job(problem, problem, "logistic", *rest).fit.weight_decay == decay
+    assert make_job(problem, problem, "squared", *rest).fit.weight_decay == 1e-9
+    rest = SearchConfig(weight_decay=0.5), *rest[1:]
+    assert make_job(problem, problem, "logistic", *rest).fit.weight_decay == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("y", np.nan), ("x", np.inf), ("y", 1e200)]
+)
+def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
+    train, valid = make_problem(0), make_problem(1)
+    values = getattr(train, name).copy()
+    values[0, 3] = value
+    train = train._replace(**{name: values})
+    with pytest.raises(ValueError, match="no network has a finite loss"):
+        find_front(jax.random.key(0), train, valid, objective="squared", config=CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("num_starts", 0),
+        ("num_kept", 0),
+        ("num_rounds", -1),
+        ("max_varied", -1),
+        ("max_error", float("nan")),
+        ("weight_decay", -1.0),
+        ("max_width", 0),
+        ("max_weights", 2),
+    ],
+)
+def test_bad_configuration_names_the_field(field, value):
+    with pytest.raises(ValueError, match=f"{field} must be .* got {value}"):
+        SearchConfig(**{field: value})

@@ -1,0 +1,352 @@
+"""Whole searches of a few steps, the command, and the table of networks."""
+
+import functools
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from figures.tangle import standalone_table
+from swajax.io import checkpoints, commands, runlog
+from swajax.tangle import __main__ as tangle
+from swajax.tangle import experiment, journal, plots
+from swajax.tangle.__main__ import NAME, TangleCommand, main
+from swajax.tangle.choices import extreme, num_options, to_architecture
+from swajax.tangle.data import digits
+from swajax.tangle.spaces import make_space
+from swajax.tangle.spaces.base import count_weights
+from swajax.tangle.train import standalone
+
+FEW = (
+    "--space mlp --data iris --num-starts 1 --train-steps 3 --search.num-steps 4 "
+    "--search.batch-size 8"
+).split()
+SPOS = (
+    "--sampler spos --evolution.num-rounds 1 --evolution.num-mutated 2 "
+    "--evolution.num-crossed 2 --evolution.num-kept 2 --evolution.batch-size 2"
+).split()
+
+SEARCH = [*FEW, "--sampler", "darts"]
+DRAW_SEARCH = plots.draw_search
+
+
+def run(*arguments):
+    return commands.run_command(main, TangleCommand, name=NAME, arguments=arguments)
+
+
+def make_tiny(name, **options):
+    """The space of a name; perceptrons are small, so that they compile quickly."""
+    if name == "mlp":
+        options |= {"widths": (1, 2), "depths": (1, 2)}
+        options["activations"] = ("sigmoid", "tanh")
+    return make_space(name, **options)
+
+
+def lighten(patch):
+    patch.setattr(commands, "use_compilation_cache", lambda: None)
+    patch.setattr(tangle, "make_space", make_tiny)
+    patch.setattr(plots, "draw_search", lambda *args, **options: None)
+
+
+@pytest.fixture(autouse=True)
+def light(monkeypatch):
+    lighten(monkeypatch)
+
+
+@pytest.mark.parametrize("sampler", ["spos", "drnas"])
+def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "draw_search", DRAW_SEARCH)
+    folder = tmp_path / "run"
+    own = SPOS if sampler == "spos" else ("--sampler", sampler)
+    assert run(*FEW, *own, "--out", str(folder)) == 0
+    results = json.loads((folder / "results.json").read_text())
+    names = [row["name"] for row in results["rows"]]
+    assert names == [sampler, "largest", "smallest"]
+    for row in results["rows"]:
+        for how in ("inherited", "finetuned", "retrained"):
+            assert np.isfinite(row[how]["loss"])
+            assert 0 <= row[how]["accuracy"] <= 1
+        assert row["options"]["depth"][0] in (1, 2, 3)
+    sizes = [row["num_weights"] for row in results["rows"]]
+    assert sizes[2] <= sizes[0] <= sizes[1]
+    lines = runlog.read_metrics(folder)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert lines[-1]["num_passes"] == results["num_passes"]
+    assert results["num_passes"] == (4 if sampler == "spos" else 8)
+    drawn = {path.name for path in folder.glob("*.png")}
+    assert drawn == {"curve.png"} | (
+        {"probabilities.png"} if sampler == "drnas" else set()
+    )
+    assert "retrained" in capsys.readouterr().out
+    assert run(*FEW, "--out", str(folder)) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def read(folder):
+    """Log and results without what differs from run to run."""
+    lines = runlog.read_metrics(folder)
+    results = json.loads((folder / "results.json").read_text())
+    kept = {name: results[name] for name in ("step", "num_passes", "rows")}
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines], kept
+
+
+def assess_quickly(key, params, task, architecture, *, config):
+    """Something of all that the scores depend on, without any training."""
+    sums = [float(leaf.sum()) for leaf in jax.tree.leaves(params)]
+    value = sum(sums) + float(jax.random.normal(key)) + len(str(architecture))
+    stages = ("inherited", "finetuned", "retrained")
+    scores = {stage: {"loss": value, "accuracy": 0.5} for stage in stages}
+    return scores | {"num_weights": 1}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run from start to end; this and those beside it do not train what is found."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        lighten(patch)
+        patch.setattr(experiment, "assess", assess_quickly)
+        assert run(*SEARCH, "--out", str(folder)) == 0
+        yield folder
+
+
+def test_a_run_ends_with_its_budget_and_goes_on_to_the_same_numbers(whole, tmp_path):
+    folder = tmp_path / "run"
+    assert run(*SEARCH, "--time-budget", "1e-9", "--out", str(folder)) == 0
+    lines, results = read(folder)
+    assert [line["step"] for line in lines] == [1]
+    assert results["step"] == 1
+    assert len(results["rows"]) == 3
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+class Killed(BaseException):
+    """As kill -9 it is caught by nobody."""
+
+
+def stop_at(monkeypatch, num, error, name):
+    """The error when a state or scores are saved for the nth time, instead of it."""
+    module = checkpoints if name == "save" else journal
+    calls, save = [], getattr(module, name)
+
+    def stop(*args, **options):
+        calls.append(args)
+        if len(calls) == num:
+            raise error
+        return save(*args, **options)
+
+    monkeypatch.setattr(module, name, stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "saved"), [("save", 1, 0), ("save", 3, 2), ("save_assessed", 2, 4)]
+)
+def test_a_kill_loses_a_report_at_most(monkeypatch, whole, tmp_path, name, step, saved):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, Killed, name)
+        with pytest.raises(Killed):
+            run(*SEARCH, "--out", str(folder))
+    path = folder / journal.STATE_FILE
+    assert (checkpoints.load(path)[1]["step"] if saved else 0) == saved
+    assert len(journal.read_assessed(folder, 4)) == (1 if saved == 4 else 0)
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 3, KeyboardInterrupt, "save")
+        assert run(*SEARCH, "--out", str(folder)) == 0
+    assert "the search ends here" in capsys.readouterr().err
+    assert read(folder)[1]["step"] == 2
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_ctrl_c_while_training_what_is_found(monkeypatch, whole, tmp_path, capsys):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, KeyboardInterrupt, "save_assessed")
+        assert run(*SEARCH, "--out", str(folder)) == 130
+    assert f"go on by --resume {folder}" in capsys.readouterr().err
+    assert not (folder / "results.json").exists()
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
+    assert run("--resume", str(tmp_path)) == 2
+    assert "no run to resume" in capsys.readouterr().err
+    (whole / journal.STATE_FILE).rename(tmp_path / "state")
+    (whole / journal.STATE_FILE).write_bytes(b"{}")
+    assert run("--resume", str(whole)) == 2
+    assert "damaged or no safetensors file" in capsys.readouterr().err
+    (tmp_path / "state").rename(whole / journal.STATE_FILE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "nasbench"], "nasbench"),
+        (["--sampler", "enas"], "enas"),
+        (["--num-starts", "0"], "num_starts must be >= 1"),
+        (["--search.num-steps", "0"], "num_steps must be > 0"),
+        (["--space", "mlp", "--data", "no.csv"], "no.csv"),
+        (["--divergence-weight", "-1"], "divergence_weight must be >= 0"),
+        (["--time-budget", "0"], "time_budget must be > 0 s"),
+        (["--weight-share", "1"], "weight_share must be in (0, 1)"),
+        (["--weight-share", "0.9995"], "leaves nothing for architectures"),
+        (["--weight-share", "0.0005"], "leaves nothing for weights"),
+        (["--data", "my.csv"], "data does not apply to space digits-macro"),
+        (["--projection", "sparsemax"], "projection does not apply to"),
+        (
+            ["--sampler", "gdas", "--divergence-weight", "0.1"],
+            "divergence_weight does not apply to space digits-macro, sampler gdas",
+        ),
+        (
+            ["--sampler", "spos", "--search.order", "second"],
+            "search.order second does not apply to",
+        ),
+        (["--space", "digits-cell", "--sides", "both"], "sides does not apply to"),
+        (["--select-by", "random"], "select_by does not apply to"),
+        (["--evolution.num-rounds", "3"], "evolution does not apply to"),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):
+    assert run(*arguments) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+def test_masks_train_a_network_as_its_slices_do():
+    command = standalone_table.TableCommand(num_seeds=2, num_steps=3)
+    space = make_space("digits-macro")
+    architecture = to_architecture([1, 0, 2, 1, 0], space.choices)
+    splits = [digits.load_digits(seed) for seed in range(2)]
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
+    row = standalone_table._score(stacked, architecture, space=space, config=command)
+    train = functools.partial(
+        standalone.train_and_judge,
+        space=space,
+        architecture=architecture,
+        objective="softmax",
+        config=command.search_config(),
+    )
+    for seed, split in enumerate(splits):
+        held = split.architecture, split.test
+        valid, test = jax.jit(train)(jax.random.key(seed), split.weights, held)
+        np.testing.assert_allclose(row["valid_loss"][seed], valid.loss, rtol=1e-4)
+        np.testing.assert_allclose(row["test_loss"][seed], test.loss, rtol=1e-4)
+        np.testing.assert_allclose(row["test_accuracy"][seed], test.accuracy, rtol=1e-2)
+
+
+def test_pictures_of_a_search_in_regression(tmp_path):
+    lines = [
+        {
+            "num_passes": 2 * n,
+            "chosen_loss": [1 / n, 2.0],
+            "chosen_accuracy": [None] * 2,
+        }
+        for n in range(1, 4)
+    ]
+    plots.draw_curve(tmp_path / "curve.png", lines)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+TABLE = {
+    "rows": [
+        {"indices": {"a": [0], "b": [1]}, "test_loss": [0.1, 0.3]},
+        {"indices": {"a": [1], "b": [0]}, "test_loss": [0.5, 0.7]},
+        {"indices": {"a": [1], "b": [1]}, "test_loss": [0.3, 0.3]},
+    ]
+}
+
+
+def test_the_standing_of_a_network_by_hand():
+    found = standalone_table.find_standing(TABLE, {"a": (1,), "b": (1,)})
+    np.testing.assert_allclose(found, [0.3, 0.1, 50.0])
+    best = standalone_table.find_standing(TABLE, {"b": (1,), "a": (0,)})
+    np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
+    with pytest.raises(ValueError, match="no such network in the table"):
+        standalone_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
+
+
+def test_the_table_that_comes_with_the_package_has_every_network_once():
+    table, space = standalone_table.read_table(), make_space("digits-macro")
+    assert table["config"] == {"num_seeds": 3, "num_steps": 360, "learning_rate": 0.01}
+    assert len(table["rows"]) == 243
+    for place in (0, 100, 242):
+        row = table["rows"][place]
+        genes = np.unravel_index(place, num_options(space.choices))
+        architecture = to_architecture(np.array(genes), space.choices)
+        assert row["indices"] == {k: list(v) for k, v in architecture.items()}
+        assert row["num_weights"] == count_weights(space, architecture)
+    scores = np.array([[r["test_loss"], r["test_accuracy"]] for r in table["rows"]])
+    assert np.isfinite(scores).all()
+    # A few small networks stay at chance; no large one does.
+    at_chance = [
+        r["num_weights"] for r in table["rows"] if min(r["test_accuracy"]) < 0.12
+    ]
+    assert max(at_chance) < 500
+    large = extreme(space.choices, is_largest=True)
+    assert standalone_table.find_standing(table, large).percentile > 80
+
+
+def cut_to_depth(network):
+    """Without the options of layers that are not there, for `digits-vit`."""
+    depth = (2, 3, 4)[network["depth"][0]]
+    return {name: rows[:depth] for name, rows in network.items()}
+
+
+def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
+    space = make_space("digits-vit")
+    found = standalone_table.list_networks(space, 60)
+    assert len({json.dumps(network) for network in found}) == 60
+    assert found == standalone_table.list_networks(space, 60)
+    # Of as many as there are none is there twice, whatever absent layers would be.
+    many = standalone_table.list_networks(space, 22_113)
+    networks = {json.dumps(cut_to_depth(network)) for network in many}
+    assert len(many) == len(networks) == 22_113
+    assert len({network["embed"] for network in found}) == 3
+    with pytest.raises(ValueError, match="give --num-networks"):
+        standalone_table.TableCommand(space="digits-vit")
+    with pytest.raises(ValueError, match=re.escape("num_networks must be 1..4,096")):
+        standalone_table.TableCommand(space="digits-cell", num_networks=5000)
+
+
+def test_a_table_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no table; python -m"):
+        standalone_table.read_table(tmp_path / "no.json")
+
+
+def test_the_table_is_made_row_by_row_and_goes_on_where_it_was(tmp_path, monkeypatch):
+    scored = []
+
+    def score(splits, architecture, *, space, config):
+        del splits, space, config
+        scored.append(architecture)
+        if len(scored) == 5:
+            raise KeyboardInterrupt
+        return {"indices": architecture, "test_loss": [float(len(scored))]}
+
+    monkeypatch.setattr(standalone_table, "_score", score)
+    monkeypatch.chdir(tmp_path)
+    config = standalone_table.TableCommand(num_seeds=1)
+    with pytest.raises(KeyboardInterrupt):
+        standalone_table.main(config)
+    standalone_table.main(config)
+    out = tmp_path / "runs" / "digits-macro-table"
+    table = standalone_table.read_table(out / "table.json")
+    assert len(table["rows"]) == 243
+    assert len(scored) == 244
+    different = {json.dumps(row["indices"]) for row in table["rows"]}
+    assert len(different) == 243
+    other = standalone_table.TableCommand(num_seeds=2, out=out)
+    with pytest.raises(ValueError, match="made with other options"):
+        standalone_table.main(other)
