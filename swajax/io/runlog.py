@@ -77,7 +77,7 @@ def read_config(folder: Path | str, config_class: type[T]) -> T:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Replace a JSON file at once. Numbers that are not finite become null."""
-    text = json.dumps(_to_plain(value), indent=2, allow_nan=False)
+    text = json.dumps(to_plain(value), indent=2, allow_nan=False)
     files.write_bytes(path, (text + "\n").encode())
 
 
@@ -85,7 +85,7 @@ def log_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
     """Append one line to metrics.jsonl; values are numbers or scalar arrays."""
     if not files.is_writer():
         return
-    line = json.dumps(_to_plain(metrics), allow_nan=False)
+    line = json.dumps(to_plain(metrics), allow_nan=False)
     with _metrics_path(folder).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -127,14 +127,14 @@ def _parse_object(text: bytes, place: str) -> dict[str, Any]:
     return values
 
 
-def _to_plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Mappings, sequences, arrays and scalars as strict JSON values."""
     if isinstance(value, Mapping):
-        return {str(name): _to_plain(item) for name, item in value.items()}
+        return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_to_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _to_plain(value.tolist())
+        return to_plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

@@ -55,7 +55,7 @@ class TangleCommand:
     search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
     """of the supernet"""
     # Weights that learn few rows by heart make vectors close what they can: half of 600
-    # images gave a regret of 0.60 nats, 80 % one of 0.07 (figures/out/tangle).
+    # images gave a regret of 0.60 nats, 80 % one of 0.07 (figures/tangle).
     weight_share: float = 0.8
     """of the rows that are not the test's: for weights; the others are for vectors"""
     train_steps: int = 360
