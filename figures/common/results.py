@@ -155,9 +155,7 @@ def make_missing(
         runs.add(name, run)
         text = f"{describe(run)}; " if describe else ""
         seconds = time.monotonic() - begin
-        sys.stdout.write(
-            f"[{index}/{len(planned)}] {name}: {text}{seconds:.0f} s\n"
-        )
+        sys.stdout.write(f"[{index}/{len(planned)}] {name}: {text}{seconds:.0f} s\n")
         sys.stdout.flush()
 
 

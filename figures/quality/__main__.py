@@ -7,22 +7,22 @@ groups in turns, seed by seed: what is there gives a balanced picture at any tim
 
 import dataclasses
 import itertools
-import json
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import numpy as np
 import tyro
 
 from figures.common import results
-from figures.quality import methods, package_tables, runs, scores, tables, tasks
+from figures.common.checks import check_at_least, check_names
+from figures.common.results import Run, RunFile
+from figures.quality import methods, package_tables, scores, tables, tasks
+from figures.quality import runs as runs_lib
 from figures.quality.settings import Settings
-from swajax.data.messages import did_you_mean
 from swajax.io import commands
 from swajax.latent_search import DescentConfig
 from swajax.search.config import SearchConfig
@@ -78,16 +78,14 @@ class QualityCommand:
 
     def __post_init__(self) -> None:
         """Reject names and numbers that cannot be."""
-        for name in ("seeds", "planted_seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_at_least(1, self, "seeds", "planted_seeds")
         if not 1 <= self.part <= self.parts:
             raise ValueError(
                 f"part must be in 1..parts, got {self.part} of {self.parts}"
             )
         known = [task for names in tasks.list_names().values() for task in names]
-        _check_names("task", self.tasks or (), known)
-        _check_names("method", self.methods or (), methods.NAMES)
+        check_names("task", self.tasks or (), known)
+        check_names("method", self.methods or (), methods.NAMES)
 
 
 class Planned(NamedTuple):
@@ -97,32 +95,35 @@ class Planned(NamedTuple):
     seed: int
     method: str
 
+    @property
+    def name(self) -> str:
+        """Name in the file of runs."""
+        return results.make_name(*self)
+
 
 def main(config: QualityCommand) -> None:
-    """Every run that is not there yet, then the summary."""
+    """Make the missing runs, then write tables and pictures."""
     config = _complete(config)
     commands.use_compilation_cache()
     if not config.summarize:
         methods.check(config.methods, config.settings)
-        missing = list(_find_missing(config))
+        runs = RunFile(config.out / results.FILE_NAME)
+        missing = list(_find_missing(config, runs))
         if {planned.task for planned in missing} & set(package_tables.LOADERS):
-            package_tables.find_folder()  # hours of other runs come first
-        _run_all(config, missing)
+            package_tables.find_folder()  # fail now, not after hours of other runs
+        _run_all(config, runs, missing)
     sys.stdout.write(tables.write(config.out, config.beside))
 
 
 def _complete(config: QualityCommand) -> QualityCommand:
-    """What was left to the defaults, which depend on `quick`."""
+    """Fill in the defaults that depend on `quick`."""
+    out = results.choose_folder(config.out, "quality", is_quick=config.quick)
     if not config.quick:
-        return dataclasses.replace(
-            config,
-            out=config.out or Path("figures/out/quality"),
-            methods=config.methods or methods.DEFAULTS,
-        )
+        names = config.methods or methods.DEFAULTS
+        return dataclasses.replace(config, out=out, methods=names)
     return dataclasses.replace(
         config,
-        # A new one: runs of an earlier time would be kept, and nothing tried.
-        out=config.out or Path(tempfile.mkdtemp(prefix="swajax-quality-")),
+        out=out,
         settings=QUICK_SETTINGS,
         seeds=1,
         planted_seeds=1,
@@ -152,30 +153,29 @@ def plan(config: QualityCommand) -> Iterator[Planned]:
                     yield Planned(name, seed, method)
 
 
-def _find_missing(config: QualityCommand) -> Iterator[Planned]:
+def _find_missing(config: QualityCommand, runs: RunFile) -> Iterator[Planned]:
+    """Yield the runs of this part that are missing or to be made again."""
     for planned in itertools.islice(plan(config), config.part - 1, None, config.parts):
         if not methods.is_applicable(planned.method, planned.task):
             continue
-        path = results.make_path(config.out, *planned)
-        if not path.exists():
+        run = runs.get(planned.name)
+        if run is not None and config.retry and run["status"] != "ok":
             yield planned
             continue
-        run = json.loads(path.read_bytes())
-        if config.retry and run["status"] != "ok":
+        settings = methods.describe(planned.method, planned.task, config.settings)
+        if not runs.has(planned.name, settings):
             yield planned
-        else:
-            settings = methods.describe(planned.method, planned.task, config.settings)
-            results.check(path, run["settings"], settings)
 
 
-def _run_all(config: QualityCommand, missing: list[Planned]) -> None:
+def _run_all(config: QualityCommand, runs: RunFile, missing: list[Planned]) -> None:
+    """Make runs until the minutes are over."""
     times: list[float] = []
     for index, planned in enumerate(missing, start=1):
         if config.minutes is not None and sum(times) >= 60 * config.minutes:
             break
         begin = time.monotonic()
-        run = runs.run(*planned, config.settings)
-        results.save(results.make_path(config.out, *planned), run)
+        run = runs_lib.run_method(*planned, config.settings)
+        runs.add(planned.name, run)
         times.append(time.monotonic() - begin)
         left = np.mean(times) * (len(missing) - index)
         sys.stdout.write(
@@ -192,23 +192,14 @@ def _drop_programs() -> None:
         jax.clear_caches()
 
 
-def _describe(run: dict[str, Any]) -> str:
+def _describe(run: Run) -> str:
     name = f"{run['task']} {run['seed']} {run['method']}"
     took = f"{run['work_seconds']:.0f} s of work, {run['wall_seconds']:.0f} s"
     if run["status"] != "ok":
         return f"{name}: {run['status']}, {run['message']}; {took}"
-    errors = scores.measure(run).errors
+    errors = scores.score(run).errors
     shown = ", ".join(f"{error:.2g} at {size}" for size, error in errors.items())
     return f"{name}: {shown}; {took}"
-
-
-def _check_names(kind: str, names: tuple[str, ...], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"no {kind} {name!r}{did_you_mean(name, known)}; there are: "
-                f"{', '.join(known)}"
-            )
 
 
 if __name__ == "__main__":

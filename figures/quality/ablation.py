@@ -1,10 +1,10 @@
-"""Ways to find starts, all followed by the same pipeline.
+"""Ablations: sources of starts, all followed by the same pipeline.
 
-With a look at what they have found before and after the polish. `explore-SPACE` may
-descend for a share of the seconds, `explore-SPACE-steps` for a number of
-candidate-steps, whatever they take; the pipeline has the same seconds after either.
-`explore-SPACE-mixed` has a smaller share, and random networks join what it finds. Other
-last words tell where they start if not from embeddings of random networks.
+`explore-SPACE` descends for a share of the seconds, `explore-SPACE-steps` for a number
+of network steps without a time limit; the pipeline has the same seconds after either.
+`explore-SPACE-mixed` has a smaller share, and random networks join its results. The
+suffixes `-noise` and `-uniform` replace the embeddings of random networks as starting
+points. Fronts are evaluated before and after the polish.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import numpy as np
 
 from figures.common.clock import WorkClock
 from figures.quality import redraws, tasks
-from figures.quality.outcomes import Judge, Level, Outcome
+from figures.quality.outcomes import Evaluator, Level, Outcome
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
 from swajax.latent_search import Data, descent
@@ -34,7 +34,7 @@ SINGLE = ("compact", "paper")  # spaces of networks of one activation each
 
 
 class Ablation(NamedTuple):
-    """One way to find starts."""
+    """One source of starts."""
 
     space: str  # "random", "direct", "tangle" or a preset
     starts: redraws.Starts = "encoded"
@@ -59,34 +59,45 @@ ABLATIONS = _list_ablations()
 
 
 def choose_file(
-    way: Ablation, activation: str, settings: Settings
+    ablation: Ablation, activation: str, settings: Settings
 ) -> tuple[str, str | None]:
-    """Preset and activation of the autoencoder of a space; one has all activations."""
-    if way.space not in SINGLE:
-        return way.space, None
-    if way.space == "paper" and settings.paper is not None:
+    """Return preset and activation of the autoencoder of a space.
+
+    The activation is None for spaces with all activations.
+    """
+    if ablation.space not in SINGLE:
+        return ablation.space, None
+    if ablation.space == "paper" and settings.paper is not None:
         return settings.paper.format(activation=activation), activation
-    return way.space, activation
+    return ablation.space, activation
 
 
-def run(
-    way: Ablation, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
+def run_ablation(
+    ablation: Ablation,
+    key: Key,
+    task: QualityTask,
+    settings: Settings,
+    clock: WorkClock,
 ) -> Outcome:
-    """Starts, and the pipeline from them."""
+    """Find starts, then run the pipeline from them."""
     explore_key, key = jax.random.split(key)
     begin = clock()
-    if way.space == "random":
-        judge = Judge(task, settings.pipeline.activations, clock, begin)
-        return run_pipeline(key, task, settings.pipeline, settings.seconds, judge, None)
-    if way.space == "tangle":
+    if ablation.space == "random":
+        evaluator = Evaluator(task, settings.pipeline.activations, clock, begin)
+        return run_pipeline(
+            key, task, settings.pipeline, settings.seconds, evaluator, None
+        )
+    if ablation.space == "tangle":
         return _run_supernets(explore_key, key, task, settings, clock)
-    explorer = _make_explorer(way, explore_key, task, settings)
-    # Networks stay in the space: layers only vanish, and activations are its own.
-    config = settings.pipeline if way.is_mixed else _limit(settings.pipeline, explorer)
-    judge = Judge(task, config.activations, clock, begin)
-    share = settings.mixed_share if way.is_mixed else settings.explore_share
-    budget = Budget(seconds=share * settings.seconds - judge.seconds())
-    if way.is_by_steps:
+    explorer = _make_explorer(ablation, explore_key, task, settings)
+    # The pipeline keeps the limits of the space.
+    config = (
+        settings.pipeline if ablation.is_mixed else _limit(settings.pipeline, explorer)
+    )
+    evaluator = Evaluator(task, config.activations, clock, begin)
+    share = settings.mixed_share if ablation.is_mixed else settings.explore_share
+    budget = Budget(seconds=share * settings.seconds - evaluator.seconds())
+    if ablation.is_by_steps:
         budget = Budget(candidate_steps=settings.candidate_steps)
     limits = config.make_spec(task.train.x.shape[1], task.train.y.shape[1])
 
@@ -99,26 +110,26 @@ def run(
         search=settings.search,
         budget=budget,
         clock=clock,
-        watch=lambda steps, networks_fn: judge.watch(
-            "explore", steps, lambda: judge.make_front(fit_into(networks_fn()))
+        watch=lambda steps, networks_fn: evaluator.watch(
+            "explore", steps, lambda: evaluator.make_front(fit_into(networks_fn()))
         ),
     )
     networks = fit_into(networks)
-    seconds = judge.seconds() + (1 - share) * settings.seconds
+    seconds = evaluator.seconds() + (1 - share) * settings.seconds
     more = None
-    if way.is_mixed:
+    if ablation.is_mixed:
         start_key, key = jax.random.split(key)
         more = draw_starts(start_key, config, limits, task.train)
-    return _run_from(key, task, config, seconds, judge, networks, steps, more)
+    return _run_from(key, task, config, seconds, evaluator, networks, steps, more)
 
 
 def _run_supernets(
     explore_key: Key, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """Networks drawn from weight-entangled supernets, and the pipeline from them."""
+    """Draw networks from weight-entangled supernets, then run the pipeline."""
     config, share = settings.pipeline, settings.explore_share
     begin = clock()
-    judge = Judge(task, config.activations, clock, begin)
+    evaluator = Evaluator(task, config.activations, clock, begin)
     networks, steps = sources.find_starts(
         explore_key,
         task.train,
@@ -129,8 +140,8 @@ def _run_supernets(
         seconds=share * settings.seconds,
         clock=clock,
     )
-    # What the supernets have not used of their share is the pipeline's.
-    return _run_from(key, task, config, settings.seconds, judge, networks, steps)
+    # The pipeline gets the unused part of the share of the supernets.
+    return _run_from(key, task, config, settings.seconds, evaluator, networks, steps)
 
 
 def _run_from(
@@ -138,23 +149,23 @@ def _run_from(
     task: QualityTask,
     config: SearchConfig,
     seconds: float,
-    judge: Judge,
+    evaluator: Evaluator,
     networks: Network,
     steps: int,
     more: Network | None = None,
 ) -> Outcome:
-    """The pipeline from what is found, which is looked at as it is, and more starts."""
-    with judge.clock.paused():
-        front = judge.make_front(networks)
-        raw = Level(front, config.activations, judge.seconds(), steps)
+    """Evaluate the networks found, then run the pipeline from them and `more`."""
+    with evaluator.clock.paused():
+        front = evaluator.make_front(networks)
+        raw = Level(front, config.activations, evaluator.seconds(), steps)
     if more is not None:
         networks = jax.tree.map(lambda *a: np.concatenate(a), networks, more)
-    found = run_pipeline(key, task, config, seconds, judge, networks, steps)
+    found = run_pipeline(key, task, config, seconds, evaluator, networks, steps)
     return found._replace(levels={"raw": raw} | found.levels)
 
 
 def _limit(config: SearchConfig, explorer: Explorer) -> SearchConfig:
-    """The limits of a space."""
+    """Restrict the pipeline to the limits of a space."""
     spec = explorer.space.spec
     return dataclasses.replace(
         config,
@@ -165,15 +176,15 @@ def _limit(config: SearchConfig, explorer: Explorer) -> SearchConfig:
 
 
 def _make_explorer(
-    way: Ablation, key: Key, task: QualityTask, settings: Settings
+    ablation: Ablation, key: Key, task: QualityTask, settings: Settings
 ) -> Explorer:
     start_key, key = jax.random.split(key)
     config = ExploreConfig(search=settings.search)
     limits = settings.pipeline.make_spec(task.train.x.shape[1], task.train.y.shape[1])
-    source = "direct" if way.space == "direct" else "latent"
+    source = "direct" if ablation.space == "direct" else "latent"
     if source == "latent":
         activation = tasks.find_activation(task.name)
-        preset, activation = choose_file(way, activation, settings)
+        preset, activation = choose_file(ablation, activation, settings)
         config = dataclasses.replace(config, preset=preset, activation=activation)
     explorer = descent_source.make_explorer(
         start_key,
@@ -183,7 +194,7 @@ def _make_explorer(
         limits=limits,
         max_weights=settings.pipeline.max_weights,
     )
-    starts = redraws.redraw(key, explorer.starts, way.starts)
+    starts = redraws.redraw(key, explorer.starts, ablation.starts)
     return explorer._replace(starts=starts)
 
 
@@ -192,38 +203,38 @@ def run_pipeline(
     task: QualityTask,
     config: SearchConfig,
     seconds: float,
-    judge: Judge,
+    evaluator: Evaluator,
     starts: Network | None,
     num_explored: int = 0,
 ) -> Outcome:
-    """The pipeline until so many seconds since the begin, with the levels it passes."""
+    """Run the pipeline until `seconds` of work; return its levels and curve."""
     passed = {}
 
     def callback(progress: SearchProgress) -> None:
         steps, pool = num_explored + progress.candidate_steps, progress.pool
         if progress.stage == "polish":
-            passed["polished"] = pool, judge.seconds(), steps
-        judge.watch(progress.stage, steps, lambda: judge.judge(pool))
+            passed["polished"] = pool, evaluator.seconds(), steps
+        evaluator.watch(progress.stage, steps, lambda: evaluator.front_of_pool(pool))
 
     job = make_job(
         task.train,
         task.valid,
         task.objective,
         config,
-        seconds - judge.seconds(),
-        judge.clock,
+        seconds - evaluator.seconds(),
+        evaluator.clock,
     )
     pool = find_pool(key, job, starts=starts, callback=callback)
     front = select(pool, job)
     steps = num_explored + job.candidate_steps
-    full = Level(front, config.activations, judge.seconds(), steps)
-    with judge.clock.paused():
+    full = Level(front, config.activations, evaluator.seconds(), steps)
+    with evaluator.clock.paused():
         levels = {
-            name: Level(judge.judge(pool), config.activations, spent, num)
+            name: Level(evaluator.front_of_pool(pool), config.activations, spent, num)
             for name, (pool, spent, num) in passed.items()
         }
-    judge.watch("done", steps, lambda: front)
-    return Outcome(levels | {"full": full}, judge.curve)
+    evaluator.watch("done", steps, lambda: front)
+    return Outcome(levels | {"full": full}, evaluator.curve)
 
 
 def _to_data(task: QualityTask) -> Data:

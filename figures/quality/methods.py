@@ -1,4 +1,4 @@
-"""What is compared: the default search, its rivals, and the ablation."""
+"""Methods of the comparison: the default search, its rivals, and the ablations."""
 
 import functools
 import importlib.metadata
@@ -12,7 +12,7 @@ import numpy as np
 from figures.common.clock import WorkClock
 from figures.quality import ablation, rivals, tasks
 from figures.quality.ablation import ABLATIONS
-from figures.quality.outcomes import ForeignLevel, Judge, Level, Outcome
+from figures.quality.outcomes import Evaluator, ForeignLevel, Level, Outcome
 from figures.quality.rivals import extras
 from figures.quality.rivals.extras import EXTRAS
 from figures.quality.settings import Settings
@@ -24,7 +24,7 @@ from swajax.search.config import ExploreConfig, SupernetSourceConfig
 from swajax.types import Key
 
 NAMES = ("default", *rivals.METHODS, *EXTRAS, *ABLATIONS)
-# No autoencoder `paper` is shipped, and the packages of the extras are large.
+# Without what needs the unshipped autoencoder `paper` or large packages.
 DEFAULTS = tuple(
     name
     for name in NAMES
@@ -33,21 +33,26 @@ DEFAULTS = tuple(
 
 
 def is_applicable(name: str, task: str) -> bool:
-    """Whether a method can do a task at all; if not, it is no failure.
+    """Return whether a method supports a task.
 
-    `compact` and `paper` have networks with up to three inputs and a number as output.
+    The networks of `compact` and `paper` have at most three inputs and one numeric
+    output.
     """
-    way = ABLATIONS.get(name)
-    is_any = way is None or way.space not in ablation.SINGLE
+    found = ABLATIONS.get(name)
+    is_any = found is None or found.space not in ablation.SINGLE
     return is_any or tasks.find_group(task) != "tables"
 
 
 def check(names: Sequence[str], settings: Settings) -> None:
-    """Refuse methods whose autoencoders are not there.
+    """Check that packages and autoencoders of methods exist.
+
+    Args:
+      names: of methods.
+      settings: with the files of the autoencoders.
 
     Raises:
-      ValueError: says which are.
-      FileNotFoundError: there is no such file.
+      ValueError: a package or a pretrained autoencoder is missing.
+      FileNotFoundError: a checkpoint file is missing.
     """
     for name in names:
         if name in EXTRAS:
@@ -63,7 +68,7 @@ def check(names: Sequence[str], settings: Settings) -> None:
 
 
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
-    """All that a run of the method depends on, besides its data."""
+    """Return all settings that a run of a method depends on."""
     shared = configs.to_dict(settings)
     if name in rivals.METHODS and name not in rivals.PIPELINED:
         for unused in ("num_starts", "num_rounds", "max_varied"):
@@ -76,7 +81,7 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
         config = ExploreConfig()
         by = sources.choose_sources(config, settings.pipeline.make_spec(1, 1))
         own = {"by": list(by)}
-        if by != ("random",):  # which nothing else matters to
+        if by != ("random",):  # which has no further settings
             supernet = configs.to_dict(config.supernet)
             own |= {"share": config.share, "supernet": supernet}
     else:
@@ -93,7 +98,7 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
 
 @functools.cache
 def _checksum(preset: str, activation: str | None) -> str:
-    """Of the parameters of an autoencoder, whose file may change under its name."""
+    """Return a checksum of the parameters of an autoencoder."""
     total = 0
     for leaf in jax.tree.leaves(load_pretrained(preset, activation)[0]):
         total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
@@ -103,28 +108,31 @@ def _checksum(preset: str, activation: str | None) -> str:
 def run(
     name: str, key: Key, task: QualityTask, *, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """One run of a method; the test part is not looked at.
+    """Run a method on training and validation rows.
 
     Args:
       name: one of `NAMES`.
       key: consumed.
-      task: what to search.
+      task: data without a test part.
       settings: budgets and limits.
-      clock: of the seconds.
+      clock: clock of the budget.
+
+    Returns:
+      Fronts and curve.
     """
     if name == "default":
         return _run_default(key, task, settings, clock)
     if name in EXTRAS:
         return _run_extra(name, key, task, settings, clock)
     if name in rivals.METHODS:
-        return run_baseline(name, key, task, settings, clock)
-    return ablation.run(ABLATIONS[name], key, task, settings, clock)
+        return run_rival(name, key, task, settings, clock)
+    return ablation.run_ablation(ABLATIONS[name], key, task, settings, clock)
 
 
 def _run_default(
     key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """What the search command does with its default options."""
+    """Run the search command with its default options."""
     begin = clock()
     explore_key, key = jax.random.split(key)
     starts = sources.find_starts(
@@ -137,13 +145,13 @@ def _run_default(
         seconds=ExploreConfig().share * settings.seconds,
         clock=clock,
     )
-    judge = Judge(task, settings.pipeline.activations, clock, begin)
+    evaluator = Evaluator(task, settings.pipeline.activations, clock, begin)
     return ablation.run_pipeline(
-        key, task, settings.pipeline, settings.seconds, judge, *starts
+        key, task, settings.pipeline, settings.seconds, evaluator, *starts
     )
 
 
-def run_baseline(
+def run_rival(
     name: str,
     key: Key,
     task: QualityTask,
@@ -151,7 +159,7 @@ def run_baseline(
     clock: WorkClock,
     config: Any = None,
 ) -> Outcome:
-    """One run of a rival, by default with its own settings."""
+    """Run a rival, by default with its default settings."""
     begin = clock()
     found = rivals.run(
         name,
@@ -174,6 +182,7 @@ def run_baseline(
 def _run_extra(
     name: str, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
+    """Run a rival of another package."""
     begin = clock()
     front = EXTRAS[name](
         int(jax.random.randint(key, (), 0, 2**31 - 1)),
@@ -185,5 +194,5 @@ def _run_extra(
         clock=clock,
     )
     if not front:
-        raise ValueError(f"no model of {settings.pipeline.max_weights} weights")
+        raise ValueError(f"no model of at most {settings.pipeline.max_weights} weights")
     return Outcome({"full": ForeignLevel(front, clock() - begin)}, [])

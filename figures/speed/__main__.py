@@ -1,9 +1,9 @@
-"""Every rate of swajax in one run: `python -m figures.speed`.
+"""Measure the speed of the main operations: `python -m figures.speed`.
 
-Each task is timed over and over, in turns with the others of its group, and the fastest
-time counts: the others are disturbed. Beside each rate stands what the machine does in
-a large matrix product, measured in the same run. Floating point operations are those
-that XLA counts in the compiled program.
+Tasks of a group are timed in turns, and the fastest call counts, because other programs
+slow down the rest. The rate of a large matrix product, measured in the same run, stands
+beside the rates. Floating point operations are those that XLA counts in the compiled
+program.
 """
 
 import dataclasses
@@ -20,12 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from figures.common.results import count_cores
+from figures.common import results, tables
+from figures.common.checks import check_above_zero
 from swajax import autoencoder, latent_search, prior
 from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
-from swajax.io import commands, files
+from swajax.io import commands, runlog
 from swajax.network import pack, unpack
 from swajax.network.activations import KINDS
 from swajax.network.batched import apply_batch
@@ -34,12 +35,12 @@ from swajax.refine.levenberg_marquardt import solve
 from swajax.refine.quadratic import Fit, Quadratic, expand_loss, find_places, trace
 from swajax.types import Network, NetworkSpec
 
-# Measured for the authors' code on 2 cores: networks/s and candidate-steps/s.
+# Rates of the code of arXiv:2410.08339 on 2 cores: networks/s and network steps/s.
 AUTHORS_TRAINING = 38.0
 AUTHORS_SEARCH = 71.0
 
 FORMS = ("plain", "fast")
-# Fast to plain form; none was set for the second.
+# Ratio of the fast to the plain form; no aim was set for the second.
 FORM_AIMS = {"value and gradient": 4.0, "Levenberg-Marquardt step": None}
 MATRIX = 2048
 NUM_NETWORKS, NUM_POINTS = 1024, 128
@@ -50,24 +51,25 @@ POLISH_PLACES = (32, 64, 128)
 
 @dataclasses.dataclass(frozen=True)
 class SpeedCommand:
-    """Measure every rate of swajax beside the machine's matrix-product rate."""
+    """Measure the speed of the main operations beside a matrix product."""
 
-    seconds: float = 10.0
-    """time for each task, compilation not counted"""
     out: Path | None = None
-    """JSON file for the numbers"""
+    """folder for numbers and table [figures/speed; quick: a new temporary folder]"""
+    seconds: float = 10.0
+    """seconds per task, compilation not counted"""
+    summarize: bool = False
+    """only rewrite the table from speed.json"""
+    quick: bool = False
+    """time two groups for a moment to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject what leaves nothing to measure or nowhere to write."""
-        if not self.seconds > 0:
-            raise ValueError(f"seconds must be > 0, got {self.seconds}")
-        if self.out is not None and not self.out.parent.is_dir():
-            raise FileNotFoundError(f"{self.out.parent}: no such folder")
+        """Check numbers."""
+        check_above_zero(self, "seconds")
 
 
 @dataclasses.dataclass(frozen=True)
 class SpeedTask:
-    """One thing to time: a compiled function and what a call of it achieves."""
+    """A function to time, and the number of items that one call processes."""
 
     name: str
     fn: Callable[..., Any]
@@ -75,40 +77,42 @@ class SpeedTask:
     num_items: int | float
     unit: str
     reference: float | None = None
-    """items a second to compare with"""
+    """items per second to compare with"""
     aim: float | None = None
-    """ratio to the reference that is aimed at"""
+    """aim for the ratio to the reference"""
 
 
 def main(config: SpeedCommand) -> None:
-    """Time all tasks, print the table, write the numbers."""
+    """Time all tasks, then write numbers and table."""
+    out = results.choose_folder(config.out, "speed", is_quick=config.quick)
+    path = out / "speed.json"
+    if not config.summarize:
+        runlog.write_json(path, time_all(config))
+    if not path.exists():
+        raise ValueError(f"{path}: no numbers to summarize")
+    table = format_table(json.loads(path.read_bytes())["rows"])
+    tables.write(out / "speed.md", table)
+    sys.stdout.write(f"{table}\n")
+
+
+def time_all(config: SpeedCommand) -> dict[str, Any]:
+    """Time the tasks of all groups; quick runs have two groups."""
+    groups = (matrix_tasks, evaluation_tasks, prior_tasks, polish_tasks)
+    groups += (training_tasks, search_tasks)
+    seconds = 0.01 if config.quick else config.seconds
     rows = []
-    for make_tasks in (
-        matrix_tasks,
-        evaluation_tasks,
-        prior_tasks,
-        polish_tasks,
-        training_tasks,
-        search_tasks,
-    ):
-        tasks = make_tasks()
-        rows += measure(tasks, seconds=config.seconds)
-    for what, aim in FORM_AIMS.items():
+    for make_tasks in groups[:2] if config.quick else groups:
+        rows += time_tasks(make_tasks(), seconds=seconds)
+    for what, aim in list(FORM_AIMS.items())[: 1 if config.quick else None]:
         plain, fast = (find_row(rows, f"{what}, {form} form") for form in FORMS)
         fast |= {"ratio": fast["rate"] / plain["rate"], "aim": aim}
-    sys.stdout.write(format_table(rows) + "\n")
-    if config.out is not None:
-        record = {
-            "machine": f"{platform.machine()}, {jax.local_device_count()} "
-            f"{jax.default_backend()} device, {count_cores()} cores",
-            "jax": jax.__version__,
-            "rows": rows,
-        }
-        files.write_bytes(config.out, (json.dumps(record, indent=1) + "\n").encode())
+    machine = f"{platform.machine()}, {jax.local_device_count()} "
+    machine += f"{jax.default_backend()} device, {results.count_cores()} cores"
+    return {"machine": machine, "jax": jax.__version__, "rows": rows}
 
 
 def matrix_tasks() -> list[SpeedTask]:
-    """The machine itself: a float32 matrix product."""
+    """Make the reference of the machine: a float32 matrix product."""
     a = jnp.ones((MATRIX, MATRIX))
     flops = 2 * MATRIX**3 / 1e9
     return [
@@ -119,7 +123,7 @@ def matrix_tasks() -> list[SpeedTask]:
 
 
 def evaluation_tasks() -> list[SpeedTask]:
-    """Value and gradient of many networks at many points, plain and fast form."""
+    """Make value and gradient of many networks at many points, plain and fast."""
     spec = NetworkSpec(activations=("tanh",))
     networks = prior.sample_batch(
         jax.random.key(0), NUM_NETWORKS, spec=spec, depth=spec.max_depth
@@ -151,7 +155,7 @@ def evaluation_tasks() -> list[SpeedTask]:
 
 
 def prior_tasks() -> list[SpeedTask]:
-    """Random networks as pretraining draws them."""
+    """Make the sampling of random networks for pretraining."""
     config = AutoencoderConfig()
     fn = functools.partial(pretraining.sample_groups, num=NUM_NETWORKS, config=config)
     return [
@@ -162,7 +166,7 @@ def prior_tasks() -> list[SpeedTask]:
 
 
 def polish_tasks() -> list[SpeedTask]:
-    """A Levenberg-Marquardt step: in one room also by automatic derivatives."""
+    """Make Levenberg-Marquardt steps; one capacity also by automatic derivatives."""
     spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=tuple(KINDS))
     x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
     weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
@@ -188,7 +192,7 @@ def polish_tasks() -> list[SpeedTask]:
 def lm_step(
     network: Network, *, problem: Problem, fit: Fit, num_places: int, form: str
 ) -> jax.Array:
-    """Change of the weights of one network; the plain form by automatic derivatives."""
+    """Return the step of one network; the plain form uses automatic derivatives."""
     places, is_open = find_places(network, num_places)
     if form == "fast":
         quadratic = expand_loss(network, places, is_open, problem, fit=fit)
@@ -222,7 +226,7 @@ def _expand_plainly(
 
 
 def training_tasks() -> list[SpeedTask]:
-    """A whole pretraining step: sampling, both networks' outputs, update."""
+    """Make whole pretraining steps: sampling, outputs, losses, update."""
     tasks = []
     for preset, aim in (("compact", 150.0), ("paper", 10.0)):
         config = PretrainingConfig(autoencoder=AutoencoderConfig(preset=preset))
@@ -244,7 +248,7 @@ def training_tasks() -> list[SpeedTask]:
 
 
 def search_tasks() -> list[SpeedTask]:
-    """A step of the default latent search with all decoders at 1,000 points."""
+    """Make a step of the default latent search with all decoders at 1,000 points."""
     model = AutoencoderConfig()
     config = latent_search.DescentConfig()
     space = latent_search.make_space(model)
@@ -266,15 +270,23 @@ def search_tasks() -> list[SpeedTask]:
             jax.jit(functools.partial(latent_search.step, **static)),
             (state, params, data),
             state.loss.size,
-            "candidate-steps",
+            "network steps",
             AUTHORS_SEARCH,
             100.0,
         )
     ]
 
 
-def measure(tasks: list[SpeedTask], *, seconds: float) -> list[dict[str, Any]]:
-    """Fastest call of each task, all of them in turns; a row of the table each."""
+def time_tasks(tasks: list[SpeedTask], *, seconds: float) -> list[dict[str, Any]]:
+    """Time tasks in turns.
+
+    Args:
+      tasks: functions to compile and to time.
+      seconds: per task.
+
+    Returns:
+      One row of the table per task, by its fastest call.
+    """
     compiled = [task.fn.lower(*task.args).compile() for task in tasks]
     times: list[list[float]] = [[] for _ in tasks]
     for fn, task in zip(compiled, tasks, strict=True):
@@ -292,28 +304,29 @@ def measure(tasks: list[SpeedTask], *, seconds: float) -> list[dict[str, Any]]:
 
 
 def find_row(rows: list[dict[str, Any]], task: str) -> dict[str, Any]:
-    """The row of a task."""
+    """Return the row of a task."""
     return next(row for row in rows if row["task"] == task)
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:
-    """The rows as a table in Markdown."""
-    lines = [
-        "| task | rate | GFLOP/s | ms a call (median) | ratio | aim |",
-        "|---|---|---|---|---|---|",
+    """Return the rows as a table in Markdown."""
+    cells = [
+        [
+            row["task"],
+            f"{row['rate']:,.0f} {row['unit']}/s",
+            f"{row['gflop_per_second']:.0f}",
+            f"{row['ms']:.1f} ({row['ms_median']:.1f})",
+            f"{row['ratio']:.1f}x" if row.get("ratio") else "",
+            f"{row['aim']:.0f}x" if row.get("aim") else "",
+        ]
+        for row in rows
     ]
-    for row in rows:
-        ratio = f"{row['ratio']:.1f}x" if row.get("ratio") else ""
-        aim = f"{row['aim']:.0f}x" if row.get("aim") else ""
-        lines.append(
-            f"| {row['task']} | {row['rate']:,.0f} {row['unit']}/s "
-            f"| {row['gflop_per_second']:.0f} "
-            f"| {row['ms']:.1f} ({row['ms_median']:.1f}) | {ratio} | {aim} |"
-        )
-    return "\n".join(lines)
+    header = ["task", "rate", "GFLOP/s", "ms per call (median)", "ratio", "aim"]
+    return tables.format_rows(header, cells)
 
 
 def _row(task: SpeedTask, compiled: Any, times: np.ndarray) -> dict[str, Any]:
+    """Return the row of a task from the seconds of its calls."""
     rate = task.num_items / times.min()
     return {
         "task": task.name,

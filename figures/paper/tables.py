@@ -1,13 +1,16 @@
-"""Tables 1 to 3: errors of autoencoders, and what is found for two teachers."""
+"""Tables 1 to 3: errors of autoencoders, and networks found for two teachers."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import panels
-from panels import NAMES
+
+from figures.common import tables
+from figures.paper import panels
+from figures.paper.panels import NAMES
 
 AUTOENCODERS = {
     "compact_sigmoid": "compact",
@@ -20,16 +23,21 @@ ACTIVATIONS = ("sigmoid", "leaky_relu", "linear")
 TEACHERS = {2: ("deep", 3, 35), 3: ("shallow", 2, 14)}
 
 
-def draw(runs: Path, out: Path) -> None:
-    """Write table1.md to table3.md and the numbers of each as CSV."""
+def write(runs: Mapping[str, Any], out: Path) -> None:
+    """Write table1.md to table3.md, and the numbers of each as CSV, into a folder.
+
+    Args:
+      runs: experiments by name.
+      out: folder.
+    """
     write_fidelity(runs, out)
     for number, teacher in TEACHERS.items():
         write_recovery(runs, out, number, *teacher)
 
 
-def write_fidelity(runs: Path, out: Path) -> None:
-    """Table 1: autoencoders on unseen networks."""
-    found = {name: panels.load(runs, f"validation_{name}") for name in AUTOENCODERS}
+def write_fidelity(runs: Mapping[str, Any], out: Path) -> None:
+    """Write table 1: errors of autoencoders on unseen networks."""
+    found = {name: runs.get(f"validation_{name}") for name in AUTOENCODERS}
     found = {name: one for name, one in found.items() if one is not None}
     if not found:
         sys.stderr.write("table1.md is not written: it has no data\n")
@@ -66,9 +74,14 @@ def write_fidelity(runs: Path, out: Path) -> None:
 
 
 def write_recovery(
-    runs: Path, out: Path, number: int, teacher: str, depth: int, num_weights: int
+    runs: Mapping[str, Any],
+    out: Path,
+    number: int,
+    teacher: str,
+    depth: int,
+    num_weights: int,
 ) -> None:
-    """Table 2 or 3: error and weights found by each decoder."""
+    """Write table 2 or 3: errors and weights of the networks of each decoder."""
     frame = _load_searches(runs, teacher)
     if frame.empty:
         sys.stderr.write(f"table{number}.md is not written: it has no data\n")
@@ -99,12 +112,12 @@ def write_recovery(
     )
 
 
-def _load_searches(runs: Path, teacher: str) -> pd.DataFrame:
-    """A line for each network that was found."""
+def _load_searches(runs: Mapping[str, Any], teacher: str) -> pd.DataFrame:
+    """Return one row per network found."""
     lines: list[dict[str, Any]] = []
     for activation in ACTIVATIONS:
-        for path in sorted(runs.glob(f"search_{teacher}_{activation}_*.json")):
-            results = panels.load(runs, path.stem)
+        start = f"search_{teacher}_{activation}_"
+        for results in (runs[name] for name in runs if name.startswith(start)):
             head = {"activation": activation, "seed": results["settings"]["seed"]}
             lines += [
                 head | {key: value for key, value in one.items() if key != "surface"}
@@ -121,14 +134,10 @@ def _spread(values: pd.Series, form: str) -> str:
 
 
 def _write(path: Path, title: str, lines: list[dict[str, str]], note: str) -> None:
-    """A table in markdown; numbers to the right."""
+    """Write a table in Markdown with right-aligned numbers."""
     heads = list(lines[0])
     is_text = {"autoencoder", "activation"}
     rules = [":--" if head in is_text else "--:" for head in heads]
-    rows = [heads, rules, *([line[head] for head in heads] for line in lines)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    path.write_text(f"**{title}**\n\n{table}\n\n{note}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    panels.run_script(draw)
+    rows = [[line[head] for head in heads] for line in lines]
+    table = tables.format_rows(heads, rows, alignment=rules)
+    tables.write(path, f"**{title}**\n\n{table}\n\n{note}")

@@ -1,12 +1,10 @@
-"""What the figures share: results, grids of surfaces, small PNG files, numbers."""
+"""Grids of surfaces as PNG files, with their numbers as CSV files."""
 
-import argparse
 import dataclasses
 import io
-import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,74 +15,62 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-# Okabe and Ito's blue and vermilion, told apart by colour-blind readers as well.
+# Blue and vermilion of Okabe and Ito, distinguishable by colour-blind readers.
 BLUE, RED = "#0072B2", "#D55E00"
 NAMES = {"sigmoid": "sigmoid", "leaky_relu": "leaky ReLU", "linear": "linear"}
 SHOWN_WEIGHT = 1 / 7000  # sparsity weight of figures 3 and 5 and of tables 2 and 3
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One surface, and the numbers that are told of it."""
+    """One surface with its title and numbers."""
 
     name: str
     title: str
     color: str
     limits: tuple[float, float]
     results: dict[str, Any]
-    """the numbers, and under "surface" [K, K] outputs, rows: the first input"""
+    """numbers, and under "surface" outputs [K, K] whose rows follow the first input"""
 
     @property
     def surface(self) -> np.ndarray:
-        """Outputs [K, K]."""
+        """Return the outputs [K, K]."""
         return np.asarray(self.results["surface"])
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """All but the surface, under the panel's name."""
+        """Return the name of the panel and all results but the surface."""
         rest = {key: item for key, item in self.results.items() if key != "surface"}
         return {"panel": self.name} | rest
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Panels side by side, under one label."""
+    """Panels side by side with one label."""
 
     label: str
     axis: list[float]
     panels: list[Panel]
 
 
-def run_script(draw_fn: Callable[[Path, Path], None]) -> None:
-    """`draw_fn(runs, out)` for the folders of the command line."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduction")
-    parser.add_argument("--out", type=Path, default=ROOT / "figures" / "out")
-    folders = parser.parse_args()
-    folders.out.mkdir(parents=True, exist_ok=True)
-    draw_fn(folders.runs, folders.out)
-
-
-def load(runs: Path, name: str) -> dict[str, Any] | None:
-    """The results of one experiment, or None, and a line on what is missing."""
-    path = runs / f"{name}.json"
-    if not path.is_file():
-        sys.stderr.write(f"{path} is missing: left out\n")
-        return None
-    return json.loads(path.read_bytes())
+def pick_runs(runs: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the runs that exist and report the missing ones on stderr."""
+    for name in names:
+        if name not in runs:
+            sys.stderr.write(f"{name} is missing: left out\n")
+    return [runs[name] for name in names if name in runs]
 
 
 def draw_grid(
     path: Path, rows: list[Row], *, title: str, heads: list[str] | None = None
 ) -> None:
-    """Surfaces as a grid: the PNG, the panels' numbers and the surfaces as CSV.
+    """Write a grid of surfaces as PNG, their numbers and the surfaces as CSV.
 
     Args:
       path: of the PNG; the CSV files lie beside it.
-      rows: of equally many panels; without any nothing is drawn.
+      rows: of equally many panels; if there are none, nothing is written.
       title: of the figure.
-      heads: above the columns.
+      heads: titles of the columns.
     """
     if not rows:
         sys.stderr.write(f"{path.name} is not drawn: it has no data\n")
@@ -121,7 +107,7 @@ def draw_grid(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """A PNG of 64 colours, which is a quarter as large as one of all colours."""
+    """Write a PNG of 64 colours, a quarter of the size of one with all colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     image = Image.open(buffer).convert("RGB").quantize(64, dither=Image.Dither.NONE)
@@ -129,7 +115,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def limits(*surfaces: np.ndarray) -> tuple[float, float]:
-    """Common limits; a surface that is nearly constant is to look so."""
+    """Return common limits; a nearly constant surface shall look constant."""
     low = min(np.min(s) for s in surfaces)
     high = max(np.max(s) for s in surfaces)
     middle = (low + high) / 2
@@ -138,12 +124,12 @@ def limits(*surfaces: np.ndarray) -> tuple[float, float]:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 weight`, `2 weights`."""
+    """Return a number with its noun: `1 weight`, `2 weights`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def percent(share: float) -> str:
-    """A share as percent with two digits, without powers of ten."""
+    """Format a share as percent with two digits and without powers of ten."""
     value = 100 * share
     if value >= 10:
         return f"{value:,.0f} %"
@@ -174,11 +160,11 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
     axes.set_ylabel("$x_2$", fontsize=8, labelpad=-9)
     axes.view_init(elev=25, azim=-55)
     axes.set_box_aspect((1, 1, 0.75), zoom=0.95)
-    axes.patch.set_alpha(0)  # or it would hide the numbers of the panel to its left
+    axes.patch.set_alpha(0)  # else it hides the tick labels of the panel to its left
 
 
 def _shade(panel: Panel) -> np.ndarray:
-    """Colours [K, K, 3] as if lit from the left, with slopes as they are drawn."""
+    """Return colours [K, K, 3] of a surface lit from the left."""
     low, high = panel.limits
     height = (panel.surface - low) / (high - low)
     by_first, by_second = np.gradient(height, 2 / (len(height) - 1))
@@ -191,7 +177,7 @@ def _shade(panel: Panel) -> np.ndarray:
 
 
 def _short(value: float) -> str:
-    """12000 as 12k: long numbers would run into the next panel."""
+    """Format 12000 as 12k; long numbers would overlap the next panel."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{suffix}"

@@ -1,26 +1,26 @@
-"""Figure 1: the framework, drawn as a diagram; it needs no results."""
+"""Figure 1: diagram of the framework."""
 
 import itertools
 from itertools import pairwise, product
 from pathlib import Path
 
-import panels
 from matplotlib import colors
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
-from panels import BLUE, RED
+
+from figures.paper import panels
+from figures.paper.panels import BLUE, RED
 
 GREEN, GREY, DARK = "#009E73", "0.93", "0.25"
-# Neurons a layer of the sketched networks: inputs, hidden layers, output.
+# Neurons per layer of the sketched networks: inputs, hidden layers, output.
 INPUT_LAYERS = (3, 4, 3, 1)
 DECODED_LAYERS = ((3, 4, 1), (3, 3, 3, 1), (3, 3, 4, 2, 1), (3, 3, 2, 3, 2, 1))
 HEIGHTS = (3.0, 1.0, -1.0, -3.0)  # of the four decoders
 
 
-def draw(runs: Path, out: Path) -> None:
-    """Write figure1.png; `runs` is not read."""
-    del runs
+def draw(out: Path) -> None:
+    """Write figure1.png into a folder."""
     figure = Figure(figsize=(11, 8))
     upper = figure.add_axes((0.0, 0.42, 1.0, 0.58))
     lower = figure.add_axes((0.0, 0.0, 1.0, 0.41))
@@ -98,7 +98,7 @@ def _network(
     color: str,
     scale: float = 1.0,
 ) -> float:
-    """Neurons as circles and most of their connections; where an arrow may start."""
+    """Draw a sparse network; return the x coordinate at which an arrow may start."""
     gap, radius = 0.95 * scale, 0.2 * scale
     places = [
         [(left + gap * i, y + 0.62 * scale * (k - (n - 1) / 2)) for k in range(n)]
@@ -115,7 +115,7 @@ def _network(
 
 
 def _matrix(axes: Axes, x: float, y: float) -> None:
-    """The flattened form of the input network: 7 rows, 17 columns."""
+    """Draw the matrix form of the input network: 7 rows, 17 columns."""
     _, first, second, _ = INPUT_LAYERS
     filled = {
         **dict.fromkeys(product(range(2, 5), range(first)), BLUE),
@@ -132,7 +132,7 @@ def _matrix(axes: Axes, x: float, y: float) -> None:
 
 
 def _vector(axes: Axes, x: float, y: float) -> None:
-    """A column of numbers as shades of green."""
+    """Draw a column of numbers as shades of green."""
     shades = (0.9, 0.35, 0.6, 0.15, 0.75, 0.45, 0.25, 0.65, 0.5, 0.8)
     side = 0.3
     for index, shade in enumerate(shades):
@@ -142,7 +142,7 @@ def _vector(axes: Axes, x: float, y: float) -> None:
 
 
 def _path(axes: Axes, corners: list[tuple[float, float]], color: str) -> None:
-    """A line around corners that ends as an arrow."""
+    """Draw a line around corners that ends in an arrow."""
     axes.plot(*zip(*corners[:-1], strict=True), color=color, lw=1.3)
     _arrow(axes, *corners[-2:], color=color)
 
@@ -176,7 +176,3 @@ def _arrow(
 ) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 11, "lw": 1.3, "color": color}
     axes.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
-
-
-if __name__ == "__main__":
-    panels.run_script(draw)
