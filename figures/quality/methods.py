@@ -23,7 +23,7 @@ from swajax.search import sources
 from swajax.search.config import ExploreConfig, SupernetSourceConfig
 from swajax.types import Key
 
-NAMES = ("default", *rivals.METHODS, *EXTRAS, *ABLATIONS)
+NAMES = ("default", *rivals.RIVALS, *EXTRAS, *ABLATIONS)
 # Without what needs the unshipped autoencoder `paper` or large packages.
 DEFAULTS = tuple(
     name
@@ -70,13 +70,13 @@ def check(names: Sequence[str], settings: Settings) -> None:
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
     """Return all settings that a run of a method depends on."""
     shared = configs.to_dict(settings)
-    if name in rivals.METHODS and name not in rivals.PIPELINED:
+    if name in rivals.RIVALS and not rivals.RIVALS[name].is_pipelined:
         for unused in ("num_starts", "num_rounds", "max_varied"):
             del shared["pipeline"][unused]
     if name in EXTRAS:
         own = {"version": importlib.metadata.version(name)}
-    elif name in rivals.METHODS:
-        own = configs.to_dict(rivals.METHODS[name].Config())
+    elif name in rivals.RIVALS:
+        own = configs.to_dict(rivals.RIVALS[name].config_class())
     elif name == "default":
         config = ExploreConfig()
         by = sources.choose_sources(config, settings.pipeline.make_spec(1, 1))
@@ -124,7 +124,7 @@ def run(
         return _run_default(key, task, settings, clock)
     if name in EXTRAS:
         return _run_extra(name, key, task, settings, clock)
-    if name in rivals.METHODS:
+    if name in rivals.RIVALS:
         return run_rival(name, key, task, settings, clock)
     return ablation.run_ablation(ABLATIONS[name], key, task, settings, clock)
 
@@ -161,14 +161,14 @@ def run_rival(
 ) -> Outcome:
     """Run a rival, by default with its default settings."""
     begin = clock()
-    found = rivals.run(
+    found = rivals.run_rival(
         name,
         key,
         task.train,
         task.valid,
         objective=task.objective,
         config=config,
-        pipeline_config=settings.pipeline,
+        limits=settings.pipeline,
         time_budget=settings.seconds,
         clock=clock,
     )

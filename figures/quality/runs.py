@@ -89,7 +89,7 @@ def describe(task: QualityTask, method: str, settings: Settings) -> dict[str, An
         "method": method,
         "seeds": task.seeds,
         "objective": task.objective,
-        "num_points": [part.x.shape[1] for part in (task.train, task.valid, task.test)],
+        "num_points": [len(part.x) for part in (task.train, task.valid, task.test)],
         "num_inputs": task.train.x.shape[1],
         "num_outputs": task.train.y.shape[1],
         "teacher": None if task.teacher is None else task.teacher._asdict(),

@@ -253,7 +253,7 @@ def _format_teachers(table: Table) -> str:
                 ]
             )
         header = ["method", "teachers", "error at its size"]
-        header += [f"smallest within {RECOVERED:.0%}", "found again"]
+        header += [f"smallest within {RECOVERED:.0%}", "recovered"]
         sections.append(
             f"## {kind or 'All kinds'}\n\n{tables.format_rows(header, rows)}"
         )

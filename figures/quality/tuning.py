@@ -32,7 +32,7 @@ TRIED: dict[str, dict[str, tuple[float, ...]]] = {
     "darts-admm": {"learning_rate": (0.002, 0.015), "num_networks": (8, 128)},
     "sklearn": {"max_iter": (100, 1000), "num_networks": (4, 64)},
 }
-OWN = "as it is"
+DEFAULT = "default"
 FILE_NAME = "tuning.jsonl"
 
 
@@ -74,11 +74,11 @@ class Trial(NamedTuple):
     @property
     def change(self) -> str:
         """Return a label of the change."""
-        return OWN if self.setting is None else f"{self.setting} = {self.value:g}"
+        return DEFAULT if self.setting is None else f"{self.setting} = {self.value:g}"
 
     def make_config(self) -> Any:
         """Return the configuration of the rival with the change."""
-        config = rivals.METHODS[self.method].Config()
+        config = rivals.RIVALS[self.method].config_class()
         if self.setting is None:
             return config
         *parts, last = self.setting.split(".")
@@ -170,13 +170,13 @@ def format_table(found: Sequence[Run]) -> str:
         own[run["task"]] = max(run["hypervolume"], 1e-2)
     rows = []
     for method, changes in methods_found.items():
-        for change, volumes in sorted(changes.items(), key=lambda c: c[0] != OWN):
+        for change, volumes in sorted(changes.items(), key=lambda c: c[0] != DEFAULT):
             mean = np.exp(np.mean(np.log(list(volumes.values()))))
-            shared = sorted(volumes.keys() & changes.get(OWN, {}).keys())
-            ratios = [volumes[task] / changes[OWN][task] for task in shared]
+            shared = sorted(volumes.keys() & changes.get(DEFAULT, {}).keys())
+            ratios = [volumes[task] / changes[DEFAULT][task] for task in shared]
             ratio = f"{np.exp(np.mean(np.log(ratios))):.2f}" if ratios else ""
             rows.append([method, change, str(len(volumes)), f"{mean:.2f}", ratio])
-    header = ["method", "settings", "tasks", "hypervolume", "against its own"]
+    header = ["method", "settings", "tasks", "hypervolume", "relative to default"]
     return tables.format_rows(header, rows)
 
 

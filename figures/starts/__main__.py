@@ -296,7 +296,7 @@ def format_table(found: Sequence[dict[str, Any]]) -> str:
             cells = [f"{error:.2g}" for error in errors]
             cells += [f"{effort.starts:.1f}", f"{effort.seconds:.2f}"]
             rows.append([one["task"], name, *cells])
-    header = ["task", "starts from", "best", "best tenth", "median"]
+    header = ["task", "source", "best", "best tenth", "median"]
     return tables.format_rows([*header, "goal", "starts", "seconds"], rows)
 
 

@@ -41,7 +41,7 @@ def write(folder: Path, space: str) -> str:
         text += f"\n{describe_sample(table)}\n"
     if REFERENCE in methods:
         pairs = format_pairs(methods, table)
-        text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{pairs}\n"
+        text += f"\nCompared with {REFERENCE}, seed by seed:\n\n{pairs}\n"
     tables.write(folder / "accuracy.md", text)
     draw_sizes(folder / "sizes.png", methods)
     draw_anytime(folder / "anytime.png", methods, table)
@@ -87,7 +87,7 @@ def format_searches(
     methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
 ) -> str:
     """Return the cost of searches and the rank of their networks in the table."""
-    header = ["method", "passes", "networks judged", "seconds"]
+    header = ["method", "passes", "networks evaluated", "seconds"]
     header += ["regret, nats", "percentile", "rank correlation"]
     rows = []
     for name, own in methods.items():
@@ -120,8 +120,8 @@ def format_pairs(
             taus = [[correlate(run, table) for run in pair] for pair in pairs]
             shift = _format_differences(-np.diff(taus)[:, 0])
         rows.append([name, _format_differences(differences), wins, shift])
-    header = ["method", "loss less that of the reference [95 %]", "seeds better"]
-    header.append("rank correlation less that of the reference [95 %]")
+    header = ["method", "loss minus reference [95 %]", "seeds better"]
+    header.append("rank correlation minus reference [95 %]")
     return tables.format_rows(header, rows)
 
 
@@ -131,8 +131,8 @@ def describe_sample(table: dict[str, Any]) -> str:
     times = "once" if num_seeds == 1 else f"with {num_seeds} seeds"
     return (
         f"The rank correlation is among {len(table['rows'])} random networks, each "
-        f"trained on its own {times}. From other starts than what is found, so that "
-        "there is no regret."
+        f"trained standalone {times}. Their starts differ from those of the networks "
+        "found, so that there is no regret."
     )
 
 

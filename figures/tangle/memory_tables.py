@@ -50,7 +50,10 @@ def write(folder: Path) -> str:
     if RESIDENT_NAME in runs:
         text += "\n" + format_resident(runs[RESIDENT_NAME]["forms"])
     tables.write(folder / "memory.md", text)
-    for kind, label in (("options", "options a choice"), ("batch", "examples a batch")):
+    for kind, label in (
+        ("options", "options per choice"),
+        ("batch", "examples per batch"),
+    ):
         own = [case for case in cases if case["kind"] == kind]
         if own:
             draw_curves(folder / f"{kind}.png", own, label)
@@ -98,7 +101,7 @@ def format_library(cases: Sequence[Case]) -> str:
         rows.append([case["name"], *row, f"{sup['flops'] / single['flops']:.2f}"])
     header = ["space of the package", "sup, MB", "single, MB", "weights, MB"]
     table = tables.format_rows([*header, "operations sup/single"], rows)
-    title = "The package's own supernets, of which those above are plain forms:"
+    title = "Supernets of the package, which the table above simplifies:"
     return f"{title}\n\n{table}\n"
 
 
@@ -111,10 +114,10 @@ def saving(case: Case) -> float:
 def format_resident(found: dict[str, Any]) -> str:
     """Return peaks of resident memory beside the bytes of the compiler."""
     rows = [
-        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "foretold"))]
+        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "compiler"))]
         for form, own in found.items()
     ]
-    header = ["form", "measured, MB", "foretold, MB"]
+    header = ["form", "measured, MB", "compiler, MB"]
     return f"Peak of resident memory in a step:\n\n{tables.format_rows(header, rows)}\n"
 
 

@@ -63,7 +63,7 @@ def main(stack: str, num_options: int, form: Form) -> dict[str, Any]:
     call()
     return {
         "measured": _read("VmHWM") - before,
-        "foretold": stats.temp_size_in_bytes + stats.output_size_in_bytes,
+        "compiler": stats.temp_size_in_bytes + stats.output_size_in_bytes,
     }
 
 
