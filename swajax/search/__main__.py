@@ -19,7 +19,7 @@ from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import checkpoints, commands, configs, runlog
-from swajax.latent_search.descent import NetworksFn
+from swajax.latent_search import NetworksFn
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.model.results import write_rows

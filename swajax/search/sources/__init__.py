@@ -20,11 +20,11 @@ import numpy as np
 
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import Problem
-from swajax.latent_search.descent import NetworksFn
+from swajax.latent_search import NetworksFn, check_table
 from swajax.objectives import Objective
 from swajax.search.config import ExploreConfig, SearchConfig, Source
 from swajax.search.sources.base import SourceTask
-from swajax.search.sources.descent import MAX_INPUTS, _check_limits, _descend
+from swajax.search.sources.descent import _check_limits, _descend
 from swajax.search.sources.random_networks import draw_starts
 from swajax.search.sources.supernets import _train_supernets
 from swajax.types import Key, Network, NetworkSpec
@@ -58,18 +58,11 @@ def check(
         return
     _, model = load_pretrained(config.preset, config.activation)
     _check_limits(model.spec, limits)
-    if model.preset == "tabular" and num_inputs > MAX_INPUTS:
-        raise ValueError(
-            f"the space {config.preset} reads networks input by input, {MAX_INPUTS} at "
-            f"most, here are {num_inputs}; use --explore.by random, direct or tangle"
-        )
-    is_served = num_inputs <= model.num_inputs and task == "regression"
-    if model.preset != "tabular" and not is_served:
-        raise ValueError(
-            f"the space {config.preset} has networks with up to {model.num_inputs} "
-            f"inputs and a number as output, here are {num_inputs} inputs and a "
-            f"{task}; use --explore.by random, direct or tangle"
-        )
+    try:
+        check_table(model, num_inputs=num_inputs, task=task)
+    except ValueError as error:
+        advice = "use --explore.by random, direct or tangle"
+        raise ValueError(f"{error}; {advice}") from error
 
 
 def choose_sources(config: ExploreConfig, limits: NetworkSpec) -> tuple[Source, ...]:
@@ -106,7 +99,8 @@ def find_starts(
       pipeline_config: limits of the networks.
       seconds: for all descents together; one chunk of each is always taken.
       clock: tells the seconds.
-      watch: see `descent.descend`.
+      watch: called after each chunk of a descent with the network steps and a
+        function that returns the networks.
 
     Raises:
       ValueError: the limits are too narrow for the space, or lack an activation; or a

@@ -7,17 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from swajax import latent_search
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import MAX_ROWS, Problem
-from swajax.latent_search import Data, DescentConfig, descent, spaces
-from swajax.latent_search.descent import Budget, Explorer, NetworksFn
+from swajax.latent_search import (
+    Data,
+    DescentProblem,
+    DescentProgress,
+    NetworksFn,
+    direct,
+)
 from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.search.config import ExploreConfig, Source
 from swajax.search.sources.base import SourceTask
 from swajax.types import Key, Network, NetworkSpec
 
-MAX_INPUTS = 512
 BATCH_ROWS = 4096  # of a mini-batch
 
 
@@ -32,7 +37,7 @@ def _descend(
     watch: Callable[[int, NetworksFn], None] | None,
 ) -> tuple[Network, int]:
     """Ends of descents on weights or in a learned space, and candidate-steps."""
-    explorer = make_explorer(
+    problem = make_explorer(
         key,
         source,
         task.objective,
@@ -40,22 +45,25 @@ def _descend(
         limits=task.limits,
         max_weights=task.max_weights,
     )
-    _check_limits(explorer.space.spec, task.limits)
-    found, steps = descent.descend(
-        explorer,
+    _check_limits(problem.space.spec, task.limits)
+
+    def callback(progress: DescentProgress) -> None:
+        if watch is not None:
+            watch(progress.network_steps, progress.networks_fn)
+
+    state = latent_search.descend(
+        problem.starts,
+        problem.params,
         functools.partial(_draw_rows, task.train, task.valid),
-        search=config.search,
-        budget=_make_budget(explorer, config.search, seconds),
+        space=problem.space,
+        config=config.search,
+        callback=callback,
+        time_budget=seconds,
         clock=clock,
-        watch=watch,
     )
-    return resize.fit_into(found, explorer.space.spec, task.limits), steps
-
-
-def _make_budget(explorer: Explorer, search: DescentConfig, seconds: float) -> Budget:
-    num = search.num_starts * len(search.sparsity_weights)
-    num *= explorer.space.spec.max_depth
-    return Budget(seconds=seconds, candidate_steps=search.num_steps * num)
+    found = latent_search.harden(state.picked, problem.params, space=problem.space)
+    networks = resize.fit_into(found, problem.space.spec, task.limits)
+    return networks, int(state.num_steps.sum())
 
 
 def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
@@ -94,7 +102,7 @@ def make_explorer(
     config: ExploreConfig,
     limits: NetworkSpec,
     max_weights: int,
-) -> Explorer:
+) -> DescentProblem:
     """A space and starts in it, embeddings of random networks [R K, ...].
 
     Args:
@@ -109,20 +117,13 @@ def make_explorer(
       A learned space has limits of its own, whatever `limits` says but for inputs and
       outputs.
     """
-    search = config.search
+    sizes = {"config": config.search, "max_weights": max_weights}
     if source == "direct":
-        key, network_key = jax.random.split(key)
-        networks = spaces.draw_networks(network_key, search, limits, max_weights)
-        starts = spaces.unfold_starts(key, networks)
-        return Explorer(spaces.make_direct_space(limits, objective), None, starts)
+        starts = direct.make_direct_starts(key, spec=limits, **sizes)
+        return DescentProblem(direct.make_direct_space(limits, objective), None, starts)
     params, model = load_pretrained(config.preset, config.activation)
-    if model.preset == "tabular":
-        space = spaces.make_tabular_space(model, limits, objective)
-        networks = spaces.draw_networks(key, search, space.spec, max_weights)
-        starts = spaces.encode_starts(params, networks, model=model)
-    else:
-        space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
-        starts = spaces.draw_compact_starts(
-            key, params, config=search, autoencoder_config=model
-        )
-    return Explorer(space, params, starts)
+    space = latent_search.make_space(model, limits=limits, objective=objective)
+    starts = latent_search.make_starts(
+        key, params, autoencoder_config=model, limits=limits, **sizes
+    )
+    return DescentProblem(space, params, starts)
