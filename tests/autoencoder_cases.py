@@ -9,8 +9,15 @@ from swajax.autoencoder import AutoencoderConfig
 from swajax.autoencoder.presets import PRESETS
 
 TINY = {
-    preset: AutoencoderConfig(preset=preset, max_depth=2, max_width=4, num_probes=4)
-    for preset in PRESETS
+    preset: AutoencoderConfig(
+        preset=preset,
+        num_inputs=3,
+        num_outputs=2 if record.is_any_table else 1,
+        max_depth=2,
+        max_width=4,
+        num_probes=4,
+    )
+    for preset, record in PRESETS.items()
 }
 
 

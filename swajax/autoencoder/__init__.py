@@ -7,15 +7,14 @@ mixed activations, and decodes them at any number of weights. Parameters are pla
 pytrees. All functions are pure and take ONE example; `jax.vmap` makes batches.
 
 Example:
-  >>> import jax
-  >>> from swajax import autoencoder, prior
+  >>> import functools, jax
+  >>> from swajax import autoencoder
   >>> config = autoencoder.AutoencoderConfig(max_depth=1, max_width=3, num_probes=4)
-  >>> params = autoencoder.init(jax.random.key(0), config=config)
-  >>> network = prior.sample(jax.random.key(1), spec=config.spec)
-  >>> z = autoencoder.encode(params, network, config=config)
-  >>> z.shape
-  (128,)
-  >>> autoencoder.decode(params, z, config=config, depth=1).first.shape
+  >>> init = functools.partial(autoencoder.init, config=config)
+  >>> params = jax.eval_shape(init, jax.random.key(0))
+  >>> decode = functools.partial(autoencoder.decode, config=config, depth=1)
+  >>> z = jax.ShapeDtypeStruct((config.embedding_size,), "float32")
+  >>> jax.eval_shape(decode, params, z).first.shape
   (3, 3)
 """
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from autoencoder_cases import TINY, make_params, take
 
 from swajax import autoencoder
 from swajax import pretrain as pretraining
@@ -18,9 +19,7 @@ from swajax.pretrain.geometry import shuffle_neurons
 from swajax.pretrain.validation import validate
 from swajax.types import NetworkSpec
 
-CONFIG = AutoencoderConfig(
-    preset="tabular", num_inputs=3, num_outputs=2, max_width=4, max_depth=2
-)
+CONFIG = TINY["tabular"]
 SPEC = CONFIG.spec
 NUM = 8
 
@@ -30,8 +29,7 @@ decode = functools.partial(autoencoder.decode, config=CONFIG)
 
 @pytest.fixture(scope="module")
 def params():
-    init = jax.jit(functools.partial(autoencoder.init, config=CONFIG))
-    return init(jax.random.key(0))
+    return make_params("tabular")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +43,6 @@ def batch():
 def z(params, batch):
     each = lambda n, p: encode(params, n, present=p)  # noqa: E731
     return jax.jit(jax.vmap(each))(batch.network, batch.present)
-
-
-def take(tree, index):
-    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def draw_point(seed, num_inputs, num_outputs):
