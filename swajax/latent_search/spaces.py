@@ -93,13 +93,15 @@ def make_space(
     return Space(decode_fn, spec, objective)
 
 
-def check_table(config: AutoencoderConfig, *, num_inputs: int, task: str) -> None:
+def check_table(
+    config: AutoencoderConfig, *, num_inputs: int, objective: Objective
+) -> None:
     """Reject tables for which an autoencoder has no networks.
 
     Args:
       config: configuration of the autoencoder.
       num_inputs: number of encoded input columns.
-      task: "regression" or another word for a classification.
+      objective: loss of the task.
 
     Raises:
       ValueError: too many inputs, or a classification by a preset with one output.
@@ -107,13 +109,15 @@ def check_table(config: AutoencoderConfig, *, num_inputs: int, task: str) -> Non
     if config.is_any_table:
         if num_inputs > config.max_inputs:
             raise ValueError(
-                f"the space {config.preset} reads networks input by input, "
-                f"{config.max_inputs} at most, here are {num_inputs}"
+                f"the space {config.preset} reads at most {config.max_inputs} inputs, "
+                f"the table has {num_inputs}"
             )
-    elif num_inputs > config.max_inputs or task != "regression":
+    elif num_inputs > config.max_inputs or objective != "squared":
+        task = "regression" if objective == "squared" else "classification"
         raise ValueError(
-            f"the space {config.preset} has networks with up to {config.max_inputs} "
-            f"inputs and a number as output, here are {num_inputs} inputs and a {task}"
+            f"the space {config.preset} has networks of up to {config.max_inputs} "
+            f"inputs and one number as output, the table is a {task} of {num_inputs} "
+            "inputs"
         )
 
 

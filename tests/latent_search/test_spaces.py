@@ -74,19 +74,18 @@ def test_a_space_with_fixed_inputs_serves_smaller_tables_only():
 
 
 @pytest.mark.parametrize(
-    ("preset", "num_inputs", "task", "message"),
+    ("preset", "num_inputs", "objective", "message"),
     [
-        ("compact", 4, "regression", "up to 3 inputs .* here are 4 inputs"),
-        ("paper", 3, "classification", "a number as output, .* a classification"),
-        ("tabular", 513, "classification", "input by input, 512 at most, here are 513"),
+        ("compact", 4, "squared", "up to 3 inputs .* a regression of 4 inputs"),
+        ("paper", 3, "softmax", "one number as output, .* a classification of 3"),
+        ("tabular", 513, "softmax", "at most 512 inputs, the table has 513"),
     ],
 )
-def test_tables_without_networks_are_refused(preset, num_inputs, task, message):
+def test_tables_without_networks_are_refused(preset, num_inputs, objective, message):
     check = functools.partial(latent_search.check_table, MODELS[preset])
-    allowed = num_inputs - (preset != "paper")
-    check(num_inputs=allowed, task="regression" if preset == "paper" else task)
+    check(num_inputs=3, objective="squared")
     with pytest.raises(ValueError, match=message):
-        check(num_inputs=num_inputs, task=task)
+        check(num_inputs=num_inputs, objective=objective)
 
 
 def test_points_of_weights_are_the_networks_they_come_from(networks):

@@ -1,5 +1,11 @@
-"""TODO swajax/search/sources/descent.py."""
+"""Sources `direct` and `latent`: gradient descent on weights or on embeddings.
 
+Both minimise the error plus the sparsity penalty of `swajax.latent_search` with the
+same gates, losses and optimizer. `direct` moves the weights themselves, `latent` the
+points of a learned space (arXiv:2410.08339).
+"""
+
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -12,58 +18,106 @@ from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import MAX_ROWS, Problem
 from swajax.latent_search import (
     Data,
+    DescentConfig,
     DescentProblem,
     DescentProgress,
-    NetworksFn,
+    check_table,
     direct,
 )
 from swajax.network import resize
 from swajax.objectives import Objective
-from swajax.search.config import ExploreConfig, Source
-from swajax.search.sources.base import SourceTask
-from swajax.types import Key, Network, NetworkSpec
+from swajax.search.sources.base import Source, StartRequest, Starts
+from swajax.types import Activation, Key, NetworkSpec
 
-BATCH_ROWS = 4096  # of a mini-batch
+BATCH_ROWS = 4096  # rows of a mini-batch
+
+MakeProblem = Callable[[Key, StartRequest], DescentProblem]
 
 
-def _descend(
-    key: Key,
-    source: Source,
-    task: SourceTask,
-    *,
-    config: ExploreConfig,
-    seconds: float,
-    clock: Callable[[], float],
-    watch: Callable[[int, NetworksFn], None] | None,
-) -> tuple[Network, int]:
-    """Ends of descents on weights or in a learned space, and candidate-steps."""
-    problem = make_explorer(
-        key,
-        source,
-        task.objective,
-        config=config,
-        limits=task.limits,
-        max_weights=task.max_weights,
+@dataclasses.dataclass(frozen=True)
+class DescentSourceConfig:
+    """Options of `direct` and `latent`."""
+
+    preset: str = "tabular"
+    """latent: pretrained autoencoder, or path of a checkpoint file"""
+    activation: Activation | None = None
+    """latent: activation of the autoencoder's networks, if several are shipped"""
+    descent: DescentConfig = dataclasses.field(
+        default_factory=lambda: DescentConfig(
+            num_steps=500, num_starts=8, chunk_steps=25
+        )
     )
-    _check_limits(problem.space.spec, task.limits)
+    """the gradient descent"""
+
+
+def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Starts:
+    """Descend from random points and return the best network of each candidate."""
+    problem = make_problem(key, request)
+    _check_limits(problem.space.spec, request.limits)
 
     def callback(progress: DescentProgress) -> None:
-        if watch is not None:
-            watch(progress.network_steps, progress.networks_fn)
+        if request.watch is not None:
+            request.watch(progress.network_steps, progress.networks_fn)
 
     state = latent_search.descend(
         problem.starts,
         problem.params,
-        functools.partial(_draw_rows, task.train, task.valid),
+        functools.partial(draw_rows, request.train, request.valid),
         space=problem.space,
-        config=config.search,
+        config=request.options.descent,
         callback=callback,
-        time_budget=seconds,
-        clock=clock,
+        time_budget=request.seconds,
+        clock=request.clock,
     )
     found = latent_search.harden(state.picked, problem.params, space=problem.space)
-    networks = resize.fit_into(found, problem.space.spec, task.limits)
-    return networks, int(state.num_steps.sum())
+    networks = resize.fit_into(found, problem.space.spec, request.limits)
+    return Starts(networks, int(state.num_steps.sum()))
+
+
+def make_direct(key: Key, request: StartRequest) -> DescentProblem:
+    """Return weights of random networks as points, [R K, ...] (K screened per start)."""
+    limits = request.limits
+    starts = direct.make_direct_starts(
+        key,
+        config=request.options.descent,
+        spec=limits,
+        max_weights=request.max_weights,
+    )
+    space = direct.make_direct_space(limits, request.objective)
+    return DescentProblem(space, None, starts)
+
+
+def make_latent(key: Key, request: StartRequest) -> DescentProblem:
+    """Return embeddings of random networks, [R K, ...]; the space has its own limits."""
+    options, limits = request.options, request.limits
+    params, model = load_pretrained(options.preset, options.activation)
+    space = latent_search.make_space(model, limits=limits, objective=request.objective)
+    starts = latent_search.make_starts(
+        key,
+        params,
+        config=options.descent,
+        autoencoder_config=model,
+        limits=limits,
+        max_weights=request.max_weights,
+    )
+    return DescentProblem(space, params, starts)
+
+
+def check_latent(
+    limits: NetworkSpec, objective: Objective, options: DescentSourceConfig
+) -> None:
+    """Refuse tables and limits for which the learned space has no networks.
+
+    Raises:
+      ValueError: says why, and what to do.
+    """
+    _, model = load_pretrained(options.preset, options.activation)
+    _check_limits(model.spec, limits)
+    try:
+        check_table(model, num_inputs=limits.num_inputs, objective=objective)
+    except ValueError as error:
+        advice = "use --sources random, direct or tangle"
+        raise ValueError(f"{error}; {advice}") from error
 
 
 def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
@@ -76,10 +130,10 @@ def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
         )
 
 
-def _draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
-    """All rows, or a mini-batch of them if they are many or of unequal weight.
+def draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
+    """Return all rows, or a mini-batch if they are many or of unequal weight.
 
-    Rows are then drawn anew for each chunk, as often as they weigh.
+    Mini-batches are drawn anew for each chunk, in proportion to the weights.
     """
 
     def draw(part: Problem) -> tuple[jax.Array, jax.Array]:
@@ -94,36 +148,11 @@ def _draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
     return Data(*draw(train), *draw(valid))
 
 
-def make_explorer(
-    key: Key,
-    source: Source,
-    objective: Objective,
-    *,
-    config: ExploreConfig,
-    limits: NetworkSpec,
-    max_weights: int,
-) -> DescentProblem:
-    """A space and starts in it, embeddings of random networks [R K, ...].
-
-    Args:
-      key: consumed.
-      source: "direct" or "latent".
-      objective: what is fitted.
-      config: which learned space, and how many starts.
-      limits: of the networks.
-      max_weights: size of the largest.
-
-    Returns:
-      A learned space has limits of its own, whatever `limits` says but for inputs and
-      outputs.
-    """
-    sizes = {"config": config.search, "max_weights": max_weights}
-    if source == "direct":
-        starts = direct.make_direct_starts(key, spec=limits, **sizes)
-        return DescentProblem(direct.make_direct_space(limits, objective), None, starts)
-    params, model = load_pretrained(config.preset, config.activation)
-    space = latent_search.make_space(model, limits=limits, objective=objective)
-    starts = latent_search.make_starts(
-        key, params, autoencoder_config=model, limits=limits, **sizes
-    )
-    return DescentProblem(space, params, starts)
+DIRECT = Source(
+    functools.partial(find, make_problem=make_direct), options_field="descent"
+)
+LATENT = Source(
+    functools.partial(find, make_problem=make_latent),
+    check=check_latent,
+    options_field="descent",
+)
