@@ -75,7 +75,7 @@ def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Start
 
 
 def make_direct(key: Key, request: StartRequest) -> DescentProblem:
-    """Return weights of random networks as points, [R K, ...] (K screened per start)."""
+    """Return weights of random networks, [R K, ...] (K screened per start)."""
     limits = request.limits
     starts = direct.make_direct_starts(
         key,
@@ -88,7 +88,7 @@ def make_direct(key: Key, request: StartRequest) -> DescentProblem:
 
 
 def make_latent(key: Key, request: StartRequest) -> DescentProblem:
-    """Return embeddings of random networks, [R K, ...]; the space has its own limits."""
+    """Return embeddings of random networks, [R K, ...]; the space sets limits."""
     options, limits = request.options, request.limits
     params, model = load_pretrained(options.preset, options.activation)
     space = latent_search.make_space(model, limits=limits, objective=request.objective)
