@@ -24,6 +24,12 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
     Raises:
       ValueError: the network has biases or another depth. Traced values (under `jit` or
         `vmap`) are not checked: biases are dropped there, layers beyond `depth` too.
+
+    Example:
+      >>> spec = NetworkSpec(max_width=3, max_depth=1)
+      >>> network = from_matrix(jnp.ones((3, 5)), depth=1, spec=spec)
+      >>> to_matrix(network, depth=1).shape
+      (3, 5)
     """
     check_no_biases(network)
     if _is_concrete(network) and int(network.depth) != depth:

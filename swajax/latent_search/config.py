@@ -13,7 +13,11 @@ LAST_RATE = 0.01  # learning rate at the end of a cosine decay, relative to the 
 
 @dataclasses.dataclass(frozen=True)
 class DescentConfig:
-    """Settings of a descent; [paper] marks the values of arXiv:2410.08339."""
+    """Settings of a descent; [paper] marks the values of arXiv:2410.08339.
+
+    Raises:
+      ValueError: a count below one, or bad sparsity weights.
+    """
 
     num_steps: int = 2000
     """largest number of optimizer steps per candidate, rounded up to whole chunks; the
@@ -104,6 +108,10 @@ def decay_factor(
       progress: used share of the budget, clipped to [0, 1].
       config: `decay` "cosine" falls from 1 to 0.01 (optax's cosine decay with alpha =
         0.01), "constant" is 1 throughout.
+
+    Example:
+      >>> decay_factor(jnp.array([0.0, 1.0]), config=DescentConfig()).tolist()
+      [1.0, 0.009999999776482582]
     """
     if config.decay == "constant":
         return jnp.ones_like(progress)

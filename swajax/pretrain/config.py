@@ -51,6 +51,11 @@ class PretrainingConfig:
 
     Raises:
       ValueError: an unknown choice or a number out of range.
+
+    Example:
+      >>> config = PretrainingConfig(AutoencoderConfig("paper"))
+      >>> config.optimizer, config.batch_size
+      ('adam', 32)
     """
 
     autoencoder: AutoencoderConfig
