@@ -1,14 +1,20 @@
-"""The state of a search and its pure steps: init, step, validate, chunk."""
+"""State of a descent and its pure functions: init, step, validate, chunk."""
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from swajax.latent_search.candidates import over_candidates, over_depths, select
-from swajax.latent_search.config import Data, DescentConfig, Point, make_optimizer
+from swajax.latent_search.config import (
+    Data,
+    DescentConfig,
+    Point,
+    decay_factor,
+    make_optimizer,
+)
 from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
 from swajax.latent_search.spaces import Space
 
@@ -16,20 +22,22 @@ from swajax.latent_search.spaces import Space
 class DescentState(NamedTuple):
     """All candidates; every leaf has the leading axes [D, S, R].
 
-    It holds the loss and the gradient of its own point, so that `best` has seen every
-    point visited, the last one too. Before the first step these are inf and zero: that
-    step stays at the start and evaluates it, and so the evaluation is compiled once.
+    D depths (one decoder each), S sparsity weights, R starts. The state holds the loss
+    and the gradient of its own point, so that `best` includes every point visited, also
+    the last. Before the first step they are inf and zero: the first step evaluates the
+    starts without moving, so that the evaluation is compiled only once.
     """
 
+    num_steps: Int[Array, "*B D S R"]  # optimizer steps taken
     point: Point
-    loss: Float[Array, "*B D S R"]  # stays inf for a start that is not finite
+    loss: Float[Array, "*B D S R"]  # inf if no point was finite
     gradient: Point
     opt_state: optax.OptState
     penalty_weight: Float[Array, "*B D S R"]
-    best: Point  # by training loss
+    best: Point  # of lowest training loss
     best_loss: Float[Array, "*B D S R"]
-    picked: Point  # by validation of the hard-thresholded network
-    picked_objective: Float[Array, "*B D S R"]
+    picked: Point  # of lowest `picked_objective`
+    picked_objective: Float[Array, "*B D S R"]  # hard-thresholded, validation rows
 
 
 def init(
@@ -41,18 +49,27 @@ def init(
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
 ) -> DescentState:
-    """Every decoder and sparsity weight at its starts, not yet evaluated.
+    """Return the state of every decoder and sparsity weight at its starts.
 
     Args:
-      starts: z, [R K, Z]: each decoder keeps the best of K = `config.num_screened`.
-      params: of the decoders.
-      data: training and validation part.
+      starts: points z, [R K, Z]; each decoder keeps the one of lowest error of each K =
+        `config.num_screened`.
+      params: parameters of the decoders.
+      data: training and validation rows.
       space: decoders and family of networks.
-      config: of the search.
-      optimizer: acts on the `Point` of one candidate; default of the configuration.
+      config: settings of the descent.
+      optimizer: acts on the `Point` of one candidate, by default `make_optimizer`.
+
+    Raises:
+      ValueError: the number of starts is not a multiple of `config.num_screened`.
     """
     optimizer = optimizer or make_optimizer(config)
     first = jax.tree.leaves(starts)[0]
+    if first.shape[0] % config.num_screened:
+        raise ValueError(
+            f"the number of starts must be a multiple of num_screened = "
+            f"{config.num_screened}, got {first.shape[0]}"
+        )
     weights = jnp.asarray(config.sparsity_weights, first.dtype)
     static = {"space": space, "config": config}
     z, first_mse = _screen(starts, params, data, **static)
@@ -67,6 +84,7 @@ def init(
         scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     infinite = jnp.full(lead, jnp.inf, first.dtype)
     return DescentState(
+        num_steps=jnp.zeros(lead, jnp.int32),
         point=point,
         loss=infinite,
         gradient=jax.tree.map(jnp.zeros_like, point),
@@ -87,16 +105,32 @@ def step(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
+    progress: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """One optimizer step of every candidate.
+    """Take one optimizer step of every candidate.
 
     A step to a loss or gradient that is not finite is not taken, and other candidates
-    do not notice; the optimizer's moments go on, so that its next try is another one.
+    are not affected; the optimizer's moments are updated, so that the next attempt
+    differs.
+
+    Args:
+      state: from `init` or `step`.
+      params: parameters of the decoders.
+      data: training and validation rows.
+      space: decoders and family of networks.
+      config: settings of the descent.
+      optimizer: as in `init`; its updates are multiplied by `decay_factor`.
+      progress: used share of the budget, in [0, 1], which sets the learning rates; by
+        default `state.num_steps / config.num_steps`.
     """
     optimizer = optimizer or make_optimizer(config)
     updates, opt_state = over_candidates(optimizer.update)(
         state.gradient, state.opt_state, state.point
     )
+    if progress is None:
+        progress = state.num_steps / config.num_steps
+    factor = decay_factor(jnp.broadcast_to(progress, state.loss.shape), config=config)
+    updates = over_candidates(_scale)(factor.astype(state.loss.dtype), updates)
     point = optax.apply_updates(state.point, updates)
     threshold = jnp.clip(point.threshold, 0.0, config.max_threshold)
     point = point._replace(threshold=threshold)
@@ -107,6 +141,7 @@ def step(
     point, loss, gradient = select(is_finite, (point, loss, gradient), old)
     is_best = loss < state.best_loss
     return state._replace(
+        num_steps=state.num_steps + 1,
         point=point,
         loss=loss,
         gradient=gradient,
@@ -119,9 +154,9 @@ def step(
 def validate(
     state: DescentState, params: Any, data: Data, *, space: Space, config: DescentConfig
 ) -> DescentState:
-    """Update `picked`: the best hard-thresholded network that validation has seen.
+    """Update `picked`, the point whose hard-thresholded network validates best.
 
-    It looks at the current point and at the best one by training loss.
+    The current point and the one of lowest training loss are compared with `picked`.
     """
 
     def loss(points: Point, weight: Array, *, depth: int) -> Float[Array, " B"]:
@@ -130,7 +165,7 @@ def validate(
         static = {"space": space, "config": config, "depth": depth}
         return hard_objective(networks, weight, x, y, **static)
 
-    # Side by side as if there were twice as many sparsity weights.
+    # Both points are evaluated together, stacked along the sparsity weights.
     args = ((state.point, state.penalty_weight), (state.best, state.penalty_weight))
     losses = over_depths(
         loss,
@@ -155,15 +190,24 @@ def chunk(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
+    progress: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """`config.chunk_steps` steps, then a validation."""
+    """Take `config.chunk_steps` steps, then validate; arguments as in `step`.
+
+    A given `progress` holds for all steps of the chunk.
+    """
     static = {"space": space, "config": config}
+    options = {"optimizer": optimizer, "progress": progress}
 
     def body(state: DescentState, _: None) -> tuple[DescentState, None]:
-        return step(state, params, data, optimizer=optimizer, **static), None
+        return step(state, params, data, **options, **static), None
 
     state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
     return validate(state, params, data, **static)
+
+
+def _scale(factor: Float[Array, ""], updates: Point) -> Point:
+    return jax.tree.map(lambda leaf: factor * leaf, updates)
 
 
 def _evaluate(
@@ -175,13 +219,13 @@ def _evaluate(
     space: Space,
     config: DescentConfig,
 ) -> tuple[Float[Array, "D S R"], Point, Bool[Array, "D S R"]]:
-    """Loss and gradient of every candidate, and whether both are finite."""
+    """Return loss and gradient of every candidate, and whether both are finite."""
 
     def value_and_grad(points: Point, weight: Array, *, depth: int) -> tuple:
         def total(points: Point) -> tuple[Array, Array]:
             static = {"space": space, "config": config, "depth": depth}
             losses = loss_fn(points, weight, params, data.x, data.y, **static)
-            # No candidate enters another's loss: the sum has the gradient of each.
+            # No loss depends on another candidate: the sum has the gradient of each.
             return losses.sum(), losses
 
         (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(points)
@@ -201,10 +245,10 @@ def _evaluate(
 def _screen(
     starts: Any, params: Any, data: Data, *, space: Space, config: DescentConfig
 ) -> tuple[Any, Float[Array, "D R"]]:
-    """Of each K starts the one of lowest error, z [D, R, Z], and its error.
+    """Return the start of lowest error of each K, z [D, R, Z], and its error.
 
-    Most random networks are far from any given data, and many are too flat there to
-    leave; drawing is much cheaper than searching.
+    Most random networks are far from any given data, often where gradients vanish;
+    evaluating a start is much cheaper than a descent from it.
     """
 
     def mse(points: Point, *, depth: int) -> Float[Array, " B"]:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from autoencoder_cases import TINY, make_params, take
 
 from swajax import autoencoder
 from swajax import pretrain as pretraining
@@ -18,9 +19,7 @@ from swajax.pretrain.geometry import shuffle_neurons
 from swajax.pretrain.validation import validate
 from swajax.types import NetworkSpec
 
-CONFIG = AutoencoderConfig(
-    preset="tabular", num_inputs=3, num_outputs=2, max_width=4, max_depth=2
-)
+CONFIG = TINY["tabular"]
 SPEC = CONFIG.spec
 NUM = 8
 
@@ -30,8 +29,7 @@ decode = functools.partial(autoencoder.decode, config=CONFIG)
 
 @pytest.fixture(scope="module")
 def params():
-    init = jax.jit(functools.partial(autoencoder.init, config=CONFIG))
-    return init(jax.random.key(0))
+    return make_params("tabular")
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +43,6 @@ def batch():
 def z(params, batch):
     each = lambda n, p: encode(params, n, present=p)  # noqa: E731
     return jax.jit(jax.vmap(each))(batch.network, batch.present)
-
-
-def take(tree, index):
-    return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def draw_point(seed, num_inputs, num_outputs):
@@ -65,7 +59,7 @@ def test_parameters_fit_in_ten_megabytes_at_half_precision():
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_exactly_so_many_weights_are_open(params, depth):
+def test_exactly_the_given_number_of_weights_is_active(params, depth):
     point = draw_point(0, 3, 2)
     sizes = jnp.array([1.0, 7.0, 12.0, 20.0, 1e4])
     all_of = jax.vmap(lambda k: decode(params, point, depth=depth, num_weights=k))
@@ -143,9 +137,9 @@ def test_what_is_padding_does_not_matter(params, batch, z):
 def test_the_readout_follows_the_function_that_a_point_stands_for(params):
     """At full size, and far more so than what the decoder drafts."""
     point = draw_point(1, 2, 1)
-    module = autoencoder._module(CONFIG)
-    function = functools.partial(module.apply, method=lambda m, p: m.function(p))
-    wanted = jax.jit(function)(params, point)
+    wanted = jax.jit(functools.partial(autoencoder.respond, config=CONFIG))(
+        params, point
+    )
     network = jax.jit(functools.partial(decode, depth=2))(params, point)
     batch = jax.tree.map(lambda leaf: leaf[None], network)
     x = jnp.asarray(tabular_tokens.probe_points(2))
