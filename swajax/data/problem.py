@@ -64,8 +64,8 @@ def thin(problem: Problem, num_rows: int = MAX_ROWS) -> Problem:
     return take_rows(problem, rows)
 
 
-def take_rows(problem: Problem, rows: np.ndarray) -> Problem:
-    """Return the rows of an index array or mask."""
+def take_rows(problem: Problem, rows: np.ndarray | slice) -> Problem:
+    """Return the rows of an index array, mask or slice."""
     return Problem(*(np.asarray(leaf)[rows] for leaf in problem))
 
 
