@@ -101,28 +101,28 @@ SHAPES = {
 }
 # The form that is used, and that of the paper.
 CASES = [
-    (name, sides)
-    for name, sides in itertools.product(SMALL, ("in", "both"))
-    if sides == "in" or "," not in name
+    (name, masking)
+    for name, masking in itertools.product(SMALL, ("input", "both"))
+    if masking == "input" or "," not in name
 ]
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-def form(name, sides):
+def form(name, masking):
     """The switch of a space; cells have no choice of channels to mask."""
     is_cell = "operations" in SMALL[name]
-    return {"is_paper_form": sides == "both"} if is_cell else {"sides": sides}
+    return {"is_paper_form": masking == "both"} if is_cell else {"masking": masking}
 
 
-def make_small(name, sides, **others):
+def make_small(name, masking, **others):
     """The small space of a case; what follows a comma is a case of the same space."""
-    options = SMALL[name] | others | form(name, sides)
+    options = SMALL[name] | others | form(name, masking)
     return make_space(name.split(",")[0], **options)
 
 
-def make_case(name, sides):
+def make_case(name, masking):
     """Space, weights with biases, and inputs."""
-    space = make_small(name, sides)
+    space = make_small(name, masking)
     params = jax.eval_shape(space.init, jax.random.key(0))
     rng = np.random.default_rng(0)
     params = jax.tree.map(

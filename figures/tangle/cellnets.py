@@ -133,7 +133,7 @@ def make_cells(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
             own, names = p[kind][place], config.operations
             return apply_edge(weights, x, own, names, form, stride=stride)
 
-        return digits_cell.run(config, params, x, mix)
+        return digits_cell.apply_graph(config, params, x, mix)
 
     shape = (cells.count_edges(config.graph), len(config.operations))
     return Supernet({"normal": shape, "reduce": shape}, init, apply, input_shape)

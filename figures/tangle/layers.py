@@ -132,7 +132,7 @@ def make_attention(
                 keep_in=ones,
                 keep_heads=jnp.ones(own.qkv.shape[1]),
                 keep_out=ones,
-                is_seen=None if is_seen is None else jnp.asarray(is_seen),
+                attention_mask=None if is_seen is None else jnp.asarray(is_seen),
             )
 
         return jax.vmap(attend)(_normalise(x, *w[:2]))

@@ -208,7 +208,7 @@ def _train(
 
     def run(seed_and_split: Any) -> Any:
         seed, split = seed_and_split
-        return standalone.train_and_judge(
+        return standalone.train_and_evaluate(
             jax.random.key(seed),
             split.weights,
             (split.architecture, split.test),

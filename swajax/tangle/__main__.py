@@ -49,7 +49,7 @@ class TangleCommand:
     """of darts"""
     divergence_weight: float = 0.0
     """of the anchor of drnas"""
-    sides: Literal["in", "both"] = "in"
+    masking: Literal["input", "both"] = "input"
     """mask what reads a dimension, or what writes it too, as in the paper; not for
     digits-cell, where no dimension is chosen"""
     search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
@@ -93,7 +93,7 @@ class TangleCommand:
             ("target", self.target is not None, self.space == "mlp"),
             ("projection", self.projection != "softmax", self.sampler == "darts"),
             ("divergence_weight", self.divergence_weight, self.sampler == "drnas"),
-            ("sides", self.sides != "in", self.space != "digits-cell"),
+            ("masking", self.masking != "input", self.space != "digits-cell"),
             ("search.order second", is_second, not is_spos),
             ("select_by", not is_evolution, is_spos),
             ("evolution", self.evolution != EvolutionConfig(), is_spos),
@@ -140,7 +140,7 @@ def main(config: TangleCommand) -> None:
 def make_task(config: TangleCommand) -> SupernetTask:
     """Space and rows; of a table 20 % are for the test."""
     if config.space in loaders.LOADERS:
-        options = {} if config.sides == "in" else {"sides": config.sides}
+        options = {} if config.masking == "input" else {"masking": config.masking}
         split = loaders.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
         return SupernetTask(make_space(config.space, **options), split, "softmax")
@@ -149,7 +149,7 @@ def make_task(config: TangleCommand) -> SupernetTask:
     dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=valid_share)
     split = Split(*(Rows(part.x, part.y) for part in dataset))
     sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
-    space = make_space("mlp", **sizes, sides=config.sides)
+    space = make_space("mlp", **sizes, masking=config.masking)
     return SupernetTask(space, split, choose_objective(scaling))
 
 
@@ -239,7 +239,7 @@ def _finish(
         else:
             architecture = extreme(choices, is_largest=name == "largest")
         own = jax.random.fold_in(keys[1], start)
-        scores = experiment.assess(own, state.params, task, architecture, config=train)
+        scores = experiment.evaluate_architecture(own, state.params, task, architecture, config=train)
         options = describe(architecture, choices)
         rows.append({"name": name, "start": start, "options": options} | scores)
         journal.save_assessed(folder, place.step, jax.device_get(rows))

@@ -180,7 +180,7 @@ def choose(
 
         if select_by == "evolution":
             return selection.evolve(key, judge, choices, config=evolution)
-        num = evolution.num_judged
+        num = evolution.num_evaluated
         return selection.random_search(key, judge, choices, num=num)
 
     found = select(key, state.params, task.split.architecture)
@@ -212,8 +212,8 @@ def assess(
 
     @jax.jit
     def judge(weights: Any, x: Array, y: Array) -> standalone.Score:
-        predict = functools.partial(space.apply_alone, weights, architecture)
-        return standalone.predict_and_judge(
+        predict = functools.partial(space.apply_standalone, weights, architecture)
+        return standalone.evaluate(
             predict, Rows(x, y), objective=task.objective
         )
 
@@ -263,4 +263,4 @@ def _score(
     space: SearchSpace, objective: Objective, params: Any, p: Probabilities, rows: Rows
 ) -> standalone.Score:
     predict = functools.partial(space.apply, params, p)
-    return standalone.predict_and_judge(predict, rows, objective=objective)
+    return standalone.evaluate(predict, rows, objective=objective)

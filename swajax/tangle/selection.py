@@ -76,7 +76,7 @@ class EvolutionConfig:
         return self.num_mutated + self.num_crossed
 
     @property
-    def num_judged(self) -> int:
+    def num_evaluated(self) -> int:
         """Networks evaluated in all rounds."""
         return self.num_children * (self.num_rounds + 1)
 
@@ -105,7 +105,7 @@ def evolve(
 ) -> Selection:
     """The best networks of an evolution; children known already are drawn anew.
 
-    Evaluates `config.num_judged` networks.
+    Evaluates `config.num_evaluated` networks.
     """
     first_key, key = jax.random.split(key)
     start = random_search(

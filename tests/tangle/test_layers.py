@@ -136,7 +136,7 @@ def test_the_order_of_options_does_not_matter():
 def test_superposed_convolution_is_the_mixture_of_entangled_outputs(maybe_jit):
     a, o, k = shares(0), shares(1), shares(2)
     x, weight, bias, survivals = conv_case(a, o, k)
-    conv = maybe_jit(functools.partial(affine.conv, sides="both"))
+    conv = maybe_jit(functools.partial(affine.conv, masking="both"))
     mix = functools.partial(reference.mix_shared, num_channels=max(OUTS))
     alone = functools.partial(conv_alone, x, weight, bias)
     wanted = jax.jit(lambda *p: mix(p, alone))(a, o, k)
@@ -146,7 +146,7 @@ def test_superposed_convolution_is_the_mixture_of_entangled_outputs(maybe_jit):
 def test_superposed_linear_map_is_the_mixture_of_entangled_outputs(maybe_jit):
     a, o = shares(0), shares(1)
     x, weight, bias = draw(0, ROWS, max(INS)), draw(1, max(INS), max(OUTS)), draw(2, 8)
-    linear = maybe_jit(functools.partial(affine.linear, sides="both"))
+    linear = maybe_jit(functools.partial(affine.linear, masking="both"))
 
     def alone(option):
         i, j = size(INS[option[0]]), size(OUTS[option[1]])
@@ -181,11 +181,11 @@ def test_independent_weights_that_are_equal_slices_are_the_entangled_ones():
     np.testing.assert_allclose(found, wanted, **TOLERANCE)
 
 
-@pytest.mark.parametrize("sides", ["in", "both"])
+@pytest.mark.parametrize("masking", ["input", "both"])
 @pytest.mark.parametrize("option", [(0, 1, 2), (2, 2, 0), (1, 0, 1)])
-def test_a_one_hot_convolution_is_the_sliced_one(sides, option):
+def test_a_one_hot_convolution_is_the_sliced_one(masking, option):
     x, weight, bias, survivals = conv_case(*map(one_hot, option))
-    out = affine.conv(x, weight, bias, sides=sides, **survivals)
+    out = affine.conv(x, weight, bias, masking=masking, **survivals)
     wanted = conv_alone(x, weight, bias, option)
     np.testing.assert_allclose(out[..., : wanted.shape[-1]], wanted, **TOLERANCE)
 
@@ -198,13 +198,13 @@ def attention_case():
     return draw(0, ROWS, max(INS)), weights._replace(**biases)
 
 
-@pytest.mark.parametrize("sides", ["in", "both"])
+@pytest.mark.parametrize("masking", ["input", "both"])
 @pytest.mark.parametrize("option", [(0, 1), (1, 2), (2, 0)])
-def test_one_hot_attention_is_the_sliced_one(sides, option, maybe_jit):
+def test_one_hot_attention_is_the_sliced_one(masking, option, maybe_jit):
     x, weights = attention_case()
     e, t = INS[option[0]], HEADS[option[1]]
     is_seen = jnp.tril(jnp.ones((ROWS, ROWS), bool))
-    attend = maybe_jit(attention.attend, static_argnames="sides")
+    attend = maybe_jit(attention.attend, static_argnames="masking")
     channels = keep(one_hot(option[0]), INS)
     found = attend(
         x,
@@ -212,7 +212,7 @@ def test_one_hot_attention_is_the_sliced_one(sides, option, maybe_jit):
         keep_in=channels,
         keep_heads=keep(one_hot(option[1]), HEADS),
         keep_out=channels,
-        sides=sides,
+        masking=masking,
         is_seen=is_seen,
     )
     q, k, v = (
@@ -246,7 +246,7 @@ def test_superposed_attention_has_sums_of_padded_slices():
         return of_heads(option), every, size(INS[option[1]])
 
     kept = {"keep_in": keep(e, INS), "keep_heads": keep(t, HEADS)}
-    found = attention.attend(x, weights, **kept, keep_out=keep(e, INS), sides="both")
+    found = attention.attend(x, weights, **kept, keep_out=keep(e, INS), masking="both")
     summed = attention.Attention(
         sum_padded(weights.qkv, (t, e), in_every),
         sum_padded(weights.qkv_bias, (t,), lambda o: (every, of_heads(o))),
@@ -266,9 +266,9 @@ def test_superposed_attention_has_sums_of_padded_slices():
     np.testing.assert_allclose(found, wanted, **TOLERANCE)
 
 
-@pytest.mark.parametrize("sides", ["in", "both"])
-def test_superposed_feed_forward_has_sums_of_padded_slices(sides):
-    config = transformer.TransformerConfig(embed=INS, ratios=(1, 2), sides=sides)
+@pytest.mark.parametrize("masking", ["input", "both"])
+def test_superposed_feed_forward_has_sums_of_padded_slices(masking):
+    config = transformer.TransformerConfig(embed=INS, ratios=(1, 2), masking=masking)
     stack = transformer.draw_stack(jax.random.key(0), config)
     weights = jax.tree.map(lambda leaf: leaf[0], stack.layers)
     weights = weights._replace(widen_bias=draw(1, 12), narrow_bias=draw(2, 6))
@@ -277,14 +277,14 @@ def test_superposed_feed_forward_has_sums_of_padded_slices(sides):
     kept = transformer.keep_probability(config, p)
     kept = kept._replace(heads=kept.heads[0], neurons=kept.neurons[0])
     x = draw(3, 2, ROWS, 6)
-    found = transformer._feed_forward(x, weights, kept, sides=sides)
+    found = transformer._feed_forward(x, weights, kept, masking=masking)
 
     def neurons(option):
         return size(INS[option[0]] * config.ratios[option[1]])
 
     widen, narrow = weights.widen, sum_padded(weights.narrow, (e, r), neurons)
     widen_bias, narrow_bias = weights.widen_bias, weights.narrow_bias
-    if sides == "both":
+    if masking == "both":
 
         def in_slices(option):
             return of_channels(option), neurons(option)
@@ -398,7 +398,7 @@ def test_every_probability_has_a_gradient_through_every_layer():
 
     def total(e, t):
         stream = norms.layer_norm(x, ones(6), ones(6), keep=keep(e, INS))
-        how = {"keep_in": keep(e, INS), "keep_out": keep(e, INS), "sides": "both"}
+        how = {"keep_in": keep(e, INS), "keep_out": keep(e, INS), "masking": "both"}
         out = attention.attend(stream, weights, keep_heads=keep(t, HEADS), **how)
         return (draw(3, ROWS, 6) * out).sum()
 

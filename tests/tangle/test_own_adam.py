@@ -24,12 +24,12 @@ from swajax.tangle.spaces import cells, make_space, mlp
 from swajax.tangle.spaces.base import count_weights
 
 
-@pytest.mark.parametrize(("sides", "power"), [("in", 1), ("both", 2)])
-def test_the_survival_of_a_neuron_enters_once_by_readers(sides, power):
+@pytest.mark.parametrize(("masking", "power"), [("input", 1), ("both", 2)])
+def test_the_survival_of_a_neuron_enters_once_by_readers(masking, power):
     config = mlp.MlpConfig(
         num_inputs=2, widths=(2, 3), depths=(1, 2), activations=("linear", "tanh")
     )
-    space = mlp.make_mlp(dataclasses.replace(config, sides=sides))
+    space = mlp.make_mlp(dataclasses.replace(config, masking=masking))
     params = space.init(jax.random.key(0))
     p = one_hot(extreme(space.choices, is_largest=True), space.choices)
     p["depth"] = jnp.asarray([[1.0, 0.0]])
@@ -47,7 +47,7 @@ def test_the_survival_of_a_neuron_enters_once_by_readers(sides, power):
 
 def test_a_perceptron_becomes_the_record_of_a_network(maybe_jit):
     config = mlp.MlpConfig(**SMALL["mlp"])
-    space, params, x = make_case("mlp", "in")
+    space, params, x = make_case("mlp", "input")
     for row in np.random.default_rng(2).permutation(all_genes(space))[:4]:
         architecture = to_architecture(row, space.choices)
         hard = one_hot(architecture, space.choices)
@@ -84,23 +84,23 @@ def test_ranks_are_in_the_order_of_the_weights(stride):
 
 
 def test_a_language_model_refuses_more_than_its_context():
-    space, params, _ = make_case("chars-gpt", "in")
+    space, params, _ = make_case("chars-gpt", "input")
     long = jnp.zeros((1, 5), jnp.uint8)
     with pytest.raises(ValueError, match=r"must have <= 4 tokens.* got 5"):
         space.apply(params, draw_probabilities(space), long)
     network = extreme(space.choices, is_largest=True)
     with pytest.raises(ValueError, match="must have <= 4 tokens"):
-        space.apply_alone(space.take(params, network), network, long)
+        space.apply_standalone(space.take(params, network), network, long)
 
 
 def test_a_language_model_sees_what_came_before_and_nothing_else():
-    space, params, x = make_case("chars-gpt", "in")
+    space, params, x = make_case("chars-gpt", "input")
     apply = jax.jit(functools.partial(space.apply, params, draw_probabilities(space)))
     change = apply(x.at[:, 1].set((x[:, 1] + 1) % 5)) - apply(x)
     change = np.abs(change).reshape(NUM, 3, 5).max(axis=2)
     np.testing.assert_array_equal(change[:, 0], 0)
     assert change[:, 1:].min() > 1e-4
-    unrolled = make_small("chars-gpt", "in", is_unrolled=True)
+    unrolled = make_small("chars-gpt", "input", is_unrolled=True)
     found = jax.jit(unrolled.apply)(params, draw_probabilities(space), x)
     np.testing.assert_allclose(found, apply(x), **TOLERANCE)
 
@@ -118,14 +118,14 @@ def test_digits_cell_has_4096_networks_at_the_stated_sizes():
     assert count_weights(space, small) == wanted - saved
 
 
-@pytest.mark.parametrize(("sides", "has_signal"), [("in", True), ("both", False)])
+@pytest.mark.parametrize(("masking", "has_signal"), [("input", True), ("both", False)])
 def test_the_probability_of_a_kind_of_convolution_counts_behind_its_norm(
-    sides, has_signal
+    masking, has_signal
 ):
     operations = ("dil3", "dil5", "conv1", "conv3")
-    space = make_small("digits-cell", sides, operations=operations)
+    space = make_small("digits-cell", masking, operations=operations)
     params, p = space.init(jax.random.key(0)), draw_probabilities(space)
-    x = make_case("digits-cell", sides)[2]
+    x = make_case("digits-cell", masking)[2]
     weight = jnp.asarray(np.random.default_rng(1).normal(size=(NUM, 3)), jnp.float32)
 
     def loss(share):
@@ -178,7 +178,7 @@ def test_the_smallest_vision_transformer_has_the_weights_it_should():
         ("mlp", {"widths": (2, 2.5)}, r"width(?s:.*)\(2, 2\.5\)"),
         ("mlp", {"depths": (0, 1)}, "'depth': options of kind depth do not nest"),
         ("mlp", {"activations": ("relu", "tanh")}, r"got \['relu'\]"),
-        ("mlp", {"sides": "out"}, "sides(?s:.*)'out'"),
+        ("mlp", {"masking": "out"}, "masking(?s:.*)'out'"),
         ("digits-macro", {"kernels": ((1, 3),)}, "for the same number of convolutions"),
         ("digits-macro", {"kernels": ((1,), (1, 3), (1, 2))}, "kernels must be odd"),
         (

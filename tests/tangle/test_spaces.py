@@ -35,9 +35,9 @@ def test_there_is_a_small_case_of_every_space():
     assert {name.split(",")[0] for name in SMALL} == set(SPACES)
 
 
-@pytest.mark.parametrize(("name", "sides"), CASES)
-def test_one_hot_probabilities_are_the_sliced_network(name, sides):
-    space, params, x = make_case(name, sides)
+@pytest.mark.parametrize(("name", "masking"), CASES)
+def test_one_hot_probabilities_are_the_sliced_network(name, masking):
+    space, params, x = make_case(name, masking)
     genes = np.random.default_rng(1).permutation(all_genes(space))[:5]
     p = jax.vmap(lambda row: from_genes(row, space.choices))(jnp.asarray(genes))
     found = jax.jit(jax.vmap(space.apply, in_axes=(None, 0, None)))(params, p, x)
@@ -45,16 +45,16 @@ def test_one_hot_probabilities_are_the_sliced_network(name, sides):
     @jax.jit
     def alone(params):
         chosen = [to_architecture(row, space.choices) for row in genes]
-        return [space.apply_alone(space.take(params, a), a, x) for a in chosen]
+        return [space.apply_standalone(space.take(params, a), a, x) for a in chosen]
 
     for out, wanted in zip(found, alone(params), strict=True):
         np.testing.assert_allclose(out, wanted, **TOLERANCE)
     assert np.ptp(found, axis=0).min() > 1e-4
 
 
-@pytest.mark.parametrize(("name", "sides"), CASES)
-def test_what_are_no_probabilities_is_refused_outside_jit(name, sides):
-    space = make_small(name, sides)
+@pytest.mark.parametrize(("name", "masking"), CASES)
+def test_what_are_no_probabilities_is_refused_outside_jit(name, masking):
+    space = make_small(name, masking)
     p = one_hot(extreme(space.choices, is_largest=True), space.choices)
     first, x = space.choices[0].name, jnp.zeros(())  # which is not looked at
     with pytest.raises(ValueError, match=f"choice '{first}': not finite"):
@@ -73,7 +73,7 @@ def take_ones(take_fn, params):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_one_hot_masks_are_what_the_slices_take(name):
-    space, params, _ = make_case(name, "in")
+    space, params, _ = make_case(name, "input")
     masks = jax.jit(space.masks)
     for row in np.random.default_rng(1).permutation(all_genes(space))[:3]:
         architecture = to_architecture(row, space.choices)
@@ -87,7 +87,7 @@ def test_one_hot_masks_are_what_the_slices_take(name):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_masks_are_the_sum_over_all_networks_by_probability(name):
-    space, *_ = make_case(name, "in")
+    space, *_ = make_case(name, "input")
     p, genes = draw_probabilities(space), all_genes(space)
     rows = [row for c in space.choices for row in np.asarray(p[c.name])]
     share = np.prod([row[g] for row, g in zip(rows, genes.T, strict=True)], axis=0)
@@ -107,7 +107,7 @@ def test_masks_are_the_sum_over_all_networks_by_probability(name):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_networks_are_counted_once_whatever_absent_layers_would_be(name):
-    space, params, x = make_case(name, "in")
+    space, params, x = make_case(name, "input")
     genes = jnp.asarray(all_genes(space))
     cleared = np.asarray(clear_absent(genes, space.choices))
     _, places = np.unique(cleared, axis=0, return_inverse=True)
@@ -124,9 +124,9 @@ def test_networks_are_counted_once_whatever_absent_layers_would_be(name):
         np.testing.assert_allclose(*outs, **TOLERANCE)
 
 
-@pytest.mark.parametrize(("name", "sides"), CASES)
-def test_every_architecture_vector_has_a_gradient(name, sides):
-    space, params, x = make_case(name, sides)
+@pytest.mark.parametrize(("name", "masking"), CASES)
+def test_every_architecture_vector_has_a_gradient(name, masking):
+    space, params, x = make_case(name, masking)
     sampler = make_sampler("darts")
     alphas = sampler.init(jax.random.key(0), space.choices)
 
@@ -141,12 +141,12 @@ def test_every_architecture_vector_has_a_gradient(name, sides):
 
 @pytest.mark.parametrize("name", SMALL)
 def test_the_order_of_options_does_not_matter_in_a_space(name):
-    space, params, x = make_case(name, "in")
+    space, params, x = make_case(name, "input")
     turned = {
         key: turn(value) if isinstance(value, tuple) else value
         for key, value in SMALL[name].items()
     }
-    other = make_small(name, "in", **turned)
+    other = make_small(name, "input", **turned)
     p = draw_probabilities(space)
     flipped = {
         c.name: p[c.name] if c == d else p[c.name][:, ::-1]
@@ -188,7 +188,7 @@ def moments_outside(optimizer, state, is_used):
     ("name", "optimizer"), [("mlp", "momentum"), *((name, "adamw") for name in SMALL)]
 )
 def test_a_step_of_a_sampled_network_leaves_all_other_weights(name, optimizer):
-    (space, params, x), optimizer = make_case(name, "in"), OPTIMIZERS[optimizer]
+    (space, params, x), optimizer = make_case(name, "input"), OPTIMIZERS[optimizer]
     small, large = (extreme(space.choices, is_largest=b) for b in (False, True))
 
     @jax.jit

@@ -35,7 +35,7 @@ def by_masks(space: SearchSpace, p: Probabilities) -> SearchSpace:
     return dataclasses.replace(
         space,
         take=lambda params, _: params,
-        apply_alone=lambda params, _, x: space.apply(params, p, x),
+        apply_standalone=lambda params, _, x: space.apply(params, p, x),
     )
 
 
@@ -64,7 +64,7 @@ def train(
     optimizer = make_weight_optimizer(config)
 
     def loss_fn(weights: Any, x: Array, y: Array) -> Float[Array, ""]:
-        out = space.apply_alone(weights, architecture, x)
+        out = space.apply_standalone(weights, architecture, x)
         return mean_loss(out, y, objective=objective)
 
     def step(carry: Any, index: Int[Array, ""]) -> tuple[Any, None]:
@@ -89,7 +89,7 @@ def judge(out: Float[Array, "N O"], rows: Rows, *, objective: Objective) -> Scor
     return Score(loss, (out.argmax(axis=1) == find_classes(y)).mean())
 
 
-def predict_and_judge(
+def evaluate(
     predict: Callable[[Array], Float[Array, "N O"]], rows: Rows, *, objective: Objective
 ) -> Score:
     """Score of a network, given by its outputs at inputs; see `mean_over_blocks`."""
@@ -100,7 +100,7 @@ def predict_and_judge(
     return mean_over_blocks(judge_part, rows)
 
 
-def train_and_judge(
+def train_and_evaluate(
     key: Key,
     weight_rows: Rows,
     held_rows: tuple[Rows, ...],
@@ -115,7 +115,7 @@ def train_and_judge(
     how = {"space": space, "architecture": architecture, "objective": objective}
     start = space.take(space.init(start_key), architecture)
     weights = train(train_key, start, weight_rows, config=config, **how)
-    predict = functools.partial(space.apply_alone, weights, architecture)
+    predict = functools.partial(space.apply_standalone, weights, architecture)
     return tuple(
-        predict_and_judge(predict, rows, objective=objective) for rows in held_rows
+        evaluate(predict, rows, objective=objective) for rows in held_rows
     )
