@@ -21,7 +21,7 @@ from figures.tangle.forms import Form
 from swajax.tangle import experiment, selection
 from swajax.tangle.choices import (
     Architecture,
-    describe,
+    to_options,
     discretise,
     extreme,
     from_genes,
@@ -169,7 +169,7 @@ def run(
     return jax.device_get(
         {
             "indices": found.architecture,
-            "options": describe(found.architecture, space.choices),
+            "options": to_options(found.architecture, space.choices),
             "num_passes": found.num_passes,
             "num_evaluated": found.num_evaluated,
             "seconds": found.seconds,
@@ -208,7 +208,7 @@ def _find(
             point["indices"] = discretise(state.alphas, choices)
         curve.append(point)
     begin = time.monotonic()
-    architecture = experiment.choose(
+    architecture = experiment.choose_architecture(
         choose_key,
         state,
         task,

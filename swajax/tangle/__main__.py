@@ -17,7 +17,7 @@ from swajax.data.splits import split_table
 from swajax.data.tables import load_table
 from swajax.io import commands, configs, runlog
 from swajax.tangle import experiment, journal, plots
-from swajax.tangle.choices import describe, extreme
+from swajax.tangle.choices import to_options, extreme
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Rows, Split, divide
 from swajax.tangle.experiment import SupernetTask
@@ -126,7 +126,7 @@ def main(config: TangleCommand) -> None:
         "seconds": place.seconds,
         "num_passes": num_passes,
         "rows": rows,
-        "data": loaders.describe(config.space),
+        "data": loaders.read_provenance(config.space),
         "config": configs.to_dict(config),
     }
     runlog.write_json(folder / "results.json", results)
@@ -228,7 +228,7 @@ def _finish(
     for start, name in planned[len(rows) :]:
         state = jax.tree.map(lambda leaf, s=start: leaf[s], place.state)
         if name == config.sampler:
-            architecture = experiment.choose(
+            architecture = experiment.choose_architecture(
                 jax.random.fold_in(keys[0], start),
                 state,
                 task,
@@ -239,8 +239,10 @@ def _finish(
         else:
             architecture = extreme(choices, is_largest=name == "largest")
         own = jax.random.fold_in(keys[1], start)
-        scores = experiment.evaluate_architecture(own, state.params, task, architecture, config=train)
-        options = describe(architecture, choices)
+        scores = experiment.evaluate_architecture(
+            own, state.params, task, architecture, config=train
+        )
+        options = to_options(architecture, choices)
         rows.append({"name": name, "start": start, "options": options} | scores)
         journal.save_assessed(folder, place.step, jax.device_get(rows))
     return jax.device_get(rows)

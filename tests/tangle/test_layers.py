@@ -203,7 +203,7 @@ def attention_case():
 def test_one_hot_attention_is_the_sliced_one(masking, option, maybe_jit):
     x, weights = attention_case()
     e, t = INS[option[0]], HEADS[option[1]]
-    is_seen = jnp.tril(jnp.ones((ROWS, ROWS), bool))
+    attention_mask = jnp.tril(jnp.ones((ROWS, ROWS), bool))
     attend = maybe_jit(attention.attend, static_argnames="masking")
     channels = keep(one_hot(option[0]), INS)
     found = attend(
@@ -213,14 +213,14 @@ def test_one_hot_attention_is_the_sliced_one(masking, option, maybe_jit):
         keep_heads=keep(one_hot(option[1]), HEADS),
         keep_out=channels,
         masking=masking,
-        is_seen=is_seen,
+        attention_mask=attention_mask,
     )
     q, k, v = (
         np.einsum("ne,tde->tnd", x[:, :e], weights.qkv[part, :t, :, :e])
         + weights.qkv_bias[part, :t, None]
         for part in range(3)
     )
-    logits = np.where(is_seen, q @ k.swapaxes(1, 2) / HEAD_SIZE**0.5, -np.inf)
+    logits = np.where(attention_mask, q @ k.swapaxes(1, 2) / HEAD_SIZE**0.5, -np.inf)
     attended = np.asarray(jax.nn.softmax(jnp.asarray(logits))) @ v
     wanted = np.einsum("tnd,tde->ne", attended, weights.out[:t, :, :e])
     wanted = wanted + weights.out_bias[None, :e]

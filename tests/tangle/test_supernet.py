@@ -173,7 +173,10 @@ def test_an_inherited_network_scores_as_the_supernet_and_gets_better_by_training
     )
     weights = jax.jit(train)(jax.random.key(1), start, rows)
     out = space.apply_standalone(weights, architecture, test.x)
-    assert standalone.score_outputs(out, test, objective="squared").loss < 0.05 * before.loss
+    assert (
+        standalone.score_outputs(out, test, objective="squared").loss
+        < 0.05 * before.loss
+    )
 
 
 def test_scores_by_hand():
