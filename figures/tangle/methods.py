@@ -21,12 +21,12 @@ from figures.tangle.forms import Form
 from swajax.tangle import experiment, selection
 from swajax.tangle.choices import (
     Architecture,
-    to_options,
     discretise,
     extreme,
     from_genes,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.data.examples import Rows, divide, mean_over_blocks
 from swajax.tangle.data.loaders import load_split

@@ -27,10 +27,10 @@ from swajax.tangle.choices import (
     Probabilities,
     clear_absent,
     count_architectures,
-    to_options,
     num_options,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Split

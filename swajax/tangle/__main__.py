@@ -26,6 +26,7 @@ from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
 from swajax.tangle.train.optimizers import SupernetConfig
+from swajax.types import Key
 
 NAME = "python -m swajax.tangle"
 TEST_SHARE = 0.2  # of the rows of a table
@@ -181,7 +182,7 @@ def _resolve_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
 
 def _search(
     folder: Path,
-    key: jax.Array,
+    key: Key,
     task: SupernetTask,
     sampler: Sampler,
     config: TangleCommand,

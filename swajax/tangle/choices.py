@@ -49,7 +49,7 @@ class Choice:
     ranks: tuple[int, ...] = ()
     """rank of each operation by its number of weights; by default all are equal"""
     is_layered: bool = False
-    """whether rows are layers, of which the choice of kind depth keeps the first ones"""
+    """whether rows are layers, the first of which the choice of kind depth keeps"""
 
     def __post_init__(self) -> None:
         """Reject invalid choices and options that do not nest."""
@@ -135,7 +135,7 @@ def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture
 
 
 def harden(scores: Mapping[str, Float[Array, "... _ _"]]) -> dict[str, Array]:
-    """Return probability 1 for the most probable option of each row; works under jit."""
+    """Return one-hot rows of the most probable options; works under jit."""
     return {
         name: jax.nn.one_hot(values.argmax(axis=-1), values.shape[-1])
         for name, values in scores.items()

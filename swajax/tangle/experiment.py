@@ -68,7 +68,7 @@ def make_states(
     config: SupernetConfig,
     num_starts: int,
 ) -> SupernetState:
-    """Return the state of all starts before the first step of `search` with this key."""
+    """Return the states that `search` with the same key starts from."""
     make = functools.partial(
         supernet.make_state, space=task.space, sampler=sampler, config=config
     )
@@ -108,27 +108,13 @@ def search(
         state = make_states(key, task, **how)
     keys = jax.random.split(jax.random.split(key)[1], num_starts)
     each = -(-config.num_steps // NUM_REPORTS)
-    score_chosen = _score_likeliest if sampler.is_trained else _score_drawn
-    score_fn = jax.jit(functools.partial(score_chosen, task.space, task.objective))
-    steps = functools.partial(
-        supernet.search_steps,
-        space=task.space,
-        sampler=sampler,
-        loss_fn=supernet.make_loss_fn(task.space, task.objective),
-        config=config,
-    )
+    score_fn = _score_likeliest if sampler.is_trained else _score_drawn
+    fixed = {"space": task.space, "objective": task.objective}
     rows, seconds = (task.split.weights, task.split.architecture), 0.0
-
-    @functools.partial(jax.jit, static_argnames="num")
-    def advance(
-        state: SupernetState, keys: Array, step: Array, rows: Any, num: int
-    ) -> Any:
-        own = functools.partial(steps, num=num)
-        return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
-
     for step in range(first_step, config.num_steps, each):
         num, begin = min(each, config.num_steps - step), time.monotonic()
-        state, losses = advance(state, keys, step, rows, num)
+        how = {"num": num, "sampler": sampler, "config": config}
+        state, losses = _advance(state, keys, step, rows, **how, **fixed)
         supernet.check_losses(jax.device_get(losses), step)
         seconds += time.monotonic() - begin
         yield SupernetProgress(
@@ -137,15 +123,15 @@ def search(
             seconds,
             state,
             jax.tree.map(lambda a: a.mean(axis=-1), losses),
-            score_fn(state, task.split.architecture),
+            score_fn(state, task.split.architecture, **fixed),
         )
 
 
 def count_passes(sampler: Sampler, config: SupernetConfig) -> int:
-    """Return the forward and backward passes per step; second order takes three more."""
+    """Return the forward and backward passes per step."""
     if not sampler.is_trained:
         return 1
-    return 4 if config.order == "second" else 2
+    return 4 if config.order == "second" else 2  # the step ahead takes three
 
 
 def choose_architecture(
@@ -238,8 +224,34 @@ def evaluate_architecture(
     return scores | {"num_weights": count_weights(space, architecture)}
 
 
+@functools.partial(
+    jax.jit, static_argnames=("num", "space", "objective", "sampler", "config")
+)
+def _advance(
+    state: SupernetState,
+    keys: Array,
+    first_step: Array | int,
+    rows: tuple[Rows, Rows],
+    *,
+    num: int,
+    space: SearchSpace,
+    objective: Objective,
+    sampler: Sampler,
+    config: SupernetConfig,
+) -> tuple[SupernetState, Losses]:
+    """Run steps of all starts."""
+    loss_fn = supernet.make_loss_fn(space, objective)
+    how = {"space": space, "sampler": sampler, "loss_fn": loss_fn, "config": config}
+
+    def advance(state: SupernetState, key: Key) -> tuple[SupernetState, Losses]:
+        return supernet.search_steps(state, key, first_step, *rows, num=num, **how)
+
+    return jax.vmap(advance)(state, keys)
+
+
+@functools.partial(jax.jit, static_argnames=("space", "objective"))
 def _score_likeliest(
-    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+    state: SupernetState, rows: Rows, *, space: SearchSpace, objective: Objective
 ) -> standalone.Score:
     def score(params: Any, p: Probabilities) -> standalone.Score:
         return _score(space, objective, params, p, rows)
@@ -247,8 +259,9 @@ def _score_likeliest(
     return jax.vmap(score)(state.params, harden(state.alphas))
 
 
+@functools.partial(jax.jit, static_argnames=("space", "objective"))
 def _score_drawn(
-    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+    state: SupernetState, rows: Rows, *, space: SearchSpace, objective: Objective
 ) -> standalone.Score:
     rows = keep_outputs(rows, NUM_SCORED)
     genes = selection.draw_genes(jax.random.key(0), space.choices, num=NUM_DRAWN)

@@ -114,6 +114,6 @@ def output_mask(keep: Float[Array, " C"], masking: Masking) -> Float[Array, " C"
 def draw_affine(
     key: Key, shape: tuple[int, ...]
 ) -> tuple[Float[Array, "..."], Float[Array, " O"]]:
-    """Draw normal weights [..., inputs, outputs] of variance 2 / fan in; biases are 0."""
+    """Draw normal weights [..., from, to] of variance 2 / fan in; biases are 0."""
     weight = jax.nn.initializers.he_normal()(key, shape)
     return weight, jnp.zeros(shape[-1])

@@ -186,7 +186,7 @@ def _declare_kind(
 
 
 def _group_by_kind(operations: Sequence[str]) -> dict[str, list[int]]:
-    """Return the indices of the operations of each kind, kinds in alphabetical order."""
+    """Return the indices of the operations of each kind, in alphabetical order."""
     kinds = sorted({OPERATIONS[name].kind for name in operations})
     return {
         kind: [n for n, o in enumerate(operations) if OPERATIONS[o].kind == kind]

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from swajax.io import configs
@@ -42,7 +41,7 @@ class DigitsCellConfig:
     """cells in order: normal, reduce (halves the image, doubles the channels), or
     residual (a block that does the same without choices)"""
     channels: int = 8
-    """channels of a node; doubled by every cell that halves the image, also the first"""
+    """channels of a node; every cell that halves the image doubles them"""
     stem: int = 8
     """channels of the convolution before the first cell"""
     num_inputs: Literal[1, 2] = 1

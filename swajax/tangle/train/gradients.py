@@ -40,8 +40,8 @@ def second_order(
 ) -> tuple[Float[Array, ""], Alphas]:
     """Return the loss after the next `masked_update`, and its gradient by the vectors.
 
-    The gradient is exact: it differentiates the step with its momentum and weight decay,
-    where arXiv:1806.09055 (equation 8) takes a finite difference. One draw of
+    The gradient is exact: the step is differentiated with its momentum and weight
+    decay, where arXiv:1806.09055 (equation 8) takes a finite difference. One draw of
     probabilities serves both losses.
 
     Args:
