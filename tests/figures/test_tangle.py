@@ -227,7 +227,7 @@ def test_bytes_of_the_supernets_of_the_package(monkeypatch, name):
     monkeypatch.setitem(spaces.SPACES, name, (own, make))
     monkeypatch.setitem(library.BATCHES, name, (4, tangle_cases.SHAPES[name][1:]))
     found = library.count(name)
-    space = tangle_cases.make_small(name, "input")
+    space = tangle_cases.make_small(name)
     params = jax.eval_shape(space.init, jax.random.key(0))
     num = sum(leaf.size for leaf in jax.tree.leaves(params))
     largest = choices.extreme(space.choices, is_largest=True)

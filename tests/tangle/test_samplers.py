@@ -11,12 +11,12 @@ from swajax.tangle import simplex
 from swajax.tangle.choices import (
     Choice,
     check_probabilities,
-    to_options,
     discretise,
     extreme,
     from_genes,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.samplers import SAMPLERS, make_sampler
 

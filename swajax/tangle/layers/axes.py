@@ -103,8 +103,8 @@ class Leaf:
         return masks.outer(*(axis.keep(p) for axis in self.axes))
 
     def take(
-        self, weight: Array, architecture: Architecture, layer: int = 0
-    ) -> Array | None:
+        self, weight: Array | np.ndarray, architecture: Architecture, layer: int = 0
+    ) -> Array | np.ndarray | None:
         """Return the slice of one architecture; None if it has no such weight."""
         found = [axis.slices(architecture, layer) for axis in self.axes]
         return None if None in found else weight[tuple(itertools.chain(*found))]
@@ -143,7 +143,7 @@ class Layers:
         (used,) = self.along.slices(architecture, 0) or (slice(0),)
 
         def take_layer(layer: int) -> Any:
-            def take(leaf: Leaf, stacked: Array) -> Array | None:
+            def take(leaf: Leaf, stacked: Any) -> Any:
                 return leaf.take(stacked[layer], architecture, layer)
 
             return jax.tree.map(take, self.each, weights)

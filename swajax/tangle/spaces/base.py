@@ -38,7 +38,7 @@ class SearchSpace:
     apply: Callable[[Params, Probabilities, Array], Float[Array, "N O"]]
     """weights, probabilities and inputs to outputs, in one pass for all options"""
     masks: Callable[[Probabilities], Params]
-    """probabilities to those that each weight is kept, in the structure of the weights"""
+    """probabilities of options to the probability that each weight is kept"""
     take: Callable[[Params, Architecture], Any]
     """largest weights and architecture to the sliced weights of that network"""
     apply_standalone: Callable[[Any, Architecture, Array], Float[Array, "N O"]]
