@@ -82,7 +82,7 @@ def main(config: AccuracyCommand) -> None:
 
 def _run_missing(config: AccuracyCommand, folder: Path) -> None:
     """Make the missing runs; refuse runs and tables of other data."""
-    data = loaders.describe(config.space)
+    data = loaders.read_provenance(config.space)
     runs = RunFile(folder / results.FILE_NAME)
     missing = list(_find_missing(config, runs, data))
     table = accuracy_tables.find_table(folder, config.space)

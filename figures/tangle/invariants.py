@@ -121,7 +121,7 @@ def compare_outputs(
 
     @jax.jit
     def standalone(params: Any) -> Array:
-        return space.apply_alone(space.take(params, network), network, x)
+        return space.apply_standalone(space.take(params, network), network, x)
 
     return jax.jit(space.apply)(params, p, x), standalone(params)
 

@@ -29,10 +29,10 @@ from swajax.tangle.choices import (
     Probabilities,
     clear_absent,
     count_architectures,
-    describe,
     num_options,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Split
@@ -128,7 +128,7 @@ def main(config: TableCommand) -> None:
         k: v for k, v in configs.to_dict(config).items() if k not in ("out", "quick")
     }
     path = config.out / "table.json"
-    facts = {"config": used, "data": loaders.describe(config.space)}
+    facts = {"config": used, "data": loaders.read_provenance(config.space)}
     runlog.write_json(path, facts | {"rows": rows})
     sys.stdout.write(f"{path}: {len(rows)} networks\n")
 
@@ -206,7 +206,7 @@ def _score(
     valid, test = _train(splits, p, space=space, config=config.search_config())
     return {
         "indices": architecture,
-        "options": describe(architecture, space.choices),
+        "options": to_options(architecture, space.choices),
         "num_weights": count_weights(space, architecture),
         "valid_loss": valid.loss,
         "valid_accuracy": valid.accuracy,
@@ -224,7 +224,7 @@ def _train(
 
     def run(seed_and_split: Any) -> Any:
         seed, split = seed_and_split
-        return standalone.train_and_judge(
+        return standalone.train_and_evaluate(
             jax.random.key(seed),
             split.weights,
             (split.architecture, split.test),

@@ -74,8 +74,8 @@ def test_rows_are_divided_anew_and_none_is_lost():
 
 @pytest.mark.parametrize("name", loaders.LOADERS)
 def test_the_command_makes_a_search_of_every_space_that_brings_its_data(name):
-    sides = "in" if name == "digits-cell" else "both"
-    space, split, objective = make_task(TangleCommand(space=name, sides=sides))
+    masking = "input" if name == "digits-cell" else "both"
+    space, split, objective = make_task(TangleCommand(space=name, masking=masking))
     assert space.name == name
     p = one_hot(extreme(space.choices, is_largest=True), space.choices)
     params = jax.eval_shape(space.init, jax.random.key(0))
@@ -85,8 +85,10 @@ def test_the_command_makes_a_search_of_every_space_that_brings_its_data(name):
 
 
 def test_results_name_the_text_but_no_data_that_are_the_same_everywhere():
-    assert loaders.describe("digits-vit") == {}
-    assert loaders.describe("chars-gpt")["sha256"] == chars.hash_text(chars.read_text())
+    assert loaders.read_provenance("digits-vit") == {}
+    assert loaders.read_provenance("chars-gpt")["sha256"] == chars.hash_text(
+        chars.read_text()
+    )
 
 
 def test_indices_of_classes_score_as_one_hot_targets_do(maybe_jit):
@@ -99,7 +101,8 @@ def test_indices_of_classes_score_as_one_hot_targets_do(maybe_jit):
     found = loss_fn(out, ids, objective="softmax")
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     scores = [
-        standalone.judge(out, Rows(out, y), objective="softmax") for y in (ids, wide)
+        standalone.score_outputs(out, Rows(out, y), objective="softmax")
+        for y in (ids, wide)
     ]
     np.testing.assert_allclose(*scores, rtol=1e-6)
     with pytest.raises(ValueError, match="indices of classes need softmax"):

@@ -93,7 +93,7 @@ def read(folder):
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines], kept
 
 
-def assess_quickly(key, params, task, architecture, *, config):
+def evaluate_quickly(key, params, task, architecture, *, config):
     """Something of all that the scores depend on, without any training."""
     sums = [float(leaf.sum()) for leaf in jax.tree.leaves(params)]
     value = sum(sums) + float(jax.random.normal(key)) + len(str(architecture))
@@ -108,7 +108,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        patch.setattr(experiment, "assess", assess_quickly)
+        patch.setattr(experiment, "evaluate_architecture", evaluate_quickly)
         assert run(*SEARCH, "--out", str(folder)) == 0
         yield folder
 
@@ -213,7 +213,7 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
             ["--sampler", "spos", "--search.order", "second"],
             "search.order second does not apply to",
         ),
-        (["--space", "digits-cell", "--sides", "both"], "sides does not apply to"),
+        (["--space", "digits-cell", "--masking", "both"], "masking does not apply to"),
         (["--select-by", "random"], "select_by does not apply to"),
         (["--evolution.num-rounds", "3"], "evolution does not apply to"),
     ],
@@ -232,7 +232,7 @@ def test_masks_train_a_network_as_its_slices_do():
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
     row = standalone_table._score(stacked, architecture, space=space, config=command)
     train = functools.partial(
-        standalone.train_and_judge,
+        standalone.train_and_evaluate,
         space=space,
         architecture=architecture,
         objective="softmax",

@@ -16,7 +16,7 @@ from swajax.tangle.train import gradients
 from swajax.tangle.train.optimizers import (
     SupernetConfig,
     make_alpha_optimizer,
-    scale_by_own_adam,
+    scale_by_per_weight_adam,
 )
 
 RATE, DECAY, MOMENTUM = 0.3, 0.1, 0.9
@@ -127,7 +127,7 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
 
 
 def test_adam_counts_the_steps_of_each_weight():
-    own, plain = scale_by_own_adam(), optax.scale_by_adam(eps_root=1e-12)
+    own, plain = scale_by_per_weight_adam(), optax.scale_by_adam(eps_root=1e-12)
     rng = np.random.default_rng(0)
     slopes = jnp.asarray(rng.normal(size=(12, 3)), jnp.float32)
     params = {"w": jnp.ones(3)}

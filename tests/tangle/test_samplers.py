@@ -11,12 +11,12 @@ from swajax.tangle import simplex
 from swajax.tangle.choices import (
     Choice,
     check_probabilities,
-    describe,
     discretise,
     extreme,
     from_genes,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.samplers import SAMPLERS, make_sampler
 
@@ -216,11 +216,11 @@ def test_architectures_there_and_back():
     assert to_architecture([2, 0, 1, 1], CHOICES) == architecture
     from_row = from_genes(jnp.asarray([2, 0, 1, 1]), CHOICES)
     jax.tree.map(np.testing.assert_array_equal, from_row, p)
-    words = describe(architecture, CHOICES)
+    words = to_options(architecture, CHOICES)
     assert words == {"width": (8, 4, 2), "activation": ("sigmoid",)}
     largest = extreme(CHOICES, is_largest=True)
-    assert describe(largest, CHOICES)["width"] == (8, 8, 8)
-    assert describe(extreme(CHOICES, is_largest=False), CHOICES)["width"] == (2, 2, 2)
+    assert to_options(largest, CHOICES)["width"] == (8, 8, 8)
+    assert to_options(extreme(CHOICES, is_largest=False), CHOICES)["width"] == (2, 2, 2)
 
 
 def spoil(name, values):

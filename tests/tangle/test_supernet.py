@@ -158,8 +158,8 @@ def test_an_inherited_network_scores_as_the_supernet_and_gets_better_by_training
     rows, test = (Rows(*map(jnp.asarray, part)) for part in ROWS)
     p = one_hot(architecture, space.choices)
     start = space.take(params, architecture)
-    before = standalone.judge(
-        space.apply_alone(start, architecture, test.x), test, objective="squared"
+    before = standalone.score_outputs(
+        space.apply_standalone(start, architecture, test.x), test, objective="squared"
     )
     loss_fn = supernet.make_loss_fn(space, "squared")
     assert before.loss == pytest.approx(float(loss_fn(params, p, test)), rel=1e-5)
@@ -172,20 +172,23 @@ def test_an_inherited_network_scores_as_the_supernet_and_gets_better_by_training
         config=dataclasses.replace(CONFIG, num_steps=100, learning_rate=0.05),
     )
     weights = jax.jit(train)(jax.random.key(1), start, rows)
-    out = space.apply_alone(weights, architecture, test.x)
-    assert standalone.judge(out, test, objective="squared").loss < 0.05 * before.loss
+    out = space.apply_standalone(weights, architecture, test.x)
+    assert (
+        standalone.score_outputs(out, test, objective="squared").loss
+        < 0.05 * before.loss
+    )
 
 
 def test_scores_by_hand():
     out = jnp.asarray([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])
     rows = Rows(np.zeros((3, 1), np.float32), np.float32([[1, 0], [0, 1], [0, 1]]))
-    found = standalone.judge(out, rows, objective="softmax")
+    found = standalone.score_outputs(out, rows, objective="softmax")
     assert found.accuracy == pytest.approx(2 / 3)
     wanted = np.log(1 + np.exp([-2.0, -1.0, 3.0])).mean()
     assert found.loss == pytest.approx(wanted, rel=1e-5)
     binary = Rows(rows.x, np.float32([[1], [0], [0]]))
     logit = jnp.asarray([[2.0], [-1.0], [3.0]])
-    assert standalone.judge(logit, binary, objective="logistic").accuracy == (
+    assert standalone.score_outputs(logit, binary, objective="logistic").accuracy == (
         pytest.approx(2 / 3)
     )
 
