@@ -35,7 +35,7 @@ QUICK_METHODS = ("default", "explore-direct")
 QUICK_SETTINGS = Settings(
     seconds=1.0,
     pipeline=SearchConfig(max_weights=12, num_starts=8, num_rounds=0, max_depth=1),
-    search=DescentConfig(num_starts=1, num_screened=4, sparsity_weights=(1e-3,)),
+    descent=DescentConfig(num_starts=1, num_screened=4, sparsity_weights=(1e-3,)),
 )
 
 

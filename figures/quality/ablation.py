@@ -8,6 +8,8 @@ points. Fronts are evaluated before and after the polish.
 """
 
 import dataclasses
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -18,19 +20,21 @@ from figures.quality import redraws, tasks
 from figures.quality.outcomes import Evaluator, Level, Outcome
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
-from swajax.latent_search import Data, descent
-from swajax.latent_search.descent import Budget, Explorer
+from swajax import latent_search
+from swajax.data.problem import normalise_weights
+from swajax.latent_search import DescentConfig, DescentProblem, DescentProgress
 from swajax.network import resize
-from swajax.search import sources
-from swajax.search.config import ExploreConfig, SearchConfig
-from swajax.search.job import make_job
-from swajax.search.run import SearchProgress, find_pool, select
-from swajax.search.sources import descent as descent_source
-from swajax.search.sources.random_networks import draw_starts
+from swajax.search.config import SearchConfig
+from swajax.search.run import SearchProgress, find_front
+from swajax.search.sources import SOURCES, descent
+from swajax.search.sources.base import StartRequest, Starts
+from swajax.search.sources.descent import DescentSourceConfig
+from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Key, Network
 
 LEARNED = ("tabular", "compact", "paper")
 SINGLE = ("compact", "paper")  # spaces of networks of one activation each
+UNLIMITED_STEPS = 2**30
 
 
 class Ablation(NamedTuple):
@@ -79,154 +83,95 @@ def run_ablation(
     settings: Settings,
     clock: WorkClock,
 ) -> Outcome:
-    """Find starts, then run the pipeline from them."""
-    explore_key, key = jax.random.split(key)
-    begin = clock()
+    """Find starts, evaluate them, then run the pipeline from them.
+
+    Args:
+      ablation: source of the starts.
+      key: consumed.
+      task: data without a test part.
+      settings: budgets and limits.
+      clock: clock of the budget.
+    """
+    source_key, key = jax.random.split(key)
+    config = settings.pipeline
     if ablation.space == "random":
-        evaluator = Evaluator(task, settings.pipeline.activations, clock, begin)
-        return run_pipeline(
-            key, task, settings.pipeline, settings.seconds, evaluator, None
-        )
+        config = dataclasses.replace(config, sources=("random",))
+        evaluator = Evaluator(task, config.activations, clock, clock())
+        return run_search(key, task, config, settings.seconds, evaluator)
     if ablation.space == "tangle":
-        return _run_supernets(explore_key, key, task, settings, clock)
-    explorer = _make_explorer(ablation, explore_key, task, settings)
-    # The pipeline keeps the limits of the space.
-    config = (
-        settings.pipeline if ablation.is_mixed else _limit(settings.pipeline, explorer)
-    )
-    evaluator = Evaluator(task, config.activations, clock, begin)
-    share = settings.mixed_share if ablation.is_mixed else settings.explore_share
-    budget = Budget(seconds=share * settings.seconds - evaluator.seconds())
-    if ablation.is_by_steps:
-        budget = Budget(candidate_steps=settings.candidate_steps)
-    limits = config.make_spec(task.train.x.shape[1], task.train.y.shape[1])
-
-    def fit_into(networks: Network) -> Network:
-        return resize.fit_into(networks, explorer.space.spec, limits)
-
-    networks, steps = descent.descend(
-        explorer,
-        _to_data(task),
-        search=settings.search,
-        budget=budget,
-        clock=clock,
-        watch=lambda steps, networks_fn: evaluator.watch(
-            "explore", steps, lambda: evaluator.make_front(fit_into(networks_fn()))
-        ),
-    )
-    networks = fit_into(networks)
-    seconds = evaluator.seconds() + (1 - share) * settings.seconds
-    more = None
+        evaluator = Evaluator(task, config.activations, clock, clock())
+        options, seconds = SupernetSourceConfig(), settings.seconds
+        request = _make_request(task, settings, options, clock)
+        starts = SOURCES["tangle"].find(source_key, request)
+    else:
+        begin = clock()
+        problem, request = _make_problem(ablation, source_key, task, settings, clock)
+        if not ablation.is_mixed:  # the pipeline keeps the limits of the space
+            config = _limit(config, problem)
+        evaluator = Evaluator(task, config.activations, clock, begin)
+        share = settings.mixed_share if ablation.is_mixed else settings.explore_share
+        starts = _descend(ablation, problem, settings, share, evaluator, config)
+        seconds = evaluator.seconds() + (1 - share) * settings.seconds
+    with clock.paused():
+        front = evaluator.make_front(starts.networks)
+        spent = evaluator.seconds()
+        raw = Level(front, config.activations, spent, starts.num_steps)
     if ablation.is_mixed:
         start_key, key = jax.random.split(key)
-        more = draw_starts(start_key, config, limits, task.train)
-    return _run_from(key, task, config, seconds, evaluator, networks, steps, more)
-
-
-def _run_supernets(
-    explore_key: Key, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
-) -> Outcome:
-    """Draw networks from weight-entangled supernets, then run the pipeline."""
-    config, share = settings.pipeline, settings.explore_share
-    begin = clock()
-    evaluator = Evaluator(task, config.activations, clock, begin)
-    networks, steps = sources.find_starts(
-        explore_key,
-        task.train,
-        task.valid,
-        objective=task.objective,
-        config=ExploreConfig(by=("tangle",)),
-        pipeline_config=config,
-        seconds=share * settings.seconds,
-        clock=clock,
-    )
-    # The pipeline gets the unused part of the share of the supernets.
-    return _run_from(key, task, config, settings.seconds, evaluator, networks, steps)
-
-
-def _run_from(
-    key: Key,
-    task: QualityTask,
-    config: SearchConfig,
-    seconds: float,
-    evaluator: Evaluator,
-    networks: Network,
-    steps: int,
-    more: Network | None = None,
-) -> Outcome:
-    """Evaluate the networks found, then run the pipeline from them and `more`."""
-    with evaluator.clock.paused():
-        front = evaluator.make_front(networks)
-        raw = Level(front, config.activations, evaluator.seconds(), steps)
-    if more is not None:
-        networks = jax.tree.map(lambda *a: np.concatenate(a), networks, more)
-    found = run_pipeline(key, task, config, seconds, evaluator, networks, steps)
+        more = SOURCES["random"].find(start_key, request)
+        networks = jax.tree.map(
+            lambda *leaves: np.concatenate(leaves), starts.networks, more.networks
+        )
+        starts = starts._replace(networks=networks)
+    found = run_search(key, task, config, seconds, evaluator, starts)
     return found._replace(levels={"raw": raw} | found.levels)
 
 
-def _limit(config: SearchConfig, explorer: Explorer) -> SearchConfig:
-    """Restrict the pipeline to the limits of a space."""
-    spec = explorer.space.spec
-    return dataclasses.replace(
-        config,
-        max_width=spec.max_width,
-        max_depth=spec.max_depth,
-        activations=spec.activations,
-    )
-
-
-def _make_explorer(
-    ablation: Ablation, key: Key, task: QualityTask, settings: Settings
-) -> Explorer:
-    start_key, key = jax.random.split(key)
-    config = ExploreConfig(search=settings.search)
-    limits = settings.pipeline.make_spec(task.train.x.shape[1], task.train.y.shape[1])
-    source = "direct" if ablation.space == "direct" else "latent"
-    if source == "latent":
-        activation = tasks.find_activation(task.name)
-        preset, activation = choose_file(ablation, activation, settings)
-        config = dataclasses.replace(config, preset=preset, activation=activation)
-    explorer = descent_source.make_explorer(
-        start_key,
-        source,
-        task.objective,
-        config=config,
-        limits=limits,
-        max_weights=settings.pipeline.max_weights,
-    )
-    starts = redraws.redraw(key, explorer.starts, ablation.starts)
-    return explorer._replace(starts=starts)
-
-
-def run_pipeline(
+def run_search(
     key: Key,
     task: QualityTask,
     config: SearchConfig,
     seconds: float,
     evaluator: Evaluator,
-    starts: Network | None,
-    num_explored: int = 0,
+    starts: Starts | None = None,
 ) -> Outcome:
-    """Run the pipeline until `seconds` of work; return its levels and curve."""
-    passed = {}
+    """Run the search until `seconds` of work; return its levels and curve.
+
+    Args:
+      key: consumed.
+      task: data without a test part.
+      config: of the search.
+      seconds: since the start of the evaluator.
+      evaluator: of fronts.
+      starts: starting networks instead of those of the sources.
+
+    Returns:
+      The levels "polished" and "full". Network steps do not include the last polish of
+      the front.
+    """
+    passed, num_before = {}, 0 if starts is None else starts.num_steps
+    steps = num_before
 
     def callback(progress: SearchProgress) -> None:
-        steps, pool = num_explored + progress.candidate_steps, progress.pool
+        nonlocal steps
+        steps, pool = num_before + progress.network_steps, progress.pool
+        if pool is None:  # the sources are at work
+            return
         if progress.stage == "polish":
             passed["polished"] = pool, evaluator.seconds(), steps
         evaluator.watch(progress.stage, steps, lambda: evaluator.front_of_pool(pool))
 
-    job = make_job(
+    front = find_front(
+        key,
         task.train,
         task.valid,
-        task.objective,
-        config,
-        seconds - evaluator.seconds(),
-        evaluator.clock,
+        objective=task.objective,
+        config=config,
+        starts=None if starts is None else starts.networks,
+        time_budget=seconds - evaluator.seconds(),
+        clock=evaluator.clock,
+        callback=callback,
     )
-    pool = find_pool(key, job, starts=starts, callback=callback)
-    front = select(pool, job)
-    steps = num_explored + job.candidate_steps
     full = Level(front, config.activations, evaluator.seconds(), steps)
     with evaluator.clock.paused():
         levels = {
@@ -237,5 +182,100 @@ def run_pipeline(
     return Outcome(levels | {"full": full}, evaluator.curve)
 
 
-def _to_data(task: QualityTask) -> Data:
-    return Data(*task.train[:2], *task.valid[:2])
+def _make_request(
+    task: QualityTask, settings: Settings, options: object, clock: WorkClock
+) -> StartRequest:
+    """Return the request for starts of a task."""
+    train, valid = normalise_weights(task.train), normalise_weights(task.valid)
+    config = settings.pipeline
+    return StartRequest(
+        train,
+        valid,
+        task.objective,
+        config.make_spec(train.x.shape[1], train.y.shape[1]),
+        config.max_weights,
+        config.num_starts,
+        options=options,
+        seconds=settings.explore_share * settings.seconds,
+        clock=clock,
+    )
+
+
+def _make_problem(
+    ablation: Ablation,
+    key: Key,
+    task: QualityTask,
+    settings: Settings,
+    clock: WorkClock,
+) -> tuple[DescentProblem, StartRequest]:
+    """Return the space and starting points of a descent."""
+    start_key, key = jax.random.split(key)
+    options = DescentSourceConfig(descent=settings.descent)
+    make_problem: Callable = descent.make_direct
+    if ablation.space != "direct":
+        activation = tasks.find_activation(task.name)
+        preset, activation = choose_file(ablation, activation, settings)
+        options = DescentSourceConfig(preset, activation, settings.descent)
+        make_problem = descent.make_latent
+    request = _make_request(task, settings, options, clock)
+    problem = make_problem(start_key, request)
+    starts = redraws.redraw(key, problem.starts, ablation.starts)
+    return problem._replace(starts=starts), request
+
+
+def _descend(
+    ablation: Ablation,
+    problem: DescentProblem,
+    settings: Settings,
+    share: float,
+    evaluator: Evaluator,
+    config: SearchConfig,
+) -> Starts:
+    """Descend for a share of the seconds or for a number of network steps."""
+    task, spec = evaluator.task, problem.space.spec
+    limits = config.make_spec(task.train.x.shape[1], task.train.y.shape[1])
+
+    def fit_into(networks: Network) -> Network:
+        return resize.fit_into(networks, spec, limits)
+
+    def callback(progress: DescentProgress) -> None:
+        evaluator.watch(
+            "explore",
+            progress.network_steps,
+            lambda: evaluator.make_front(fit_into(progress.networks_fn())),
+        )
+
+    num_steps, seconds = UNLIMITED_STEPS, share * settings.seconds
+    if ablation.is_by_steps:
+        num_steps = _steps_per_candidate(settings, spec.max_depth)
+        seconds = math.inf
+    state = latent_search.descend(
+        problem.starts,
+        problem.params,
+        latent_search.Data(*task.train[:2], *task.valid[:2]),
+        space=problem.space,
+        config=dataclasses.replace(settings.descent, num_steps=num_steps),
+        callback=callback,
+        time_budget=seconds - evaluator.seconds(),
+        clock=evaluator.clock,
+    )
+    found = latent_search.harden(state.picked, problem.params, space=problem.space)
+    return Starts(fit_into(found), int(state.num_steps.sum()))
+
+
+def _steps_per_candidate(settings: Settings, num_depths: int) -> int:
+    """Return the steps of each candidate that make up `settings.network_steps`."""
+    config: DescentConfig = settings.descent
+    num = num_depths * len(config.sparsity_weights) * config.num_starts
+    return math.ceil(settings.network_steps / num)
+
+
+def _limit(config: SearchConfig, problem: DescentProblem) -> SearchConfig:
+    """Restrict the pipeline to the limits of a space."""
+    spec = problem.space.spec
+    return dataclasses.replace(
+        config,
+        max_width=spec.max_width,
+        max_depth=spec.max_depth,
+        activations=spec.activations,
+    )

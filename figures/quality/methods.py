@@ -19,8 +19,8 @@ from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.io import configs
-from swajax.search import sources
-from swajax.search.config import ExploreConfig, SupernetSourceConfig
+from swajax.search.sources import choose_sources
+from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Key
 
 NAMES = ("default", *rivals.RIVALS, *EXTRAS, *ABLATIONS)
@@ -69,21 +69,21 @@ def check(names: Sequence[str], settings: Settings) -> None:
 
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
     """Return all settings that a run of a method depends on."""
-    shared = configs.to_dict(settings)
+    shared = settings.describe()
     if name in rivals.RIVALS and not rivals.RIVALS[name].is_pipelined:
-        for unused in ("num_starts", "num_rounds", "max_varied"):
+        for unused in ("num_starts", "num_rounds", "max_perturbed"):
             del shared["pipeline"][unused]
     if name in EXTRAS:
         own = {"version": importlib.metadata.version(name)}
     elif name in rivals.RIVALS:
         own = configs.to_dict(rivals.RIVALS[name].config_class())
     elif name == "default":
-        config = ExploreConfig()
-        by = sources.choose_sources(config, settings.pipeline.make_spec(1, 1))
-        own = {"by": list(by)}
-        if by != ("random",):  # which has no further settings
+        config = settings.pipeline
+        names = choose_sources(config.sources, config.make_spec(1, 1))
+        own = {"sources": list(names)}
+        if names != ("random",):  # which has no further settings
             supernet = configs.to_dict(config.supernet)
-            own |= {"share": config.share, "supernet": supernet}
+            own |= {"source_share": config.source_share, "supernet": supernet}
     else:
         own = ABLATIONS[name]._asdict()
         if own["space"] == "tangle":
@@ -105,7 +105,7 @@ def _checksum(preset: str, activation: str | None) -> str:
     return f"{total:08x}"
 
 
-def run(
+def run_method(
     name: str, key: Key, task: QualityTask, *, settings: Settings, clock: WorkClock
 ) -> Outcome:
     """Run a method on training and validation rows.
@@ -132,23 +132,10 @@ def run(
 def _run_default(
     key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """Run the search command with its default options."""
-    begin = clock()
-    explore_key, key = jax.random.split(key)
-    starts = sources.find_starts(
-        explore_key,
-        task.train,
-        task.valid,
-        objective=task.objective,
-        config=ExploreConfig(),
-        pipeline_config=settings.pipeline,
-        seconds=ExploreConfig().share * settings.seconds,
-        clock=clock,
-    )
-    evaluator = Evaluator(task, settings.pipeline.activations, clock, begin)
-    return ablation.run_pipeline(
-        key, task, settings.pipeline, settings.seconds, evaluator, *starts
-    )
+    """Run the search with its default options."""
+    evaluator = Evaluator(task, settings.pipeline.activations, clock, clock())
+    config, seconds = settings.pipeline, settings.seconds
+    return ablation.run_search(key, task, config, seconds, evaluator)
 
 
 def run_rival(
@@ -174,7 +161,7 @@ def run_rival(
     )
     spent = clock() - begin
     level = Level(
-        found.front, settings.pipeline.activations, spent, found.candidate_steps
+        found.front, settings.pipeline.activations, spent, found.network_steps
     )
     return Outcome({"full": level}, [])
 

@@ -27,7 +27,7 @@ class Level(NamedTuple):
     front: Front
     activations: tuple[str, ...]
     seconds: float  # of work, since the method began
-    candidate_steps: int
+    network_steps: int
 
 
 class ForeignLevel(NamedTuple):
@@ -65,6 +65,7 @@ class Evaluator:
           clock: clock of the run.
           begin: start of the method on the clock.
         """
+        self.task = task
         self.fit = Fit(task.objective, activations)
         self.train, self.valid = (pad(part) for part in (task.train, task.valid))
         self.num_inputs = task.train.x.shape[1]  # without padding
@@ -95,7 +96,7 @@ class Evaluator:
         return front._replace(network=front.network._replace(first=first))
 
     def watch(
-        self, stage: str, candidate_steps: int, front_fn: Callable[[], Front]
+        self, stage: str, network_steps: int, front_fn: Callable[[], Front]
     ) -> None:
         """Add a point to the curve.
 
@@ -104,7 +105,7 @@ class Evaluator:
 
         Args:
           stage: of the search.
-          candidate_steps: number of network steps so far.
+          network_steps: number of network steps so far.
           front_fn: evaluates the front.
         """
         seconds = self.seconds()
@@ -117,7 +118,7 @@ class Evaluator:
                 {
                     "stage": stage,
                     "seconds": seconds,
-                    "candidate_steps": candidate_steps,
+                    "network_steps": network_steps,
                     "num_weights": front.num_weights.tolist(),
                     "valid_loss": front.valid_loss.tolist(),
                 }

@@ -16,7 +16,7 @@ from swajax.io import png
 
 MAX_DECADES = 3.0  # above the least error, end of the colour scale
 NUM_TIMES = 60  # number of points of a curve
-AXES = {"seconds": "seconds of work", "candidate_steps": "network steps"}
+AXES = {"seconds": "seconds of work", "network_steps": "network steps"}
 
 
 def write(folder: Path, table: Table, found: Sequence[Run]) -> None:

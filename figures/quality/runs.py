@@ -57,7 +57,7 @@ def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
         work = clock()
         try:
             with results.interrupting(limit + WALL_SECONDS):
-                outcome = methods.run(
+                outcome = methods.run_method(
                     method,
                     make_key(name, seed),
                     task._replace(test=None),
@@ -125,7 +125,7 @@ def _evaluate_level(level: Level | ForeignLevel, task: QualityTask) -> dict[str,
         "pick": front.pick,
         "test_loss": tasks.test_losses(task, front.network, level.activations).tolist(),
         "seconds": level.seconds,
-        "candidate_steps": level.candidate_steps,
+        "network_steps": level.network_steps,
     }
 
 
@@ -140,7 +140,7 @@ def _evaluate_models(level: ForeignLevel, task: QualityTask) -> dict[str, Any]:
         "pick": len(level.front) - 1,
         "test_loss": [test_loss(model) for model in level.front],
         "seconds": level.seconds,
-        "candidate_steps": None,
+        "network_steps": None,
     }
 
 

@@ -1,8 +1,10 @@
 """Settings that all methods share."""
 
 import dataclasses
+from typing import Any
 
 from figures.common.checks import check_above_zero, check_at_least
+from swajax.io import configs
 from swajax.latent_search import DescentConfig
 from swajax.search.config import SearchConfig
 
@@ -17,7 +19,7 @@ class Settings:
     """share of the seconds for the descent of explore-..."""
     mixed_share: float = 0.2
     """share of the seconds for the descent of explore-...-mixed"""
-    candidate_steps: int = 50_000
+    network_steps: int = 50_000
     """number of network steps of the descent of explore-...-steps"""
     paper: str | None = None
     """checkpoint files of the autoencoders `paper`; {activation} is replaced"""
@@ -25,7 +27,7 @@ class Settings:
         default_factory=lambda: SearchConfig(max_weights=80)
     )
     """limits of the networks; settings of the methods that run the pipeline"""
-    search: DescentConfig = dataclasses.field(
+    descent: DescentConfig = dataclasses.field(
         default_factory=lambda: DescentConfig(num_starts=8, chunk_steps=25)
     )
     """gradient descent of explore-..."""
@@ -36,4 +38,14 @@ class Settings:
         for name in ("explore_share", "mixed_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)}")
-        check_at_least(1, self, "candidate_steps")
+        check_at_least(1, self, "network_steps")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings for a run, without the options of the sources.
+
+        Runs record the options of the sources that they use with their method.
+        """
+        values = configs.to_dict(self)
+        for name in ("sources", "source_share", "descent", "supernet"):
+            del values["pipeline"][name]
+        return values

@@ -294,6 +294,6 @@ def _format_times(
         work, wall = ([run[f"{k}_seconds"] for run in own] for k in ("work", "wall"))
     else:
         work, wall = [level["seconds"] for level in levels], []
-    steps = [level["candidate_steps"] for level in levels]
+    steps = [level["network_steps"] for level in levels]
     steps = [] if None in steps else steps  # unknown for some rivals
     return [f"{np.median(v):,.0f}" if v else "" for v in (work, wall, steps)]

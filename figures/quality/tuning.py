@@ -25,7 +25,7 @@ from swajax.io import commands, configs, runlog
 
 # Two settings of each rival, with a value below and one above the default.
 TRIED: dict[str, dict[str, tuple[float, ...]]] = {
-    "direct": {"explore_share": (0.2, 0.6), "search.learning_rate": (0.03, 0.3)},
+    "direct": {"explore_share": (0.2, 0.6), "descent.learning_rate": (0.03, 0.3)},
     "architectures": {"num_starts": (1, 16), "lm_steps": (30, 120)},
     "magnitude": {"learning_rate": (0.002, 0.015), "num_networks": (8, 128)},
     "l0": {"learning_rate": (0.007, 0.06), "num_networks": (8, 128)},
@@ -129,7 +129,7 @@ def _name(trial: Trial, task: str, config: TuningCommand) -> str:
 def describe(trial: Trial, config: TuningCommand) -> dict[str, Any]:
     """Return all settings that a trial depends on."""
     own = configs.to_dict(trial.make_config())
-    return configs.to_dict(Settings(seconds=config.seconds)) | {"method": own}
+    return Settings(seconds=config.seconds).describe() | {"method": own}
 
 
 def run_trial(trial: Trial, name: str, config: TuningCommand) -> Run:

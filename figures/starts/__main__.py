@@ -28,16 +28,17 @@ from figures.quality import runs as quality_runs
 from figures.quality import tasks
 from figures.quality.tasks import QualityTask
 from figures.starts import newton
-from swajax import prior
-from swajax.data.problem import Problem
+from swajax import latent_search, prior
+from swajax.data.problem import Problem, normalise_weights
 from swajax.io import commands, png, runlog
-from swajax.latent_search import Data, DescentConfig, Point, descent
-from swajax.latent_search.descent import Budget, Explorer
+from swajax.latent_search import Data, DescentConfig, DescentProblem, Point
 from swajax.refine import batches
 from swajax.refine.quadratic import Fit
-from swajax.search.config import ExploreConfig, SearchConfig
+from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
-from swajax.search.sources import descent as descent_source
+from swajax.search.sources import descent
+from swajax.search.sources.base import StartRequest
+from swajax.search.sources.descent import DescentSourceConfig
 from swajax.types import Key, Network
 
 SOURCES = ("random", "decoded", "direct", "latent", "newton")
@@ -155,68 +156,82 @@ def draw_starts(
         draw = jax.jit(jax.vmap(functools.partial(prior.sample_small, spec=limits)))
         return draw(jax.random.split(key, config.num_starts), sizes)
     num = math.ceil(config.num_starts / limits.max_depth)
-    search = dataclasses.replace(DESCENT, num_starts=num)
-    explorer = descent_source.make_explorer(
-        key,
-        "direct" if source == "direct" else "latent",
-        task.objective,
-        config=ExploreConfig(search=search),
-        limits=limits,
-        max_weights=config.num_weights,
+    search = dataclasses.replace(
+        DESCENT, num_starts=num, num_steps=config.descent_steps
     )
-    explorer = explorer._replace(starts=_resize(explorer.starts, config.num_weights))
-    points = SEARCHES[source](explorer, task, search, config)
-    return descent.harden(points, explorer.params, space=explorer.space)
+    request = StartRequest(
+        normalise_weights(task.train),
+        normalise_weights(task.valid),
+        task.objective,
+        limits,
+        config.num_weights,
+        num,
+        options=DescentSourceConfig(descent=search),
+    )
+    make = descent.make_direct if source == "direct" else descent.make_latent
+    problem = make(key, request)
+    problem = problem._replace(starts=_resize(problem.starts, config.num_weights))
+    points = SEARCHES[source](problem, task, search, config)
+    return latent_search.harden(points, problem.params, space=problem.space)
 
 
 def _decode(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    problem: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """Return the starting points unchanged, [D, S, R, ...], for each decoder."""
     del task, search, config
-    depth = explorer.space.spec.max_depth
+    depth = problem.space.spec.max_depth
 
     def repeat(leaf: Array) -> Array:
         return jnp.broadcast_to(leaf, (depth, 1, *leaf.shape))
 
-    z = jax.tree.map(repeat, explorer.starts)
+    z = jax.tree.map(repeat, problem.starts)
     return Point(z, jnp.zeros(jax.tree.leaves(z)[0].shape[:3]))
 
 
 def _descend(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    problem: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """Run gradient descent; the results are decoded at the requested size."""
-    train, valid = task.train, task.valid
-    num = explorer.space.spec.max_depth * search.num_starts
-    state, _ = descent.run(
-        explorer,
-        Data(*train[:2], *valid[:2]),
-        search=search,
-        budget=Budget(candidate_steps=config.descent_steps * num),
+    state = latent_search.descend(
+        problem.starts,
+        problem.params,
+        Data(*task.train[:2], *task.valid[:2]),
+        space=problem.space,
+        config=search,
+        time_budget=math.inf,
     )
     z = _resize(state.picked.z, config.num_weights)
     return Point(z, jnp.zeros_like(state.picked.threshold))
 
 
 def _newton(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    problem: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """Run Gauss-Newton steps through the decoders."""
     del search
-    points = _decode(explorer, task, DESCENT, config)
-    problem = Problem(*(jnp.asarray(leaf, jnp.float32) for leaf in task.train))
-    problem = problem._replace(weight=problem.weight / problem.weight.sum())
+    points = _decode(problem, task, DESCENT, config)
+    rows = Problem(*(jnp.asarray(leaf, jnp.float32) for leaf in task.train))
+    rows = rows._replace(weight=rows.weight / rows.weight.sum())
     moved = [
         newton.improve(
             jax.tree.map(lambda leaf, d=depth: leaf[d, 0], points.z),
-            explorer.params,
-            problem,
-            space=explorer.space,
+            problem.params,
+            rows,
+            space=problem.space,
             depth=depth + 1,
             capacity=1 + config.num_weights,
         )
-        for depth in range(explorer.space.spec.max_depth)
+        for depth in range(problem.space.spec.max_depth)
     ]
     z = jax.tree.map(lambda *leaves: jnp.stack(leaves)[:, None], *moved)
     return points._replace(z=z)

@@ -17,7 +17,7 @@ from figures.quality.rivals.common import RestartsConfig, Search, take
 from swajax import prior
 from swajax.refine import batches
 from swajax.search.sources.random_networks import sampling_weights
-from swajax.search.stages import SHRINK_STEPS
+from swajax.search.stages import PRUNE_STEPS
 from swajax.types import Key, Network
 
 
@@ -50,13 +50,15 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
     """Draw networks of random shapes; starts of one shape are consecutive."""
     job = search.job
     shape_key, weight_key = jax.random.split(key)
+    weights = sampling_weights(search.train)
+    more = job.train.x.shape[1] - job.spec.num_inputs
     shapes = prior.sample_starts(
         shape_key,
         num=config.num_shapes,
         spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
-        odds=sampling_weights(job.train, job.spec.num_inputs),
+        odds=np.pad(weights, (0, more), constant_values=1.0),
     )
     repeated = jax.tree.map(
         lambda leaf: jnp.repeat(leaf, config.num_starts, axis=0), shapes
@@ -82,6 +84,6 @@ def prune(networks: Network, search: Search) -> None:
         networks, sizes = take(networks, sizes > 1), sizes[sizes > 1]
         every, largest = np.arange(len(sizes)), int(sizes.max())
         networks = batches.remove(networks, every, largest, job.train, fit=job.fit)
-        networks = search.polish(networks, num_steps=SHRINK_STEPS)
+        networks = search.polish(networks, num_steps=PRUNE_STEPS)
         search.keep(networks)
         sizes = batches.count(networks)

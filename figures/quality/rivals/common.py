@@ -1,6 +1,7 @@
 """Search state that the rivals share: job, networks found and their front."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, normalise_weights
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -18,6 +19,8 @@ from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
 from swajax.search.run import find_pool, select
+from swajax.search.sources import SOURCES
+from swajax.search.sources.base import StartRequest, Starts
 from swajax.types import Key, Network
 
 LAST_REFIT = 0.1  # share of a time budget to refit after the last training
@@ -40,7 +43,7 @@ class Found(NamedTuple):
     """Front of a rival and its cost."""
 
     front: Front
-    candidate_steps: int  # gradient or Levenberg-Marquardt steps times networks
+    network_steps: int  # gradient or Levenberg-Marquardt steps times networks
 
 
 class Search:
@@ -56,8 +59,10 @@ class Search:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Start; the arguments are those of `find_front`."""
-        self.train, self.valid = train, valid
-        self.job: Job = make_job(train, valid, objective, config, time_budget, clock)
+        self.train, self.valid = map(normalise_weights, (train, valid))
+        self.job: Job = make_job(
+            self.train, self.valid, objective, config, time_budget, clock
+        )
         self.pool: Pool | None = None
 
     def end_of_run(self, share: float) -> float:
@@ -72,22 +77,44 @@ class Search:
             return np.inf
         return min(self.job.seconds() + share * budget, (1 - LAST_REFIT) * budget)
 
-    def run_pipeline(
-        self, key: Key, starts: Network | None, *, num_explored: int = 0
-    ) -> None:
+    def find_starts(
+        self, key: Key, source: str, options: Any = None, seconds: float = math.inf
+    ) -> Starts:
+        """Find starting networks.
+
+        Args:
+          key: consumed.
+          source: key of `swajax.search.sources.SOURCES`.
+          options: of the source.
+          seconds: time budget.
+        """
+        job = self.job
+        request = StartRequest(
+            self.train,
+            self.valid,
+            job.fit.objective,
+            job.spec,
+            job.config.max_weights,
+            job.config.num_starts,
+            options=options,
+            seconds=seconds,
+            clock=job.clock,
+        )
+        return SOURCES[source].find(key, request)
+
+    def run_pipeline(self, key: Key, starts: Starts) -> None:
         """Run the pipeline in the remaining time and keep its networks.
 
         Args:
           key: consumed.
-          starts: starting networks; None for random ones.
-          num_explored: number of network steps that found the starts.
+          starts: starting networks and the network steps that found them.
         """
         job = self.job
         own = dataclasses.replace(
-            job, begin=job.clock(), time_budget=job.seconds_left(), candidate_steps=0
+            job, begin=job.clock(), time_budget=job.seconds_left(), network_steps=0
         )
-        self.merge(find_pool(key, own, starts=starts))
-        job.candidate_steps += num_explored + own.candidate_steps
+        self.merge(find_pool(key, own, starts.networks))
+        job.network_steps += starts.num_steps + own.network_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
         """Return networks of NumPy arrays after Levenberg-Marquardt steps."""
@@ -132,7 +159,7 @@ class Search:
         """Return the front of the networks kept, polished as in the pipeline."""
         if self.pool is None or not len(self.pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
-        return Found(select(self.pool, self.job), self.job.candidate_steps)
+        return Found(select(self.pool, self.job), self.job.network_steps)
 
 
 def take(networks: Network, index: np.ndarray) -> Network:

@@ -10,8 +10,7 @@ import jax
 
 from figures.quality.rivals.common import RestartsConfig, Search
 from swajax.latent_search import DescentConfig
-from swajax.search import sources
-from swajax.search.config import ExploreConfig
+from swajax.search.sources.descent import DescentSourceConfig
 from swajax.types import Key
 
 
@@ -19,7 +18,7 @@ from swajax.types import Key
 class Config(RestartsConfig):
     """Settings of the descent."""
 
-    search: DescentConfig = dataclasses.field(
+    descent: DescentConfig = dataclasses.field(
         default_factory=lambda: DescentConfig(
             num_steps=1000, num_starts=8, chunk_steps=25
         )
@@ -32,15 +31,7 @@ class Config(RestartsConfig):
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
     """Run one descent, then the pipeline from its results."""
     find_key, run_key = jax.random.split(key)
-    job = search.job
-    starts = sources.find_starts(
-        find_key,
-        search.train,
-        search.valid,
-        objective=job.fit.objective,
-        config=ExploreConfig(by=("direct",), search=config.search),
-        pipeline_config=job.config,
-        seconds=config.explore_share * job.seconds_left(),
-        clock=job.clock,
-    )
-    search.run_pipeline(run_key, starts.networks, num_explored=starts.candidate_steps)
+    options = DescentSourceConfig(descent=config.descent)
+    seconds = config.explore_share * search.job.seconds_left()
+    starts = search.find_starts(find_key, "direct", options, seconds)
+    search.run_pipeline(run_key, starts)

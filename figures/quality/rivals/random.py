@@ -11,4 +11,5 @@ Config = RestartsConfig
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
     """Run the pipeline once."""
     del config
-    search.run_pipeline(jax.random.split(key)[1], None)
+    start_key, run_key = jax.random.split(key)
+    search.run_pipeline(run_key, search.find_starts(start_key, "random"))

@@ -68,7 +68,7 @@ def find_networks(key: Key, search: Search, *, config: Config) -> None:
     for seed in np.asarray(jax.random.bits(key, (config.num_networks,))):
         model, kind = make_model(int(seed), search, config=config)
         fit(model, rows, search.job.fit.objective)
-        search.job.candidate_steps += model.n_iter_
+        search.job.network_steps += model.n_iter_
         networks.append(to_network(model, kind, search))
         if search.job.seconds() >= end:
             break

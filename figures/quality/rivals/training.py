@@ -145,7 +145,7 @@ def train(
         jax.block_until_ready(state)
         seconds, index = job.seconds() - begin, index + 1
         progress = 1.0 if ahead == 1.0 - progress else progress + ahead
-        search.job.candidate_steps += CHUNK_STEPS * len(task.networks.depth)
+        search.job.network_steps += CHUNK_STEPS * len(task.networks.depth)
     return state
 
 
