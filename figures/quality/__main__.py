@@ -31,11 +31,16 @@ from swajax.search.config import SearchConfig
 MAX_MAPS = 40_000
 
 QUICK_TASKS = ("sphere", "iris")
-QUICK_METHODS = ("default", "explore-direct")
+QUICK_METHODS = ("default", "explore-direct-steps")
 QUICK_SETTINGS = Settings(
     seconds=1.0,
-    pipeline=SearchConfig(max_weights=12, num_starts=8, num_rounds=0, max_depth=1),
-    descent=DescentConfig(num_starts=1, num_screened=4, sparsity_weights=(1e-3,)),
+    network_steps=50,
+    pipeline=SearchConfig(
+        max_weights=8, num_starts=4, num_rounds=0, max_width=2, max_depth=1
+    ),
+    descent=DescentConfig(
+        num_starts=1, num_screened=2, sparsity_weights=(1e-3,), chunk_steps=25
+    ),
 )
 
 

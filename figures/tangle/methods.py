@@ -156,7 +156,7 @@ def run_method(
     split = load_split(space_name, seed)
     task = SupernetTask(space, divide(split, method.weight_share), "softmax")
     search_key, train_key = jax.random.split(jax.random.key(seed))
-    found = _find(search_key, name, method, task, settings)
+    found = find_network(search_key, name, method, task, settings)
     config = _make_config(settings, settings.train_steps)
     params = space.init(train_key) if found.params is None else found.params
     whole = task._replace(split=split)
@@ -182,7 +182,7 @@ def run_method(
     )
 
 
-def _find(
+def find_network(
     key: Key, name: str, method: Method, task: SupernetTask, settings: Settings
 ) -> Found:
     """Search a network with a method."""

@@ -84,7 +84,9 @@ def test_a_killed_write_loses_one_run_and_is_told(path, capsys):
         assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("line", ["[1]", '{"seed": 1}', '{"run": "a", "settings": "x"}'])
+@pytest.mark.parametrize(
+    "line", ["[1]", '{"seed": 1}', '{"run": "a", "settings": "x"}']
+)
 def test_damage_elsewhere_names_file_and_line(path, line):
     RunFile(path).add("a", RUN)
     path.write_text(f"{line}\n{path.read_text()}")
