@@ -52,7 +52,7 @@ class WorkClock:
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds of compilation so far, including those in pauses."""
+        """Return the seconds of compilation so far, including those in pauses."""
         return self._compiling
 
     @contextlib.contextmanager

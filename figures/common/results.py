@@ -182,11 +182,11 @@ def choose_folder(out: Path | None, study: str, *, is_quick: bool) -> Path:
     return out
 
 
-def check(place: str, made: Run, wanted: Run) -> None:
-    """Refuse to continue beside a run of other settings.
+def check(label: str, made: Run, wanted: Run) -> None:
+    """Refuse a run of other settings.
 
     Args:
-      place: file and run, for the message.
+      label: file and run, for the message.
       made: settings of the run; those absent from `wanted` are ignored.
       wanted: settings now.
 
@@ -197,8 +197,8 @@ def check(place: str, made: Run, wanted: Run) -> None:
     for name in sorted(new):
         if old.get(name) != new.get(name):
             raise ValueError(
-                f"{place} was made with {name} = {old.get(name)}, not {new.get(name)}: "
-                "remove the runs that are out of date, or choose another --out"
+                f"{label} was made with {name} = {old.get(name)}, not {new.get(name)}: "
+                "remove outdated runs, or choose another --out"
             )
 
 

@@ -10,15 +10,14 @@ import functools
 import json
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from figures.common import results, teachers
+from figures.common.checksum import checksum
 from figures.common.results import Run, RunFile
 from figures.paper import (
     describe,
@@ -176,7 +175,7 @@ def load_models(config: ReproductionCommand) -> dict[str, Model]:
     if config.mean_checkpoint is not None:
         loaded[MEAN] = load_pretrained(config.mean_checkpoint, "sigmoid")
     return {
-        name: Model(params, model, _fingerprint(params))
+        name: Model(params, model, checksum(params))
         for name, (params, model) in loaded.items()
     }
 
@@ -281,14 +280,6 @@ def _describe(model: Model) -> dict[str, Any]:
         "autoencoder": configs.to_dict(model.config),
         "fingerprint": model.fingerprint,
     }
-
-
-def _fingerprint(params: Any) -> str:
-    """Return a checksum of all parameters."""
-    total = 0
-    for leaf in jax.tree.leaves(params):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return f"{total:08x}"
 
 
 if __name__ == "__main__":

@@ -100,17 +100,17 @@ def _network(
 ) -> float:
     """Draw a sparse network; return the x coordinate at which an arrow may start."""
     gap, radius = 0.95 * scale, 0.2 * scale
-    places = [
+    centres = [
         [(left + gap * i, y + 0.62 * scale * (k - (n - 1) / 2)) for k in range(n)]
         for i, n in enumerate(layers)
     ]
-    pairs = [pair for two in pairwise(places) for pair in product(*two)]
+    pairs = [pair for two in pairwise(centres) for pair in product(*two)]
     for index, (a, b) in enumerate(pairs):
         if 7 * index % 5 != 2:  # the networks are sparse
             axes.plot(*zip(a, b, strict=True), color=color, lw=0.9, alpha=0.7, zorder=1)
-    for place in itertools.chain(*places):
+    for centre in itertools.chain(*centres):
         style = {"fc": "white", "ec": color, "lw": 1.4, "zorder": 2}
-        axes.add_patch(Circle(place, radius, **style))
+        axes.add_patch(Circle(centre, radius, **style))
     return left + gap * (len(layers) - 1) + radius + 0.1
 
 

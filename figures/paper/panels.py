@@ -149,8 +149,8 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
         antialiased=False,
         shade=False,
     )
-    place = {"ha": "center", "va": "top", "transform": axes.transAxes}
-    axes.text2D(0.5, 0.99, panel.title, fontsize=8, **place)
+    style = {"ha": "center", "va": "top", "transform": axes.transAxes}
+    axes.text2D(0.5, 0.99, panel.title, fontsize=8, **style)
     axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zlim=panel.limits)
     axes.zaxis.set_major_locator(ticker.MaxNLocator(4))
     axes.zaxis.set_major_formatter(lambda value, _: _short(value))

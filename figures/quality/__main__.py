@@ -1,8 +1,7 @@
-"""Every method on every task: `python -m figures.quality`.
+"""Run every method on every task: `python -m figures.quality`.
 
-One JSON file a run under OUT/runs; what is there is kept, so that it can be stopped and
-gone on with at any time. All methods of a task run one after another, and tasks of all
-groups in turns, seed by seed: what is there gives a balanced picture at any time.
+The methods of a task run consecutively, tasks of all groups alternate, and seeds follow
+one another, so that partial results are balanced.
 """
 
 import dataclasses
@@ -27,7 +26,7 @@ from swajax.io import commands
 from swajax.latent_search import DescentConfig
 from swajax.search.config import SearchConfig
 
-# Compiled programs take some of the 65,530 memory maps that Linux gives a process.
+# Compiled programs use memory maps, of which Linux gives a process 65,530.
 MAX_MAPS = 40_000
 
 QUICK_TASKS = ("sphere", "iris")
@@ -46,43 +45,42 @@ QUICK_SETTINGS = Settings(
 
 @dataclasses.dataclass(frozen=True)
 class QualityCommand:
-    """Compare the search with its rivals, at equal seconds of work."""
+    """Compare the search with its rivals at equal seconds of work."""
 
     out: Path | None = None
-    """folder for the runs, tables and pictures; what is there is kept
-    [figures/out/quality; quick: a new temporary folder]"""
+    """folder for runs, tables and pictures; existing runs are kept
+    [figures/quality; quick: a new temporary folder]"""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=Settings
     )
     """budgets and limits"""
     seeds: int = 5
-    """seeds of each function and table"""
+    """number of seeds per function and table"""
     planted_seeds: int = 10
-    """seeds of each kind of planted teacher"""
+    """number of seeds per kind of planted teacher"""
     groups: tuple[Literal["planted", "functions", "tables"], ...] = tasks.GROUPS
     """groups of tasks"""
     tasks: tuple[str, ...] | None = None
-    """tasks by name; by default all of the groups"""
+    """tasks by name [all tasks of the groups]"""
     methods: tuple[str, ...] | None = None
-    """what is compared; by default all but those that need --paper"""
+    """methods by name [all but those that need --paper or other packages]"""
     minutes: float | None = None
-    """begin no run after so many minutes; the summary then shows what is there"""
+    """start no run after this number of minutes [no limit]"""
     retry: bool = False
-    """run again what has failed or was late"""
+    """repeat runs that failed or were late"""
     summarize: bool = False
-    """only make tables and pictures of what is there"""
+    """only redraw tables and pictures from existing runs"""
     beside: Path | None = None
-    """folder of another comparison, whose runs of the same tasks and seeds are in the
-    tables too"""
+    """folder of other runs, shown in the tables where task and seed are the same"""
     part: int = 1
-    """of `parts`: which of the runs this process makes"""
+    """index of this process, from 1 to `parts`"""
     parts: int = 1
-    """so many processes share the runs; give each a core of its own"""
+    """number of processes that share the runs, one core each"""
     quick: bool = False
-    """tiny searches, by default two methods on two tasks, to see that all runs"""
+    """run tiny searches, by default two methods on two tasks, to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject names and numbers that cannot be."""
+        """Check names and numbers."""
         check_at_least(1, self, "seeds", "planted_seeds")
         if not 1 <= self.part <= self.parts:
             raise ValueError(
@@ -138,20 +136,20 @@ def _complete(config: QualityCommand) -> QualityCommand:
 
 
 def plan(config: QualityCommand) -> Iterator[Planned]:
-    """All runs, in an order that is balanced wherever it ends."""
+    """Yield all runs in an order whose beginnings are balanced."""
     names = {
         group: [n for n in own if config.tasks is None or n in config.tasks]
         for group, own in tasks.list_names().items()
         if group in config.groups
     }
-    # Tasks of a small group come as evenly among the others as those of a large one.
-    places = sorted(
+    # Spread the tasks of small and large groups evenly.
+    ordered = sorted(
         ((index + 0.5) / len(own), group, name)
         for group, own in names.items()
         for index, name in enumerate(own)
     )
     for seed in range(max(config.seeds, config.planted_seeds)):
-        for _, group, name in places:
+        for _, group, name in ordered:
             num = config.planted_seeds if group == "planted" else config.seeds
             if seed < num:
                 for method in config.methods:
@@ -191,7 +189,7 @@ def _run_all(config: QualityCommand, runs: RunFile, missing: list[Planned]) -> N
 
 
 def _drop_programs() -> None:
-    """Forget compiled programs when there are too many; the cache on disk has them."""
+    """Drop compiled programs if there are too many; the disk cache keeps them."""
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MAX_MAPS:
         jax.clear_caches()

@@ -2,13 +2,12 @@
 
 import functools
 import importlib.metadata
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
+from figures.common.checksum import checksum
 from figures.common.clock import WorkClock
 from figures.quality import ablation, rivals, tasks
 from figures.quality.ablation import ABLATIONS
@@ -99,10 +98,7 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
 @functools.cache
 def _checksum(preset: str, activation: str | None) -> str:
     """Return a checksum of the parameters of an autoencoder."""
-    total = 0
-    for leaf in jax.tree.leaves(load_pretrained(preset, activation)[0]):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return f"{total:08x}"
+    return checksum(load_pretrained(preset, activation)[0])
 
 
 def run_method(

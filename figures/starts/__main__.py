@@ -10,14 +10,12 @@ import dataclasses
 import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 from matplotlib.figure import Figure
 
 from figures.common import results, tables
@@ -27,21 +25,15 @@ from figures.common.results import Run, RunFile
 from figures.quality import runs as quality_runs
 from figures.quality import tasks
 from figures.quality.tasks import QualityTask
-from figures.starts import newton
-from swajax import latent_search, prior
-from swajax.data.problem import Problem, normalise_weights
+from figures.starts import sources as sources_lib
+from figures.starts.sources import Sizes
 from swajax.io import commands, png, runlog
-from swajax.latent_search import Data, DescentConfig, DescentProblem, Point
 from swajax.refine import batches
 from swajax.refine.quadratic import Fit
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
-from swajax.search.sources import descent
-from swajax.search.sources.base import StartRequest
-from swajax.search.sources.descent import DescentSourceConfig
-from swajax.types import Key, Network
+from swajax.types import Network
 
-SOURCES = ("random", "decoded", "direct", "latent", "newton")
 TASKS = (
     "himmelblau",
     "ackley-n2",
@@ -50,8 +42,6 @@ TASKS = (
     "sigmoid-2x14",
     "leaky-relu-3x35",
 )
-# Without a penalty, which would change the size of the networks.
-DESCENT = DescentConfig(chunk_steps=25, num_screened=1, sparsity_weights=(0.0,))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +111,14 @@ def compare_sources(name: str, config: StartsCommand) -> Run:
     """Polish all starts of all sources; return their relative test errors."""
     task = tasks.make_task(name, config.seed)
     limits = SearchConfig(max_weights=config.num_weights)
+    sizes = Sizes(config.num_weights, config.num_starts, config.descent_steps)
     sources = {}
-    for index, source in enumerate(SOURCES):
+    for index, source in enumerate(sources_lib.SOURCES):
         key = jax.random.fold_in(quality_runs.make_key(name, config.seed), index)
         with WorkClock() as clock:
             begin = clock()
             job = make_job(task.train, task.valid, task.objective, limits, None, clock)
-            networks = draw_starts(source, key, task, config)
+            networks = sources_lib.draw_starts(source, key, task, sizes)
             spent = clock() - begin
             first, last = _polish(networks, job, config.num_steps)
             sources[source] = {
@@ -142,113 +133,6 @@ def compare_sources(name: str, config: StartsCommand) -> Run:
         "versions": runlog.find_versions(),
         "sources": sources,
     }
-
-
-def draw_starts(
-    source: str, key: Key, task: QualityTask, config: StartsCommand
-) -> Network:
-    """Draw networks of one source, leaves [R, ...]."""
-    limits = SearchConfig(max_weights=config.num_weights).make_spec(
-        task.train.x.shape[1], task.train.y.shape[1]
-    )
-    if source == "random":
-        sizes = jnp.full(config.num_starts, config.num_weights)
-        draw = jax.jit(jax.vmap(functools.partial(prior.sample_small, spec=limits)))
-        return draw(jax.random.split(key, config.num_starts), sizes)
-    num = math.ceil(config.num_starts / limits.max_depth)
-    search = dataclasses.replace(
-        DESCENT, num_starts=num, num_steps=config.descent_steps
-    )
-    request = StartRequest(
-        normalise_weights(task.train),
-        normalise_weights(task.valid),
-        task.objective,
-        limits,
-        config.num_weights,
-        num,
-        options=DescentSourceConfig(descent=search),
-    )
-    make = descent.make_direct if source == "direct" else descent.make_latent
-    problem = make(key, request)
-    problem = problem._replace(starts=_resize(problem.starts, config.num_weights))
-    points = SEARCHES[source](problem, task, search, config)
-    return latent_search.harden(points, problem.params, space=problem.space)
-
-
-def _decode(
-    problem: DescentProblem,
-    task: QualityTask,
-    search: DescentConfig,
-    config: StartsCommand,
-) -> Point:
-    """Return the starting points unchanged, [D, S, R, ...], for each decoder."""
-    del task, search, config
-    depth = problem.space.spec.max_depth
-
-    def repeat(leaf: Array) -> Array:
-        return jnp.broadcast_to(leaf, (depth, 1, *leaf.shape))
-
-    z = jax.tree.map(repeat, problem.starts)
-    return Point(z, jnp.zeros(jax.tree.leaves(z)[0].shape[:3]))
-
-
-def _descend(
-    problem: DescentProblem,
-    task: QualityTask,
-    search: DescentConfig,
-    config: StartsCommand,
-) -> Point:
-    """Run gradient descent; the results are decoded at the requested size."""
-    state = latent_search.descend(
-        problem.starts,
-        problem.params,
-        Data(*task.train[:2], *task.valid[:2]),
-        space=problem.space,
-        config=search,
-        time_budget=math.inf,
-    )
-    z = _resize(state.picked.z, config.num_weights)
-    return Point(z, jnp.zeros_like(state.picked.threshold))
-
-
-def _newton(
-    problem: DescentProblem,
-    task: QualityTask,
-    search: DescentConfig,
-    config: StartsCommand,
-) -> Point:
-    """Run Gauss-Newton steps through the decoders."""
-    del search
-    points = _decode(problem, task, DESCENT, config)
-    rows = Problem(*(jnp.asarray(leaf, jnp.float32) for leaf in task.train))
-    rows = rows._replace(weight=rows.weight / rows.weight.sum())
-    moved = [
-        newton.improve(
-            jax.tree.map(lambda leaf, d=depth: leaf[d, 0], points.z),
-            problem.params,
-            rows,
-            space=problem.space,
-            depth=depth + 1,
-            capacity=1 + config.num_weights,
-        )
-        for depth in range(problem.space.spec.max_depth)
-    ]
-    z = jax.tree.map(lambda *leaves: jnp.stack(leaves)[:, None], *moved)
-    return points._replace(z=z)
-
-
-SEARCHES: dict[str, Callable[..., Point]] = {
-    "decoded": _decode,
-    "direct": _descend,
-    "latent": _descend,
-    "newton": _newton,
-}
-
-
-def _resize(points: Any, num_weights: int) -> Any:
-    """Set the number of active weights of points."""
-    log_size = jnp.full_like(points.log_size, math.log(num_weights))
-    return points._replace(log_size=log_size)
 
 
 def _polish(networks: Network, job: Job, num_steps: int) -> tuple[Network, Network]:

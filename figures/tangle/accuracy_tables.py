@@ -197,7 +197,7 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
         sizes = [run["num_weights"] for run in own.values()]
         marker = markers[index % len(markers)]
         axes.scatter(sizes, _scores(own, "retrained"), marker=marker, s=28, label=name)
-    axes.set(xlabel="weights", ylabel="test loss, trained anew", xscale="log")
+    axes.set(xlabel="weights", ylabel="test loss, trained from scratch", xscale="log")
     png.thin_log_ticks(axes.xaxis)
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.3)

@@ -112,7 +112,7 @@ def saving(case: Case) -> float:
 
 
 def format_resident(found: dict[str, Any]) -> str:
-    """Return peaks of resident memory beside the bytes of the compiler."""
+    """Return peaks of resident memory and bytes of the compiler."""
     rows = [
         [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "compiler"))]
         for form, own in found.items()

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from figures.speed import __main__ as speed
-from figures.speed import first_run
+from figures.speed import first_run, tasks
 from figures.speed.__main__ import SpeedCommand
 from figures.speed.first_run import FirstRunCommand
 
 
 def test_both_forms_of_a_polish_step_are_equal():
-    tasks = {task.name: task for task in speed.polish_tasks()}
-    assert len(tasks) == len(speed.POLISH_CAPACITIES) + 1
+    found = {task.name: task for task in tasks.polish_tasks()}
+    assert len(found) == len(tasks.POLISH_CAPACITIES) + 1
     plain, fast = (
-        tasks[f"Levenberg-Marquardt step, {form} form"] for form in speed.FORMS
+        found[f"Levenberg-Marquardt step, {form} form"] for form in tasks.FORMS
     )
     changes = [np.asarray(task.fn(*task.args)) for task in (plain, fast)]
     assert np.abs(changes[0]).max() > 0.01

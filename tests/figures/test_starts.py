@@ -8,6 +8,7 @@ import pytest
 
 from figures.common import results
 from figures.starts import __main__ as starts
+from figures.starts import sources
 from figures.starts.__main__ import StartsCommand
 from swajax.io import commands
 
@@ -51,7 +52,7 @@ def command(tmp_path_factory):
 
 def test_the_quick_form_compares_all_sources(command):
     (run,) = results.load(command.out)
-    assert tuple(run["sources"]) == starts.SOURCES
+    assert tuple(run["sources"]) == sources.SOURCES
     for name, source in run["sources"].items():
         first, last = (np.array(source[k], float) for k in ("first_errors", "errors"))
         assert len(first) == len(last) == 6, name
