@@ -25,7 +25,7 @@ def check_names(kind: str, names: Iterable[str], known: Sequence[str]) -> None:
             )
 
 
-def check_at_least(least: float, config: Any, *fields: str) -> None:
+def check_at_least(least: int | float, config: Any, *fields: str) -> None:
     """Check lower limits of numbers.
 
     Args:

@@ -20,6 +20,7 @@ import numpy as np
 from figures.common import results, tables
 from figures.common.checks import check_above_zero, check_at_least, check_names
 from figures.common.functions import sample_parts
+from figures.common.quick import QUICK_SEARCH
 from figures.common.results import Run, RunFile
 from figures.fronts import plain_models
 from swajax.data.problem import Problem, choose_objective
@@ -38,7 +39,6 @@ FUNCTIONS = ("himmelblau", "ackley-n2", "goldstein-price", "mccormick")
 SIZES = (13, 21, 25, 31, 40)
 TABLES = ("diabetes", "breast_cancer", "wine", "iris", "digits")
 TABLES += ("himmelblau", "goldstein-price", "mccormick")  # 5,000 points each
-QUICK = SearchConfig(max_weights=10, num_starts=8, num_rounds=0, max_depth=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ def main(config: FrontsCommand) -> None:
 def _plan(config: FrontsCommand, runs: RunFile) -> list:
     """Return the name and function of each missing run."""
     search = dataclasses.replace(
-        QUICK if config.quick else SearchConfig(), sources=config.sources
+        QUICK_SEARCH if config.quick else SearchConfig(), sources=config.sources
     )
     wanted = {"config": configs.to_dict(search), "time_budget": config.time_budget}
     how = {"config": search, "time_budget": config.time_budget}

@@ -18,13 +18,13 @@ import tyro
 
 from figures.common import results
 from figures.common.checks import check_at_least, check_names
+from figures.common.quick import QUICK_SEARCH
 from figures.common.results import Run, RunFile
 from figures.quality import methods, package_tables, scores, tables, tasks
 from figures.quality import runs as runs_lib
 from figures.quality.settings import Settings
 from swajax.io import commands
 from swajax.latent_search import DescentConfig
-from swajax.search.config import SearchConfig
 
 # Compiled programs use memory maps, of which Linux gives a process 65,530.
 MAX_MAPS = 40_000
@@ -34,9 +34,7 @@ QUICK_METHODS = ("default", "explore-direct-steps")
 QUICK_SETTINGS = Settings(
     seconds=1.0,
     network_steps=50,
-    pipeline=SearchConfig(
-        max_weights=8, num_starts=4, num_rounds=0, max_width=2, max_depth=1
-    ),
+    pipeline=QUICK_SEARCH,
     descent=DescentConfig(
         num_starts=1, num_screened=2, sparsity_weights=(1e-3,), chunk_steps=25
     ),
@@ -200,7 +198,7 @@ def _describe(run: Run) -> str:
     took = f"{run['work_seconds']:.0f} s of work, {run['wall_seconds']:.0f} s"
     if run["status"] != "ok":
         return f"{name}: {run['status']}, {run['message']}; {took}"
-    errors = scores.score(run).errors
+    errors = scores.score_run(run).errors
     shown = ", ".join(f"{error:.2g} at {size}" for size, error in errors.items())
     return f"{name}: {shown}; {took}"
 

@@ -53,6 +53,8 @@ class StartsCommand:
     [figures/starts; quick: a new temporary folder]"""
     tasks: tuple[str, ...] = TASKS
     """regression tasks of the quality study"""
+    sources: tuple[str, ...] = sources_lib.SOURCES
+    """sources of starts"""
     num_weights: int = 25
     """number of weights of each network"""
     num_starts: int = 96
@@ -66,7 +68,7 @@ class StartsCommand:
     summarize: bool = False
     """only redraw table and picture from existing runs"""
     quick: bool = False
-    """run one task with few starts and steps to test the study"""
+    """run one task with few starts and steps, without decoders, to test the study"""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -75,6 +77,7 @@ class StartsCommand:
         groups = tasks.list_names()
         known = sorted({*groups["planted"], *groups["functions"]})
         check_names("task", self.tasks, known)
+        check_names("source", self.sources, sources_lib.SOURCES)
 
 
 def main(config: StartsCommand) -> None:
@@ -83,7 +86,8 @@ def main(config: StartsCommand) -> None:
     out = results.choose_folder(config.out, "starts", is_quick=config.quick)
     if config.quick:
         sizes = {"num_starts": 6, "num_steps": 3, "descent_steps": 25}
-        config = dataclasses.replace(config, tasks=config.tasks[:1], **sizes)
+        sizes |= {"tasks": config.tasks[:1], "sources": ("random", "direct")}
+        config = dataclasses.replace(config, **sizes)
     runs = RunFile(out / results.FILE_NAME)
     if not config.summarize:
         planned = [
@@ -113,7 +117,8 @@ def compare_sources(name: str, config: StartsCommand) -> Run:
     limits = SearchConfig(max_weights=config.num_weights)
     sizes = Sizes(config.num_weights, config.num_starts, config.descent_steps)
     sources = {}
-    for index, source in enumerate(sources_lib.SOURCES):
+    for source in config.sources:
+        index = sources_lib.SOURCES.index(source)
         key = jax.random.fold_in(quality_runs.make_key(name, config.seed), index)
         with WorkClock() as clock:
             begin = clock()

@@ -40,9 +40,9 @@ def draw_starts(source: str, key: Key, task: QualityTask, sizes: Sizes) -> Netwo
         task.train.x.shape[1], task.train.y.shape[1]
     )
     if source == "random":
-        sizes = jnp.full(sizes.num_starts, sizes.num_weights)
+        num_weights = jnp.full(sizes.num_starts, sizes.num_weights)
         draw = jax.jit(jax.vmap(functools.partial(prior.sample_small, spec=limits)))
-        return draw(jax.random.split(key, sizes.num_starts), sizes)
+        return draw(jax.random.split(key, sizes.num_starts), num_weights)
     num = math.ceil(sizes.num_starts / limits.max_depth)
     search = dataclasses.replace(DESCENT, num_starts=num, num_steps=sizes.descent_steps)
     request = StartRequest(
