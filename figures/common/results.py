@@ -105,19 +105,16 @@ class RunFile(Mapping[str, Run]):
         self._runs[name] = run
 
     def _read(self) -> None:
-        lines = self.path.read_bytes().split(b"\n")
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        if lines and not _is_whole(lines[-1]):
+            del lines[-1]
+            sys.stderr.write(f"{self.path}: dropped a damaged last line\n")
         for number, line in enumerate(lines, start=1):
-            is_last = not any(lines[number:])
-            if not line:
-                continue
             try:
                 self._take(json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                if not is_last:
-                    raise ValueError(
-                        f"{self.path}:{number}: not a run ({error})"
-                    ) from error
-                sys.stderr.write(f"{self.path}: dropped a damaged last line\n")
+                where = f"{self.path}:{number}"
+                raise ValueError(f"{where}: not a run ({error})") from error
 
     def _take(self, line: Run) -> None:
         """Store one line: a shared value or a run, whose references it resolves."""

@@ -12,6 +12,8 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangl
 from figures.paper import panels
 from figures.paper.panels import BLUE, RED
 
+Number = int | float
+
 GREEN, GREY, DARK = "#009E73", "0.93", "0.25"
 # Neurons per layer of the sketched networks: inputs, hidden layers, output.
 INPUT_LAYERS = (3, 4, 3, 1)
@@ -92,12 +94,12 @@ def _draw_search(axes: Axes) -> None:
 
 def _network(
     axes: Axes,
-    left: float,
-    y: float,
+    left: Number,
+    y: Number,
     layers: tuple[int, ...],
     color: str,
-    scale: float = 1.0,
-) -> float:
+    scale: Number = 1.0,
+) -> Number:
     """Draw a sparse network; return the x coordinate at which an arrow may start."""
     gap, radius = 0.95 * scale, 0.2 * scale
     centres = [
@@ -114,7 +116,7 @@ def _network(
     return left + gap * (len(layers) - 1) + radius + 0.1
 
 
-def _matrix(axes: Axes, x: float, y: float) -> None:
+def _matrix(axes: Axes, x: Number, y: Number) -> None:
     """Draw the matrix form of the input network: 7 rows, 17 columns."""
     _, first, second, _ = INPUT_LAYERS
     filled = {
@@ -131,7 +133,7 @@ def _matrix(axes: Axes, x: float, y: float) -> None:
         axes.add_patch(Rectangle(corner, side, side, fc=color, ec="0.5", lw=0.4))
 
 
-def _vector(axes: Axes, x: float, y: float) -> None:
+def _vector(axes: Axes, x: Number, y: Number) -> None:
     """Draw a column of numbers as shades of green."""
     shades = (0.9, 0.35, 0.6, 0.15, 0.75, 0.45, 0.25, 0.65, 0.5, 0.8)
     side = 0.3
@@ -141,7 +143,7 @@ def _vector(axes: Axes, x: float, y: float) -> None:
         axes.add_patch(Rectangle(corner, side, side, fc=color, ec=DARK, lw=0.6))
 
 
-def _path(axes: Axes, corners: list[tuple[float, float]], color: str) -> None:
+def _path(axes: Axes, corners: list[tuple[Number, Number]], color: str) -> None:
     """Draw a line around corners that ends in an arrow."""
     axes.plot(*zip(*corners[:-1], strict=True), color=color, lw=1.3)
     _arrow(axes, *corners[-2:], color=color)
@@ -149,10 +151,10 @@ def _path(axes: Axes, corners: list[tuple[float, float]], color: str) -> None:
 
 def _box(
     axes: Axes,
-    x: float,
-    y: float,
-    width: float,
-    height: float,
+    x: Number,
+    y: Number,
+    width: Number,
+    height: Number,
     text: str,
     color: str = GREY,
 ) -> None:
@@ -164,14 +166,14 @@ def _box(
     axes.text(x, y, text, ha="center", va="center", fontsize=9.5)
 
 
-def _note(axes: Axes, x: float, y: float, text: str, color: str = DARK) -> None:
+def _note(axes: Axes, x: Number, y: Number, text: str, color: str = DARK) -> None:
     axes.text(x, y, text, ha="center", va="top", fontsize=9, color=color)
 
 
 def _arrow(
     axes: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
+    start: tuple[Number, Number],
+    end: tuple[Number, Number],
     color: str = DARK,
 ) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 11, "lw": 1.3, "color": color}

@@ -67,7 +67,7 @@ def main(config: DecayCommand) -> None:
     kept = RunFile(out / FILE_NAME)
     if not config.summarize:
         results.make_missing(kept, _plan(config, kept))
-    table = format_table(group(kept.values()))
+    table = format_table(group(list(kept.values())))
     tables.write(out / "decay.md", f"{ABOUT}\n\n{table}")
     sys.stdout.write(f"{table}\n")
 

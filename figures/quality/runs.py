@@ -67,7 +67,7 @@ def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
             with clock.paused():
                 found = {"status": "ok", "message": ""} | evaluate(outcome, task)
         except Exception as error:  # a failure is a result
-            message = f"{type(error).__name__}: {commands.describe(error)}"[:500]
+            message = f"{type(error).__name__}: {commands.describe_error(error)}"[:500]
             found = {"status": "failed", "message": message}
         record |= {
             "wall_seconds": time.monotonic() - begin,

@@ -67,13 +67,13 @@ def apply_edge(
         return cells.mix_edge(weights, x, p, **options)
     total = jnp.zeros_like(x[:, ::stride, ::stride])
     for index, name in enumerate(operations):
-        own = weights[index] if form == "ws" else _take(weights, operations, index)
+        own = weights[index] if form == "ws" else take_edge(weights, operations, index)
         out = cells.apply_edge(own, x, operation=name, stride=stride)
         total = total + p[index] * out
     return total
 
 
-def _take(weights: Any, operations: Operations, index: int) -> Any:
+def take_edge(weights: Any, operations: Operations, index: int) -> Any:
     """Return the slice of one operation."""
     choice = Choice("edge", operations, "operation")
     declared = cells.declare_edge(weights, choice, 0)

@@ -150,7 +150,7 @@ TINY = {
     ),
     "text": make_transformer(
         TransformerConfig((2, 4), (1, 2), (1, 2), (1, 2), head_size=2),
-        num_places=3,
+        num_positions=3,
         num_tokens=5,
     ),
     "nb201": cellnets.make_nb201(
@@ -210,7 +210,7 @@ def test_bytes_and_operations_of_a_linear_stack():
 
 def test_operations_in_loops_are_counted_as_often_as_they_run():
     sizes = {"embed": (4, 8), "heads": (1, 2), "ratios": (1, 2), "head_size": 4}
-    places = {"num_places": 6, "num_pixels": 3}
+    places = {"num_positions": 6, "num_pixels": 3}
     configs = [TransformerConfig(depths=n, **sizes) for n in ((1, 2), (3, 4))]
     flops = [
         costs.count(make_transformer(own, **places), "sup", batch_size=4)["flops"]
