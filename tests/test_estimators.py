@@ -26,6 +26,7 @@ SMALL = {
     "num_starts": 8,
     "num_rounds": 0,
     "max_weights": 20,
+    "max_perturbed": 0,
     "max_width": 4,
     "max_depth": 1,
 }
