@@ -33,31 +33,27 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn import datasets
 
-from swajax import (
-    autoencoder,
-    explore,
-    latent_search,
-    network,
-    pipeline,
-    pretraining,
-    prior,
-    tasks,
-)
+from swajax import autoencoder, latent_search, network, pretrain, prior
 from swajax.autoencoder import AutoencoderConfig
 from swajax.autoencoder.pretrained import load_pretrained
+from swajax.data.problem import choose_objective
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
-from swajax.explore import ExploreConfig
-from swajax.pareto import Front
-from swajax.pipeline import PipelineConfig
-from swajax.pretrain import PretrainCommand, make_trainer
-from swajax.pretraining import PretrainingConfig
-from swajax.tangle import study
+from swajax.latent_search import DescentConfig
+from swajax.model.front import Front
+from swajax.pretrain import PretrainingConfig
+from swajax.pretrain.__main__ import PretrainCommand, make_trainer
+from swajax.search.config import (
+    DescentSourceConfig,
+    SearchConfig,
+    SupernetSourceConfig,
+)
+from swajax.search.run import find_front
+from swajax.tangle import experiment
 from swajax.tangle.__main__ import TangleCommand, make_task
-from swajax.tangle.optimizers import SearchConfig as SupernetSearch
 from swajax.tangle.samplers import make_sampler
-from swajax.tangle.starts import SupernetConfig
+from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Network, NetworkSpec
 
 PATH = Path(__file__).with_name("numbers.json")
@@ -69,29 +65,30 @@ Numbers = dict[str, Any]
 
 # Settings.
 
-PIPELINE = PipelineConfig(
+DESCENT = DescentConfig(num_steps=20, num_starts=2, num_screened=4, chunk_steps=10)
+SEARCH = SearchConfig(
     max_weights=12,
     num_starts=16,
     num_rounds=1,
     num_kept=4,
-    max_varied=5,
+    max_perturbed=5,
     max_width=4,
     max_depth=2,
+    descent=DescentSourceConfig(descent=DESCENT),
+    supernet=SupernetSourceConfig(
+        num_supernets=2,
+        num_drawn=4,
+        training=SupernetConfig(num_steps=20, batch_size=16),
+    ),
 )
 SMALLER = dataclasses.replace(
-    PIPELINE, max_weights=8, num_starts=8, num_rounds=0, num_kept=2
-)
-DESCENT = latent_search.SearchConfig(
-    num_steps=20, num_starts=2, num_screened=4, chunk_steps=10
-)
-SUPERNET = SupernetConfig(
-    num_supernets=2, num_drawn=4, search=SupernetSearch(num_steps=20, batch_size=16)
+    SEARCH, max_weights=8, num_starts=8, num_rounds=0, num_kept=2
 )
 ESTIMATOR = {
     "max_weights": 8,
     "num_starts": 8,
     "num_rounds": 0,
-    "max_varied": 0,
+    "max_perturbed": 0,
     "max_width": 3,
     "max_depth": 2,
     "activations": ("tanh", "linear"),
@@ -103,31 +100,17 @@ NUM_LAST = 3  # steps of a pretraining whose metrics are stored
 
 
 def search_table(
-    data: str,
-    *sources: explore.Source,
-    config: PipelineConfig = PIPELINE,
-    test_share: float = 0.2,
+    data: str, *sources: str, config: SearchConfig = SEARCH, test_share: float = 0.2
 ) -> Numbers:
     """Search a built-in table as `python -m swajax.search` does, without a budget."""
     table = load_table(data, target=None)
     dataset, scaling, _ = split_table(table, seed=0, test_share=test_share)
-    objective = tasks.choose_objective(scaling)
-    explore_key, key = jax.random.split(jax.random.key(0))
-    starts = explore.find_starts(
-        explore_key,
+    front = find_front(
+        jax.random.key(0),
         dataset.train,
         dataset.valid,
-        objective=objective,
-        config=ExploreConfig(by=sources, search=DESCENT, supernet=SUPERNET),
-        pipeline_config=config,
-    )
-    front = pipeline.run(
-        key,
-        tasks.to_problem(dataset.train),
-        tasks.to_problem(dataset.valid),
-        objective=objective,
-        config=config,
-        starts=starts.networks,
+        objective=choose_objective(scaling.classes),
+        config=dataclasses.replace(config, sources=sources),
     )
     return describe_front(front)
 
@@ -181,9 +164,9 @@ def pretrain_paper() -> Numbers:
     where types are checked.
     """
     training = configure_training("paper", batch_size=4)
-    how = {"config": training, "optimizer": pretraining.make_optimizer(training)}
-    step_fn = jax.jit(functools.partial(pretraining.step, **how))
-    state = jax.jit(functools.partial(pretraining.init, **how))(jax.random.key(0))
+    how = {"config": training, "optimizer": pretrain.make_optimizer(training)}
+    step_fn = jax.jit(functools.partial(pretrain.step, **how))
+    state = jax.jit(functools.partial(pretrain.init, **how))(jax.random.key(0))
     rows = []
     for _ in range(training.num_steps):
         state, metrics = step_fn(state)
@@ -211,7 +194,7 @@ def search_space() -> Numbers:
     x = jax.random.uniform(jax.random.key(1), (300, 3), minval=-1)
     y = jnp.sin(3 * x[:, :1])
     data = latent_search.Data(x[:200], y[:200], x[200:], y[200:])
-    settings = latent_search.SearchConfig(num_steps=50, num_starts=4, chunk_steps=25)
+    settings = DescentConfig(num_steps=50, num_starts=4, chunk_steps=25)
     starts = latent_search.make_starts(
         jax.random.key(2), params, config=settings, autoencoder_config=config
     )
@@ -226,9 +209,9 @@ def search_space() -> Numbers:
 
 def tangle(space: str, sampler: str, num_steps: int) -> Numbers:
     """Search a supernet as `python -m swajax.tangle` does."""
-    search = SupernetSearch(num_steps=num_steps, batch_size=16)
+    search = SupernetConfig(num_steps=num_steps, batch_size=16)
     command = TangleCommand(space=space, sampler=sampler, search=search)
-    *_, last = study.search(
+    *_, last = experiment.search(
         jax.random.key(0),
         make_task(command),
         sampler=make_sampler(sampler),
