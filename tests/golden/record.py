@@ -147,7 +147,7 @@ def describe_rows(rows: list[Any]) -> Numbers:
     return columns | {"pick": [row.is_picked for row in rows].index(True)}
 
 
-def pretrain(preset: str, batch_size: int) -> Numbers:
+def train_autoencoder(preset: str, batch_size: int) -> Numbers:
     """Train an autoencoder for 20 steps as `python -m swajax.pretrain` does."""
     training = configure_training(preset, batch_size)
     trainer = make_trainer(PretrainCommand(training))
@@ -157,7 +157,7 @@ def pretrain(preset: str, batch_size: int) -> Numbers:
     return last | {"params": sum_up(state.params)}
 
 
-def pretrain_paper() -> Numbers:
+def train_paper() -> Numbers:
     """Train `paper` for 20 steps, each a call of its own, as the command does.
 
     The loop of the command returns NumPy arrays, which its annotations do not allow
@@ -285,9 +285,9 @@ CASES: dict[str, Callable[[], Numbers]] = {
     "search-diabetes": functools.partial(search_table, "diabetes", "direct"),
     "estimator-regressor": fit_regressor,
     "estimator-classifier": fit_classifier,
-    "pretrain-paper": pretrain_paper,
-    "pretrain-compact": functools.partial(pretrain, "compact", batch_size=16),
-    "pretrain-tabular": functools.partial(pretrain, "tabular", batch_size=8),
+    "pretrain-paper": train_paper,
+    "pretrain-compact": functools.partial(train_autoencoder, "compact", batch_size=16),
+    "pretrain-tabular": functools.partial(train_autoencoder, "tabular", batch_size=8),
     "latent-compact": search_space,
     "tangle-digits-macro": functools.partial(tangle, "digits-macro", "drnas", 50),
     "tangle-mlp": functools.partial(tangle, "mlp", "drnas", 50),
