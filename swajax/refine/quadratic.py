@@ -197,6 +197,27 @@ def trace(
     return _trace(network, x.T, activations)
 
 
+def _trace(
+    network: Network, x: Float[Array, "I N"], activations: tuple[str, ...]
+) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
+    table = jnp.asarray([KINDS[name] for name in activations], x.dtype)
+    coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
+    hidden = x
+    values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
+    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
+    for layer in range(network.mask.shape[0]):
+        weights = network.first if layer == 0 else network.hidden[layer - 1]
+        pre = _product(weights, hidden) + network.bias[layer][:, None]
+        size, scale, offset, right, left = coefficients[:, layer]
+        bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
+        hidden = size * bent + offset + line * pre
+        slopes.append(size * scale * (1 - bent * bent) + line)
+        values.append(hidden)
+        last = jnp.where(layer == network.depth - 1, hidden, last)
+    out = _product(network.readout, last) + network.readout_bias[:, None]
+    return jnp.concatenate(values), jnp.stack(slopes), out
+
+
 def sensitivities(
     network: Network,
     slopes: Float[Array, "L H N"],
@@ -237,27 +258,6 @@ def weight_gradients(
     else:
         at_nodes = sum(to_targets[:, m] * row[None] for m, row in enumerate(residual))
     return values @ at_nodes.T
-
-
-def _trace(
-    network: Network, x: Float[Array, "I N"], activations: tuple[str, ...]
-) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
-    table = jnp.asarray([KINDS[name] for name in activations], x.dtype)
-    coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
-    hidden = x
-    values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
-    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
-    for layer in range(network.mask.shape[0]):
-        weights = network.first if layer == 0 else network.hidden[layer - 1]
-        pre = _product(weights, hidden) + network.bias[layer][:, None]
-        size, scale, offset, right, left = coefficients[:, layer]
-        bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
-        hidden = size * bent + offset + line * pre
-        slopes.append(size * scale * (1 - bent * bent) + line)
-        values.append(hidden)
-        last = jnp.where(layer == network.depth - 1, hidden, last)
-    out = _product(network.readout, last) + network.readout_bias[:, None]
-    return jnp.concatenate(values), jnp.stack(slopes), out
 
 
 def _product(
