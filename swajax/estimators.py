@@ -29,7 +29,7 @@ from swajax.model.front import Front
 from swajax.search import sources as sources_lib
 from swajax.search.config import ExploreConfig, SearchConfig, Source
 from swajax.search.run import find_front
-from swajax.types import ACTIVATIONS, Activation, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
 
@@ -61,7 +61,7 @@ class _SparseMLP(BaseEstimator):
     max_varied: int = 20
     max_width: int = 8
     max_depth: int = 3
-    activations: tuple[Activation, ...] = ACTIVATIONS
+    activations: tuple[Activation, ...] = DEFAULT_ACTIVATIONS
     weight_decay: float | None = None
     explore_by: tuple[Source, ...] | None = ("random",)
     valid_share: float = 0.2

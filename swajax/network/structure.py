@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.network.forward import _mix
+from swajax.network.activations import mix_activations
 from swajax.network.packing import pack
 from swajax.types import Network, NetworkSpec
 
@@ -118,7 +118,7 @@ def _fold_constants(
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         is_used = layer < network.depth
         bias = network.bias[layer] + (constant * (1 - source)) @ weights
-        value = _mix(bias[None], network.activation[layer], activations)[0]
+        value = mix_activations(bias[None], network.activation[layer], activations)[0]
         is_reached = ((weights != 0) & (source[:, None] > 0)).any(axis=0)
         reached.append(is_reached * network.mask[layer])
         biases.append(bias)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.network import pack
-from swajax.network.activations import KINDS
+from swajax.network.activations import RECORDS, tanh_coefficients
 from swajax.network.packing import endpoints
 from swajax.objectives import Objective, local_form, losses
 from swajax.types import Network
@@ -103,9 +103,11 @@ def trace(
     """Values of constant, inputs and neurons, slopes of the neurons, and outputs.
 
     As `swajax.network.apply`, but for masks, which are taken for granted (absent
-    neurons have no weights), and for neurons of one kind each.
+    neurons have no weights), and for neurons of one activation each. All activations
+    with a tanh form cost one tanh per neuron; the others are evaluated one by one.
     """
-    table = jnp.asarray([KINDS[name] for name in activations], x.dtype)
+    table = jnp.asarray(tanh_coefficients(activations), x.dtype)
+    others = [i for i, n in enumerate(activations) if RECORDS[n].tanh_form is None]
     coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
     hidden, values, slopes = x, [jnp.ones_like(x[:1]), x], []
     last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
@@ -115,7 +117,14 @@ def trace(
         size, scale, offset, right, left = coefficients[:, layer]
         bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
         hidden = size * bent + offset + line * pre
-        slopes.append(size * scale * (1 - bent * bent) + line)
+        slope = size * scale * (1 - bent * bent) + line
+        for index in others:
+            record = RECORDS[activations[index]]
+            is_own = network.activation[layer, :, index, None] > 0.5
+            out = record.fn(pre)
+            slope = jnp.where(is_own, record.slope_fn(pre, out), slope)
+            hidden = jnp.where(is_own, out, hidden)
+        slopes.append(slope)
         values.append(hidden)
         last = jnp.where(layer == network.depth - 1, hidden, last)
     out = _product(network.readout, last) + network.readout_bias[:, None]
