@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 
 from swajax.data.arrays import Parts, merge, split
 from swajax.data.encoding import Column, TableEncoder
-from swajax.data.problem import Problem, to_part
+from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Scaling
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
@@ -112,24 +112,22 @@ class _SparseMLP(BaseEstimator):
 
     def _search(self, rows: Problem, parts: Parts, **how: Any) -> Self:
         """Search networks for rows whose inputs are not scaled yet."""
-        self._fit_inputs(rows.x[:, parts.train])
+        self._fit_inputs(rows.x[parts.train])
         # Inputs that are constant are left out, so that no weight is spent on them.
         used = np.flatnonzero(np.isfinite(self.input_range_))
         used = used if len(used) else np.zeros(1, int)
-        rows = rows._replace(x=self._scale(rows.x.T).T[used])
+        rows = rows._replace(x=self._scale(rows.x)[:, used])
         config, sources = self._config(), ExploreConfig(by=self.explore_by)
         task = "regression" if how["objective"] == "squared" else "classification"
         sources_lib.check(sources, task, len(used), config)
-        train, valid = (
-            Problem(*(leaf[..., part] for leaf in rows)) for part in parts[:2]
-        )
+        train, valid = (take_rows(rows, part) for part in parts[:2])
         begin = time.monotonic()
         budget = math.inf if self.time_budget is None else self.time_budget
         explore_key, key = jax.random.split(jax.random.key(parts.seed))
         starts = sources_lib.find_starts(
             explore_key,
-            to_part(train),
-            to_part(valid),
+            train,
+            valid,
             config=sources,
             pipeline_config=config,
             seconds=sources.share * budget,
@@ -172,10 +170,10 @@ class _SparseMLP(BaseEstimator):
         ]
         return self
 
-    def _fit_inputs(self, x: Float[np.ndarray, "I N"]) -> None:
-        low, high = x.min(axis=1) / 2, x.max(axis=1) / 2
+    def _fit_inputs(self, x: Float[np.ndarray, "N I"]) -> None:
+        low, high = x.min(axis=0) / 2, x.max(axis=0) / 2
         self.input_center_, spread = low + high, high - low
-        is_constant = spread <= CONSTANT * np.abs(x).max(axis=1)
+        is_constant = spread <= CONSTANT * np.abs(x).max(axis=0)
         self.input_range_ = np.where(is_constant, np.inf, spread)
 
     def _scale(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N I"]:
@@ -228,12 +226,12 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
         """Search networks that predict `y`, one number a row, from `X`."""
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         rows = merge(x, y.astype(np.float64), _check_weight(sample_weight, x))
-        parts = split(np.zeros_like(rows.y), self.valid_share, self.random_state)
-        self._fit_target(rows.y[parts.train], rows.weight[parts.train])
+        parts = split(np.zeros(len(rows.y)), self.valid_share, self.random_state)
+        self._fit_target(rows.y[parts.train, 0], rows.weight[parts.train])
         if self.target_scale_ == 0:
             self._fit_inputs(rows.x)
             return self._keep(_make_constant(x.shape[1], len(self.activations)))
-        y = (rows.y[None] - self.target_offset_) / self.target_scale_
+        y = (rows.y - self.target_offset_) / self.target_scale_
         return self._search(rows._replace(y=y), parts, objective="squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:
@@ -287,12 +285,10 @@ class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
         if not (np.isfinite(factors) & (factors > 0)).all():
             raise ValueError(f"class_weight must be above 0, got {self.class_weight}")
         rows = merge(x, codes, weight * factors[codes])
-        parts = split(rows.y, self.valid_share, self.random_state)
+        parts = split(rows.y[:, 0], self.valid_share, self.random_state)
         if num_classes == 2:
-            return self._search(
-                rows._replace(y=rows.y[None]), parts, objective="logistic"
-            )
-        y = np.eye(num_classes)[:, rows.y.astype(int)]
+            return self._search(rows, parts, objective="logistic")
+        y = np.eye(num_classes)[rows.y[:, 0].astype(int)]
         return self._search(rows._replace(y=y), parts, objective="softmax")
 
     def predict(self, X: Any) -> np.ndarray:

@@ -5,7 +5,8 @@ import json
 import numpy as np
 from export_cases import constant, make_model, write_run
 
-from swajax.data.splits import Dataset, Part
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset
 from swajax.io import runlog
 from swajax.model.results import write_rows
 
@@ -51,7 +52,7 @@ def make_part(model, num_rows=60):
     else:
         y = (model.outputs(x) - scaling.target_offset) / scaling.target_scale
         y = y + rng.normal(size=y.shape) / 10
-    return Part(x, y.astype(np.float32), np.ones(num_rows, np.float32))
+    return Problem(x, y.astype(np.float32), np.ones(num_rows, np.float32))
 
 
 def make_run(folder, draw_network, *, num_classes=0):

@@ -3,12 +3,12 @@
 import numpy as np
 
 from swajax.data import functions
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 
 NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
 
 
-def sample_parts(name: str, seed: int) -> list[Part]:
+def sample_parts(name: str, seed: int) -> list[Problem]:
     """Training, validation and test points of a function, inputs in [-1, 1].
 
     Values have mean 0 and variance 1 in training and validation together.
@@ -22,6 +22,8 @@ def sample_parts(name: str, seed: int) -> list[Part]:
     y = (y - seen.mean()) / seen.std()
     bounds = np.cumsum((NUM_TRAIN, NUM_VALID))
     return [
-        Part(a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4"))
+        Problem(
+            a.astype(np.float32), b[:, None].astype(np.float32), np.ones(len(b), "f4")
+        )
         for a, b in zip(np.split(x, bounds), np.split(y, bounds), strict=True)
     ]

@@ -24,8 +24,8 @@ import numpy as np
 from figures.common import results
 from figures.common.functions import sample_parts
 from figures.fronts import plain_models
-from swajax.data.problem import choose_objective, to_problem
-from swajax.data.splits import Part, split_table
+from swajax.data.problem import Problem, choose_objective
+from swajax.data.splits import split_table
 from swajax.data.tables import load_table
 from swajax.io import commands, configs, runlog
 from swajax.model import evaluation
@@ -142,8 +142,8 @@ def search_function(
 
 def _search(
     seed: int,
-    train: Part,
-    valid: Part,
+    train: Problem,
+    valid: Problem,
     settings: SearchConfig,
     explore_config: ExploreConfig,
     time_budget: float | None,
@@ -166,7 +166,8 @@ def _search(
     spent = time.monotonic() - begin
     front = find_front(
         key,
-        *map(to_problem, (train, valid)),
+        train,
+        valid,
         objective=objective,
         config=settings,
         starts=starts.networks,
@@ -191,7 +192,7 @@ def search_table(
     """The front of one table, its picture, and what scikit-learn's models reach."""
     table = load_table(name)
     dataset, scaling, _ = split_table(table, seed=0)
-    objective = choose_objective(scaling)
+    objective = choose_objective(scaling.classes)
     search = functools.partial(_search, 0, *dataset[:2], objective=objective)
     front, about = search(settings, explore_config, time_budget)
     outcome = evaluation.tabulate(

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from swajax.data.splits import Dataset, Part, Scaling
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset, Scaling
 
 
 def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
@@ -40,7 +41,7 @@ def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
     ]
 
 
-def _to_arrays(part: Part, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def _to_arrays(part: Problem, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and targets as scikit-learn takes them; classes as codes."""
     is_one_hot = scaling.classes and part.y.shape[1] > 1
     y = part.y.argmax(axis=1) if is_one_hot else part.y[:, 0]

@@ -18,7 +18,6 @@ from figures.quality import redraws, tasks
 from figures.quality.outcomes import Judge, Level, Outcome
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
-from swajax.data.problem import to_part
 from swajax.latent_search import Data, descent
 from swajax.latent_search.descent import Budget, Explorer
 from swajax.network import resize
@@ -89,7 +88,7 @@ def run(
     budget = Budget(seconds=share * settings.seconds - judge.seconds())
     if way.is_by_steps:
         budget = Budget(candidate_steps=settings.candidate_steps)
-    limits = config.make_spec(task.train.x.shape[0], task.train.y.shape[0])
+    limits = config.make_spec(task.train.x.shape[1], task.train.y.shape[1])
 
     def fit_into(networks: Network) -> Network:
         return resize.fit_into(networks, explorer.space.spec, limits)
@@ -122,8 +121,8 @@ def _run_supernets(
     judge = Judge(task, config.activations, clock, begin)
     networks, steps = sources.find_starts(
         explore_key,
-        to_part(task.train),
-        to_part(task.valid),
+        task.train,
+        task.valid,
         objective=task.objective,
         config=ExploreConfig(by=("tangle",)),
         pipeline_config=config,
@@ -170,7 +169,7 @@ def _make_explorer(
 ) -> Explorer:
     start_key, key = jax.random.split(key)
     config = ExploreConfig(search=settings.search)
-    limits = settings.pipeline.make_spec(task.train.x.shape[0], task.train.y.shape[0])
+    limits = settings.pipeline.make_spec(task.train.x.shape[1], task.train.y.shape[1])
     source = "direct" if way.space == "direct" else "latent"
     if source == "latent":
         activation = tasks.find_activation(task.name)
@@ -228,5 +227,4 @@ def run_pipeline(
 
 
 def _to_data(task: QualityTask) -> Data:
-    train, valid = (to_part(part) for part in (task.train, task.valid))
-    return Data(*train[:2], *valid[:2])
+    return Data(*task.train[:2], *task.valid[:2])

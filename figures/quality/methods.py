@@ -18,7 +18,6 @@ from figures.quality.rivals.extras import EXTRAS
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.data.problem import to_part
 from swajax.io import configs
 from swajax.search import sources
 from swajax.search.config import ExploreConfig, SupernetSourceConfig
@@ -130,8 +129,8 @@ def _run_default(
     explore_key, key = jax.random.split(key)
     starts = sources.find_starts(
         explore_key,
-        to_part(task.train),
-        to_part(task.valid),
+        task.train,
+        task.valid,
         objective=task.objective,
         config=ExploreConfig(),
         pipeline_config=settings.pipeline,

@@ -62,7 +62,7 @@ class Judge:
         """What is judged, and when on the clock the method began."""
         self.fit = Fit(task.objective, activations)
         self.train, self.valid = (pad(part) for part in (task.train, task.valid))
-        self.num_inputs = task.train.x.shape[0]  # the padded parts have more
+        self.num_inputs = task.train.x.shape[1]  # the padded parts have more
         self.clock = clock
         self.begin = begin
         self.curve: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ class Judge:
     def make_front(self, networks: Network) -> Front:
         """The front of networks with any dead parts, not polished."""
         networks = jax.device_get(networks)
-        more = self.train.x.shape[0] - networks.first.shape[1]
+        more = self.train.x.shape[1] - networks.first.shape[1]
         first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
         networks = networks._replace(first=first)
         pool = pools.make_pool(

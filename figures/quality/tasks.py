@@ -16,7 +16,7 @@ from figures.common.functions import NUM_TEST, NUM_TRAIN, NUM_VALID, sample_part
 from figures.quality import package_tables
 from swajax.data import functions
 from swajax.data.built_in import DATASETS
-from swajax.data.problem import Problem, choose_objective, to_problem
+from swajax.data.problem import Problem, choose_objective
 from swajax.data.splits import split_table
 from swajax.data.tables import Table, load_table
 from swajax.network import count_weights
@@ -112,15 +112,15 @@ def make_planted(name: str, seed: int) -> QualityTask:
 def make_function(name: str, seed: int) -> QualityTask:
     """Points of a known function."""
     parts = sample_parts(name, seed)
-    problems = [to_problem(part) for part in parts]
+    problems = parts
     return QualityTask(name, "functions", seed, {"points": seed}, "squared", *problems)
 
 
 def make_table(name: str, seed: int) -> QualityTask:
     """A split of a table: 60 % to train, 20 % to choose by, 20 % to test."""
     dataset, scaling, _ = split_table(_load(name), seed=seed)
-    problems = [to_problem(part) for part in dataset]
-    objective = choose_objective(scaling)
+    problems = dataset
+    objective = choose_objective(scaling.classes)
     return QualityTask(name, "tables", seed, {"split": seed}, objective, *problems)
 
 
@@ -132,16 +132,16 @@ MAKERS: dict[str, Callable[[str, int], QualityTask]] = dict(
 def constant_loss(task: QualityTask) -> float:
     """Test loss of the best constant of the training part: what no network gives."""
     weight = task.train.weight / task.train.weight.sum()
-    mean = (task.train.y * weight).sum(axis=1)
+    mean = weight @ task.train.y
     test_weight = task.test.weight / task.test.weight.sum()
     if task.objective == "squared":
-        losses = np.square(task.test.y - mean[:, None]).mean(axis=0)
+        losses = np.square(task.test.y - mean).mean(axis=1)
         return float((losses * test_weight).sum())
-    shares = np.clip(mean, MIN_SHARE, 1 - MIN_SHARE)[:, None]
+    shares = np.clip(mean, MIN_SHARE, 1 - MIN_SHARE)
     losses = -task.test.y * np.log(shares)
     if task.objective == "logistic":
         losses = losses - (1 - task.test.y) * np.log(1 - shares)
-    return float((losses.sum(axis=0) * test_weight).sum())
+    return float((losses.sum(axis=1) * test_weight).sum())
 
 
 def judge(
@@ -163,5 +163,5 @@ def _load(name: str) -> Table:
 
 
 def _to_problem(x: jax.Array, y: jax.Array) -> Problem:
-    points = (np.asarray(a, np.float64).T for a in (x, y))
+    points = (np.asarray(a, np.float64) for a in (x, y))
     return Problem(*points, np.ones(len(x)))

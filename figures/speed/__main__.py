@@ -162,10 +162,11 @@ def prior_tasks() -> list[SpeedTask]:
 
 def polish_tasks() -> list[SpeedTask]:
     """A Levenberg-Marquardt step: in one room also by automatic derivatives."""
-    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=DEFAULT_ACTIVATIONS)
-    x = jax.random.uniform(jax.random.key(1), (4, POLISH_POINTS), minval=-1.0)
+    kinds = DEFAULT_ACTIVATIONS
+    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=kinds)
+    x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
     weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
-    problem = Problem(x, jnp.sin(3 * x).sum(axis=0, keepdims=True), weight)
+    problem = Problem(x, jnp.sin(3 * x).sum(axis=1, keepdims=True), weight)
     fit = Fit(activations=spec.activations)
     tasks = []
     for num_places in POLISH_PLACES:
@@ -208,7 +209,7 @@ def _expand_plainly(
     def residual(chosen: jax.Array) -> jax.Array:
         changed = unpack(weights.at[places].add(chosen * is_open), network)
         _, _, out = trace(changed, problem.x, activations=fit.activations)
-        return ((out - problem.y) * jnp.sqrt(2 * problem.weight)[None]).ravel()
+        return ((out - problem.y.T) * jnp.sqrt(2 * problem.weight)[None]).ravel()
 
     zeros = jnp.zeros(len(places))
     errors, jacobian = residual(zeros), jax.jacfwd(residual)(zeros)

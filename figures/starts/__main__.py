@@ -30,7 +30,7 @@ from figures.quality.tables import format_rows
 from figures.quality.tasks import QualityTask
 from figures.starts import newton
 from swajax import prior
-from swajax.data.problem import Problem, to_part
+from swajax.data.problem import Problem
 from swajax.io import commands, files, png, runlog
 from swajax.latent_search import Data, DescentConfig, Point, descent
 from swajax.latent_search.descent import Budget, Explorer
@@ -142,7 +142,7 @@ def measure(name: str, config: StartsCommand) -> dict[str, Any]:
 def find(source: str, key: Key, task: QualityTask, config: StartsCommand) -> Network:
     """Networks of one source, leaves [R, ...]."""
     limits = SearchConfig(max_weights=config.num_weights).make_spec(
-        task.train.x.shape[0], task.train.y.shape[0]
+        task.train.x.shape[1], task.train.y.shape[1]
     )
     if source == "random":
         sizes = jnp.full(config.num_starts, config.num_weights)
@@ -181,7 +181,7 @@ def _descend(
     explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
 ) -> Point:
     """The points after gradient descent, decoded at the size asked for."""
-    train, valid = (to_part(part) for part in (task.train, task.valid))
+    train, valid = task.train, task.valid
     num = explorer.space.spec.max_depth * search.num_starts
     state, _ = descent.run(
         explorer,
@@ -233,14 +233,14 @@ def _resize(points: Any, num_weights: int) -> Any:
 def _polish(networks: Network, job: Job, num_steps: int) -> tuple[Network, Network]:
     """The networks on the host, before and after the polish."""
     networks = jax.device_get(networks)
-    more = job.train.x.shape[0] - networks.first.shape[1]
+    more = job.train.x.shape[1] - networks.first.shape[1]
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
     networks = networks._replace(first=first)
     return networks, job.polish(networks, batches.count(networks), num_steps)[0]
 
 
 def _judge(task: QualityTask, networks: Network, fit: Fit) -> list[float]:
-    num_inputs = task.train.x.shape[0]
+    num_inputs = task.train.x.shape[1]
     networks = networks._replace(first=networks.first[:, :num_inputs])
     loss = tasks.judge(task, networks, fit.activations)
     return (loss / float(task.test.y.var())).tolist()

@@ -35,7 +35,7 @@ def merge(
         total = weight.sum()
     if not np.isfinite(total):
         raise ValueError(f"sample_weight is too large, up to {weight.max():g}")
-    return Problem(table[:, :-1].T, table[:, -1], weight / total)
+    return Problem(table[:, :-1], table[:, -1:], weight / total)
 
 
 def split(

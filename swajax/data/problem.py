@@ -1,74 +1,69 @@
-"""What a split table asks of a search: its loss, and its rows as a problem."""
+"""Rows that a network is fitted to, and their objective."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from swajax.data.splits import Part, Scaling
 from swajax.objectives import Objective
 
 
 class Problem(NamedTuple):
-    """Points to fit, on the last axis."""
+    """Rows to fit or to evaluate, as NumPy or JAX arrays.
 
-    x: Float[Array, "*B I N"]
-    y: Float[Array, "*B O N"]
-    weight: Float[Array, "*B N"]  # sum 1
+    `pad` brings the weights to the sum 1, as `swajax.refine` expects them.
+    """
+
+    x: Float[Any, "*B N I"]  # inputs, scaled to about unit size
+    y: Float[Any, "*B N O"]  # standardised; 0 or 1 of two classes; one-hot
+    weight: Float[Any, "*B N"]  # relative
 
 
-MAX_POINTS = 20_000  # more of them cost time and hardly change what is found
-LARGEST = 1e30  # numbers that float32 and its squares can hold
+MAX_ROWS = 20_000  # more rows cost time and hardly change the networks found
+LARGEST = 1e30  # float32 holds numbers up to here and their squares
 
 
-def choose_objective(scaling: Scaling) -> Objective:
-    """What is fitted for a table."""
-    if not scaling.classes:
+def choose_objective(classes: tuple[str, ...]) -> Objective:
+    """Return the objective of a target with these classes; numbers have none."""
+    if not classes:
         return "squared"
-    return "logistic" if len(scaling.classes) == 2 else "softmax"
-
-
-def to_part(problem: Problem) -> Part:
-    """Points as rows of a table, of mean weight 1."""
-    weight = problem.weight / problem.weight.mean()
-    return Part(*(np.float32(leaf.T) for leaf in problem._replace(weight=weight)))
-
-
-def to_problem(part: Part) -> Problem:
-    """Rows of a table as the polish takes them."""
-    return Problem(*(np.asarray(leaf.T, np.float64) for leaf in part))
+    return "logistic" if len(classes) == 2 else "softmax"
 
 
 def pad(problem: Problem) -> Problem:
-    """Up to round numbers of points, which weigh nothing, and of inputs, which are 0.
+    """Add rows of weight 0 and inputs of 0 up to round numbers; weights sum to 1.
 
-    So tables of like size share compiled programs.
+    Tables of similar size then share compiled programs.
     """
-    num_inputs, num_points = problem.x.shape
+    num_rows, num_inputs = problem.x.shape
     more_inputs = padded_inputs(num_inputs) - num_inputs
-    step = max(32, 2 ** (math.ceil(math.log2(num_points)) - 4))
-    more = -num_points % step
-    rows = ((0, 0), (0, more))
-    # What float32 cannot hold is as good as infinite, and refused as such.
+    step = max(32, 2 ** (math.ceil(math.log2(num_rows)) - 4))
+    more = -num_rows % step
+    # Numbers beyond float32 are refused later as infinite ones are.
     x, y = (np.asarray(a, np.float64) for a in problem[:2])
     x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
     weight = np.asarray(problem.weight, np.float64)
     return Problem(
-        np.pad(x, ((0, more_inputs), (0, more))),
-        np.pad(y, rows),
+        np.pad(x, ((0, more), (0, more_inputs))),
+        np.pad(y, ((0, more), (0, 0))),
         np.pad(weight / weight.sum(), (0, more)),
     )
 
 
 def padded_inputs(num: int) -> int:
-    """A round number of inputs, of at least so many."""
+    """Return the next power of two, at least 4."""
     return max(4, 2 ** math.ceil(math.log2(num)))
 
 
-def thin(problem: Problem, num_points: int = MAX_POINTS) -> Problem:
-    """At most so many points, drawn at random with the same seed each time."""
-    if problem.x.shape[1] <= num_points:
+def thin(problem: Problem, num_rows: int = MAX_ROWS) -> Problem:
+    """Return at most `num_rows` rows, drawn at random with a fixed seed."""
+    if len(problem.x) <= num_rows:
         return problem
-    rows = np.random.default_rng(0).permutation(problem.x.shape[1])[:num_points]
-    return Problem(*(np.asarray(leaf)[..., rows] for leaf in problem))
+    rows = np.random.default_rng(0).permutation(len(problem.x))[:num_rows]
+    return take_rows(problem, rows)
+
+
+def take_rows(problem: Problem, rows: np.ndarray) -> Problem:
+    """Return the rows of an index array or mask."""
+    return Problem(*(np.asarray(leaf)[rows] for leaf in problem))

@@ -10,23 +10,16 @@ from sklearn.model_selection import train_test_split
 from swajax.data import columns
 from swajax.data.encoding import LARGEST_INPUT, TableEncoder, encode, fit_encoder
 from swajax.data.messages import listed, shown
+from swajax.data.problem import Problem
 from swajax.data.tables import Table
-
-
-class Part(NamedTuple):
-    """Some rows of a table as a network reads and learns them."""
-
-    x: Float32[np.ndarray, "N I"]  # by the encoder
-    y: Float32[np.ndarray, "N O"]  # standardised; 0 or 1 of two classes; one-hot
-    weight: Float32[np.ndarray, " N"]  # of mean 1
 
 
 class Dataset(NamedTuple):
     """Parts of a table. Choose by validation; touch the test part once."""
 
-    train: Part
-    valid: Part
-    test: Part | None
+    train: Problem
+    valid: Problem
+    test: Problem | None
 
 
 class Scaling(NamedTuple):
@@ -87,7 +80,7 @@ def split_table(
     except ValueError as error:
         raise ValueError(f"{table.source}: {error} (split seed {seed})") from error
     parts = [
-        Part(x, targets[part].astype(np.float32), _normalise(weights[part]))
+        Problem(x, targets[part].astype(np.float32), _normalise(weights[part]))
         for x, part in zip(inputs, rows, strict=True)
     ]
     dataset = Dataset(*parts) if test_share else Dataset(*parts, None)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.export import c99, numpy_source
 from swajax.io import commands, files
 from swajax.model import fitted
@@ -82,7 +82,7 @@ def _write_formula(model: Model, config: ExportCommand) -> str:
     return ""
 
 
-def _read_valid(run: Path) -> Part:
+def _read_valid(run: Path) -> Problem:
     try:
         return read_rows(run)["valid"]
     except FileNotFoundError:

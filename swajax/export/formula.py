@@ -12,7 +12,7 @@ import sympy
 from jaxtyping import Float, Int
 
 from swajax.data.encoding import Column
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.export.text import to_identifiers
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, make_graph
@@ -77,7 +77,7 @@ def make_formula(model: Model) -> Formula:
     return Formula(symbols, _inline(steps), len(graph.outputs))
 
 
-def shorten(model: Model, formula: Formula, part: Part) -> Rounded:
+def shorten(model: Model, formula: Formula, part: Problem) -> Rounded:
     """The fewest digits that change the error on validation rows by at most 1 %.
 
     An error of 0 may change by 0.01.
@@ -215,7 +215,7 @@ def _run(
 def _error(
     formula: Formula,
     cells: Mapping[str, Float[np.ndarray, " N"]],
-    part: Part,
+    part: Problem,
     model: Model,
 ) -> float:
     """Root mean squared error in units of the target, or log loss."""

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from swajax.data.splits import Dataset, Part, Scaling
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset, Scaling
 from swajax.model.front import Front
 from swajax.network import apply, count_neurons
 from swajax.types import Network
@@ -68,7 +69,7 @@ def _errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
 
 
 def _measure(
-    networks: Network, part: Part, scaling: Scaling, activations: tuple[str, ...]
+    networks: Network, part: Problem, scaling: Scaling, activations: tuple[str, ...]
 ) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Both measures of each network on one part."""
     outputs = predict(networks, part.x, activations=activations)

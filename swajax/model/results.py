@@ -5,7 +5,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from swajax.data.splits import Dataset, Part
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset
 from swajax.io import checkpoints
 from swajax.model import fitted
 from swajax.model.fitted import Model
@@ -46,14 +47,14 @@ def write_rows(folder: Path | str, dataset: Dataset) -> None:
     """
     parts = {"valid": dataset.valid, "test": dataset.test}
     kept = {
-        name: Part(*(leaf[:MAX_ROWS] for leaf in part))
+        name: Problem(*(leaf[:MAX_ROWS] for leaf in part))
         for name, part in parts.items()
         if part is not None
     }
     checkpoints.save(Path(folder) / ROWS_FILE, kept, header={"parts": list(kept)})
 
 
-def read_rows(folder: Path | str) -> dict[str, Part]:
+def read_rows(folder: Path | str) -> dict[str, Problem]:
     """The rows that `write_rows` kept: `valid` and, if there are any, `test`.
 
     Raises:
@@ -64,7 +65,7 @@ def read_rows(folder: Path | str) -> dict[str, Part]:
     arrays, header = checkpoints.load(path)
     try:
         parts = {
-            name: Part(*(arrays[f"{name}/{field}"] for field in Part._fields))
+            name: Problem(*(arrays[f"{name}/{field}"] for field in Problem._fields))
             for name in header["parts"]
         }
         return {"valid": parts["valid"], **parts}

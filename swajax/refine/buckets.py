@@ -16,8 +16,8 @@ BUCKETS = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled progra
 
 def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
     """How many networks of so many weights go through at a time."""
-    directions = num_directions(problem.y.shape[0], fit.objective)
-    numbers = problem.x.shape[1] * directions * bucket_of(size)
+    directions = num_directions(problem.y.shape[1], fit.objective)
+    numbers = len(problem.x) * directions * bucket_of(size)
     return 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
 
 

@@ -33,14 +33,14 @@ def grow(
       is_barred: weights that it does not gain.
     """
     values, slopes, out = trace(network, problem.x, activations=fit.activations)
-    form = local_form(out, problem.y, objective=fit.objective)
+    form = local_form(out, problem.y.T, objective=fit.objective)
     root = jnp.sqrt(problem.weight)
     to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
     # Sums over points of products, for all pairs of nodes at once.
     gradients = weight_gradients(values, to_nodes, form.residual * root[None])
     curvatures = jnp.square(values) @ jnp.square(to_nodes).sum(1).T
     source, target = endpoints(network)
-    first_target = 1 + problem.x.shape[0]
+    first_target = 1 + problem.x.shape[1]
     gradient = gradients[source, target - first_target]
     curvature = curvatures[source, target - first_target]
     vector = pack(network)

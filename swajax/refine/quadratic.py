@@ -70,11 +70,11 @@ def expand_loss(
     one backward give all of them.
     """
     values, slopes, out = trace(network, problem.x, activations=fit.activations)
-    form = local_form(out, problem.y, objective=fit.objective)
+    form = local_form(out, problem.y.T, objective=fit.objective)
     root = jnp.sqrt(problem.weight)
     to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
     source, target = endpoints(network)
-    first_target = 1 + problem.x.shape[0]
+    first_target = 1 + problem.x.shape[1]
     jacobian = values[source[places]][:, None] * to_nodes[target[places] - first_target]
     jacobian = jacobian.reshape(len(places), -1) * is_open[:, None]
     gradients = weight_gradients(values, to_nodes, form.residual * root[None])
@@ -93,12 +93,12 @@ def evaluate(
 ) -> tuple[Float[Array, ""], Float[Array, " N"]]:
     """Weighted mean of the losses, without weight decay, and the losses."""
     _, _, out = trace(network, problem.x, activations=fit.activations)
-    each = losses(out, problem.y, objective=fit.objective)
+    each = losses(out, problem.y.T, objective=fit.objective)
     return (problem.weight * each).sum(), each
 
 
 def trace(
-    network: Network, x: Float[Array, "I N"], *, activations: tuple[str, ...]
+    network: Network, x: Float[Array, "N I"], *, activations: tuple[str, ...]
 ) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
     """Values of constant, inputs and neurons, slopes of the neurons, and outputs.
 
@@ -109,8 +109,9 @@ def trace(
     table = jnp.asarray(tanh_coefficients(activations), x.dtype)
     others = [i for i, n in enumerate(activations) if RECORDS[n].tanh_form is None]
     coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
-    hidden, values, slopes = x, [jnp.ones_like(x[:1]), x], []
-    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
+    hidden = x.T
+    values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
+    last = jnp.zeros((network.mask.shape[1], len(x)), x.dtype)
     for layer in range(network.mask.shape[0]):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = _product(weights, hidden) + network.bias[layer][:, None]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.io import files, runlog
 from swajax.model.fitted import Model
 from swajax.model.results import load, read_rows
@@ -49,7 +49,7 @@ def write(run: Path) -> None:
 def make_page(
     results: Mapping[str, Any],
     models: list[Model],
-    rows: Mapping[str, Part],
+    rows: Mapping[str, Problem],
     *,
     metrics: list[dict[str, Any]],
     run: Path,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.export import c99
 from swajax.model.fitted import Model
 from swajax.report import charts, diagram, predictions, responses
@@ -21,7 +21,7 @@ NUM_OPEN = 6  # responses that are seen at once, the others on demand
 
 
 def make_panel(
-    model: Model, row: Mapping[str, Any], rows: Mapping[str, Part], run: Path
+    model: Model, row: Mapping[str, Any], rows: Mapping[str, Problem], run: Path
 ) -> Markup:
     """A network's diagram, predictions, responses, formula and code.
 
@@ -78,7 +78,7 @@ def _plural(number: int, noun: str) -> str:
     return noun if number == 1 else f"{noun}s"
 
 
-def _show_predictions(model: Model, part: Part) -> Markup:
+def _show_predictions(model: Model, part: Problem) -> Markup:
     if model.scaling.classes:
         return _show_matrix(model, part)
     truth, predicted = predictions.predict_numbers(model, part)[:, :MAX_POINTS]
@@ -101,7 +101,7 @@ def _lay_side_by_side(figures: list[Markup]) -> Markup:
     return tag("div", *figures, class_="charts")
 
 
-def _show_matrix(model: Model, part: Part) -> Markup:
+def _show_matrix(model: Model, part: Problem) -> Markup:
     names = [show(name) for name in model.scaling.classes]
     if len(names) > predictions.MAX_CLASSES:
         return tag("p", f"{len(names)} classes, too many to be shown as a matrix.")
@@ -136,7 +136,7 @@ def _show_matrix(model: Model, part: Part) -> Markup:
     )
 
 
-def _show_responses(model: Model, part: Part) -> list[Markup]:
+def _show_responses(model: Model, part: Problem) -> list[Markup]:
     found = responses.find_responses(model, part.x)
     if not found:
         return []
@@ -202,14 +202,14 @@ def _show_response(
     return tag("figure", chart)
 
 
-def _show_formula(model: Model, part: Part) -> Markup:
+def _show_formula(model: Model, part: Problem) -> Markup:
     try:
         from swajax.export import formula, formula_text
     except ModuleNotFoundError as error:
         hint = f"The package {error.name} is needed: pip install 'swajax[export]'"
         return tag("p", hint, class_="note")
     exact = formula.make_formula(model)
-    some = Part(*(leaf[:MAX_ROWS] for leaf in part))
+    some = Problem(*(leaf[:MAX_ROWS] for leaf in part))
     rounded = formula.shorten(model, exact, some)
     latex = formula_text.to_latex(rounded.formula).strip()
     parts = [

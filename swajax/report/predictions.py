@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.io import png
 from swajax.model.fitted import Model, to_probabilities
 from swajax.report.markup import show
@@ -15,13 +15,13 @@ MAX_POINTS = 1000  # in a picture
 MAX_CLASSES = 30  # of a matrix that can be read
 
 
-def predict_numbers(model: Model, part: Part) -> Float[np.ndarray, "2 N"]:
+def predict_numbers(model: Model, part: Problem) -> Float[np.ndarray, "2 N"]:
     """True and predicted numbers, in the units of the target."""
     truth = part.y[:, 0].astype(float) * model.scaling.target_scale
     return np.stack([truth + model.scaling.target_offset, model.outputs(part.x)[:, 0]])
 
 
-def count_classes(model: Model, part: Part) -> Int[np.ndarray, "C C"]:
+def count_classes(model: Model, part: Problem) -> Int[np.ndarray, "C C"]:
     """Numbers of rows by true (first axis) and predicted class."""
     num = len(model.scaling.classes)
     truth = part.y.argmax(axis=1) if num > 2 else part.y[:, 0].round().astype(int)
@@ -29,7 +29,7 @@ def count_classes(model: Model, part: Part) -> Int[np.ndarray, "C C"]:
     return np.bincount(truth * num + predicted, minlength=num**2).reshape(num, num)
 
 
-def draw(path: Path, model: Model, part: Part, *, name: str) -> None:
+def draw(path: Path, model: Model, part: Problem, *, name: str) -> None:
     """Write a PNG: points, or a confusion matrix; `name` says which rows they are."""
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
@@ -42,7 +42,7 @@ def draw(path: Path, model: Model, part: Part, *, name: str) -> None:
     png.save(path, figure)
 
 
-def _draw_points(figure: Figure, model: Model, part: Part) -> None:
+def _draw_points(figure: Figure, model: Model, part: Problem) -> None:
     axes = figure.subplots()
     truth, predicted = predict_numbers(model, part)[:, :MAX_POINTS]
     axes.axline((truth[0], truth[0]), slope=1, color="gray", lw=1)
@@ -52,7 +52,7 @@ def _draw_points(figure: Figure, model: Model, part: Part) -> None:
     axes.set_ylabel(f"predicted {target}", parse_math=False)
 
 
-def _draw_matrix(figure: Figure, model: Model, part: Part) -> None:
+def _draw_matrix(figure: Figure, model: Model, part: Problem) -> None:
     axes = figure.subplots()
     counts = count_classes(model, part)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.messages import listed, shown
-from swajax.data.problem import MAX_POINTS, choose_objective, to_problem
+from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import checkpoints, commands, configs, runlog
@@ -31,7 +31,7 @@ from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources import descent as descent_source
 
 MANY_ROWS = (
-    f"networks are fitted and chosen on {MAX_POINTS:,} random rows a part; "
+    f"networks are fitted and chosen on {MAX_ROWS:,} random rows a part; "
     f"descents take mini-batches of {descent_source.BATCH_ROWS:,}; all rows are tested"
 )
 
@@ -104,7 +104,7 @@ def main(config: SearchCommand) -> None:
         config.out or _default_folder(config), config, is_resumable=False
     )
     notes = (*table.notes, *notes)
-    if max(_count_rows(dataset).values()) > MAX_POINTS:
+    if max(_count_rows(dataset).values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     front, seconds = _search(config, dataset, scaling, folder)
@@ -168,7 +168,7 @@ def _search(
     """The front, and the seconds it took, under a progress bar."""
     begin, seconds = time.monotonic(), 0.0
     budget = math.inf if config.time_budget is None else config.time_budget
-    objective = choose_objective(scaling)
+    objective = choose_objective(scaling.classes)
     explore_key, key = jax.random.split(jax.random.key(config.seed))
     with tqdm(unit="block", disable=None) as bar:
 
@@ -202,8 +202,8 @@ def _search(
         )
         front = find_front(
             key,
-            to_problem(dataset.train),
-            to_problem(dataset.valid),
+            dataset.train,
+            dataset.valid,
             objective=objective,
             config=config.pipeline,
             starts=starts.networks,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float
 
-from swajax.data.problem import Problem, pad, thin
+from swajax.data.problem import Problem, pad, take_rows, thin
 from swajax.objectives import Objective, num_directions
 from swajax.refine import batches
 from swajax.refine.quadratic import Fit
@@ -54,7 +54,7 @@ class Job:
         is_real = self.train.weight > 0
         if is_real.sum() * cost <= num:
             return self.train
-        real = Problem(*(leaf[..., is_real] for leaf in self.train))
+        real = take_rows(self.train, is_real)
         return pad(thin(real, max(num // cost, 1)))
 
     def polish(
@@ -93,7 +93,7 @@ def make_job(
     clock: Callable[[], float],
 ) -> Job:
     """A search of a data set that begins now; the arguments are those of `run`."""
-    spec = config.make_spec(train.x.shape[0], train.y.shape[0])
+    spec = config.make_spec(train.x.shape[1], train.y.shape[1])
     train, valid = (pad(thin(part)) for part in (train, valid))
     decay = config.weight_decay
     if decay is None:

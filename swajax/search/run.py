@@ -65,7 +65,7 @@ def find_front(
     Args:
       key: consumed; the same key gives the same front if no budget ends the work.
       train: points to fit, on the last axis, scaled to about unit size; of more than
-        `tasks.MAX_POINTS` a random part is used, and of `valid` too.
+        `tasks.MAX_ROWS` a random part is used, and of `valid` too.
       valid: points to choose by.
       objective: what is fitted.
       config: how.
@@ -129,7 +129,7 @@ def _work(key: Key, job: Job, starts: Network) -> stages.Stages:
 
 def _draw(key: Key, job: Job) -> Network:
     """Random starts that read no padded input."""
-    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0])
+    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1])
     num_inputs = job.spec.num_inputs
     return draw_starts(key, job.config, spec, job.train, num_inputs=num_inputs)
 
@@ -179,7 +179,7 @@ def _widen(networks: Network, job: Job) -> Network:
     most = min(2 * job.config.max_weights, buckets.BUCKETS[-1] - 1)
     networks = resize.cut(networks, num_weights=most)
     networks = jax.device_get(networks)
-    more = job.train.x.shape[0] - networks.first.shape[1]
+    more = job.train.x.shape[1] - networks.first.shape[1]
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
     return networks._replace(first=first)
 

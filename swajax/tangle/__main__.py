@@ -150,7 +150,7 @@ def make_task(config: TangleCommand) -> SupernetTask:
     split = Split(*(Rows(part.x, part.y) for part in dataset))
     sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
     space = make_space("mlp", **sizes, sides=config.sides)
-    return SupernetTask(space, split, choose_objective(scaling))
+    return SupernetTask(space, split, choose_objective(scaling.classes))
 
 
 def _make_sampler(config: TangleCommand) -> Sampler:

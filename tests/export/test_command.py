@@ -8,7 +8,8 @@ import pytest
 from export_cases import make_frame, make_model, reference, write_run
 
 import swajax
-from swajax.data.splits import Dataset, Part
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset
 from swajax.export import __main__
 from swajax.io import checkpoints, commands
 from swajax.model import results
@@ -29,7 +30,7 @@ def folder(tmp_path_factory, members):
     scaling = model.scaling
     y = (reference(model, frame) - scaling.target_offset) / scaling.target_scale
     y = (y + 0.1 * np.random.default_rng(0).normal(size=y.shape)).astype(np.float32)
-    part = Part(model.encode(frame), y, np.ones(100, np.float32))
+    part = Problem(model.encode(frame), y, np.ones(100, np.float32))
     results.write_rows(folder, Dataset(part, part, None))
     return folder
 

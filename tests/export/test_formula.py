@@ -10,7 +10,7 @@ from export_cases import constant, make_frame, make_model, reference
 from matplotlib.mathtext import MathTextParser
 
 from swajax.data import columns
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.export import formula, formula_text
 from swajax.model.fitted import to_probabilities
 
@@ -37,7 +37,7 @@ def _part(model, frame):
         y = (out - scaling.target_offset) / scaling.target_scale
         y = y + 0.1 * noise.normal(size=y.shape)
     weight = np.ones(len(frame), np.float32)
-    return Part(model.encode(frame), y.astype(np.float32), weight)
+    return Problem(model.encode(frame), y.astype(np.float32), weight)
 
 
 def _cells(made, frame):

@@ -10,7 +10,8 @@ from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from figures.fronts import __main__ as fronts
 from figures.fronts import plain_models
 from swajax.data.encoding import Column, TableEncoder
-from swajax.data.splits import Dataset, Part, Scaling
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset, Scaling
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.network import uniform_activation
@@ -39,7 +40,7 @@ def _make_outcome(y, classes=()):
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (len(y), 2)).astype(np.float32)
     weight = rng.uniform(0.5, 2, len(y)).astype(np.float32)
-    part = Part(x, y, weight)
+    part = Problem(x, y, weight)
     networks = _make_networks(y.shape[1])
     losses = np.array([0.9, 0.4])
     front = Front(networks, np.array([3, 4]), losses, losses, losses / 10, 1)
@@ -114,7 +115,7 @@ def test_other_models_learn_the_same_rows():
     x = rng.uniform(-1, 1, (60, 2)).astype(np.float32)
     y = x @ np.array([[1.0], [2.0]], np.float32)
     parts = [
-        Part(x[rows], y[rows], np.ones(20, np.float32))
+        Problem(x[rows], y[rows], np.ones(20, np.float32))
         for rows in np.split(np.arange(60), 3)
     ]
     encoder = TableEncoder((Column("a", "numeric"), Column("b", "numeric")))

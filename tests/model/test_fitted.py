@@ -5,7 +5,8 @@ import pytest
 from export_cases import make_frame, make_header, make_model, reference, write_run
 
 import swajax
-from swajax.data.splits import Dataset, Part
+from swajax.data.problem import Problem
+from swajax.data.splits import Dataset
 from swajax.io import checkpoints
 from swajax.model import fitted, results
 from swajax.model.fitted import to_probabilities
@@ -173,7 +174,7 @@ def test_a_damaged_file_is_refused(run):
 @pytest.mark.parametrize("has_test", [True, False])
 def test_rows_are_kept(tmp_path, has_test, monkeypatch):
     monkeypatch.setattr(results, "MAX_ROWS", 5)
-    part = Part(*(np.arange(8, dtype=np.float32) for _ in range(3)))
+    part = Problem(*(np.arange(8, dtype=np.float32) for _ in range(3)))
     part = part._replace(x=part.x[:, None], y=part.y[:, None])
     results.write_rows(tmp_path, Dataset(part, part, part if has_test else None))
     rows = results.read_rows(tmp_path)

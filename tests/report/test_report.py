@@ -7,7 +7,8 @@ from export_cases import constant, make_model
 from report_cases import HOSTILE, make_hostile, make_part, make_run
 
 from swajax.data.encoding import Column, TableEncoder
-from swajax.data.splits import Part, Scaling
+from swajax.data.problem import Problem
+from swajax.data.splits import Scaling
 from swajax.model.fitted import Model
 from swajax.report import charts, diagram, pictures, predictions, responses, surface
 from swajax.report.markup import Markup, show, tag
@@ -105,7 +106,7 @@ def test_responses_to_categories_are_predictions(draw_network, num_classes):
 
 
 def test_predictions_in_the_units_of_the_target(line):
-    part = Part(
+    part = Problem(
         np.array([[0.0, 0.5, 0.0]], np.float32),
         np.array([[1.0]], np.float32),
         np.ones(1, np.float32),

@@ -12,7 +12,6 @@ from swajax import autoencoder, prior
 from swajax.autoencoder import AutoencoderConfig
 from swajax.data import problem as problem_lib
 from swajax.data.problem import Problem, to_part
-from swajax.data.splits import Part
 from swajax.io import checkpoints, configs
 from swajax.latent_search import DescentConfig, spaces
 from swajax.network import count_weights, pack
@@ -51,7 +50,7 @@ def draw_part(num, seed=0, weight=None):
     x = np.float32(rng.uniform(-1, 1, size=(num, 3)))
     y = np.stack([x[:, 0] * x[:, 1], np.sin(3 * x[:, 2])], axis=1)
     weight = np.ones(num) if weight is None else weight
-    return Part(x, np.float32(y), np.float32(weight))
+    return Problem(x, np.float32(y), np.float32(weight))
 
 
 def test_points_of_weights_are_the_networks_they_come_from(networks):
@@ -280,14 +279,14 @@ def test_rows_of_unequal_weight_are_drawn_as_often_as_they_weigh():
 
 
 def test_many_rows_come_in_mini_batches(monkeypatch):
-    monkeypatch.setattr(problem_lib, "MAX_POINTS", 100)
+    monkeypatch.setattr(problem_lib, "MAX_ROWS", 100)
     monkeypatch.setattr(descent_source, "BATCH_ROWS", 40)
     data = descent_source._draw_rows(draw_part(101), draw_part(100), 0)
     assert len(data.x) == 40 and len(data.x_valid) == 100
 
 
 def test_rows_for_supernets_are_as_often_there_as_they_weigh(monkeypatch):
-    monkeypatch.setattr(problem_lib, "MAX_POINTS", 120)
+    monkeypatch.setattr(problem_lib, "MAX_ROWS", 120)
     part = draw_part(3, weight=np.array([0.0, 1.0, 5.0]))
     rows = supernets_source._resample(part)
     for leaf, wanted in zip(rows, part[:2], strict=True):

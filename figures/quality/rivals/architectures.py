@@ -53,7 +53,7 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
     shapes = prior.sample_starts(
         shape_key,
         num=config.num_shapes,
-        spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[0]),
+        spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
         odds=sampling_weights(job.train, job.spec.num_inputs),

@@ -10,7 +10,6 @@ import dataclasses
 import jax
 
 from figures.quality.rivals.common import RestartsConfig, Search
-from swajax.data.problem import to_part
 from swajax.latent_search import DescentConfig
 from swajax.search import sources
 from swajax.search.config import ExploreConfig
@@ -37,8 +36,8 @@ def find(key: Key, search: Search, *, config: Config) -> None:
     job = search.job
     starts = sources.find_starts(
         find_key,
-        to_part(search.train),
-        to_part(search.valid),
+        search.train,
+        search.valid,
         objective=job.fit.objective,
         config=ExploreConfig(by=("direct",), search=config.search),
         pipeline_config=job.config,

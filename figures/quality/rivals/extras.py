@@ -85,7 +85,7 @@ def run_lassonet(
             raise TimeoutError
 
     data = [
-        (np.float32(part.x.T), _to_targets(part, objective)) for part in (train, valid)
+        (np.float32(part.x), _to_targets(part, objective)) for part in (train, valid)
     ]
     for hidden in HIDDEN:
         # Not 2 % along the path each time: that would take minutes.
@@ -122,7 +122,7 @@ def run_pykan(
     end, found = clock() + time_budget, []
     sets = {"train": train, "test": valid}  # its own names
     data = {
-        f"{name}_{kind}": torch.tensor(np.float32(leaf.T))
+        f"{name}_{kind}": torch.tensor(np.float32(leaf))
         for name, part in sets.items()
         for kind, leaf in (("input", part.x), ("label", part.y))
     }
@@ -131,7 +131,9 @@ def run_pykan(
         "logistic": torch.nn.functional.binary_cross_entropy_with_logits,
         "softmax": torch.nn.functional.cross_entropy,
     }[objective]
-    for size, width, grid in _kan_shapes(len(train.x), len(train.y), max_weights):
+    for size, width, grid in _kan_shapes(
+        train.x.shape[1], train.y.shape[1], max_weights
+    ):
         with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
             model = kan.KAN(width=width, grid=grid, k=ORDER, seed=seed, auto_save=False)
             # Its own moving of the grid to the points fails on some data.
@@ -193,23 +195,23 @@ def _kan_shapes(
 def _to_targets(problem: Problem, objective: Objective) -> np.ndarray:
     """Numbers, or classes by their number."""
     if objective == "squared":
-        return np.float32(problem.y.T)
+        return np.float32(problem.y)
     return np.int64(
-        problem.y[0] if objective == "logistic" else problem.y.argmax(axis=0)
+        problem.y[:, 0] if objective == "logistic" else problem.y.argmax(axis=1)
     )
 
 
 def _predict_lasso(
-    model: Any, x: Float[np.ndarray, "I N"], *, objective: Objective
+    model: Any, x: Float[np.ndarray, "N I"], *, objective: Objective
 ) -> Float[np.ndarray, "N O"]:
-    x = np.float32(x.T)
+    x = np.float32(x)
     if objective == "squared":
         return np.asarray(model.predict(x)).reshape(len(x), -1)
     logits = np.log(np.maximum(model.predict_proba(x), MIN_PROBABILITY))
     return logits if objective == "softmax" else logits[:, 1:] - logits[:, :1]
 
 
-def _predict_kan(model: Any, x: Float[np.ndarray, "I N"]) -> Float[np.ndarray, "N O"]:
+def _predict_kan(model: Any, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N O"]:
     torch = importlib.import_module("torch")
     return model(torch.tensor(np.float32(x.T))).detach().numpy()
 
@@ -227,6 +229,6 @@ def _judge(
 
 def mean_loss(predict_fn: PredictFn, problem: Problem, objective: Objective) -> float:
     """Weighted mean of the losses of a model."""
-    outputs, y = jnp.float32(predict_fn(problem.x).T), jnp.float32(problem.y)
+    outputs, y = jnp.float32(predict_fn(problem.x).T), jnp.float32(problem.y.T)
     each = losses(outputs, y, objective=objective)
     return float(np.average(each, weights=problem.weight))

@@ -100,20 +100,20 @@ def fit(
     model: MLPRegressor | MLPClassifier, rows: Problem, objective: Objective
 ) -> None:
     """Train on all rows; classes are given by their number."""
-    y = rows.y.T if len(rows.y) > 1 else rows.y[0]
+    y = rows.y if rows.y.shape[1] > 1 else rows.y[:, 0]
     if objective == "softmax":
-        y = rows.y.argmax(axis=0)
+        y = rows.y.argmax(axis=1)
     weight = rows.weight / rows.weight.mean()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(rows.x.T, y, sample_weight=weight)
+        model.fit(rows.x, y, sample_weight=weight)
 
 
 def to_network(
     model: MLPRegressor | MLPClassifier, kind: str, search: Search
 ) -> Network:
     """The record of a fitted model, a batch of one."""
-    spec, num_inputs = search.job.spec, search.job.train.x.shape[0]
+    spec, num_inputs = search.job.spec, search.job.train.x.shape[1]
     shape = (spec.max_depth, spec.max_width)
     first = np.zeros((num_inputs, shape[1]), np.float32)
     hidden = np.zeros((shape[0] - 1, shape[1], shape[1]), np.float32)

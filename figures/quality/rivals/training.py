@@ -76,7 +76,7 @@ def draw_dense(key: Key, search: Search, *, num: int) -> Network:
         jnp.log(float(largest)),
         jnp.asarray(job.spec.num_inputs),
         num=num,
-        spec=job.config.make_spec(job.train.x.shape[0], job.spec.num_outputs),
+        spec=job.config.make_spec(job.train.x.shape[1], job.spec.num_outputs),
     )
 
 
@@ -144,9 +144,9 @@ def train(
 
 def mean_losses(networks: Network, problem: Problem, *, fit: Fit) -> Float[Array, " B"]:
     """Loss of each network, weight decay included."""
-    out = apply_batch(networks, problem.x.T, activations=fit.activations)
+    out = apply_batch(networks, problem.x, activations=fit.activations)
     each = functools.partial(losses, objective=fit.objective)
-    values = jax.vmap(each, in_axes=(0, None))(out.mT, problem.y)
+    values = jax.vmap(each, in_axes=(0, None))(out.mT, problem.y.T)
     squares = jnp.square(jax.vmap(pack)(networks)).sum(axis=1)
     return values @ problem.weight + fit.weight_decay / 2 * squares
 
@@ -247,9 +247,9 @@ def _chunk(
 
 def _draw_rows(key: Key, problem: Problem) -> Problem:
     """All rows, or some as often as they weigh."""
-    num_rows = problem.x.shape[1]
+    num_rows = len(problem.x)
     if num_rows <= BATCH_ROWS:
         return problem
     rows = jax.random.choice(key, num_rows, (BATCH_ROWS,), p=problem.weight)
     weight = jnp.full(BATCH_ROWS, 1 / BATCH_ROWS, problem.weight.dtype)
-    return Problem(problem.x[:, rows], problem.y[:, rows], weight)
+    return Problem(problem.x[rows], problem.y[rows], weight)

@@ -19,8 +19,7 @@ import jax
 import numpy as np
 
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.data.problem import to_problem
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.latent_search.descent import NetworksFn
 from swajax.objectives import Objective
 from swajax.search.config import ExploreConfig, SearchConfig, Source
@@ -86,8 +85,8 @@ def choose_sources(config: ExploreConfig, limits: NetworkSpec) -> tuple[Source, 
 
 def find_starts(
     key: Key,
-    train: Part,
-    valid: Part,
+    train: Problem,
+    valid: Problem,
     *,
     objective: Objective,
     config: ExploreConfig,
@@ -127,7 +126,7 @@ def find_starts(
     for source, own_key in zip(sources, _split(key, sources), strict=True):
         steps = 0
         if source == "random":
-            found = draw_starts(own_key, fewer, limits, to_problem(train))
+            found = draw_starts(own_key, fewer, limits, train)
         elif source == "tangle":
             found, steps = _train_supernets(own_key, task, **each)
         else:

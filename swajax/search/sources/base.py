@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from swajax.data.splits import Part
+from swajax.data.problem import Problem
 from swajax.objectives import Objective
 from swajax.types import NetworkSpec
 
@@ -10,8 +10,8 @@ from swajax.types import NetworkSpec
 class SourceTask(NamedTuple):
     """What networks are wanted for."""
 
-    train: Part
-    valid: Part
+    train: Problem
+    valid: Problem
     objective: Objective
     limits: NetworkSpec
     max_weights: int

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.data.problem import MAX_POINTS
-from swajax.data.splits import Part
+from swajax.data.problem import MAX_ROWS, Problem
 from swajax.latent_search import Data, DescentConfig, descent, spaces
 from swajax.latent_search.descent import Budget, Explorer, NetworksFn
 from swajax.network import resize
@@ -69,18 +68,18 @@ def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
         )
 
 
-def _draw_rows(train: Part, valid: Part, chunk: int) -> Data:
+def _draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
     """All rows, or a mini-batch of them if they are many or of unequal weight.
 
     Rows are then drawn anew for each chunk, as often as they weigh.
     """
 
-    def draw(part: Part) -> tuple[jax.Array, jax.Array]:
+    def draw(part: Problem) -> tuple[jax.Array, jax.Array]:
         num, weight = len(part.y), part.weight.astype(np.float64)
         weight = weight / weight.sum()
-        if num <= MAX_POINTS and np.ptp(weight) == 0:
+        if num <= MAX_ROWS and np.ptp(weight) == 0:
             return jnp.asarray(part.x), jnp.asarray(part.y)
-        num_drawn = num if num <= MAX_POINTS else BATCH_ROWS
+        num_drawn = num if num <= MAX_ROWS else BATCH_ROWS
         rows = np.random.default_rng(chunk).choice(num, num_drawn, p=weight)
         return jnp.asarray(part.x[rows]), jnp.asarray(part.y[rows])
 

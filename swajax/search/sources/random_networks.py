@@ -29,10 +29,10 @@ def sampling_weights(train: Problem, num_inputs: int) -> Float[np.ndarray, " I"]
       train: points to fit.
       num_inputs: inputs in use, the first ones; the odds of others are 1.
     """
-    odds = np.ones(train.x.shape[0], np.float32)
+    odds = np.ones(train.x.shape[1], np.float32)
     if num_inputs > prior.MIN_FAN_IN:
         with np.errstate(all="ignore"):  # huge numbers, which the search refuses
-            told = _explain(train._replace(x=train.x[:num_inputs]))
+            told = _explain(train._replace(x=train.x[:, :num_inputs]))
         if told.sum() > 0:  # never for NaN
             odds[:num_inputs] = UNIFORM_SHARE + (1 - UNIFORM_SHARE) * told / told.mean()
     return odds
@@ -45,7 +45,7 @@ def _explain(train: Problem) -> Float[np.ndarray, " I"]:
     def centre(values: np.ndarray) -> np.ndarray:
         return values - (values @ weight)[:, None]
 
-    line, y = centre(train.x), centre(train.y)
+    line, y = centre(train.x.T), centre(train.y.T)
     bend = centre(np.square(line))
     slope = (bend * line) @ weight / (np.square(line) @ weight + TINY)
     y = y / np.sqrt(np.square(y) @ weight + TINY)[:, None]

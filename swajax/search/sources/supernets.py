@@ -16,8 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from swajax.data.problem import MAX_POINTS, padded_inputs
-from swajax.data.splits import Part
+from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.objectives import Objective
 from swajax.search.config import ExploreConfig, SupernetSourceConfig
 from swajax.search.sources.base import SourceTask
@@ -187,9 +186,9 @@ def _train_supernets(
     )
 
 
-def _resample(part: Part) -> Rows:
+def _resample(part: Problem) -> Rows:
     """Rows as often as they weigh, as many for every table: programs are shared."""
     edges = np.cumsum(part.weight, dtype=np.float64)
-    places = (np.arange(MAX_POINTS) + 0.5) / MAX_POINTS * edges[-1]
+    places = (np.arange(MAX_ROWS) + 0.5) / MAX_ROWS * edges[-1]
     rows = np.searchsorted(edges, places)
     return Rows(part.x[rows], part.y[rows])
