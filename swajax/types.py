@@ -18,9 +18,7 @@ from typing import Literal, NamedTuple, get_args
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 # The names of the records in `swajax.network.activations`.
-Activation = Literal[
-    "sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu"
-]
+Activation = Literal["sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 # The activations of searches, and of autoencoders of mixed networks, unless chosen.
 DEFAULT_ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
@@ -43,7 +41,9 @@ class Network(NamedTuple):
     bias: Float[Array, "*B L H"]
     readout_bias: Float[Array, "*B O"]
     mask: Float[Array, "*B L H"]  # 1 where the neuron is present, else 0
-    activation: Float[Array, "*B L H A"]  # weight of each activation; one-hot at the end
+    activation: Float[
+        Array, "*B L H A"
+    ]  # weight of each activation; one-hot at the end
     depth: Int[Array, "*B"]  # number of hidden layers in use, 1..L
 
 

@@ -34,7 +34,8 @@ def apply(
 
     Example:
       >>> from swajax.network import from_layers
-      >>> network, spec = from_layers([[[1.0], [1.0]], [[3.0]]], [[0.0], [1.0]], ["tanh"])
+      >>> weights, biases = [[[1.0], [1.0]], [[3.0]]], [[0.0], [1.0]]
+      >>> network, spec = from_layers(weights, biases, ["tanh"])
       >>> apply(network, jnp.zeros((2, 2)), activations=spec.activations).tolist()
       [[1.0], [1.0]]
     """

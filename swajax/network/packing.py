@@ -45,8 +45,12 @@ def unpack(vector: Float[Array, " P"], network: Network) -> Network:
     ends = np.cumsum([leaf.size for leaf in leaves]).tolist()
     if vector.shape != (ends[-1],):
         raise ValueError(f"vector must have {ends[-1]} numbers, got {vector.shape}")
-    parts = (vector[end - leaf.size : end] for leaf, end in zip(leaves, ends, strict=True))
-    shaped = (part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True))
+    parts = (
+        vector[end - leaf.size : end] for leaf, end in zip(leaves, ends, strict=True)
+    )
+    shaped = (
+        part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)
+    )
     first, hidden, readout, bias, readout_bias = shaped
     return network._replace(
         first=first,

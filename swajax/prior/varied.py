@@ -6,7 +6,7 @@ from jaxtyping import Array, Float, Int
 
 from swajax.network import count_weights, make_family, mask_weights, pack, unpack
 from swajax.network.batched import apply_batch
-from swajax.network.gates import find_largest
+from swajax.network.gates import kth_largest
 from swajax.types import Key, Network, NetworkSpec
 
 MIN_STD = 0.02  # outputs this flat keep some of their flatness
@@ -95,7 +95,7 @@ def _draw_weights(
         scores = pack(by_odds._replace(first=first)) + pack(later)
     scores += 2 * on_path
     scores = jnp.where(possible > 0, scores, -1.0)
-    limit = find_largest(scores, num_weights)
+    limit = kth_largest(scores, num_weights)
     kept = (scores >= limit) & (possible > 0) | (on_path > 0)
     values = jax.random.normal(value_key, possible.shape) * kept
     return unpack(values, family)

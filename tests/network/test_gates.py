@@ -73,7 +73,7 @@ def draw_scores(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_the_value_of_a_rank_is_that_of_sorting(maybe_jit, seed):
     scores = draw_scores(seed)
-    find = maybe_jit(jax.vmap(gates.find_largest, in_axes=(None, 0)))
+    find = maybe_jit(jax.vmap(gates.kth_largest, in_axes=(None, 0)))
     ranks = jnp.arange(-1, 26)
     wanted = np.sort(scores)[::-1][np.clip(ranks, 1, 23) - 1]
     np.testing.assert_array_equal(find(jnp.asarray(scores), ranks), wanted)
@@ -82,9 +82,9 @@ def test_the_value_of_a_rank_is_that_of_sorting(maybe_jit, seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_exactly_so_many_gates_are_open(maybe_jit, seed):
     scores = draw_scores(seed)
-    open_largest = maybe_jit(jax.vmap(gates.open_largest, in_axes=(None, 0)))
+    top_k_gates = maybe_jit(jax.vmap(gates.top_k_gates, in_axes=(None, 0)))
     numbers = jnp.array([0.0, 1.0, 4.6, 22.0, 23.0, 40.0])
-    found = open_largest(jnp.asarray(scores), numbers)
+    found = top_k_gates(jnp.asarray(scores), numbers)
     for gate, number in zip(found, (0, 1, 5, 22, 23, 23), strict=True):
         wanted = np.zeros(23)
         wanted[np.argsort(-scores, kind="stable")[:number]] = 1
@@ -94,7 +94,7 @@ def test_exactly_so_many_gates_are_open(maybe_jit, seed):
 def test_open_gates_have_the_gradient_of_a_sigmoid_around_the_limit():
     scores = jnp.array([1.0, 3.0, 2.0, -1.0])
     scale = jnp.array([1.0, 2.0, 3.0, 4.0])
-    gradient = jax.grad(lambda s: (scale * gates.open_largest(s, 2)).sum())(scores)
+    gradient = jax.grad(lambda s: (scale * gates.top_k_gates(s, 2)).sum())(scores)
     sigmoid = 1 / (1 + np.exp(-(np.asarray(scores) - 2.0)))
     np.testing.assert_allclose(gradient, scale * sigmoid * (1 - sigmoid), rtol=1e-5)
 
@@ -159,7 +159,7 @@ def test_what_is_opened_by_bottlenecks_is_alive(seed):
 
 @jax.jit
 def _count_alive(values, sizes):
-    opened = jax.vmap(gates.open_largest, (None, 0))(values, sizes)
+    opened = jax.vmap(gates.top_k_gates, (None, 0))(values, sizes)
     networks = jax.vmap(unpack, in_axes=(0, None))(opened, make_dense(SCORED))
     alive = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
     return jax.vmap(count_weights)(alive(networks))
@@ -169,7 +169,7 @@ def test_an_order_opens_and_scores_have_the_gradient():
     scores, order = jnp.asarray([0.3, -0.2, 2.0, 0.1]), jnp.asarray([1.0, 3.0, 2.0, 0])
 
     def fn(scores, order):
-        return gates.open_largest(scores, 2, order=order)
+        return gates.top_k_gates(scores, 2, order=order)
 
     np.testing.assert_allclose(fn(scores, order), [0, 1, 1, 0], atol=1e-6)
     by_scores, by_order = jax.jacobian(fn, argnums=(0, 1))(scores, order)
