@@ -86,7 +86,7 @@ def draw_starts(
             spec=spec,
             max_weights=float(size),  # of one type: one compiled program
             num_inputs=num_inputs,
-            odds=odds,
+            sampling_weights=odds,
         )
         for own_key, size in zip(
             jax.random.split(key), (min(SMALL_WEIGHTS, most), most), strict=True
