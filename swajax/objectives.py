@@ -52,7 +52,8 @@ def losses(
       The squared error, averaged over the outputs; or the cross-entropy in nats.
 
     Example:
-      >>> losses(jnp.array([[3.0, 1.0]]), jnp.ones((1, 2)), objective="squared").tolist()
+      >>> out, y = jnp.array([[3.0, 1.0]]), jnp.ones((1, 2))
+      >>> losses(out, y, objective="squared").tolist()
       [4.0, 0.0]
     """
     if objective == "squared":
@@ -67,10 +68,9 @@ def local_form(
 ) -> LocalForm:
     """Expand `losses` to second order in the outputs (Schraudolph, 2002).
 
-    With more than `MAX_EXACT` classes the factor has 4 columns instead of one
-    per class: 3 random combinations of them, which are right on average over the
-    points, and one column for the gradient, which stays exact and adds
-    `GRADIENT_SHARE`^2 of its square to the curvature.
+    With more than `MAX_EXACT` classes the factor has 4 columns, not one per class:
+    3 random combinations of them, which are right on average over the points, and one
+    column for the gradient, which stays exact and adds little to the curvature.
 
     Args:
       out: outputs of a network.

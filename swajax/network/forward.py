@@ -1,5 +1,7 @@
 """Outputs of one network: the plain form, and the reference for the fast one."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -55,7 +57,7 @@ def check_shapes(
     networks: Network,
     x: Float[Array, "..."],
     *,
-    activations: tuple[str, ...],
+    activations: Sequence[str],
     depth: int | None,
 ) -> None:
     """Raise an error unless points, activations and depth fit one network or a batch.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike
+from numpy.typing import ArrayLike
 
 from swajax.types import Network, NetworkSpec, check_activations
 
@@ -146,7 +146,7 @@ def _names_of_layer(
             f"activations[{layer}] must be one name or {width}, got {len(names)}"
         )
     try:
-        check_activations(names)
+        check_activations(names or ("linear",))  # a layer may have no neurons
     except ValueError as error:
         raise ValueError(f"activations[{layer}]: {error}") from error
     return names

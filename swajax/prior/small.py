@@ -28,8 +28,9 @@ def sample_small(
     neurons have a fan-in that is log-uniform between 3 and the number of inputs.
     Surplus weights are removed at random, from the first layer first, but one path from
     an input to the outputs is kept. Half of the networks have the same activation in
-    all neurons, half draw one per neuron. Weights are normal, scaled by the fan-in and by one factor per network, log-uniform
-    over exp(-0.5)..exp(1), so that smooth and steep functions occur.
+    all neurons, half draw one per neuron. Weights are normal, scaled by the fan-in and
+    by one factor per network, log-uniform over exp(-0.5)..exp(1), so that smooth and
+    steep functions occur.
 
     Args:
       key: consumed.
