@@ -1,4 +1,4 @@
-"""Networks that `tabular` is pretrained on: shares over many, and standardised outputs."""
+"""Networks to pretrain `tabular` on: shares over many, and standardised outputs."""
 
 import functools
 
