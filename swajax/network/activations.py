@@ -3,6 +3,10 @@
 Evaluation (`forward`, `batched`), fitting (`swajax.refine.quadratic`) and prediction
 (`swajax.model.fitted`) read this table; nothing else in the package depends on the
 formula of an activation, except the tables of the formats in `swajax.export`.
+
+GELU is everywhere its tanh approximation (arXiv:1606.08415, section 2),
+(x / 2) (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), as in
+`jax.nn.gelu(x, approximate=True)`: it needs no error function, which NumPy lacks.
 """
 
 import math
@@ -16,7 +20,7 @@ from jaxtyping import Array, Float
 from scipy.special import expit
 
 LEAKY_SLOPE = 0.1  # arXiv:2410.08339, the networks that are embedded
-GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715  # arXiv:1606.08415, section 2
+GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 class TanhForm(NamedTuple):
@@ -56,8 +60,7 @@ def _leaky_relu_slope(_: Array | None, out: Array) -> Array:
     return jnp.where(is_right, jnp.ones_like(out), jnp.full_like(out, LEAKY_SLOPE))
 
 
-def _gelu_tanh(x: np.ndarray) -> np.ndarray:
-    """GELU in the tanh approximation, (x / 2) (1 + tanh(s (x + c x^3)))."""
+def _numpy_gelu(x: np.ndarray) -> np.ndarray:
     return 0.5 * x * (1 + np.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x)))
 
 
@@ -104,9 +107,9 @@ RECORDS: dict[str, ActivationRecord] = {
         slope_fn=lambda x, _: 2 * x,
         needs_pre=True,
     ),
-    "gelu": ActivationRecord(  # everywhere in the tanh approximation
+    "gelu": ActivationRecord(
         fn=lambda x: jax.nn.gelu(x, approximate=True),
-        numpy_fn=_gelu_tanh,
+        numpy_fn=_numpy_gelu,
         slope_fn=_gelu_slope,
         needs_pre=True,
     ),

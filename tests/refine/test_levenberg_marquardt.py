@@ -20,7 +20,8 @@ from swajax.refine.quadratic import (
     find_places,
     trace,
 )
-from swajax.types import ACTIVATIONS, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS as ACTIVATIONS
+from swajax.types import NetworkSpec
 
 SPEC = NetworkSpec(
     num_inputs=2, num_outputs=2, max_width=3, max_depth=3, activations=ACTIVATIONS
