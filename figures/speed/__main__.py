@@ -27,7 +27,6 @@ from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
 from swajax.io import commands, files
 from swajax.network import pack, unpack
-from swajax.network.activations import KINDS
 from swajax.network.batched import apply_batch
 from swajax.pretrain import PretrainingConfig
 from swajax.refine.levenberg_marquardt import solve
@@ -39,7 +38,7 @@ from swajax.refine.quadratic import (
     trace,
     transpose,
 )
-from swajax.types import Network, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS, Network, NetworkSpec
 
 # Measured for the authors' code on 2 cores: networks/s and candidate-steps/s.
 AUTHORS_TRAINING = 38.0
@@ -170,7 +169,8 @@ def prior_tasks() -> list[SpeedTask]:
 
 def polish_tasks() -> list[SpeedTask]:
     """A Levenberg-Marquardt step; at one capacity also by automatic derivatives."""
-    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=tuple(KINDS))
+    kinds = DEFAULT_ACTIVATIONS
+    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=kinds)
     x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
     weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
     problem = Problem(x, jnp.sin(3 * x).sum(axis=1, keepdims=True), weight)
