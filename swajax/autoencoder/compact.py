@@ -42,9 +42,9 @@ from swajax.autoencoder.matrix import check_no_biases
 from swajax.network import apply, make_dense, uniform_activation
 from swajax.network.batched import apply_batch
 from swajax.network.gates import binarize
+from swajax.prior import WEIGHT_BOUND
 from swajax.types import Key, Network, NetworkSpec
 
-WEIGHT_BOUND = 10.0  # the prior's weights lie in [-10, 10]
 # Scale of the weights of a fresh decoder: large weights saturate sigmoids, and then the
 # deep decoders receive no gradient.
 WEIGHT_SCALE = 4.0
