@@ -11,6 +11,8 @@ best networks. `init`, `step`, `chunk`, `validate` and `collect` are pure and wo
         key, params, config=config, autoencoder_config=autoencoder_config
     )
     result, state = find_networks(starts, params, data, space=space, config=config)
+
+The page of `swajax.autoencoder` has the whole example.
 """
 
 from swajax.latent_search.config import (
