@@ -43,7 +43,7 @@ from swajax.latent_search.spaces import (
     check_table,
     make_space,
 )
-from swajax.latent_search.starts import make_starts
+from swajax.latent_search.starts import draw_starts, make_starts
 from swajax.latent_search.state import DescentState, chunk, init, step, validate
 
 __all__ = [
@@ -63,6 +63,7 @@ __all__ = [
     "collect",
     "decay_factor",
     "descend",
+    "draw_starts",
     "find_networks",
     "hard_objective",
     "harden",

@@ -12,7 +12,6 @@ from swajax.latent_search.config import (
     Data,
     DescentConfig,
     Point,
-    decay_factor,
     make_optimizer,
 )
 from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
@@ -106,7 +105,7 @@ def step(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-    progress: Float[Array, ""] | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
     """Take one optimizer step of every candidate.
 
@@ -120,18 +119,15 @@ def step(
       data: training and validation rows.
       space: decoders and family of networks.
       config: settings of the descent.
-      optimizer: as in `init`; its updates are multiplied by `decay_factor`.
-      progress: used share of the budget, in [0, 1], which sets the learning rates; by
-        default `state.num_steps / config.num_steps`.
+      optimizer: as in `init`.
+      rate: factor of the optimizer's updates, by default 1.
     """
     optimizer = optimizer or make_optimizer(config)
     updates, opt_state = over_candidates(optimizer.update)(
         state.gradient, state.opt_state, state.point
     )
-    if progress is None:
-        progress = state.num_steps / config.num_steps
-    factor = decay_factor(jnp.broadcast_to(progress, state.loss.shape), config=config)
-    updates = over_candidates(_scale)(factor.astype(state.loss.dtype), updates)
+    if rate is not None:
+        updates = jax.tree.map(lambda leaf: rate * leaf, updates)
     point = optax.apply_updates(state.point, updates)
     threshold = jnp.clip(point.threshold, 0.0, config.max_threshold)
     point = point._replace(threshold=threshold)
@@ -191,24 +187,17 @@ def chunk(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-    progress: Float[Array, ""] | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """Take `config.chunk_steps` steps, then validate; arguments as in `step`.
-
-    A given `progress` holds for all steps of the chunk.
-    """
+    """Take `config.chunk_steps` steps, then validate; arguments as in `step`."""
     static = {"space": space, "config": config}
-    options = {"optimizer": optimizer, "progress": progress}
+    options = {"optimizer": optimizer, "rate": rate}
 
     def body(state: DescentState, _: None) -> tuple[DescentState, None]:
         return step(state, params, data, **options, **static), None
 
     state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
     return validate(state, params, data, **static)
-
-
-def _scale(factor: Float[Array, ""], updates: Point) -> Point:
-    return jax.tree.map(lambda leaf: factor * leaf, updates)
 
 
 def _evaluate(
