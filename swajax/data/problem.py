@@ -1,4 +1,4 @@
-"""Rows that a network is fitted to, and their objective."""
+"""Rows to fit a network to or to evaluate it on, and their objective."""
 
 import math
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class Problem(NamedTuple):
 
 
 MAX_ROWS = 20_000  # more rows cost time and hardly change the networks found
-LARGEST = 1e30  # float32 holds numbers up to here and their squares
+LARGEST = 1e30  # beyond, sums of products overflow in float32
 
 
 def choose_objective(classes: tuple[str, ...]) -> Objective:
@@ -40,7 +40,7 @@ def pad(problem: Problem) -> Problem:
     more_inputs = padded_inputs(num_inputs) - num_inputs
     step = max(32, 2 ** (math.ceil(math.log2(num_rows)) - 4))
     more = -num_rows % step
-    # Numbers beyond float32 are refused later as infinite ones are.
+    # The loss of such numbers is infinite, which is refused later.
     x, y = (np.asarray(a, np.float64) for a in problem[:2])
     x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
     weight = np.asarray(problem.weight, np.float64)
