@@ -70,8 +70,8 @@ def follow(
         option = chosen if isinstance(rows, int) else chosen[layer]
         if not kept[option].any():
             return None
-        places = np.argwhere(kept[option]).T
-        return tuple(slice(int(n.min()), int(n.max()) + 1) for n in places)
+        where = np.argwhere(kept[option]).T
+        return tuple(slice(int(n.min()), int(n.max()) + 1) for n in where)
 
     return Axis(kept.shape[1:], keep, slices, not isinstance(rows, int))
 
