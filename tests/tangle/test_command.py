@@ -7,12 +7,14 @@ import jax
 import numpy as np
 import pytest
 
+import swajax
 from swajax.io import checkpoints, commands, runlog
 from swajax.tangle import __main__ as tangle
-from swajax.tangle import experiment, journal, plots
+from swajax.tangle import journal, networks, plots
 from swajax.tangle.__main__ import NAME, TangleCommand, main
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.spaces import make_space
+from swajax.tangle.train import standalone
 
 FEW = (
     "--space mlp --data iris --num-starts 1 --train-steps 3 --search.num-steps 4 "
@@ -80,8 +82,21 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
         {"probabilities.png"} if sampler == "drnas" else set()
     )
     assert "retrained" in capsys.readouterr().out
+    check_model(folder, results)
     assert run(*FEW, "--out", str(folder)) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def check_model(folder, results):
+    """The network with the lowest loss on the rows for vectors can be loaded."""
+    model, best = swajax.load(folder), results["front"][-1]
+    assert best["num_weights"] == model.num_weights
+    assert best["num_weights"] <= results["rows"][0]["num_weights"]
+    config = runlog.read_config(folder, TangleCommand)
+    x, y = tangle.make_task(config).split.architecture
+    logits = model.outputs(x)
+    found = np.log(np.exp(logits).sum(axis=1)) - (y * logits).sum(axis=1)
+    np.testing.assert_allclose(found.mean(), best["valid_loss"], rtol=1e-4)
 
 
 def read(folder):
@@ -92,24 +107,46 @@ def read(folder):
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines], kept
 
 
-def evaluate_quickly(key, params, task, architecture, *, config):
-    """Something of all that the scores depend on, without any training."""
-    sums = [float(leaf.sum()) for leaf in jax.tree.leaves(params)]
-    value = sum(sums) + float(jax.random.normal(key)) + len(str(architecture))
-    stages = ("inherited", "finetuned", "retrained")
-    scores = {stage: {"loss": value, "accuracy": 0.5} for stage in stages}
-    return scores | {"num_weights": 1}
+def train_quickly(key, params, rows, *, space, architecture, objective, config):
+    """Weights that depend on all arguments, without any training."""
+    del objective, config
+    shift = float(jax.random.normal(key)) + len(rows.x)
+    taken = jax.tree.map(lambda leaf: leaf + shift, space.take(params, architecture))
+    return dict.fromkeys(("inherited", "finetuned", "retrained"), taken)
+
+
+def score_quickly(candidates, rows, **how):
+    del rows, how
+    return {
+        name: {"loss": sum(float(w.sum()) for w in jax.tree.leaves(own)), "accuracy": 0}
+        for name, own in candidates.items()
+    }
+
+
+def quicken(patch):
+    """Do not train the networks found."""
+    patch.setattr(standalone, "train_candidates", train_quickly)
+    patch.setattr(standalone, "score_candidates", score_quickly)
+    patch.setattr(networks, "save_candidates", lambda *args, **options: None)
+    patch.setattr(networks, "write_front", lambda *args: {})
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run from start to end; this and those beside it do not train what is found."""
+def whole_run(tmp_path_factory):
+    """A run from start to end."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        patch.setattr(experiment, "evaluate_architecture", evaluate_quickly)
+        quicken(patch)
         assert run(*SEARCH, "--out", str(folder)) == 0
-        yield folder
+    return folder
+
+
+@pytest.fixture
+def whole(whole_run, monkeypatch):
+    """The same run; those beside it are made alike."""
+    quicken(monkeypatch)
+    return whole_run
 
 
 def test_a_run_ends_with_its_budget_and_goes_on_to_the_same_numbers(whole, tmp_path):
@@ -142,7 +179,8 @@ def stop_at(monkeypatch, num, error, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "step", "saved"), [("save", 1, 0), ("save", 3, 2), ("save_evaluated", 2, 4)]
+    ("name", "step", "saved"),
+    [("save", 1, 0), ("save", 3, 2), ("save_evaluated", 2, 4)],
 )
 def test_a_kill_loses_a_report_at_most(monkeypatch, whole, tmp_path, name, step, saved):
     folder = tmp_path / "run"
