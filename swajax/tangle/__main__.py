@@ -144,7 +144,7 @@ def main(config: TangleCommand) -> None:
     sys.stdout.write(
         f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
         f"{num_passes} gradient passes per start\n{_format(rows)}\n"
-        f"results.json, networks and plots are in {folder}\n"
+        f"results are in {folder}\n"
     )
 
 
