@@ -68,13 +68,13 @@ def apply_edge(
         return cells.mix_edge(weights, x, p, **how)
     total = jnp.zeros_like(x[:, ::stride, ::stride])
     for place, name in enumerate(operations):
-        own = weights[place] if form == "ws" else _take(weights, operations, place)
+        own = weights[place] if form == "ws" else take_edge(weights, operations, place)
         out = cells.apply_edge(own, x, operation=name, stride=stride)
         total = total + p[place] * out
     return total
 
 
-def _take(weights: Any, operations: Operations, place: int) -> Any:
+def take_edge(weights: Any, operations: Operations, place: int) -> Any:
     """Weights of one operation, sliced."""
     choice = Choice("edge", operations, "operation")
     declared = cells.declare_edge(weights, choice, 0)

@@ -409,7 +409,9 @@ def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
     judged = methods._judge_all(params, task, networks)
     x, y = task.split.architecture
     for network, loss in zip(networks, judged, strict=True):
-        out = space.apply_standalone(space.take(params, network), network, jnp.asarray(x))
+        out = space.apply_standalone(
+            space.take(params, network), network, jnp.asarray(x)
+        )
         own = standalone.score_outputs(out, Rows(x, y), objective="softmax").loss
         np.testing.assert_allclose(loss, own, rtol=1e-5)
 
