@@ -168,7 +168,7 @@ def apply_standalone(
     kernels = sliced.first, *sliced.hidden
     kinds = architecture["activation"][: len(kernels)]
     for kernel, bias, kind in zip(kernels, sliced.bias, kinds, strict=True):
-        activation_fn = ACTIVATION_FNS[config.activations[kind]]
+        activation_fn = RECORDS[config.activations[kind]].fn
         hidden = activation_fn(hidden @ kernel + bias[None])
     return hidden @ sliced.readout + sliced.readout_bias[None]
 
