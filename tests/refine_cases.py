@@ -11,7 +11,8 @@ from swajax.data.problem import Problem
 from swajax.network import apply, count_weights, simplify
 from swajax.refine.levenberg_marquardt import polish
 from swajax.refine.quadratic import Fit, active_indices, evaluate, expand_loss
-from swajax.types import ACTIVATIONS, Network, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS as ACTIVATIONS
+from swajax.types import Network, NetworkSpec
 
 STATIC = {"static_argnames": ("fit", "capacity")}
 

@@ -13,7 +13,6 @@ from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
 from swajax.network import pack, unpack
-from swajax.network.activations import KINDS
 from swajax.network.batched import apply_batch
 from swajax.pretrain import PretrainingConfig
 from swajax.refine.levenberg_marquardt import solve
@@ -25,7 +24,7 @@ from swajax.refine.quadratic import (
     trace,
     transpose,
 )
-from swajax.types import Network, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS, Network, NetworkSpec
 
 # Rates of the code of arXiv:2410.08339 on 2 cores: networks/s and network steps/s.
 AUTHORS_TRAINING = 38.0
@@ -112,7 +111,8 @@ def prior_tasks() -> list[SpeedTask]:
 
 def polish_tasks() -> list[SpeedTask]:
     """Make Levenberg-Marquardt steps; one capacity also by automatic derivatives."""
-    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=tuple(KINDS))
+    kinds = DEFAULT_ACTIVATIONS
+    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=kinds)
     x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
     weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
     problem = Problem(x, jnp.sin(3 * x).sum(axis=1, keepdims=True), weight)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 from jaxtyping import Array, Float
 
 from swajax.types import Network, NetworkSpec
@@ -48,14 +49,18 @@ class Autoencoder(NamedTuple):
     respond: Callable[..., Any] | None = None  # (params, z)
 
 
-def make_decode_all(decode_fn: Callable[..., Network], max_depth: int) -> Callable:
-    """Return a function that calls `decode_fn` for each depth from 1 to `max_depth`."""
+def make_fixed_decoders(module: nn.Module, max_depth: int) -> tuple[Callable, Callable]:
+    """Return `decode` and `decode_all` of a preset with fixed inputs and outputs."""
 
-    def decode_all(params: Params, z: Any, **options: Any) -> tuple[Network, ...]:
+    def decode(params: Params, z: Any, *, depth: int, **unsupported: Any) -> Network:
+        del unsupported  # None, as `swajax.autoencoder.decode` has checked
+        return module.apply(params, z, depth=depth, method=module.decode)
+
+    def decode_all(params: Params, z: Any, **unsupported: Any) -> tuple[Network, ...]:
         depths = range(1, max_depth + 1)
-        return tuple(decode_fn(params, z, depth=depth, **options) for depth in depths)
+        return tuple(decode(params, z, depth=depth, **unsupported) for depth in depths)
 
-    return decode_all
+    return decode, decode_all
 
 
 class Preset(NamedTuple):

@@ -15,7 +15,6 @@ decoders and the same embedding of 128 numbers. Three properties make it learn f
 """
 
 import math
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -29,7 +28,7 @@ from swajax.autoencoder.base import (
     Params,
     Present,
     Preset,
-    make_decode_all,
+    make_fixed_decoders,
 )
 from swajax.autoencoder.canonical import canonical_order
 from swajax.autoencoder.layers import (
@@ -42,9 +41,9 @@ from swajax.autoencoder.matrix import check_no_biases
 from swajax.network import apply, make_dense, uniform_activation
 from swajax.network.batched import apply_batch
 from swajax.network.gates import binarize
+from swajax.prior import WEIGHT_BOUND
 from swajax.types import Key, Network, NetworkSpec
 
-WEIGHT_BOUND = 10.0  # the prior's weights lie in [-10, 10]
 # Scale of the weights of a fresh decoder: large weights saturate sigmoids, and then the
 # deep decoders receive no gradient.
 WEIGHT_SCALE = 4.0
@@ -79,19 +78,8 @@ def make_compact(spec: NetworkSpec, num_probes: int) -> Autoencoder:
         probes = probe(network) if probes is None else probes
         return module.apply(params, network, probes, method=module.encode)
 
-    def decode(
-        params: Params,
-        z: Float[Array, " Z"],
-        *,
-        depth: int,
-        num_weights: Any = None,
-        present: Present | None = None,
-    ) -> Network:
-        del num_weights, present
-        return module.apply(params, z, depth=depth, method=module.decode)
-
-    decode_all = make_decode_all(decode, spec.max_depth)
-    return Autoencoder(init, encode, decode, decode_all, points)
+    decoders = make_fixed_decoders(module, spec.max_depth)
+    return Autoencoder(init, encode, *decoders, points)
 
 
 PRESET = Preset(make=make_compact, defaults=FIXED_DEFAULTS)

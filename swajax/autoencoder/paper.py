@@ -6,8 +6,6 @@ columns, channels]. Of the 10,927,404 parameters, half are in the two dense laye
 between the images and the embedding.
 """
 
-from typing import Any
-
 import chex
 import flax.linen as nn
 import jax
@@ -21,7 +19,7 @@ from swajax.autoencoder.base import (
     Params,
     Present,
     Preset,
-    make_decode_all,
+    make_fixed_decoders,
 )
 from swajax.autoencoder.matrix import check_no_biases, flatten, from_matrix
 from swajax.autoencoder.paper_layers import (
@@ -60,22 +58,11 @@ def make_paper(spec: NetworkSpec, num_probes: int) -> Autoencoder:
         check_no_biases(network)
         return module.apply(params, network, depth=depth, method=module.encode)
 
-    def decode(
-        params: Params,
-        z: Float[Array, " Z"],
-        *,
-        depth: int,
-        num_weights: Any = None,
-        present: Present | None = None,
-    ) -> Network:
-        del num_weights, present
-        return module.apply(params, z, depth=depth, method=module.decode)
-
     def probe_points(num_inputs: int) -> Float[np.ndarray, "N I"]:
         return np.zeros((0, num_inputs), np.float32)
 
-    decode_all = make_decode_all(decode, spec.max_depth)
-    return Autoencoder(init, encode, decode, decode_all, probe_points)
+    decoders = make_fixed_decoders(module, spec.max_depth)
+    return Autoencoder(init, encode, *decoders, probe_points)
 
 
 PRESET = Preset(make=make_paper, defaults=FIXED_DEFAULTS, is_encoder_shared=False)

@@ -5,7 +5,7 @@ as well be a thousand.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -92,16 +92,11 @@ def _find_cells(column: pd.Series, decimal: Decimal) -> set[str]:
     """Return the different present cells if any has a mark to convert."""
     if not (types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)):
         return set()
-    marks = "%" if decimal == "." else "%,"
-    if not _has_mark(column, marks):
+    # One search of the joined text is much faster than one per cell.
+    text = "".join(cell for cell in column.tolist() if isinstance(cell, str))
+    if "%" not in text and (decimal == "." or "," not in text):
         return set()
     return {cell for cell in columns.to_text(column) if cell is not None}
-
-
-def _has_mark(cells: Iterable[object], marks: str) -> bool:
-    return any(
-        mark in cell for cell in cells if isinstance(cell, str) for mark in marks
-    )
 
 
 def _to_plain(cell: str, mark: Decimal) -> str | None:

@@ -118,7 +118,8 @@ def _read_text(text: str) -> Source:
 
 def _check_names(names: list[str]) -> tuple[str, ...]:
     """Refuse a first line of numbers, unless they count the columns; a note if so."""
-    if pd.to_numeric(pd.Series(names), errors="coerce").isna().any():
+    points = pd.Series([name.replace(",", ".") for name in names])
+    if pd.to_numeric(points, errors="coerce").isna().any():
         return ()
     if names not in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
         raise ValueError("line 1 must hold the column names, it holds numbers only")

@@ -100,8 +100,8 @@ def hold_out(
     If a class has too few rows for its share, it keeps at least one row.
 
     >>> kept, held = hold_out(np.array([0, 0, 0, 1, 1, 1]), 2, seed=0)
-    >>> len(kept), sorted(held // 3)
-    (4, [0, 1])
+    >>> np.sort(held // 3)  # one row of each class
+    array([0, 1])
 
     Args:
       codes: class of each row; all equal for a regression.

@@ -11,6 +11,8 @@ best networks. `init`, `step`, `chunk`, `validate` and `collect` are pure and wo
         key, params, config=config, autoencoder_config=autoencoder_config
     )
     result, state = find_networks(starts, params, data, space=space, config=config)
+
+The page of `swajax.autoencoder` has the whole example.
 """
 
 from swajax.latent_search.config import (
@@ -41,7 +43,7 @@ from swajax.latent_search.spaces import (
     check_table,
     make_space,
 )
-from swajax.latent_search.starts import make_starts
+from swajax.latent_search.starts import draw_starts, make_starts
 from swajax.latent_search.state import DescentState, chunk, init, step, validate
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "collect",
     "decay_factor",
     "descend",
+    "draw_starts",
     "find_networks",
     "hard_objective",
     "harden",

@@ -2,9 +2,9 @@
 
 import dataclasses
 import functools
+import math
 from typing import Any, Literal, NamedTuple
 
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
@@ -88,32 +88,33 @@ class Point(NamedTuple):
 def make_optimizer(config: DescentConfig) -> optax.GradientTransformation:
     """Return Adam on a `Point`, with one learning rate for z and one for the threshold.
 
-    `step` multiplies its updates by `decay_factor`.
+    With `decay` "cosine" both fall to 1 % over `num_steps` steps.
     """
+
+    def adam(learning_rate: float) -> optax.GradientTransformation:
+        if config.decay == "constant":
+            return optax.adam(learning_rate)
+        return optax.adam(
+            optax.cosine_decay_schedule(learning_rate, config.num_steps, LAST_RATE)
+        )
+
     return optax.partition(
-        {
-            "z": optax.adam(config.learning_rate),
-            "threshold": optax.adam(config.threshold_learning_rate),
-        },
-        Point(z="z", threshold="threshold"),
+        {"z": adam(config.learning_rate), "t": adam(config.threshold_learning_rate)},
+        Point(z="z", threshold="t"),
     )
 
 
-def decay_factor(
-    progress: Float[Array, "*S"], *, config: DescentConfig
-) -> Float[Array, "*S"]:
-    """Return the learning rate relative to its initial value.
+def decay_factor(progress: float, *, config: DescentConfig) -> float:
+    """Return the learning rate relative to its initial value, on the host.
 
     Args:
-      progress: used share of the budget, clipped to [0, 1].
-      config: `decay` "cosine" falls from 1 to 0.01 (optax's cosine decay with alpha =
-        0.01), "constant" is 1 throughout.
+      progress: used share of the budget, in [0, 1].
+      config: `decay` "cosine" falls from 1 to 0.01, "constant" is 1 throughout.
 
     Example:
-      >>> decay_factor(jnp.array([0.0, 1.0]), config=DescentConfig()).tolist()
-      [1.0, 0.009999999776482582]
+      >>> decay_factor(0.5, config=DescentConfig())
+      0.505
     """
     if config.decay == "constant":
-        return jnp.ones_like(progress)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
-    return (1 - LAST_RATE) * cosine + LAST_RATE
+        return 1.0
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * progress)) / 2

@@ -1,5 +1,6 @@
 """The loop of a descent on the host: ends by steps, seconds or Ctrl-C."""
 
+import dataclasses
 import functools
 import math
 import time
@@ -12,7 +13,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from swajax.latent_search.config import Data, DescentConfig, make_optimizer
+from swajax.latent_search.config import (
+    Data,
+    DescentConfig,
+    decay_factor,
+    make_optimizer,
+)
 from swajax.latent_search.result import DescentResult, collect, harden
 from swajax.latent_search.spaces import Space
 from swajax.latent_search.state import DescentState, chunk, init
@@ -47,10 +53,10 @@ def descend(
 ) -> DescentState:
     """Descend from all starts until the steps or seconds are used, or Ctrl-C.
 
-    Learning rates decay with the progress, the used share of the budget. Without a time
-    budget the progress of each step is known, step / `config.num_steps`. With one it is
-    the larger of the shares of steps and of seconds, known only between chunks, and
-    the learning rates are constant within a chunk.
+    Learning rates decay with the used share of the budget. Without a time budget this
+    share is known for each step, step / `config.num_steps`. With one it is the larger
+    of the shares of steps and of seconds, known only between chunks, and the learning
+    rates are constant within a chunk.
 
     Args:
       starts: points z, [R K, Z] with K = `config.num_screened`, from `make_starts`.
@@ -59,8 +65,8 @@ def descend(
         number (0 for screening the starts) that returns data of equal shapes.
       space: decoders and family of networks.
       config: settings of the descent; `num_steps` is a budget.
-      optimizer: acts on the `Point` of one candidate, by default `make_optimizer`; its
-        updates are multiplied by the decay.
+      optimizer: acts on the `Point` of one candidate, by default `make_optimizer`. With
+        a time budget its updates are multiplied by `decay_factor`.
       callback: called after each chunk.
       time_budget: seconds, compilation included, after which no chunk begins; one chunk
         is always taken. Infinity is allowed.
@@ -73,13 +79,12 @@ def descend(
       ValueError: the data or the number of starts do not fit.
       KeyboardInterrupt: Ctrl-C before the first chunk is complete.
     """
-    begin, step = clock(), 0
+    begin, step, is_timed = clock(), 0, time_budget is not None
     draw = data if callable(data) else lambda _: data
-    static = {
-        "space": space,
-        "config": config,
-        "optimizer": optimizer or make_optimizer(config),
-    }
+    if optimizer is None:
+        own = dataclasses.replace(config, decay="constant") if is_timed else config
+        optimizer = make_optimizer(own)
+    static = {"space": space, "config": config, "optimizer": optimizer}
     first = draw(0)
     _check_data(first, space)
     state = _init(starts, params, first, **static)
@@ -88,9 +93,9 @@ def descend(
             used = _used_share(step, clock() - begin, config, time_budget)
             if used >= 1:
                 return state
-            progress = None if time_budget is None else jnp.float32(used)
+            rate = jnp.float32(decay_factor(used, config=config)) if is_timed else None
             batch = draw(1 + step // config.chunk_steps)
-            new = _chunk(state, params, batch, progress=progress, **static)
+            new = _chunk(state, params, batch, rate=rate, **static)
             state = jax.block_until_ready(new)
             step += config.chunk_steps
             if callback is not None:

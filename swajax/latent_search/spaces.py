@@ -76,7 +76,7 @@ def make_space(
       >>> make_space(AutoencoderConfig(max_depth=2)).spec.max_depth
       2
     """
-    limits = limits or config.spec
+    is_cut, limits = limits is not None, limits or config.spec
     if config.is_any_table:
         decode_fn = _decode_at_size(config)
     else:
@@ -86,7 +86,9 @@ def make_space(
             )
         if limits.num_outputs != config.num_outputs:
             raise ValueError(f"num_outputs must be 1, got {limits.num_outputs}")
-        decode_fn = _decode_first_inputs(config, limits.num_inputs)
+        # Without a cut there is no slice, which would change the rounding.
+        num_inputs = limits.num_inputs if is_cut else None
+        decode_fn = _decode_first_inputs(config, num_inputs)
     spec = dataclasses.replace(
         config.spec, num_inputs=limits.num_inputs, num_outputs=limits.num_outputs
     )
@@ -137,12 +139,14 @@ def _decode_at_size(config: AutoencoderConfig) -> Callable[[Any, Any, int], Netw
 
 
 def _decode_first_inputs(
-    config: AutoencoderConfig, num_inputs: int
+    config: AutoencoderConfig, num_inputs: int | None
 ) -> Callable[[Any, Any, int], Network]:
-    """Return the decoder of a preset with fixed inputs, for the first inputs only."""
+    """Return the decoder of a preset with fixed inputs, cut to the first inputs."""
 
     def decode_fn(params: Any, z: Float[Array, " Z"], depth: int) -> Network:
         network = autoencoder.decode(params, z, config=config, depth=depth)
+        if num_inputs is None:
+            return network
         return network._replace(first=network.first[:num_inputs])
 
     return decode_fn

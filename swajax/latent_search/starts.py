@@ -25,16 +25,44 @@ def make_starts(
     *,
     config: DescentConfig,
     autoencoder_config: AutoencoderConfig,
+) -> Float[Array, "RK Z"]:
+    """Return R K starts for a preset with fixed inputs; K consecutive ones per start.
+
+    Pure; `draw_starts` is the compiled form for every preset.
+
+    Args:
+      key: consumed; the first points do not depend on `num_starts`.
+      params: parameters of the autoencoder.
+      config: `num_starts` R, `num_screened` K and the kind of `starts`.
+      autoencoder_config: configuration of the autoencoder.
+    """
+
+    def start(index: Int[Array, ""]) -> Float[Array, " Z"]:
+        own_key = jax.random.fold_in(key, index)
+        if config.starts == "uniform":
+            return jax.random.uniform(own_key, (autoencoder_config.embedding_size,))
+        network = prior.sample(own_key, spec=autoencoder_config.spec)
+        return autoencoder.encode(params, network, config=autoencoder_config)
+
+    num = config.num_starts * config.num_screened
+    return jax.vmap(start)(jnp.arange(num))
+
+
+def draw_starts(
+    key: Key,
+    params: Any,
+    *,
+    config: DescentConfig,
+    autoencoder_config: AutoencoderConfig,
     limits: NetworkSpec | None = None,
     max_weights: int = 64,
 ) -> Any:
-    """Return R K starting points; K = `num_screened` consecutive ones per start.
+    """Return R K starts for any preset, on the host; K consecutive ones per start.
 
     Args:
-      key: consumed; for a preset with fixed inputs the first points do not depend on
-        `num_starts`.
+      key: consumed.
       params: parameters of the autoencoder.
-      config: `num_starts`, `num_screened` and the kind of `starts`.
+      config: `num_starts` R, `num_screened` K and the kind of `starts`.
       autoencoder_config: configuration of the autoencoder.
       limits: number of inputs and outputs of the table, by default those of the
         configuration (used by presets for any table).
@@ -48,7 +76,7 @@ def make_starts(
       ValueError: uniform starts in a space for any table.
     """
     if not autoencoder_config.is_any_table:
-        return _make_fixed_starts(
+        return _make_starts(
             key, params, config=config, autoencoder_config=autoencoder_config
         )
     if config.starts == "uniform":
@@ -104,25 +132,5 @@ def log_size(network: Network) -> Float[Array, ""]:
     return jnp.log(count_weights(network).astype(jnp.float32))
 
 
-@functools.partial(jax.jit, static_argnames=("config", "autoencoder_config"))
-def _make_fixed_starts(
-    key: Key,
-    params: Any,
-    *,
-    config: DescentConfig,
-    autoencoder_config: AutoencoderConfig,
-) -> Float[Array, "RK Z"]:
-    """Return starts of a preset with fixed inputs: encoded networks, or uniform."""
-
-    def start(index: Int[Array, ""]) -> Float[Array, " Z"]:
-        own_key = jax.random.fold_in(key, index)
-        if config.starts == "uniform":
-            return jax.random.uniform(own_key, (autoencoder_config.embedding_size,))
-        network = prior.sample(own_key, spec=autoencoder_config.spec)
-        return autoencoder.encode(params, network, config=autoencoder_config)
-
-    num = config.num_starts * config.num_screened
-    return jax.vmap(start)(jnp.arange(num))
-
-
+_make_starts = jax.jit(make_starts, static_argnames=("config", "autoencoder_config"))
 _count = jax.jit(jax.vmap(count_weights))

@@ -12,10 +12,10 @@ from swajax.latent_search.config import (
     Data,
     DescentConfig,
     Point,
-    decay_factor,
     make_optimizer,
 )
 from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
+from swajax.latent_search.screening import screen
 from swajax.latent_search.spaces import Space
 
 
@@ -72,7 +72,7 @@ def init(
         )
     weights = jnp.asarray(config.sparsity_weights, first.dtype)
     static = {"space": space, "config": config}
-    z, first_mse = _screen(starts, params, data, **static)
+    z, first_mse = screen(starts, params, data, **static)
     lead = (space.spec.max_depth, weights.shape[0], *first_mse.shape[1:])
     z = jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf[:, None], (*lead, *leaf.shape[2:])), z
@@ -105,7 +105,7 @@ def step(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-    progress: Float[Array, ""] | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
     """Take one optimizer step of every candidate.
 
@@ -119,18 +119,15 @@ def step(
       data: training and validation rows.
       space: decoders and family of networks.
       config: settings of the descent.
-      optimizer: as in `init`; its updates are multiplied by `decay_factor`.
-      progress: used share of the budget, in [0, 1], which sets the learning rates; by
-        default `state.num_steps / config.num_steps`.
+      optimizer: as in `init`.
+      rate: factor of the optimizer's updates, by default 1.
     """
     optimizer = optimizer or make_optimizer(config)
     updates, opt_state = over_candidates(optimizer.update)(
         state.gradient, state.opt_state, state.point
     )
-    if progress is None:
-        progress = state.num_steps / config.num_steps
-    factor = decay_factor(jnp.broadcast_to(progress, state.loss.shape), config=config)
-    updates = over_candidates(_scale)(factor.astype(state.loss.dtype), updates)
+    if rate is not None:
+        updates = jax.tree.map(lambda leaf: rate * leaf, updates)
     point = optax.apply_updates(state.point, updates)
     threshold = jnp.clip(point.threshold, 0.0, config.max_threshold)
     point = point._replace(threshold=threshold)
@@ -190,24 +187,17 @@ def chunk(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
-    progress: Float[Array, ""] | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """Take `config.chunk_steps` steps, then validate; arguments as in `step`.
-
-    A given `progress` holds for all steps of the chunk.
-    """
+    """Take `config.chunk_steps` steps, then validate; arguments as in `step`."""
     static = {"space": space, "config": config}
-    options = {"optimizer": optimizer, "progress": progress}
+    options = {"optimizer": optimizer, "rate": rate}
 
     def body(state: DescentState, _: None) -> tuple[DescentState, None]:
         return step(state, params, data, **options, **static), None
 
     state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
     return validate(state, params, data, **static)
-
-
-def _scale(factor: Float[Array, ""], updates: Point) -> Point:
-    return jax.tree.map(lambda leaf: factor * leaf, updates)
 
 
 def _evaluate(
@@ -240,42 +230,3 @@ def _evaluate(
         num_depths=space.spec.max_depth,
         max_block=max(1, config.block_size // data.x.shape[0]),
     )
-
-
-def _screen(
-    starts: Any, params: Any, data: Data, *, space: Space, config: DescentConfig
-) -> tuple[Any, Float[Array, "D R"]]:
-    """Return the start of lowest error of each K, z [D, R, Z], and its error.
-
-    Most random networks are far from any given data, often where gradients vanish;
-    evaluating a start is much cheaper than a descent from it.
-    """
-
-    def mse(points: Point, *, depth: int) -> Float[Array, " B"]:
-        free = jnp.zeros_like(points.threshold)
-        static = {"space": space, "config": config, "depth": depth}
-        return loss_fn(points, free, params, data.x, data.y, **static)
-
-    first = jax.tree.leaves(starts)[0]
-    num_screened, num_depths = config.num_screened, space.spec.max_depth
-    lead = (num_depths, first.shape[0] // num_screened, num_screened)
-    z = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(
-            leaf.reshape(*lead[1:], *leaf.shape[1:]), (*lead, *leaf.shape[1:])
-        ),
-        starts,
-    )
-    errors = over_depths(
-        mse,
-        (Point(z, jnp.zeros(lead, first.dtype)),),
-        num_depths=num_depths,
-        max_block=max(1, config.block_size // data.x.shape[0]),
-    )
-    errors = jnp.where(jnp.isfinite(errors), errors, jnp.inf)
-    kept = jnp.argmin(errors, axis=2, keepdims=True)
-
-    def take(leaf: Array) -> Array:
-        index = kept.reshape(*kept.shape, *[1] * (leaf.ndim - 3))
-        return jnp.take_along_axis(leaf, index, axis=2)[:, :, 0]
-
-    return jax.tree.map(take, (z, errors))

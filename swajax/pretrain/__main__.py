@@ -73,7 +73,9 @@ def _start(config: PretrainCommand, folder: Path, trainer: Trainer) -> Pretraini
         return trainer.init_fn(key)
     params, model = load_pretrained(config.start_from)
     if model != config.training.autoencoder:
-        raise ValueError(f"{config.start_from} holds {model}, not what is trained")
+        raise ValueError(
+            f"{config.start_from} holds {model}, not the configuration to train"
+        )
     params = jax.device_put(params, trainer.replicated)
     return trainer.init_fn(key)._replace(params=params)
 

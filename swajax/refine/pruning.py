@@ -51,17 +51,16 @@ def remove(network: Network, problem: Problem, *, fit: Fit, capacity: int) -> Ne
       ValueError: the shapes of network, problem and fit do not match, or a network that
         is not traced has more weights than the capacity.
 
-    >>> x = jnp.linspace(-1, 1, 9)[:, None]
-    >>> problem = Problem(x, 2 * x, jnp.full(9, 1 / 9))
+    >>> x = jnp.linspace(-1, 1, 9)[:, None] * jnp.array([[1.0, 0.0]])  # x1 is 0
+    >>> problem = Problem(x, x[:, :1] + 2, jnp.full(9, 1 / 9))
     >>> from swajax.network import make_dense
     >>> from swajax.types import NetworkSpec
-    >>> spec = NetworkSpec(1, 1, max_width=1, max_depth=1, activations=("linear",))
-    >>> network = make_dense(spec)._replace(first=2 * jnp.ones((1, 1)))
-    >>> network = network._replace(bias=jnp.zeros((1, 1)))  # 2 x + 1, without the bias
+    >>> spec = NetworkSpec(2, 1, max_width=1, max_depth=1, activations=("linear",))
+    >>> network = make_dense(spec)  # x0 + x1 + 2
     >>> fn = jax.jit(remove, static_argnames=("fit", "capacity"))
-    >>> smaller = fn(network, problem, fit=Fit(activations=("linear",)), capacity=4)
-    >>> float(smaller.readout_bias[0]), float(smaller.first[0, 0])
-    (0.0, 2.0)
+    >>> smaller = fn(network, problem, fit=Fit(activations=("linear",)), capacity=5)
+    >>> [round(float(weight), 3) for weight in smaller.first[:, 0]]
+    [1.0, 0.0]
     """
     network = check_and_mask(network, problem, fit.activations, capacity)
     indices, is_active = active_indices(network, capacity)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.network import pack
-from swajax.network.activations import KINDS
+from swajax.network.activations import RECORDS, tanh_coefficients
 from swajax.network.batched import MAX_WRITTEN_OUT
 from swajax.network.packing import endpoints
 from swajax.objectives import Objective, local_form, losses
@@ -183,7 +183,8 @@ def trace(
 
     The outputs are those of `swajax.network.apply` if the weights of absent neurons
     are zero (`swajax.network.mask_weights`: masks are not read here) and each neuron
-    has one activation kind.
+    has one activation kind. All kinds with a tanh form cost one tanh per neuron; the
+    others are evaluated one by one.
 
     Args:
       network: one network.
@@ -195,6 +196,35 @@ def trace(
       of the neurons by their sums; the outputs.
     """
     return _trace(network, x.T, activations)
+
+
+def _trace(
+    network: Network, x: Float[Array, "I N"], activations: tuple[str, ...]
+) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
+    table = jnp.asarray(tanh_coefficients(activations), x.dtype)
+    others = [i for i, n in enumerate(activations) if RECORDS[n].tanh_form is None]
+    coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
+    hidden = x
+    values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
+    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
+    for layer in range(network.mask.shape[0]):
+        weights = network.first if layer == 0 else network.hidden[layer - 1]
+        pre = _product(weights, hidden) + network.bias[layer][:, None]
+        size, scale, offset, right, left = coefficients[:, layer]
+        bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
+        hidden = size * bent + offset + line * pre
+        slope = size * scale * (1 - bent * bent) + line
+        for index in others:
+            record = RECORDS[activations[index]]
+            is_own = network.activation[layer, :, index, None] > 0.5
+            out = record.fn(pre)
+            slope = jnp.where(is_own, record.slope_fn(pre, out), slope)
+            hidden = jnp.where(is_own, out, hidden)
+        slopes.append(slope)
+        values.append(hidden)
+        last = jnp.where(layer == network.depth - 1, hidden, last)
+    out = _product(network.readout, last) + network.readout_bias[:, None]
+    return jnp.concatenate(values), jnp.stack(slopes), out
 
 
 def sensitivities(
@@ -237,27 +267,6 @@ def weight_gradients(
     else:
         at_nodes = sum(to_targets[:, m] * row[None] for m, row in enumerate(residual))
     return values @ at_nodes.T
-
-
-def _trace(
-    network: Network, x: Float[Array, "I N"], activations: tuple[str, ...]
-) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
-    table = jnp.asarray([KINDS[name] for name in activations], x.dtype)
-    coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
-    hidden = x
-    values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
-    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
-    for layer in range(network.mask.shape[0]):
-        weights = network.first if layer == 0 else network.hidden[layer - 1]
-        pre = _product(weights, hidden) + network.bias[layer][:, None]
-        size, scale, offset, right, left = coefficients[:, layer]
-        bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
-        hidden = size * bent + offset + line * pre
-        slopes.append(size * scale * (1 - bent * bent) + line)
-        values.append(hidden)
-        last = jnp.where(layer == network.depth - 1, hidden, last)
-    out = _product(network.readout, last) + network.readout_bias[:, None]
-    return jnp.concatenate(values), jnp.stack(slopes), out
 
 
 def _product(

@@ -13,10 +13,10 @@ import numpy as np
 from tqdm import tqdm
 
 from swajax.data.problem import choose_objective
-from swajax.data.splits import split_table
-from swajax.data.tables import load_table
+from swajax.data.splits import Dataset, Scaling, split_table
+from swajax.data.tables import Table, load_table
 from swajax.io import commands, configs, runlog
-from swajax.tangle import experiment, journal, plots
+from swajax.tangle import experiment, journal, networks, plots
 from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Rows, Split, divide
@@ -25,6 +25,8 @@ from swajax.tangle.journal import SearchPoint
 from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
+from swajax.tangle.spaces.base import count_weights
+from swajax.tangle.train import standalone
 from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Key
 
@@ -124,20 +126,25 @@ def main(config: TangleCommand) -> None:
     except KeyboardInterrupt:
         sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
         raise
+    about = {"data": loaders.read_provenance(config.space)}
+    if config.space == "mlp":
+        table, _, scaling = _split_table(config)
+        about |= networks.write_front(folder, table, scaling, task.space.config)
     num_passes = point.step * experiment.count_passes(sampler, config.search)
     results = {
         "step": point.step,
         "seconds": point.seconds,
         "num_passes": num_passes,
         "rows": rows,
-        "data": loaders.read_provenance(config.space),
+        "versions": runlog.find_versions(),
         "config": configs.to_dict(config),
+        **about,
     }
     runlog.write_json(folder / "results.json", results)
     sys.stdout.write(
         f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
         f"{num_passes} gradient passes per start\n{_format(rows)}\n"
-        f"results.json and plots are in {folder}\n"
+        f"results are in {folder}\n"
     )
 
 
@@ -148,6 +155,14 @@ def make_task(config: TangleCommand) -> SupernetTask:
         split = loaders.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
         return SupernetTask(make_space(config.space, **options), split, "softmax")
+    _, dataset, scaling = _split_table(config)
+    split = Split(*(Rows(part.x, part.y) for part in dataset))
+    sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
+    space = make_space("mlp", **sizes, masking=config.masking)
+    return SupernetTask(space, split, choose_objective(scaling.classes))
+
+
+def _split_table(config: TangleCommand) -> tuple[Table, Dataset, Scaling]:
     table = load_table(config.data or "diabetes", target=config.target)
     dataset, scaling, _ = split_table(
         table,
@@ -155,10 +170,7 @@ def make_task(config: TangleCommand) -> SupernetTask:
         valid_share=(1 - TEST_SHARE) * (1 - config.weight_share),
         test_share=TEST_SHARE,
     )
-    split = Split(*(Rows(part.x, part.y) for part in dataset))
-    sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
-    space = make_space("mlp", **sizes, masking=config.masking)
-    return SupernetTask(space, split, choose_objective(scaling.classes))
+    return table, dataset, scaling
 
 
 def _make_sampler(config: TangleCommand) -> Sampler:
@@ -248,12 +260,26 @@ def _evaluate(
             )
         else:
             architecture = extreme(choices, is_largest=name == "largest")
+        space, split, objective = task
+        how = {"space": space, "architecture": architecture, "objective": objective}
         own = jax.random.fold_in(keys[1], start)
-        scores = experiment.evaluate_architecture(
-            own, state.params, task, architecture, config=train
+        candidates = standalone.train_candidates(
+            own, state.params, split.weights, config=train, **how
         )
+        scores = standalone.score_candidates(candidates, split.test, **how)
+        if space.name == "mlp" and name == config.sampler:
+            valid = standalone.score_candidates(candidates, split.architecture, **how)
+            networks.save_candidates(
+                folder,
+                start,
+                candidates,
+                valid,
+                architecture=architecture,
+                space=space,
+            )
+        about = {"num_weights": count_weights(space, architecture)}
         options = to_options(architecture, choices)
-        rows.append({"name": name, "start": start, "options": options} | scores)
+        rows.append({"name": name, "start": start, "options": options} | scores | about)
         journal.save_evaluated(folder, point.step, jax.device_get(rows))
     return jax.device_get(rows)
 

@@ -53,34 +53,34 @@ class Choice:
 
     def __post_init__(self) -> None:
         """Reject invalid choices and options that do not nest."""
-        place, options = f"choice {self.name!r}", self.options
+        label, options = f"choice {self.name!r}", self.options
         if self.kind not in get_args(Kind):
             raise ValueError(
-                f"{place}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
+                f"{label}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
             )
         if len(options) < 2:
-            raise ValueError(f"{place}: needs two options or more, got {options}")
+            raise ValueError(f"{label}: needs two options or more, got {options}")
         if len(set(options)) < len(options):
-            raise ValueError(f"{place}: options must differ, got {options}")
+            raise ValueError(f"{label}: options must differ, got {options}")
         if self.num_rows < 1:
-            raise ValueError(f"{place}: num_rows must be >= 1, got {self.num_rows}")
+            raise ValueError(f"{label}: num_rows must be >= 1, got {self.num_rows}")
         if self.kind == "operation":
             return
         if self.kind == "ratio":
             if any(isinstance(o, str) or o <= 0 for o in options):
-                raise ValueError(f"{place}: ratios must be > 0, got {options}")
+                raise ValueError(f"{label}: ratios must be > 0, got {options}")
             return
         least = 0 if self.kind == "size" else 1
         if any(not isinstance(o, int) or o < least for o in options):
             raise ValueError(
-                f"{place}: options of kind {self.kind} do not nest unless they are "
+                f"{label}: options of kind {self.kind} do not nest unless they are "
                 f"whole numbers >= {least}, got {options}"
             )
         if self.kind == "kernel":
             try:
                 masks.centre(options)
             except ValueError as error:
-                raise ValueError(f"{place}: {error}") from error
+                raise ValueError(f"{label}: {error}") from error
 
     @property
     def table(self) -> Bool[np.ndarray, "K ..."]:

@@ -200,27 +200,12 @@ def evaluate_architecture(
     Returns:
       The loss and accuracy of each kind of weights, and `num_weights`.
     """
-    space = task.space
-    how = {"space": space, "architecture": architecture, "objective": task.objective}
-    train = jax.jit(functools.partial(standalone.train, config=config, **how))
-
-    @jax.jit
-    def evaluate(weights: Any, x: Array, y: Array) -> standalone.Score:
-        predict_fn = functools.partial(space.apply_standalone, weights, architecture)
-        return standalone.evaluate(predict_fn, Rows(x, y), objective=task.objective)
-
-    init_key, tune_key, train_key = jax.random.split(key, 3)
-    inherited = space.take(params, architecture)
-    fresh = space.take(space.init(init_key), architecture)
-    candidates = {
-        "inherited": inherited,
-        "finetuned": train(tune_key, inherited, task.split.weights),
-        "retrained": train(train_key, fresh, task.split.weights),
-    }
-    scores = {
-        name: evaluate(weights, *task.split.test)._asdict()
-        for name, weights in candidates.items()
-    }
+    space, split, objective = task
+    how = {"space": space, "architecture": architecture, "objective": objective}
+    found = standalone.train_candidates(
+        key, params, split.weights, config=config, **how
+    )
+    scores = standalone.score_candidates(found, split.test, **how)
     return scores | {"num_weights": count_weights(space, architecture)}
 
 

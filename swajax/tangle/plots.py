@@ -91,8 +91,8 @@ def draw_probabilities(
         shares = np.stack([report[choice.name][:, row].mean(0) for report in history])
         for option, share in zip(choice.options, shares.T, strict=True):
             axes.plot(passes, share, label=str(option))
-        place = f" {row + 1}" if choice.num_rows > 1 else ""
-        axes.set_title(f"{choice.name}{place}", fontsize=9)
+        suffix = f" {row + 1}" if choice.num_rows > 1 else ""
+        axes.set_title(f"{choice.name}{suffix}", fontsize=9)
         axes.legend(fontsize=7, loc="upper left", ncols=-(-len(choice.options) // 4))
         axes.set_ylim(0, 1)
         axes.tick_params(labelsize=7)

@@ -55,7 +55,7 @@ def dirichlet_mean(alphas: Float[Array, "*R K"]) -> Float[Array, "*R K"]:
 
 
 def dirichlet_divergence(alphas: Float[Array, "R K"]) -> Float[Array, ""]:
-    """Return KL(Dirichlet(elu(alpha) + 1) || Dirichlet(1)) in nats, summed over rows."""
+    """Return KL(Dirichlet(elu(alpha) + 1) || Dirichlet(1)) of all rows, in nats."""
     beta = concentration(alphas)
     total = beta.sum(axis=1)
     entropy_gap = (beta - 1) * (digamma(beta) - digamma(total)[:, None])

@@ -80,7 +80,9 @@ def test_decoded_record_is_padded(variables, key):
 
 def test_the_flattened_form_refuses_what_it_would_drop():
     network = from_matrix(jnp.ones((7, 9)), depth=1, spec=SPEC)
-    np.testing.assert_array_equal(to_matrix(network, depth=1), np.ones((7, 9)))
+    wanted = np.ones((7, 9))
+    wanted[[0, 1, 5, 6], :7] = 0  # the three inputs are in the middle rows
+    np.testing.assert_array_equal(to_matrix(network, depth=1), wanted)
     with pytest.raises(ValueError, match="depth must be 1, got 2"):
         to_matrix(network, depth=2)
     biased = network._replace(bias=network.bias.at[0, 3].set(0.5))
@@ -88,10 +90,10 @@ def test_the_flattened_form_refuses_what_it_would_drop():
         to_matrix(biased, depth=1)
     # Biases of unused layers and absent neurons have no effect.
     unused = network._replace(bias=network.bias.at[1].set(0.5))
-    np.testing.assert_array_equal(to_matrix(unused, depth=1), np.ones((7, 9)))
+    np.testing.assert_array_equal(to_matrix(unused, depth=1), wanted)
     # Traced values are not checked.
     flat = jax.jit(to_matrix, static_argnames="depth")(biased, depth=1)
-    np.testing.assert_array_equal(flat, np.ones((7, 9)))
+    np.testing.assert_array_equal(flat, wanted)
 
 
 def test_a_gradient_can_bring_an_absent_neuron_back():

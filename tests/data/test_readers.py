@@ -214,6 +214,7 @@ BAD_FILES = {
     "header only.csv": (HEADER + "\n", "no rows"),
     "blank first line.csv": ("\n" + _text(), "line 1 .* blank"),
     "no header.csv": (_text(LINES, "1,2,4,3"), "line 1 .* column names"),
+    "no comma header.csv": ("1,5;2;4\n" * 12, "line 1 .* column names"),
     "duplicate names.csv": (_text(header="a,a,c,y"), "'a' appears more than once"),
     "blank line inside.csv": (_with_line(""), "line 5 is blank"),
     "short line.csv": (_with_line("3,9,0"), "line 5 has 3 cells, .* 4"),

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from tangle_cases import SMALL, draw_probabilities, make_case
 
-from figures.tangle import entangling, layers, methods, sharing
+from figures.tangle import cellnets, entangling, layers, methods, sharing
 from figures.tangle.methods import Settings
 from figures.tangle.sharing import share_weights
 from swajax.tangle import experiment
 from swajax.tangle.data.examples import Rows, Split
 from swajax.tangle.experiment import SupernetTask
-from swajax.tangle.spaces import cells
 from swajax.tangle.spaces.digits_cell import DigitsCellConfig
 from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 
@@ -61,8 +60,9 @@ def slice_edges(params):
     """For every operation of an edge its slice of the entangled weights."""
 
     def slice_cell(cell):
+        names = CELL_CONFIG.operations
         edges = [
-            tuple(cells.take_edge(edge, operation=n) for n in CELL_CONFIG.operations)
+            tuple(cellnets.take_edge(edge, names, n) for n in range(len(names)))
             for edge in cell.edges
         ]
         return cell._replace(edges=tuple(edges))

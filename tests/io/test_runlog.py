@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax.io import files, runlog
+from swajax.io import runlog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,19 +65,6 @@ def test_a_configuration_of_an_older_version_has_no_checksum(tmp_path):
     (tmp_path / "config.json").write_text('{"num_steps": 5}')
     with pytest.warns(UserWarning, match=r"config\.json has no checksum"):
         assert runlog.read_config(tmp_path, Config) == Config(num_steps=5)
-
-
-def test_a_full_disk_is_named(tmp_path, monkeypatch):
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match=r"No space left.*result\.json"):
-        runlog.write_json(tmp_path / "result.json", {})
-    with pytest.raises(OSError, match=r"No space left.*x\.csv"):
-        with files.naming_full_disk(tmp_path / "x.csv"):
-            fail()
-    assert not list(tmp_path.iterdir())
 
 
 def test_default_folders_are_numbered_on(tmp_path):

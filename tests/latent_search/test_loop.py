@@ -20,6 +20,10 @@ def make_clock(step=1.0):
     return functools.partial(next, itertools.count(0.0, step))
 
 
+def rates_of(*shares):
+    return [latent_search.decay_factor(share, config=CONFIG) for share in shares]
+
+
 @pytest.fixture(scope="module")
 def reference(params, data, starts):
     return latent_search.find_networks(starts, params, data, **STATIC)
@@ -27,28 +31,28 @@ def reference(params, data, starts):
 
 @pytest.fixture
 def chunks(monkeypatch, params, data, starts):
-    """The progress of each chunk, with chunks that only count their steps."""
-    progress, state = [], jitted(latent_search.init)(starts, params, data)
+    """The rate of each chunk, with chunks that only count their steps."""
+    rates, state = [], jitted(latent_search.init)(starts, params, data)
 
     def chunk(state, params, data, *, config, **options):
-        progress.append(options["progress"])
+        rates.append(options["rate"])
         return state._replace(num_steps=state.num_steps + config.chunk_steps)
 
     monkeypatch.setattr(loop, "_init", lambda *args, **options: state)
     monkeypatch.setattr(loop, "_chunk", chunk)
-    return progress
+    return rates
 
 
 def test_a_descent_ends_when_its_steps_are_used(chunks, params, data, starts):
     config = dataclasses.replace(CONFIG, num_steps=8)
     static = {"space": SPACE, "config": config}
     state = latent_search.descend(starts, params, data, **static)
-    # Whole chunks; by steps alone each step knows its own progress.
+    # Whole chunks; by steps alone the optimizer has the schedule.
     assert (state.num_steps == 9).all() and chunks == [None] * 3
     chunks.clear()
     options = static | {"time_budget": math.inf}
     latent_search.descend(starts, params, data, **options)
-    np.testing.assert_allclose(chunks, [0, 3 / 8, 6 / 8])
+    np.testing.assert_allclose(chunks, rates_of(0, 3 / 8, 6 / 8), rtol=1e-6)
 
 
 def test_a_descent_ends_when_its_seconds_are_used(chunks, params, data, starts):
@@ -56,11 +60,11 @@ def test_a_descent_ends_when_its_seconds_are_used(chunks, params, data, starts):
     descend = functools.partial(latent_search.descend, starts, params, data, **static)
     # The clock is read at the start and before each chunk.
     descend(time_budget=4.0, clock=make_clock())
-    np.testing.assert_allclose(chunks, [0, 2 / 4, 3 / 4])
+    np.testing.assert_allclose(chunks, rates_of(0, 2 / 4, 3 / 4), rtol=1e-6)
     for none_left in (0.5, 0.0, -1.0):  # one chunk is always taken
         chunks.clear()
         descend(time_budget=none_left, clock=make_clock())
-        assert chunks == [0.0]
+        assert chunks == [1.0]
 
 
 def test_mini_batches_are_drawn_per_chunk(chunks, params, data, starts):

@@ -46,11 +46,7 @@ def test_starts_of_every_preset_fit_its_space(key, preset):
         return latent_search.step(state, params, data, **static)
 
     make_starts = functools.partial(
-        latent_search.make_starts,
-        config=CONFIG,
-        autoencoder_config=model,
-        limits=limits,
-        max_weights=9,
+        latent_search.draw_starts, config=CONFIG, autoencoder_config=model
     )
     if model.is_any_table:  # sorts on the host
         sampled = prior.sample_starts(key, num=3, spec=space.spec, max_weights=9)
@@ -142,6 +138,6 @@ def test_uniform_starts_are_those_of_the_paper(key):
 def test_uniform_starts_need_fixed_inputs(key):
     config = dataclasses.replace(CONFIG, starts="uniform")
     with pytest.raises(ValueError, match="starts must be 'encoded' with the preset"):
-        latent_search.make_starts(
+        latent_search.draw_starts(
             key, None, config=config, autoencoder_config=MODELS["tabular"]
         )

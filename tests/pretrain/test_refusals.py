@@ -99,5 +99,5 @@ def test_a_foreign_checkpoint_is_no_start(refused, tmp_path):
     wide = dataclasses.replace(COMMAND.training.autoencoder, max_width=4)
     make_file(path, wide, header={"autoencoder": configs.to_dict(wide)})
     message = refused("--start-from", path, *out)
-    assert f"{path} holds " in message and "not what is trained" in message
+    assert f"{path} holds " in message and "not the configuration to train" in message
     assert not (tmp_path / "run").exists()

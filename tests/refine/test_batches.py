@@ -14,11 +14,11 @@ def test_a_network_that_its_bucket_does_not_hold_is_refused(monkeypatch):
     monkeypatch.setattr("swajax.refine.buckets.BUCKETS", (5, 32))
     networks = stack(one_layer([NEURON]), one_layer([NEURON, NEURON]))
     networks, problem = jax.device_get((networks, make_small_problem()))
-    with pytest.raises(ValueError, match="network 1 has 8 weights, .* holds 5"):
+    with pytest.raises(ValueError, match=r"network 1 has 8 weights, .* holds 5"):
         batches.polish_batch(
             networks, np.array([4, 4]), problem, fit=SMALL_FIT, num_steps=1
         )
-    with pytest.raises(ValueError, match="network 0 has 8 weights, .* holds 5"):
+    with pytest.raises(ValueError, match=r"network 0 has 8 weights, .* holds 5"):
         batches.remove(networks, np.array([1, 0]), 4, problem, fit=SMALL_FIT)
 
 

@@ -112,24 +112,24 @@ def test_a_variant_has_another_activation_at_a_neuron_that_is_present(variants):
     for network, _, kinds, varied in variants:
         own = varied.activation[kinds == "activation"]
         changed = (own != np.asarray(network.activation)).any(-1)
-        there = np.asarray(network.mask) > 0
-        there[int(network.depth) :] = False
-        # Every neuron has its turn, and the mixture stays one-hot.
-        np.testing.assert_array_equal(changed.any(0), there)
+        is_present = np.asarray(network.mask) > 0
+        is_present[int(network.depth) :] = False
+        # Every neuron is drawn at least once, and the mixture stays one-hot.
+        np.testing.assert_array_equal(changed.any(0), is_present)
         assert (own.sum(-1) == 1).all() and set(own.ravel()) == {0, 1}
 
 
-def test_a_variant_has_another_weight_in_the_place_of_one(variants):
+def test_a_variant_has_one_weight_replaced(variants):
     for network, vectors, kinds, _ in variants:
         before = np.asarray(pack(network)) != 0
         after = vectors[kinds == "weight"] != 0
-        gone, new = before & ~after, after & ~before
-        assert (gone.sum(1) == 1).all() and (new.sum(1) == 1).all()
-        assert (gone.any(0) == before).mean() > 0.8  # nearly all have had their turn
+        removed, new = before & ~after, after & ~before
+        assert (removed.sum(1) == 1).all() and (new.sum(1) == 1).all()
+        assert (removed.any(0) == before).mean() > 0.8  # nearly all are drawn
         assert not (new.any(0) & ~is_possible(network)).any()
 
 
-def test_values_of_a_variant_are_near_or_far(variants):
+def test_noise_on_the_weights_of_a_variant_is_small_or_large(variants):
     for network, vectors, kinds, _ in variants:
         before = np.asarray(pack(network))
         factor = vectors[:, before != 0] / before[before != 0]

@@ -59,7 +59,7 @@ def test_a_linear_network_reaches_least_squares_plain_and_compiled(x64, draw_net
         num_inputs=2, num_outputs=1, max_width=2, max_depth=1, activations=("linear",)
     )
     network, problem = draw_network(3, spec=spec, depth=1), make_mixed_problem(spec)
-    static = {"fit": Fit(activations=("linear",), weight_decay=0.0), "capacity": 8}
+    static = {"fit": Fit(activations=("linear",), weight_decay=0.0), "capacity": 9}
     fitted, loss = _polish(network, problem, **static, num_steps=40)
     root = np.sqrt(problem.weight)[:, None]
     design = np.concatenate([problem.x, np.ones((NUM_MIXED, 1))], axis=1)

@@ -22,7 +22,7 @@ from refine_cases import (
 from swajax.network import apply, pack, unpack
 from swajax.objectives import losses
 from swajax.refine.quadratic import evaluate, trace, transpose
-from swajax.types import ACTIVATIONS
+from swajax.types import DEFAULT_ACTIVATIONS as ACTIVATIONS
 
 
 def make_classes(objective):

@@ -58,7 +58,7 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
         spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
-        odds=np.pad(weights, (0, more), constant_values=1.0),
+        sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
     )
     repeated = jax.tree.map(
         lambda leaf: jnp.repeat(leaf, config.num_starts, axis=0), shapes

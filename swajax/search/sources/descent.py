@@ -92,7 +92,7 @@ def make_latent(key: Key, request: StartRequest) -> DescentProblem:
     options, limits = request.options, request.limits
     params, model = load_pretrained(options.preset, options.activation)
     space = latent_search.make_space(model, limits=limits, objective=request.objective)
-    starts = latent_search.make_starts(
+    starts = latent_search.draw_starts(
         key,
         params,
         config=options.descent,

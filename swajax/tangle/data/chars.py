@@ -26,7 +26,7 @@ def hash_text(text: str) -> str:
 
 def to_ids(text: str) -> UInt8[np.ndarray, " N"]:
     """Return the indices of characters in the alphabet; skip characters outside."""
-    index = {char: place for place, char in enumerate(ALPHABET)}
+    index = {char: n for n, char in enumerate(ALPHABET)}
     return np.array([index[char] for char in text if char in index], np.uint8)
 
 

@@ -48,14 +48,14 @@ def divide(split: Split, weight_share: float) -> Split:
         np.concatenate(parts)
         for parts in zip(split.weights, split.architecture, strict=True)
     )
-    place = round(weight_share * len(x))
-    if not 0 < place < len(x):
+    num = round(weight_share * len(x))
+    if not 0 < num < len(x):
         raise ValueError(
             f"weight_share {weight_share} of {len(x)} rows leaves nothing for "
-            f"{'architectures' if place else 'weights'}"
+            f"{'architectures' if num else 'weights'}"
         )
     return split._replace(
-        weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
+        weights=Rows(x[:num], y[:num]), architecture=Rows(x[num:], y[num:])
     )
 
 

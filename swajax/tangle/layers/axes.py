@@ -70,8 +70,8 @@ def follow(
         option = chosen if isinstance(rows, int) else chosen[layer]
         if not kept[option].any():
             return None
-        places = np.argwhere(kept[option]).T
-        return tuple(slice(int(n.min()), int(n.max()) + 1) for n in places)
+        where = np.argwhere(kept[option]).T
+        return tuple(slice(int(n.min()), int(n.max()) + 1) for n in where)
 
     return Axis(kept.shape[1:], keep, slices, not isinstance(rows, int))
 
@@ -185,3 +185,19 @@ def take(declared: Any, weights: Any, architecture: Architecture) -> Any:
     return jax.tree.map(
         lambda leaf, own: leaf.take(own, architecture), declared, weights
     )
+
+
+def put(declared: Any, sliced: Any, architecture: Architecture) -> Any:
+    """Return the largest weights that hold the slices of one network and 0 elsewhere.
+
+    Args:
+      declared: a tree of `Leaf` and `Layers`.
+      sliced: weights of one network, as `take` returns them.
+      architecture: an option per row of each choice.
+    """
+
+    def take_fn(weights: Any) -> Any:
+        return take(declared, weights, architecture)
+
+    (weights,) = jax.linear_transpose(take_fn, zeros(declared))(sliced)
+    return weights

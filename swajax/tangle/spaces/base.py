@@ -43,6 +43,8 @@ class SearchSpace:
     """largest weights and architecture to the sliced weights of that network"""
     apply_standalone: Callable[[Any, Architecture, Array], Float[Array, "N O"]]
     """sliced weights, architecture and inputs to outputs, by plain layers"""
+    config: Any
+    """configuration of the space"""
 
     def __post_init__(self) -> None:
         """Reject two choices of one name."""
@@ -94,6 +96,7 @@ def make_search_space(
         masks=functools.partial(axes.mask, declared),
         take=functools.partial(axes.take, declared),
         apply_standalone=functools.partial(apply_standalone, config),
+        config=config,
     )
 
 

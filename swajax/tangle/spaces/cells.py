@@ -155,13 +155,13 @@ def apply_cell(
             activate_and_convolve(x, kernel, stride=x.shape[1] // size)
             for x, kernel in zip(inputs, cell.entries, strict=True)
         ]
-    place = 0
+    index = 0
     for _ in range(graph.num_nodes):
         total = 0.0
         for source, x in enumerate(states):
             step = stride if source < graph.num_inputs else 1
-            total = total + edge_fn(place, cell.edges[place], x, step)
-            place += 1
+            total = total + edge_fn(index, cell.edges[index], x, step)
+            index += 1
         states.append(total)
     if graph.join == "last":
         return states[-1]

@@ -165,8 +165,8 @@ def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Wei
     )
     before = [config.stem] * 2  # channels of the last two results
     drawn = []
-    for place, (kind, channels) in enumerate(_plan(config)):
-        own = jax.random.fold_in(cell_key, place)
+    for index, (kind, channels) in enumerate(_plan(config)):
+        own = jax.random.fold_in(cell_key, index)
         if kind == "residual":
             drawn.append(_draw_residual(own, before[-1], channels))
         else:
@@ -182,11 +182,11 @@ def apply(
 ) -> Float[Array, "N O"]:
     """Evaluate the supernet, in one pass per edge and kind of operation."""
 
-    def mix(kind: str, place: int, weights: Any, x: Images, stride: int) -> Images:
+    def mix(kind: str, index: int, weights: Any, x: Images, stride: int) -> Images:
         return cells.mix_edge(
             weights,
             x,
-            p[kind][place],
+            p[kind][index],
             operations=config.operations,
             stride=stride,
             is_paper_form=config.is_paper_form,
@@ -201,9 +201,9 @@ def apply_standalone(
     """Evaluate one network by its own operations."""
 
     def apply_one(
-        kind: str, place: int, weights: Any, x: Images, stride: int
+        kind: str, index: int, weights: Any, x: Images, stride: int
     ) -> Images:
-        name = config.operations[architecture[kind][place]]
+        name = config.operations[architecture[kind][index]]
         return cells.apply_edge(weights, x, operation=name, stride=stride)
 
     return apply_graph(config, sliced, x, apply_one)
@@ -268,12 +268,12 @@ def _draw_cell(
     ]
     edges = tuple(
         draw_fn(
-            jax.random.fold_in(key, place),
+            jax.random.fold_in(key, index),
             config.operations,
             num_channels=channels,
             stride=stride,
         )
-        for place, stride in enumerate(strides, start=1)
+        for index, stride in enumerate(strides, start=1)
     )
     return Cell(entries, edges)
 

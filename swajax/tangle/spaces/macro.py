@@ -119,17 +119,17 @@ def apply_trunk(
       x: images.
     """
     keep_in = jnp.ones(config.image_channels)
-    for place, (kernel, bias) in enumerate(zip(*trunk, strict=True)):
+    for index, (kernel, bias) in enumerate(zip(*trunk, strict=True)):
         x = affine.conv(
             x,
             kernel,
             bias,
-            keep_kernel=keep.kernels[place],
+            keep_kernel=keep.kernels[index],
             keep_in=keep_in,
-            keep_out=keep.channels[place],
+            keep_out=keep.channels[index],
             masking=config.masking,
         )
-        x, keep_in = activate(config, x, place), keep.channels[place]
+        x, keep_in = activate(config, x, index), keep.channels[index]
     return x
 
 
@@ -137,17 +137,17 @@ def apply_trunk_standalone(
     config: MacroConfig, trunk: Trunk, x: Float[Array, "N Y X _"]
 ) -> Float[Array, "N V U _"]:
     """Evaluate the convolutions of one network."""
-    for place, (kernel, bias) in enumerate(zip(*trunk, strict=True)):
+    for index, (kernel, bias) in enumerate(zip(*trunk, strict=True)):
         out = affine.convolve(x, kernel) + bias[None, None, None]
-        x = activate(config, out, place)
+        x = activate(config, out, index)
     return x
 
 
 def activate(
-    config: MacroConfig, hidden: Float[Array, "N Y X C"], place: int
+    config: MacroConfig, hidden: Float[Array, "N Y X C"], index: int
 ) -> Float[Array, "N V U C"]:
     """Apply a rectifier and, after some convolutions, a max pooling of 2 x 2 pixels."""
     hidden = jax.nn.relu(hidden)
-    if place + 1 not in config.pools:
+    if index + 1 not in config.pools:
         return hidden
     return affine.split_blocks(hidden, 2).max(axis=(2, 4))

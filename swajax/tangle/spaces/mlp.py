@@ -14,12 +14,12 @@ from jaxtyping import Array, Float
 
 from swajax.io import configs
 from swajax.network import mask_weights
-from swajax.network.activations import ACTIVATION_FNS
+from swajax.network.activations import RECORDS
 from swajax.tangle.choices import Architecture, Choice, Probabilities
 from swajax.tangle.layers import affine, axes
 from swajax.tangle.layers.axes import Axis, Layers, Leaf
 from swajax.tangle.spaces.base import SearchSpace, make_search_space
-from swajax.types import ACTIVATIONS, Key, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Key, Network, check_activations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MlpConfig:
     """neurons per hidden layer, chosen for each layer"""
     depths: tuple[int, ...] = (1, 2, 3)
     """numbers of hidden layers"""
-    activations: tuple[str, ...] = ACTIVATIONS
+    activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
     """activations of a hidden layer, chosen for each layer"""
     masking: affine.Masking = "input"
     """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
@@ -46,10 +46,7 @@ class MlpConfig:
                 "num_inputs, num_outputs and widths must be >= 1, got "
                 f"{self.num_inputs}, {self.num_outputs} and {self.widths}"
             )
-        if unknown := set(self.activations) - set(ACTIVATIONS):
-            raise ValueError(
-                f"activations must be out of {ACTIVATIONS}, got {sorted(unknown)}"
-            )
+        check_activations(self.activations)
         configs.check_choices(self)
 
 
@@ -152,7 +149,7 @@ def apply(
             keep_out=keep_out,
             masking=config.masking,
         )
-        kinds = [ACTIVATION_FNS[name](pre) for name in config.activations]
+        kinds = [RECORDS[name].fn(pre) for name in config.activations]
         hidden = affine.mix_operations(kinds, p["activation"][layer])
         states.append(hidden * keep_out[None])
         keep_in = keep_out
@@ -171,7 +168,7 @@ def apply_standalone(
     kernels = sliced.first, *sliced.hidden
     kinds = architecture["activation"][: len(kernels)]
     for kernel, bias, kind in zip(kernels, sliced.bias, kinds, strict=True):
-        activation_fn = ACTIVATION_FNS[config.activations[kind]]
+        activation_fn = RECORDS[config.activations[kind]].fn
         hidden = activation_fn(hidden @ kernel + bias[None])
     return hidden @ sliced.readout + sliced.readout_bias[None]
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -134,3 +134,56 @@ def train_and_evaluate(
     weights = train(train_key, start, weight_rows, config=config, **how)
     predict_fn = functools.partial(space.apply_standalone, weights, architecture)
     return tuple(evaluate(predict_fn, rows, objective=objective) for rows in held_rows)
+
+
+def train_candidates(
+    key: Key,
+    params: Any,
+    rows: Rows,
+    *,
+    space: SearchSpace,
+    architecture: Architecture,
+    objective: Objective,
+    config: SupernetConfig,
+) -> dict[str, Any]:
+    """Return the inherited, finetuned and retrained weights of a network, sliced.
+
+    Args:
+      key: of fresh weights and of batches.
+      params: of the supernet.
+      rows: to train on.
+      space: the search space.
+      architecture: of the network.
+      objective: to minimise.
+      config: of both trainings.
+    """
+    how = {"space": space, "architecture": architecture, "objective": objective}
+    train_fn = jax.jit(functools.partial(train, config=config, **how))
+    init_key, tune_key, train_key = jax.random.split(key, 3)
+    inherited = space.take(params, architecture)
+    fresh = space.take(space.init(init_key), architecture)
+    return {
+        "inherited": inherited,
+        "finetuned": train_fn(tune_key, inherited, rows),
+        "retrained": train_fn(train_key, fresh, rows),
+    }
+
+
+def score_candidates(
+    candidates: Mapping[str, Any],
+    rows: Rows,
+    *,
+    space: SearchSpace,
+    architecture: Architecture,
+    objective: Objective,
+) -> dict[str, dict[str, Array]]:
+    """Return loss and accuracy of each of the sliced weights on some rows."""
+
+    @jax.jit
+    def score(weights: Any, x: Array, y: Array) -> Score:
+        predict_fn = functools.partial(space.apply_standalone, weights, architecture)
+        return evaluate(predict_fn, Rows(x, y), objective=objective)
+
+    return {
+        name: score(weights, *rows)._asdict() for name, weights in candidates.items()
+    }

@@ -73,7 +73,7 @@ def evaluate_standalone(name):
 
 @functools.cache
 def find_all_masks(name):
-    """Genes of all networks, a mixture, and stacked masks; those of the mixture last."""
+    """Genes of all networks, a mixture, and stacked masks, the mixture's last."""
     space, *_ = make_case(name)
     genes = all_genes(space)
     hard = jax.vmap(lambda row: from_genes(row, space.choices))(jnp.asarray(genes))
