@@ -114,7 +114,7 @@ def save(figure: Figure, path: Path) -> None:
     image.save(path, optimize=True)
 
 
-def limits(*surfaces: np.ndarray) -> tuple[float, float]:
+def limits(*surfaces: np.ndarray | Sequence) -> tuple[float, float]:
     """Return common limits; a nearly constant surface shall look constant."""
     low = min(np.min(s) for s in surfaces)
     high = max(np.max(s) for s in surfaces)

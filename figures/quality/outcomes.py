@@ -10,7 +10,7 @@ from figures.common.clock import WorkClock
 from figures.quality.rivals.extras import Fitted
 from figures.quality.tasks import QualityTask
 from swajax.data.problem import pad
-from swajax.model.front import Front
+from swajax.model.front import Front, make_front
 from swajax.refine import batches
 from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
@@ -91,7 +91,8 @@ class Evaluator:
     def front_of_pool(self, pool: Pool) -> Front:
         """Return the front of a pool."""
         scores = batches.validation_scores(pool.network, self.valid, fit=self.fit)
-        front = pools.make_front(pool, *scores)
+        known = pool.network, pool.num_weights, pool.loss
+        front = make_front(*known, *scores)
         first = front.network.first[:, : self.num_inputs]
         return front._replace(network=front.network._replace(first=first))
 
