@@ -7,7 +7,7 @@ from typing import Literal
 from swajax.autoencoder.base import Autoencoder, Preset
 from swajax.autoencoder.presets import PRESETS
 from swajax.io import configs
-from swajax.types import ACTIVATIONS, Activation, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS, Activation, NetworkSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class AutoencoderConfig:
             num_outputs=self.num_outputs,
             max_width=self.max_width,
             max_depth=self.max_depth,
-            activations=ACTIVATIONS if is_mixed else (self.activation,),
+            activations=DEFAULT_ACTIVATIONS if is_mixed else (self.activation,),
         )
 
     @property

@@ -12,7 +12,7 @@ from swajax.data.encoding import Column
 from swajax.export.c99_templates import (
     ACTIVATIONS,
     CATEGORIES,
-    HELPERS,
+    FILL,
     LABEL,
     MORE_CLASSES,
     NUMBERS,
@@ -64,7 +64,7 @@ def to_source(model: Model, name: str) -> str:
         _title(model, name, _use(graph, places, words)),
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n",
         *_enums(graph, places, prefix.upper()),
-        *(HELPERS[name].format(**words) for name in _find_helpers(graph)),
+        *(helper.format(**words) for helper in _find_helpers(graph)),
         *_functions(model, graph, words),
         "#endif\n",
     ]
@@ -184,7 +184,8 @@ def _comment(name: str) -> str:
 
 def _find_helpers(graph: Graph) -> list[str]:
     kinds = {neuron.activation for neuron in graph.neurons}
-    return [n for n in HELPERS if n in kinds or (n == "fill" and graph.numbers)]
+    helpers = [entry.helper for name, entry in ACTIVATIONS.items() if name in kinds]
+    return [FILL] * bool(graph.numbers) + [helper for helper in helpers if helper]
 
 
 def _body(graph: Graph, places: Enumerators, prefix: str) -> list[str]:
@@ -194,7 +195,7 @@ def _body(graph: Graph, places: Enumerators, prefix: str) -> list[str]:
         value = _format_input(item, places, prefix)
         lines += _wrap(f"const float {item.name} = {value};")
     for neuron in graph.neurons:
-        value = ACTIVATIONS[neuron.activation].format(
+        value = ACTIVATIONS[neuron.activation].call.format(
             prefix=prefix, sum=format_sum(neuron, to_literal)
         )
         lines += _wrap(f"const float {neuron.name} = {value};")

@@ -1,5 +1,7 @@
 """The parts of a C header, to be filled in by `str.format`."""
 
+from typing import NamedTuple
+
 NUMBERS = """\
 /* Places in number[]: cells in the units of the table, NAN where missing.
    Compile without -ffast-math, which knows no NAN. */
@@ -7,31 +9,62 @@ NUMBERS = """\
 CATEGORIES = """\
 /* Places in category[]: codes as below, -1 for missing and any other. */
 """
-HELPERS = {
-    "fill": """\
+FILL = """\
 static inline float {prefix}_fill(float value, float fill)
 {{
     return isnan(value) ? fill : value;
 }}
-""",
-    "sigmoid": """\
+"""
+
+
+class CActivation(NamedTuple):
+    """An activation in C: its call, and the helper function that the call needs."""
+
+    call: str
+    helper: str = ""
+
+
+ACTIVATIONS = {
+    "sigmoid": CActivation(
+        "{prefix}_sigmoid({sum})",
+        """\
 static inline float {prefix}_sigmoid(float x)
 {{
     return 1.0f / (1.0f + expf(-x));
 }}
 """,
-    "leaky_relu": """\
+    ),
+    "tanh": CActivation("tanhf({sum})"),
+    "leaky_relu": CActivation(
+        "{prefix}_leaky_relu({sum})",
+        """\
 static inline float {prefix}_leaky_relu(float x)
 {{
     return x >= 0.0f ? x : {slope} * x;
 }}
 """,
-}
-ACTIVATIONS = {
-    "sigmoid": "{prefix}_sigmoid({sum})",
-    "tanh": "tanhf({sum})",
-    "leaky_relu": "{prefix}_leaky_relu({sum})",
-    "linear": "{sum}",
+    ),
+    "linear": CActivation("{sum}"),
+    "sin": CActivation("sinf({sum})"),
+    "square": CActivation(
+        "{prefix}_square({sum})",
+        """\
+static inline float {prefix}_square(float x)
+{{
+    return x * x;
+}}
+""",
+    ),
+    "gelu": CActivation(
+        "{prefix}_gelu({sum})",
+        """\
+static inline float {prefix}_gelu(float x)
+{{
+    const float u = x + 0.044715f * x * x * x;
+    return 0.5f * x * (1.0f + tanhf(0.7978846f * u));
+}}
+""",
+    ),
 }
 
 REGRESSION = """\

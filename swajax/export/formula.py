@@ -16,21 +16,14 @@ from swajax.data.problem import Problem
 from swajax.export.text import to_identifiers
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, make_graph
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import RECORDS
+from swajax.types import ACTIVATIONS
 
 MAX_CHANGE = 0.01  # of the validation error by rounding, relative
 MOST_DIGITS = 17  # enough for any float64
 
-NUMPY_FUNCTIONS = {
-    "sigmoid": lambda u: np.exp(-np.logaddexp(0.0, -u)),
-    "tanh": np.tanh,
-    "leaky_relu": lambda u: np.where(u >= 0, u, LEAKY_SLOPE * u),
-    "linear": lambda u: u,
-}
-
-
 # Names that mean something to SymPy or in the text.
-RESERVED = {*dir(sympy), *NUMPY_FUNCTIONS, "u", "where", "total"}
+RESERVED = {*dir(sympy), *ACTIVATIONS, "u", "where", "total"}
 
 
 class Symbol(NamedTuple):
@@ -208,7 +201,7 @@ def _run(
     for step in formula.steps:
         pre = step.bias + sum(weight * values[name] for name, weight in step.terms)
         pre = np.broadcast_to(pre, num_rows)
-        values[step.name] = NUMPY_FUNCTIONS[step.activation](pre)
+        values[step.name] = RECORDS[step.activation].numpy_fn(pre)
     return values
 
 

@@ -1,7 +1,8 @@
 """Formulas as text: SymPy, LaTeX, and both with the meaning of their names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import sympy
 
@@ -9,35 +10,50 @@ from swajax.export.formula import Formula, Rounded, Symbol
 from swajax.export.text import to_note, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Neuron, format_sum
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
-FUNCTIONS = {
-    # The same as 1 / (1 + exp(-u)), of which SymPy makes products that overflow.
-    "sigmoid": lambda u: (1 + sympy.tanh(u / 2)) / 2,
-    "tanh": sympy.tanh,
-    "leaky_relu": lambda u: sympy.Max(u, sympy.Float(LEAKY_SLOPE) * u),
-    "linear": lambda u: u,
-}
-LATEX_FUNCTIONS = {
-    "sigmoid": r"\sigma({})",
-    "tanh": r"\tanh({})",
-    "leaky_relu": r"\ell({})",
-    "linear": "{}",
-}
-LATEX_DEFINITIONS = {
-    "sigmoid": r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
-    "leaky_relu": rf"\ell(u) &= \max(u, {LEAKY_SLOPE}\,u)",
-}
 LATEX_WIDTH = 64  # characters in a line of a page
-TEXTS = {
-    "sigmoid": "sigmoid({})",
-    "tanh": "tanh({})",
-    "leaky_relu": "leaky_relu({})",
-    "linear": "{}",
-}
-DEFINITIONS = {
-    "sigmoid": "sigmoid(u) = 1/(1 + exp(-u))",
-    "leaky_relu": f"leaky_relu(u) = Max(u, {LEAKY_SLOPE}*u)",
+
+
+class Notation(NamedTuple):
+    """An activation in the notations of the text."""
+
+    sympy_fn: Callable[[sympy.Expr], sympy.Expr]
+    text: str
+    latex: str
+    definition: str = ""
+    """of a function that has no common name"""
+    latex_definition: str = ""
+
+
+ACTIVATIONS = {
+    "sigmoid": Notation(
+        # The same as 1 / (1 + exp(-u)), of which SymPy makes products that overflow.
+        lambda u: (1 + sympy.tanh(u / 2)) / 2,
+        "sigmoid({})",
+        r"\sigma({})",
+        "sigmoid(u) = 1/(1 + exp(-u))",
+        r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
+    ),
+    "tanh": Notation(sympy.tanh, "tanh({})", r"\tanh({})"),
+    "leaky_relu": Notation(
+        lambda u: sympy.Max(u, sympy.Float(LEAKY_SLOPE) * u),
+        "leaky_relu({})",
+        r"\ell({})",
+        f"leaky_relu(u) = Max(u, {LEAKY_SLOPE}*u)",
+        rf"\ell(u) &= \max(u, {LEAKY_SLOPE}\,u)",
+    ),
+    "linear": Notation(lambda u: u, "{}", "{}"),
+    "sin": Notation(sympy.sin, "sin({})", r"\sin({})"),
+    "square": Notation(lambda u: u**2, "({})**2", "({})^2"),
+    "gelu": Notation(
+        lambda u: u * (1 + sympy.tanh(GELU_SCALE * (u + GELU_CUBIC * u**3))) / 2,
+        "gelu({})",
+        r"\mathrm{{gelu}}({})",
+        f"gelu(u) = u/2*(1 + tanh(sqrt(2/pi)*(u + {GELU_CUBIC}*u**3)))",
+        r"\mathrm{gelu}(u) &= \frac{u}{2}\,(1 + \tanh(\sqrt{2/\pi}\,"
+        rf"(u + {GELU_CUBIC}\,u^3)))",
+    ),
 }
 
 
@@ -45,7 +61,8 @@ def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
     """Each output as one expression of the symbols, which are real."""
     values = {name: sympy.Symbol(name, real=True) for name in formula.symbols}
     for step in formula.steps:
-        values[step.name] = FUNCTIONS[step.activation](_to_sum(step, values))
+        sympy_fn = ACTIVATIONS[step.activation].sympy_fn
+        values[step.name] = sympy_fn(_to_sum(step, values))
     return {step.name: values[step.name] for step in formula.outputs}
 
 
@@ -58,11 +75,10 @@ def to_latex(formula: Formula) -> str:
     width = max(24, LATEX_WIDTH - max(len(step.name) for step in formula.steps))
     rows = [
         f"{_latex_name(step.name)} &= "
-        + LATEX_FUNCTIONS[step.activation].format(_to_latex_sum(step, width))
+        + ACTIVATIONS[step.activation].latex.format(_to_latex_sum(step, width))
         for step in formula.steps
     ]
-    kinds = {step.activation for step in formula.steps}
-    rows += [text for kind, text in LATEX_DEFINITIONS.items() if kind in kinds]
+    rows += [entry.latex_definition for entry in _defined(formula)]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}\n"
 
 
@@ -88,16 +104,22 @@ def to_expressions(formula: Formula) -> str:
 def to_steps(model: Model, rounded: Rounded) -> str:
     """The steps of the computation and the meaning of the names, in ASCII."""
     formula = rounded.formula
-    kinds = {step.activation for step in formula.steps}
     steps = [line for step in formula.steps for line in _format_step(step)]
     meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
-    meanings += [text for kind, text in DEFINITIONS.items() if kind in kinds]
+    meanings += [entry.definition for entry in _defined(formula)]
     parts = [
         _title(model, rounded),
         "\n".join([*steps, *_describe_classes(model, formula)]),
         "\n".join(["where", *(f"  {text}" for text in meanings)]) if meanings else "",
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _defined(formula: Formula) -> list[Notation]:
+    """List the activations of a formula that need a definition."""
+    kinds = {step.activation for step in formula.steps}
+    entries = [entry for name, entry in ACTIVATIONS.items() if name in kinds]
+    return [entry for entry in entries if entry.definition]
 
 
 def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
@@ -124,7 +146,7 @@ def _to_latex_sum(step: Neuron, width: int) -> str:
 
 
 def _format_step(step: Neuron) -> list[str]:
-    text = TEXTS[step.activation].format(format_sum(step, repr))
+    text = ACTIVATIONS[step.activation].text.format(format_sum(step, repr))
     return wrap_sum(f"{step.name} = {text}", more="    ")
 
 

@@ -1,11 +1,12 @@
 """The source of Python functions that need nothing but NumPy."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from swajax.export.text import WIDTH, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, format_sum, make_graph
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
 HEADER = '''\
 """Predictions by {num} weights, found by swajax; needs nothing but NumPy.
@@ -71,23 +72,45 @@ def _text(cell):
     is_whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
     return str(int(cell) if is_whole else cell).strip()
 """
+
+
+class NumpyActivation(NamedTuple):
+    """An activation in Python: its call, and the helper function that it needs."""
+
+    call: str
+    helper: str = ""
+
+
 ACTIVATIONS = {
-    "sigmoid": """
+    "sigmoid": NumpyActivation(
+        "_sigmoid({})",
+        """
 
 def _sigmoid(x):
     return np.exp(-np.logaddexp(0.0, -x))
 """,
-    "leaky_relu": """
+    ),
+    "tanh": NumpyActivation("np.tanh({})"),
+    "leaky_relu": NumpyActivation(
+        "_leaky_relu({})",
+        f"""
 
 def _leaky_relu(x):
-    return np.where(x >= 0.0, x, {slope!r} * x)
+    return np.where(x >= 0.0, x, {LEAKY_SLOPE!r} * x)
 """,
-}
-CALLS = {
-    "sigmoid": "_sigmoid({})",
-    "tanh": "np.tanh({})",
-    "leaky_relu": "_leaky_relu({})",
-    "linear": "({})",
+    ),
+    "linear": NumpyActivation("({})"),
+    "sin": NumpyActivation("np.sin({})"),
+    "square": NumpyActivation("np.square({})"),
+    "gelu": NumpyActivation(
+        "_gelu({})",
+        f"""
+
+def _gelu(x):
+    u = x + {GELU_CUBIC!r} * x * x * x
+    return 0.5 * x * (1.0 + np.tanh({GELU_SCALE!r} * u))
+""",
+    ),
 }
 
 
@@ -106,7 +129,7 @@ def to_source(model: Model) -> str:
         OUTPUTS.format(body="\n".join(_body(graph, model)), outputs=outputs),
         NUMBER if graph.numbers else "",
         CATEGORY if graph.categories else "",
-        *(s.format(slope=LEAKY_SLOPE) for n, s in ACTIVATIONS.items() if n in kinds),
+        *(entry.helper for name, entry in ACTIVATIONS.items() if name in kinds),
     ]
     return "".join(parts)
 
@@ -115,7 +138,7 @@ def _body(graph: Graph, model: Model) -> list[str]:
     """A line an input, neuron and output; names of the table as Python strings."""
     lines = [f"    {item.name} = {_format_input(item)}" for item in graph.inputs]
     for neuron in (*graph.neurons, *graph.outputs):
-        value = CALLS[neuron.activation].format(format_sum(neuron, repr))
+        value = ACTIVATIONS[neuron.activation].call.format(format_sum(neuron, repr))
         if neuron in graph.outputs and not model.scaling.classes:
             scaling = model.scaling
             value += f" * {scaling.target_scale!r} + {scaling.target_offset!r}"

@@ -1,7 +1,7 @@
 """ONNX graphs in float32, for onnxruntime and everything else that reads them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,10 @@ from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_help
 from swajax.data.encoding import Column
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Neuron, make_graph, to_scale
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
 # Not the newest, which runtimes learn to read later.
 IR_VERSION, OPSET, ML_OPSET = 8, 17, 3
-OPERATORS = {
-    "sigmoid": ("Sigmoid", {}),
-    "tanh": ("Tanh", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": LEAKY_SLOPE}),
-    "linear": ("Identity", {}),
-}
 
 
 def to_onnx(model: Model) -> ModelProto:
@@ -94,6 +88,27 @@ class _Builder:
         return name
 
 
+def _add_gelu(builder: _Builder, pre: str) -> str:
+    """Add GELU in the tanh approximation."""
+    square = builder.add("Mul", pre, pre)
+    factor = builder.add("Mul", square, _single(GELU_SCALE * GELU_CUBIC))
+    inner = builder.add("Mul", pre, builder.add("Add", factor, _single(GELU_SCALE)))
+    gate = builder.add("Add", builder.add("Tanh", inner), _single(1.0))
+    return builder.add("Mul", builder.add("Mul", pre, gate), _single(0.5))
+
+
+# Nodes for an activation of pre-activations [N, K], by their name; OPSET has no Gelu.
+ACTIVATIONS: dict[str, Callable[[_Builder, str], str]] = {
+    "sigmoid": lambda builder, pre: builder.add("Sigmoid", pre),
+    "tanh": lambda builder, pre: builder.add("Tanh", pre),
+    "leaky_relu": lambda builder, pre: builder.add("LeakyRelu", pre, alpha=LEAKY_SLOPE),
+    "linear": lambda builder, pre: builder.add("Identity", pre),
+    "sin": lambda builder, pre: builder.add("Sin", pre),
+    "square": lambda builder, pre: builder.add("Mul", pre, pre),
+    "gelu": _add_gelu,
+}
+
+
 def _add_inputs(builder: _Builder, graph: Graph) -> tuple[str, list[str]]:
     """The inputs that are read, scaled, [N, K], and their names."""
     parts, names = [], []
@@ -126,11 +141,11 @@ def _add_layer(
 ) -> tuple[str, list[str]]:
     """The neurons of a layer, those of one activation side by side."""
     parts, order = [], []
-    for kind, (operator, attributes) in OPERATORS.items():
+    for kind, add_fn in ACTIVATIONS.items():
         neurons = [neuron for neuron in layer if neuron.activation == kind]
         if neurons:
             pre = builder.gemm(values, *_to_matrix(neurons, names))
-            parts.append(builder.add(operator, pre, **attributes))
+            parts.append(add_fn(builder, pre))
             order += [neuron.name for neuron in neurons]
     if not parts:  # a constant: nothing is left but the bias of the outputs
         return values, names

@@ -16,7 +16,7 @@ from swajax.latent_search.config import DescentConfig
 from swajax.latent_search.spaces import MIN_LOG_SIZE, Space
 from swajax.latent_search.starts import log_size, sample_sorted
 from swajax.network import make_family, mask_weights, pack, unpack
-from swajax.network.gates import NEVER, bottlenecks, choose, open_largest
+from swajax.network.gates import ABSENT_SCORE, bottlenecks, choose, top_k_gates
 from swajax.objectives import Objective
 from swajax.types import Key, Network, NetworkSpec
 
@@ -54,10 +54,10 @@ def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
             jnp.ones(spec.num_outputs),
         )
         possible = pack(family)
-        scores = unpack(jnp.where(possible > 0, z.scores, NEVER), family)
+        scores = unpack(jnp.where(possible > 0, z.scores, ABSENT_SCORE), family)
         order = pack(bottlenecks(scores, depth=depth))
         size = jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE))
-        gates = open_largest(pack(scores), size, order=order) * possible
+        gates = top_k_gates(pack(scores), size, order=order) * possible
         return unpack(z.weights * gates, family)
 
     return Space(decode_fn, spec, objective)

@@ -1,4 +1,4 @@
-"""A front of networks as people read it: errors in the table's units, and a picture."""
+"""Pictures of a front: error against size."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,34 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swajax.data.messages import shown
 from swajax.io import png
-from swajax.model.evaluation import FrontTable, _errors
+from swajax.model.evaluation import FrontTable
+from swajax.model.evaluation import format_table as format_table
 from swajax.report.markup import show
 
 LINE_STYLES = ("--", ":", "-.")
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
-
-
-def format_table(table: FrontTable, *, target: str, picked: str) -> str:
-    """The front as text, the picked network marked; `picked` says why it is."""
-    parts = [
-        p for p in ("valid", "test") if f"{table.measures[0]}_{p}" in table.rows[0]
-    ]
-    title = {
-        "rmse": f"RMSE in the units of {shown(target)} (R2)",
-        "log_loss": f"log loss of {shown(target)} (share of rows that are right)",
-    }[table.measures[0]]
-    lines = [
-        f"{title}; >: picked, {picked}",
-        _line(" ", "weights", "neurons", "layers", *parts),
-    ]
-    for row in table.rows:
-        cells = [_errors(row, table.measures, part) for part in parts]
-        mark = ">" if row["is_picked"] else " "
-        sizes = (row["num_weights"], row["num_neurons"], row["depth"])
-        lines.append(_line(mark, *map(str, sizes), *cells))
-    return "\n".join(lines)
 
 
 def draw(
@@ -82,8 +61,3 @@ def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:
         axes.plot(sizes, errors, marker, ms=4, label=PARTS[part])
         if min(errors) > 0 and max(errors) > 30 * min(errors):
             axes.set_yscale("log")
-
-
-def _line(mark: str, *cells: str) -> str:
-    widths = (7, 7, 6, *[19] * (len(cells) - 3))
-    return " ".join((mark, *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))))

@@ -12,7 +12,7 @@ from swajax.data.splits import Scaling
 from swajax.model.fitted import Model
 from swajax.report import charts, diagram, pictures, predictions, responses, surface
 from swajax.report.markup import Markup, show, tag
-from swajax.types import ACTIVATIONS, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def line():
         depth=np.int32(1),
     )
     scaling = Scaling(TableEncoder(columns), 5.0, 10.0, ())
-    return Model(network, ACTIVATIONS, scaling, "y")
+    return Model(network, DEFAULT_ACTIVATIONS, scaling, "y")
 
 
 def test_a_diagram_holds_what_exists_and_no_more(line):
