@@ -106,7 +106,7 @@ def run(
             lambda: judge.make_front(fit_into(progress.networks_fn())),
         )
 
-    state = latent_search.descend(
+    state, steps = latent_search.descend(
         explorer.starts,
         explorer.params,
         _to_data(task),
@@ -116,7 +116,6 @@ def run(
         time_budget=seconds,
         clock=clock,
     )
-    steps = int(state.num_steps.sum())
     networks = latent_search.harden(state.picked, explorer.params, space=explorer.space)
     networks = fit_into(networks)
     seconds = judge.seconds() + (1 - share) * settings.seconds

@@ -186,7 +186,7 @@ def _descend(
     config: StartsCommand,
 ) -> Point:
     """The points after gradient descent, decoded at the size asked for."""
-    state = latent_search.descend(
+    state, _ = latent_search.descend(
         explorer.starts,
         explorer.params,
         Data(*task.train[:2], *task.valid[:2]),
