@@ -134,15 +134,15 @@ def make_scaled(scales, *, gain=1.0):
         )
         for name in ("a", "b")
     )
-    kinds = np.zeros((1, 3, 4))
+    is_large, kinds = float(gain > 1), np.zeros((1, 3, 4))
     kinds[0, [0, 1, 2], [1, 1, 3]] = 1.0  # tanh, tanh, linear
     network = Network(
-        first=np.array([[2.0, 2.0, 0.0], [0.0, 0.0, 1.0]]),
+        first=np.array([[2.0, 2.0 * is_large, 0.0], [0.0, 0.0, 1.0]]),
         hidden=np.zeros((0, 3, 3)),
-        readout=np.array([[gain], [-gain * 0.999 if gain > 1 else 0.0], [0.2]]),
-        bias=np.array([[0.0, 0.001, 0.0]]),
+        readout=np.array([[gain], [-0.999 * gain * is_large], [0.2]]),
+        bias=np.array([[0.0, 0.001 * is_large, 0.0]]),
         readout_bias=np.array([0.1]),
-        mask=np.ones((1, 3)),
+        mask=np.array([[1.0, is_large, 1.0]]),
         activation=kinds,
         depth=np.array(1),
     )

@@ -91,14 +91,14 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
         there are neither digits nor validation rows.
     """
     exact = make_formula(model)
-    check(_compare(model, exact, rows), "A formula in float64")
+    check(compare_formula(model, exact, rows), "A formula in float64")
     if options.digits is not None:
         rounded = round_to(exact, options.digits)
     elif rows.valid is not None:
         rounded = shorten(model, exact, rows.valid)
     else:
         raise ValueError("there are no validation rows to choose --digits by: set it")
-    agreement = _compare(model, rounded.formula, rows)
+    agreement = compare_formula(model, rounded.formula, rows)
     text = to_text(model, rounded, agreement)
     return Exported(text.encode("ascii"), agreement)
 
@@ -137,7 +137,8 @@ def to_steps(model: Model, rounded: Rounded, agreement: Agreement | None = None)
     return "\n\n".join(filter(None, parts))
 
 
-def _compare(model: Model, formula: Formula, rows: Rows) -> Agreement:
+def compare_formula(model: Model, formula: Formula, rows: Rows) -> Agreement:
+    """Compare a formula, evaluated in float64, with `Model.predict`."""
     with np.errstate(all="ignore"):
         cells = read_cells(formula, rows.frame)
         outputs = evaluate(formula, cells, len(rows.frame))

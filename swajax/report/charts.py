@@ -1,4 +1,4 @@
-"""Small charts as SVG, coloured by the style sheet of the page they stand in."""
+"""Small charts as SVG, coloured by the style sheet of the page."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 46.0
 
 
 class Axis(NamedTuple):
-    """From `low` to `high`, with numbers written at the ticks."""
+    """A range from `low` to `high` with its ticks."""
 
     low: float
     high: float
@@ -22,7 +22,7 @@ class Axis(NamedTuple):
     is_log: bool = False
 
     def share(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie, 0 at `low` and 1 at `high`."""
+        """Return the positions of values, 0 at `low` and 1 at `high`."""
         low, high = self.low, self.high
         if self.is_log:
             low, high, values = np.log(low), np.log(high), np.log(values)
@@ -36,7 +36,7 @@ class Plot(NamedTuple):
     y: Axis
 
     def place(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
-        """Points in px, from the upper left corner of the picture."""
+        """Return points in px, from the upper left corner of the chart."""
         right = LEFT + self.x.share(xs) * (WIDTH - LEFT - RIGHT)
         down = TOP + (1 - self.y.share(ys)) * (HEIGHT - TOP - BOTTOM)
         return np.stack([right, down], axis=1)
@@ -45,12 +45,16 @@ class Plot(NamedTuple):
 def make_axis(
     values: np.ndarray, *, is_log: bool = False, is_integer: bool = False
 ) -> Axis:
-    """An axis that holds all values, with a margin."""
+    """Return an axis that contains all values, with a margin.
+
+    >>> make_axis(np.array([0.0, 10.0])).ticks
+    (0.0, 2.5, 5.0, 7.5, 10.0)
+    """
     low, high = float(np.min(values)), float(np.max(values))
     if is_log:
         margin = max((high / low) ** 0.06, 1.05)
         low, high = low / margin, high * margin
-        # Few decades have few ticks unless there are some between them.
+        # Fewer than two decades need ticks between the powers of ten.
         subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
         locator = LogLocator(numticks=5, subs=subs)
     else:
@@ -63,13 +67,13 @@ def make_axis(
 
 
 def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
-    """A line through points; `kind` is its class in the style sheet."""
+    """Return a line through points; `kind` is its class in the style sheet."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.place(xs, ys))
     return tag("polyline", class_=f"line {kind}", points=path)
 
 
 def dots(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
-    """A dot a point, all of them one short element."""
+    """Return one dot per point, as one element."""
     path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.place(xs, ys))
     return tag("path", class_=f"dots {kind}", d=path)
 
@@ -82,9 +86,15 @@ def draw(
     description: str,
     x_names: Sequence[str] = (),
 ) -> Markup:
-    """The chart of marks that were made for its axes.
+    """Return a chart of marks that were placed by its axes.
 
-    `x_names` stand at the ticks of the horizontal axis instead of numbers.
+    Args:
+      plot: the axes.
+      *marks: results of `line`, `dots` and the like.
+      x_label: name of the horizontal axis.
+      y_label: name of the vertical axis.
+      description: text for screen readers.
+      x_names: labels of the ticks of the horizontal axis, instead of numbers.
     """
     names = x_names or [f"{tick:.6g}" for tick in plot.x.ticks]
     x_ticks = plot.place(np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low))

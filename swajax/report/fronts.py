@@ -1,32 +1,40 @@
-"""A front of networks as people read it: errors in the table's units, and a picture."""
+"""A front of networks as a text table and as a picture, in the units of the target."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from swajax.data.messages import shown
-from swajax.io import png
-from swajax.model.evaluation import FrontTable, _errors
+from swajax.model.evaluation import FrontTable
+from swajax.report import fonts
 from swajax.report.markup import show
+from swajax.report.results_file import PARTS
 
 LINE_STYLES = ("--", ":", "-.")
-PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def format_table(table: FrontTable, *, target: str, picked: str) -> str:
-    """The front as text, the picked network marked; `picked` says why it is."""
+    """Return the front as text, with the picked network marked.
+
+    Args:
+      table: sizes and errors.
+      target: name of the target.
+      picked: reason for the pick.
+    """
     parts = [
         p for p in ("valid", "test") if f"{table.measures[0]}_{p}" in table.rows[0]
     ]
     title = {
         "rmse": f"RMSE in the units of {shown(target)} (R2)",
-        "log_loss": f"log loss of {shown(target)} (share of rows that are right)",
+        "log_loss": f"log loss of {shown(target)} (accuracy)",
     }[table.measures[0]]
     lines = [
-        f"{title}; >: picked, {picked}",
+        f"{title}; > marks the picked network, {picked}",
         _line(" ", "weights", "neurons", "layers", *parts),
     ]
     for row in table.rows:
@@ -45,10 +53,22 @@ def draw(
     title: str,
     others: Mapping[str, float] | None = None,
 ) -> None:
-    """A PNG: error against size, validation and test, with the pick.
+    """Write a PNG of validation and test error against size, with the pick.
 
-    Other models, whose sizes are of another order, are lines at their test errors.
+    Args:
+      path: the file.
+      table: sizes and errors.
+      target: name of the target.
+      title: title of the figure.
+      others: test errors of other models, by name, drawn as horizontal lines.
     """
+    figure_fn = functools.partial(_make_figure, table, target, title, others or {})
+    fonts.save(path, (target, title), figure_fn)
+
+
+def _make_figure(
+    table: FrontTable, target: str, title: str, others: Mapping[str, float]
+) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for part, marker in (("valid", "o-"), ("test", "s--")):
@@ -62,16 +82,21 @@ def draw(
         mfc="none",
         label=f"picked: {chosen['num_weights']} weights",
     )
-    for (label, error), style in zip((others or {}).items(), LINE_STYLES, strict=False):
+    for (label, error), style in zip(others.items(), LINE_STYLES, strict=False):
         axes.axhline(error, color="0.4", ls=style, lw=1, label=label)
     name = {"rmse": "RMSE of {}", "log_loss": "log loss of {}"}[table.measures[0]]
-    # The name of a column may hold any characters, dollar signs among them.
+    # Names of columns may contain dollar signs.
     axes.set_ylabel(name.format(show(target, 60)), parse_math=False)
     axes.set_xlabel("weights and biases")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, parse_math=False)
     axes.legend()
-    png.save(path, figure)
+    return figure
+
+
+def _errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
+    first, second = (row[f"{measure}_{part}"] for measure in measures)
+    return f"{first:.4g} ({second:.3f})"
 
 
 def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:

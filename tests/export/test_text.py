@@ -1,4 +1,4 @@
-"""Names of a table in code: identifiers and C literals."""
+"""Identifiers, literals and wrapped lines of generated code."""
 
 import keyword
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 from export_cases import CATEGORIES, CLASSES, HOSTILE
 
-from swajax.export.text import to_c_string, to_identifiers, to_note
+from swajax.export.text import WIDTH, to_c_string, to_identifiers, to_note, wrap_sum
 
 TEXTS = (*HOSTILE, *CLASSES, *CATEGORIES, "", "1st", "_private", "x" * 500, "ß", "名前")
 
@@ -41,3 +41,19 @@ def test_c_strings_hold_the_text_and_no_mark(text):
 def test_notes_are_one_short_line_of_ascii(text):
     note = to_note(text)
     assert note.isascii() and note.isprintable() and len(note) <= 60
+
+
+@pytest.mark.parametrize("num_terms", [1, 3, 4, 9, 40])
+def test_lines_are_broken_before_signs_only(num_terms):
+    terms = (f"{'-+'[i % 2]} {i}.123456 * value_{i}" for i in range(num_terms))
+    text = f"y = tanh(-0.5 {' '.join(terms)})"
+    lines = wrap_sum(text, indent="  ", more="      ")
+    assert " ".join(line.strip() for line in lines) == text
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[0].startswith("  y = tanh(-0.5 - 0.123456 * value_0")
+    assert all(line.startswith(("      - ", "      + ")) for line in lines[1:])
+    assert (len(lines) > 1) == (len(text) + 2 > WIDTH)
+
+
+def test_a_long_name_is_not_broken():
+    assert wrap_sum(f"x * {'a' * 100}", more="  ") == [f"x * {'a' * 100}"]
