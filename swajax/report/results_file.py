@@ -44,7 +44,7 @@ def read_results(run: Path) -> dict[str, Any]:
         results = json.loads(path.read_bytes())
         _check_fields(results, FIELDS, "the file")
         _check_values(results)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: damaged or of another version ({error})") from error
     return results
 
