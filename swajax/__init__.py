@@ -1,17 +1,47 @@
-"""Small neural networks, architecture and weights together, by gradient descent."""
+"""Find tiny neural networks, architecture and weights together, by gradient descent.
 
+The public names are imported on first use, so that `import swajax` alone stays quick.
+
+Example:
+  >>> import swajax
+  >>> spec = swajax.NetworkSpec(num_inputs=2, max_width=4, max_depth=1)
+  >>> spec.activations
+  ('sigmoid',)
+"""
+
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from swajax.data.problem import Problem as Problem
+    from swajax.estimators import SparseMLPClassifier as SparseMLPClassifier
+    from swajax.estimators import SparseMLPRegressor as SparseMLPRegressor
     from swajax.model.results import load as load
+    from swajax.search.config import SearchConfig as SearchConfig
+    from swajax.search.run import find_front as find_front
+    from swajax.types import Network as Network
+    from swajax.types import NetworkSpec as NetworkSpec
 
-__all__ = ["load"]
+_HOMES = {
+    "Network": "swajax.types",
+    "NetworkSpec": "swajax.types",
+    "Problem": "swajax.data.problem",
+    "SearchConfig": "swajax.search.config",
+    "SparseMLPClassifier": "swajax.estimators",
+    "SparseMLPRegressor": "swajax.estimators",
+    "find_front": "swajax.search.run",
+    "load": "swajax.model.results",
+}
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """`swajax.load` on first use: importing the package alone stays quick."""
-    if name == "load":
-        from swajax.model.results import load
-
-        return load
+    """Import a public name on first use."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'swajax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted({*globals(), *_HOMES})

@@ -2,8 +2,6 @@
 
 import copy
 import dataclasses
-import math
-import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, no_type_check
 
@@ -26,9 +24,10 @@ from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Scaling
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
-from swajax.search import sources as sources_lib
-from swajax.search.config import ExploreConfig, SearchConfig, Source
+from swajax.objectives import Objective
+from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
+from swajax.search.sources import SourceName
 from swajax.types import ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
@@ -58,12 +57,12 @@ class _SparseMLP(BaseEstimator):
     max_error: float | None = None
     num_starts: int = 768
     num_rounds: int = 3
-    max_varied: int = 20
+    max_perturbed: int = 20
     max_width: int = 8
     max_depth: int = 3
     activations: tuple[Activation, ...] = ACTIVATIONS
     weight_decay: float | None = None
-    explore_by: tuple[Source, ...] | None = ("random",)
+    sources: tuple[SourceName, ...] | None = ("random",)
     valid_share: float = 0.2
     time_budget: float | None = None
     random_state: int | np.random.RandomState | None = 0
@@ -110,37 +109,21 @@ class _SparseMLP(BaseEstimator):
         scaling = Scaling(TableEncoder(columns), scale, offset, classes)
         return Model(self.network_, self._activations, scaling, target)
 
-    def _search(self, rows: Problem, parts: Parts, **how: Any) -> Self:
+    def _search(self, rows: Problem, parts: Parts, objective: Objective) -> Self:
         """Search networks for rows whose inputs are not scaled yet."""
         self._fit_inputs(rows.x[parts.train])
-        # Inputs that are constant are left out, so that no weight is spent on them.
+        # Constant inputs are left out, so that no weight is spent on them.
         used = np.flatnonzero(np.isfinite(self.input_range_))
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x)[:, used])
-        config, sources = self._config(), ExploreConfig(by=self.explore_by)
-        task = "regression" if how["objective"] == "squared" else "classification"
-        sources_lib.check(sources, task, len(used), config)
         train, valid = (take_rows(rows, part) for part in parts[:2])
-        begin = time.monotonic()
-        budget = math.inf if self.time_budget is None else self.time_budget
-        explore_key, key = jax.random.split(jax.random.key(parts.seed))
-        starts = sources_lib.find_starts(
-            explore_key,
-            train,
-            valid,
-            config=sources,
-            pipeline_config=config,
-            seconds=sources.share * budget,
-            **how,
-        )
         front = find_front(
-            key,
+            jax.random.key(parts.seed),
             train,
             valid,
-            config=config,
-            starts=starts.networks,
-            time_budget=budget - (time.monotonic() - begin),
-            **how,
+            objective=objective,
+            config=self._config(),
+            time_budget=self.time_budget,
         )
         few = front.network.first
         first = np.zeros((len(few), self.n_features_in_, few.shape[2]))
@@ -198,14 +181,15 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
       max_error: pick the smallest network with at most this validation loss instead.
       num_starts: random networks to start from, besides as many small ones.
       num_rounds: times down and up the sizes.
-      max_varied: size of the largest networks of which variants are tried.
+      max_perturbed: size of the largest networks of which variants are tried.
       max_width: neurons a hidden layer at most.
       max_depth: hidden layers at most.
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
         [1e-9 for numbers, about 1 / rows for classes].
-      explore_by: where the search starts, as `ExploreConfig.by`; ("random", "tangle")
-        is better where classes and inputs are many, and compiles for longer.
+      sources: where starts come from, as in `swajax.search.config.SearchConfig`;
+        ("random", "tangle") is better with many classes and inputs, and compiles for
+        longer.
       valid_share: share of the rows to choose networks by.
       time_budget: seconds after which no more work begins.
       random_state: of the split and the search.
@@ -232,7 +216,7 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
             self._fit_inputs(rows.x)
             return self._keep(_make_constant(x.shape[1], len(self.activations)))
         y = (rows.y - self.target_offset_) / self.target_scale_
-        return self._search(rows._replace(y=y), parts, objective="squared")
+        return self._search(rows._replace(y=y), parts, "squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:
         """Predicted numbers, one a row."""
@@ -287,9 +271,9 @@ class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
         rows = merge(x, codes, weight * factors[codes])
         parts = split(rows.y[:, 0], self.valid_share, self.random_state)
         if num_classes == 2:
-            return self._search(rows, parts, objective="logistic")
+            return self._search(rows, parts, "logistic")
         y = np.eye(num_classes)[rows.y[:, 0].astype(int)]
-        return self._search(rows._replace(y=y), parts, objective="softmax")
+        return self._search(rows._replace(y=y), parts, "softmax")
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row."""

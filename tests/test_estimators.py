@@ -18,7 +18,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import sources
+from swajax.search import run, sources
 from swajax.types import ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -120,28 +120,29 @@ def test_same_random_state_same_predictions(regressor, table):
     np.testing.assert_array_equal(loaded.at(20).predict(x), regressor.at(20).predict(x))
 
 
-def test_searches_start_where_they_are_told_to(monkeypatch, table):
+def test_searches_start_from_the_sources_given(monkeypatch, table):
     found = []
     find_starts = sources.find_starts
 
-    def spy(*args, **how):
-        found.append(find_starts(*args, **how))
+    def spy(*args):
+        found.append(find_starts(*args))
         return found[-1]
 
-    monkeypatch.setattr(sources, "find_starts", spy)
+    monkeypatch.setattr(run, "find_starts", spy)
     limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
     models = [
-        SparseMLPRegressor(**limits, explore_by=by).fit(*table)
-        for by in (("random",), ("tangle",), None)
+        SparseMLPRegressor(**limits, sources=names).fit(*table)
+        for names in (("random",), ("tangle",), None)
     ]
     random, tangle, both = found
-    assert random.networks is None and tangle.candidate_steps == both.candidate_steps
+    assert random.num_steps == 0 and tangle.num_steps == both.num_steps > 0
+    assert len(random.networks.depth) == 2 * SMALL["num_starts"]
     num_random = len(both.networks.depth) - len(tangle.networks.depth)
     assert num_random == 2 * math.ceil(SMALL["num_starts"] / 2)
     errors = [np.square(m.predict(table[0]) - table[1]).mean() for m in models]
     assert errors[0] != errors[1]
     with pytest.raises(ValueError, match="max-width 3"):
-        SparseMLPRegressor(**SMALL, explore_by=("tangle",)).fit(*table)
+        SparseMLPRegressor(**SMALL, sources=("tangle",)).fit(*table)
 
 
 def test_feature_names_are_kept_and_checked(table):
@@ -236,11 +237,9 @@ def test_refuses_what_cannot_be_learned(table):
         {"valid_share": 1.0},
         {"max_weights": 0},
         {"num_starts": 0},
-        {"explore_by": ("random", "random")},
+        {"sources": ("random", "random")},
     ):
-        with pytest.raises(
-            ValueError, match=next(iter(wrong)).removeprefix("explore_")
-        ):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
             SparseMLPRegressor(**SMALL | wrong).fit(x, y)
 
 
@@ -257,8 +256,8 @@ def test_split_leaves_rows_of_every_class_to_train_on():
 def test_merge_adds_up_equal_rows():
     x = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [0.0, 0.0]])
     merged = arrays.merge(x, np.array([1.0, 2.0, 1.0, 3.0]), np.array([1.0, 3, 2, 0]))
-    np.testing.assert_array_equal(merged.x.T, [[1, 5], [2, 1]])
-    np.testing.assert_array_equal(merged.y, [2, 1])
+    np.testing.assert_array_equal(merged.x, [[1, 5], [2, 1]])
+    np.testing.assert_array_equal(merged.y, [[2], [1]])
     np.testing.assert_array_equal(merged.weight, [0.5, 0.5])
 
 

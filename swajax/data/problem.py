@@ -67,3 +67,28 @@ def thin(problem: Problem, num_rows: int = MAX_ROWS) -> Problem:
 def take_rows(problem: Problem, rows: np.ndarray) -> Problem:
     """Return the rows of an index array or mask."""
     return Problem(*(np.asarray(leaf)[rows] for leaf in problem))
+
+
+def check_problem(problem: Problem) -> Problem:
+    """Return the problem if its arrays fit together.
+
+    Raises:
+      ValueError: names the array and its shape.
+    """
+    x, y, weight = (np.shape(leaf) for leaf in problem)
+    if len(x) != 2 or len(y) != 2 or len(weight) != 1:
+        raise ValueError(
+            f"x, y and weight must be [N, I], [N, O] and [N], got {x}, {y} and {weight}"
+        )
+    if not x[0] == y[0] == weight[0] or 0 in x + y:
+        raise ValueError(
+            "x, y and weight must have the same number of rows, at least one, as first "
+            f"axis, got shapes {x}, {y} and {weight}"
+        )
+    return problem
+
+
+def normalise_weights(problem: Problem) -> Problem:
+    """Scale the weights to mean 1."""
+    weight = np.asarray(problem.weight, np.float64)
+    return problem._replace(weight=weight / weight.mean())

@@ -1,10 +1,10 @@
-"""The command `python -m swajax.search`: tiny networks for a table."""
+"""Command `python -m swajax.search`: find tiny networks for a table."""
 
 import dataclasses
-import math
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,20 +19,19 @@ from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import checkpoints, commands, configs, runlog
-from swajax.latent_search.descent import NetworksFn
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.model.results import write_rows
 from swajax.report import fronts, page, pictures
 from swajax.search import pool as pools
-from swajax.search import sources
-from swajax.search.config import ExploreConfig, SearchConfig
+from swajax.search.config import SearchConfig
+from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
-from swajax.search.sources import descent as descent_source
+from swajax.search.sources.descent import BATCH_ROWS
 
 MANY_ROWS = (
-    f"networks are fitted and chosen on {MAX_ROWS:,} random rows a part; "
-    f"descents take mini-batches of {descent_source.BATCH_ROWS:,}; all rows are tested"
+    f"networks are fitted and chosen on {MAX_ROWS:,} random rows per part; "
+    f"descents use mini-batches of {BATCH_ROWS:,}; all test rows are evaluated"
 )
 
 
@@ -40,41 +39,39 @@ MANY_ROWS = (
 class SearchCommand:
     """Find tiny networks for a table: a front of accuracy against size.
 
-    Any number of features; numbers, two classes or more to predict.
+    The table may have any number of features; the target is a number or a class.
     """
 
     data: str
     """CSV, TSV, Parquet or NPZ file, or a built-in table: diabetes, iris, wine,
     breast_cancer, digits, himmelblau and others"""
     target: str | None = None
-    """column to predict; built-in tables have a default"""
+    """column to predict [the default of a built-in table]"""
     features: tuple[str, ...] | None = None
-    """columns to predict from; by default all others"""
+    """columns to predict from [all others]"""
     task: Literal["auto", "regression", "classification"] = "auto"
     """whether the target is a number or a class"""
     weight: str | None = None
-    """column of the rows' weights"""
+    """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
-    """balanced: rows of rare classes count more"""
-    run: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
+    """balanced: classes weigh the same, whatever their number of rows"""
+    search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SearchConfig
     )
-    """what is searched"""
-    sources: ExploreConfig = dataclasses.field(default_factory=ExploreConfig)
-    """where the search starts"""
+    """limits of the networks, effort and sources"""
     valid_share: float = 0.2
-    """share of the rows to choose networks by"""
+    """share of the rows for validation: networks are chosen by them"""
     test_share: float = 0.2
-    """share of the rows for the final error"""
+    """share of the rows for the test error"""
     seed: int = 0
-    """of the split and of the starts"""
+    """seed of the row split and of the random starts"""
     time_budget: float | None = None
-    """seconds after which the search ends with the best so far"""
+    """seconds after which the search stops and writes the best networks so far"""
     out: Path | None = None
-    """folder for the results, new; by default runs/ and a name"""
+    """folder for the results, which must be new or empty [runs/search-NAME-NUMBER]"""
 
     def __post_init__(self) -> None:
-        """Reject what no random generator or clock takes."""
+        """Refuse seeds and budgets out of range."""
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
         if self.time_budget is not None and not self.time_budget > 0:
@@ -82,7 +79,7 @@ class SearchCommand:
 
 
 def main(config: SearchCommand) -> None:
-    """Table in, front of networks out; all is written before the table is shown."""
+    """Search, write all results, then print the table of the front."""
     commands.use_compilation_cache()
     table = load_table(
         config.data,
@@ -98,8 +95,8 @@ def main(config: SearchCommand) -> None:
         test_share=config.test_share,
         class_weight=config.class_weight,
     )
-    num_inputs = dataset.train.x.shape[1]
-    sources.check(config.explore, table.task, num_inputs, config.pipeline)
+    objective = choose_objective(scaling.classes)
+    config.search.check(dataset.train.x.shape[1], objective)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
@@ -107,14 +104,25 @@ def main(config: SearchCommand) -> None:
     if max(_count_rows(dataset).values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
-    front, seconds = _search(config, dataset, scaling, folder)
+    begin = time.monotonic()
+    with tqdm(unit="block", disable=None) as bar:
+        front = find_front(
+            jax.random.key(config.seed),
+            dataset.train,
+            dataset.valid,
+            objective=objective,
+            config=config.search,
+            time_budget=config.time_budget,
+            callback=_make_callback(bar, folder),
+        )
+    seconds = time.monotonic() - begin
     write_rows(folder, dataset)
     outcome = evaluation.tabulate(
-        front, dataset, scaling, activations=config.pipeline.activations
+        front, dataset, scaling, activations=config.search.activations
     )
     about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
     _write(folder, config, scaling, front, outcome, about)
-    picked = _tell_pick(front, config.pipeline.max_error)
+    picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{fronts.format_table(outcome, target=table.target_name, picked=picked)}\n"
@@ -148,7 +156,7 @@ def _count_rows(dataset: Dataset) -> dict[str, int]:
 
 
 def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
-    """What results.json tells of the table."""
+    """Describe the table for results.json."""
     y = dataset.train.y
     counts = {"class_counts": []}
     if table.classes:
@@ -162,73 +170,45 @@ def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _search(
-    config: SearchCommand, dataset: Dataset, scaling: Scaling, folder: Path
-) -> tuple[Front, float]:
-    """The front, and the seconds it took, under a progress bar."""
-    begin, seconds = time.monotonic(), 0.0
-    budget = math.inf if config.time_budget is None else config.time_budget
-    objective = choose_objective(scaling.classes)
-    explore_key, key = jax.random.split(jax.random.key(config.seed))
-    with tqdm(unit="block", disable=None) as bar:
+def _make_callback(bar: tqdm, folder: Path) -> Callable[[SearchProgress], None]:
+    """Log each block of work, move the bar, and print the first networks found."""
+    is_first = True
+    bar.set_postfix(stage="sources")
 
-        def watch(num_steps: int, networks_fn: NetworksFn) -> None:
-            del networks_fn
-            bar.set_postfix(stage="explore", candidate_steps=num_steps)
+    def callback(progress: SearchProgress) -> None:
+        nonlocal is_first
+        pool = progress.pool
+        if pool is None:
+            bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
+            return
+        if is_first:
+            tqdm.write(_format_first(progress.seconds, pool))
+        is_first = False
+        best = float(pool.loss.min(initial=np.inf))
+        line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
+        runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
+        bar.total = progress.num_blocks
+        bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
+        bar.update()
 
-        def callback(progress: SearchProgress) -> None:
-            nonlocal seconds
-            is_first, seconds = not seconds, time.monotonic() - begin
-            if is_first:
-                tqdm.write(_format_first(progress._replace(seconds=seconds)))
-            pool = progress.pool
-            best = float(pool.loss.min(initial=np.inf))
-            line = {"stage": progress.stage, "seconds": seconds, "loss": best}
-            runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
-            bar.total = progress.num_blocks
-            bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
-            bar.update()
-
-        bar.set_postfix(stage="explore")
-        starts = sources.find_starts(
-            explore_key,
-            dataset.train,
-            dataset.valid,
-            objective=objective,
-            config=config.explore,
-            pipeline_config=config.pipeline,
-            seconds=config.explore.share * budget,
-            watch=watch,
-        )
-        front = find_front(
-            key,
-            dataset.train,
-            dataset.valid,
-            objective=objective,
-            config=config.pipeline,
-            starts=starts.networks,
-            time_budget=budget - (time.monotonic() - begin),
-            callback=callback,
-        )
-    return front, time.monotonic() - begin
+    return callback
 
 
-def _format_first(progress: SearchProgress) -> str:
-    """A first answer, by training loss: sizes that halve the loss, and their loss."""
-    pool, zero = progress.pool, np.zeros(len(progress.pool.loss))
-    front = pools.make_front(pool, pool.loss, zero)
+def _format_first(seconds: float, pool: Pool) -> str:
+    """Format the first networks: sizes and training losses."""
+    front = pools.make_front(pool, pool.loss, np.zeros(len(pool.loss)))
     cells = [
         f"{size}: {loss:.3g}"
         for size, loss in zip(front.num_weights, front.train_loss, strict=True)
     ]
     return (
-        f"after {progress.seconds:.0f} s, weights: training loss of what is found so "
-        f"far\n  {', '.join(cells)}"
+        f"after {seconds:.0f} s, weights: training loss of the networks found so far\n"
+        f"  {', '.join(cells)}"
     )
 
 
-def _tell_pick(front: Front, max_error: float | None) -> str:
-    """Why the picked network is."""
+def _explain_pick(front: Front, max_error: float | None) -> str:
+    """Explain the pick."""
     if max_error is None:
         return "smallest within one standard error of the best"
     if front.valid_loss[front.pick] <= max_error:
@@ -249,7 +229,7 @@ def _write(
         "encoder": encoder_to_dict(scaling.encoder),
         "target_scale": scaling.target_scale,
         "target_offset": scaling.target_offset,
-        "activations": config.pipeline.activations,
+        "activations": config.search.activations,
         "pick": front.pick,
     }
     checkpoints.save(folder / "networks.safetensors", front.network, header=header)

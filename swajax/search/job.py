@@ -1,4 +1,4 @@
-"""One search of a data set: its settings, its data, and how far it is."""
+"""One search: its data, settings, clock and counts of work."""
 
 import dataclasses
 import math
@@ -19,36 +19,36 @@ from swajax.types import Network, NetworkSpec
 
 @dataclasses.dataclass
 class Job:
-    """One search: data, settings, and how far it is."""
+    """Data, settings and progress of one search."""
 
-    train: Problem  # padded, of NumPy arrays, as `valid`
-    valid: Problem
+    train: Problem  # padded NumPy arrays
+    valid: Problem  # padded NumPy arrays
     spec: NetworkSpec
     fit: Fit
     config: SearchConfig
     time_budget: float | None
     clock: Callable[[], float]
     begin: float
-    candidate_steps: int = 0
+    network_steps: int = 0
 
     def seconds(self) -> float:
-        """How long it has been at work."""
+        """Return the time since the start."""
         return self.clock() - self.begin
 
     def seconds_left(self) -> float:
-        """What is left of the time budget: endless without one."""
+        """Return the rest of the time budget, infinite without one."""
         budget = self.time_budget
         return math.inf if budget is None else budget - self.seconds()
 
     def is_over(self, share: float = 1.0) -> bool:
-        """Whether this share of the time budget, if there is one, is spent."""
+        """Return whether this share of the time budget is spent."""
         budget = self.time_budget
         return budget is not None and self.seconds() >= share * budget
 
-    def take_points(self, num: int) -> Problem:
-        """A random part of the training points that costs as much as so many.
+    def sample_rows(self, num: int) -> Problem:
+        """Draw training rows that cost as much as `num` rows of one output.
 
-        A point costs as much as the functions of the outputs that are differentiated.
+        A row costs one unit per function of the outputs that is differentiated.
         """
         cost = num_directions(self.spec.num_outputs, self.fit.objective)
         is_real = self.train.weight > 0
@@ -62,25 +62,25 @@ class Job:
         networks: Network,
         sizes: np.ndarray,
         num_steps: int,
-        points: Problem | None = None,
+        rows: Problem | None = None,
     ) -> tuple[Network, Float[np.ndarray, " R"]]:
-        """Networks after so many steps, and their losses, on some points or all."""
-        self.candidate_steps += num_steps * len(sizes)
-        points = self.train if points is None else points
+        """Run `num_steps` polish steps on some rows or all; return losses too."""
+        self.network_steps += num_steps * len(sizes)
+        rows = self.train if rows is None else rows
         return batches.polish_batch(
-            networks, sizes, points, fit=self.fit, num_steps=num_steps
+            networks, sizes, rows, fit=self.fit, num_steps=num_steps
         )
 
     def make_pool(self, networks: Network) -> Pool:
-        """Networks without dead parts, with their sizes and losses."""
+        """Simplify networks and return them with their sizes and training losses."""
         return pools.make_pool(
             *batches.simplify_and_score(networks, self.train, fit=self.fit)
         )
 
-    def judge(
+    def validate(
         self, networks: Network
     ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-        """Validation losses, and standard errors of their gaps to the lowest."""
+        """Return validation losses and standard errors of the excess over the best."""
         return batches.validation_scores(networks, self.valid, fit=self.fit)
 
 
@@ -92,7 +92,7 @@ def make_job(
     time_budget: float | None,
     clock: Callable[[], float],
 ) -> Job:
-    """A search of a data set that begins now; the arguments are those of `run`."""
+    """Start a search now; the arguments are those of `swajax.search.run.find_front`."""
     spec = config.make_spec(train.x.shape[1], train.y.shape[1])
     train, valid = (pad(thin(part)) for part in (train, valid))
     decay = config.weight_decay
@@ -103,13 +103,13 @@ def make_job(
 
 
 def decay_of_classes(train: Problem) -> float:
-    """What a standard normal prior of the weights amounts to: 1 / number of points.
+    """Return the weight decay of a standard normal prior, 1 / effective number of rows.
 
-    Few rows of classes are soon told apart, and weights would grow without end. To a
-    power of two: each value is a compiled program.
+    Without it, weights grow without bound where classes are separable. The value is
+    rounded to a power of two, since each value compiles its own program.
 
     Args:
-      train: points, whose weights have the sum 1.
+      train: rows whose weights sum to 1.
     """
-    num_points = 1 / np.square(train.weight).sum()
-    return 2.0 ** -round(np.log2(num_points))
+    num_rows = 1 / np.square(train.weight).sum()
+    return 2.0 ** -round(np.log2(num_rows))

@@ -1,4 +1,4 @@
-"""Networks kept by size, and the front of error against size that comes out of them.
+"""A pool of networks, the best of each size, and the front drawn from it.
 
 Host code: a few thousand tiny networks in NumPy arrays.
 """
@@ -13,37 +13,35 @@ from jaxtyping import Bool, Float, Int
 from swajax.model.front import Front
 from swajax.types import Network
 
-DUPLICATE_LOSS_TOLERANCE = (
-    0.02  # relative width of the bins of loss in each of which like networks are one
-)
+# Same structure and loss within 2 %: treated as duplicates.
+DUPLICATE_LOSS_TOLERANCE = 0.02
 
 
 class Pool(NamedTuple):
-    """Networks, each with its size and what was done with it; leaves lead with R."""
+    """Networks with their sizes, losses and history; leaves lead with R."""
 
     network: Network
     num_weights: Int[np.ndarray, " R"]
-    loss: Float[np.ndarray, " R"]  # of the training part
-    structure: Int[np.ndarray, " R"]  # the same number for like networks
-    is_shrunk: Bool[np.ndarray, " R"]
+    loss: Float[np.ndarray, " R"]  # of the training rows
+    structure: Int[np.ndarray, " R"]  # equal for networks of equal structure
+    is_pruned: Bool[np.ndarray, " R"]
     is_grown: Bool[np.ndarray, " R"]
 
     def take(self, index: np.ndarray) -> "Pool":
-        """The networks of an index array or mask."""
+        """Return the networks of an index array or mask."""
         return jax.tree.map(operator.itemgetter(index), self)
 
-    def mark(self, index: np.ndarray, name: str) -> "Pool":
-        """The same networks with a note, `is_shrunk` or `is_grown`, at some."""
-        flags = getattr(self, name).copy()
-        flags[index] = True
-        return self._replace(**{name: flags})
+    def mark_pruned(self, index: np.ndarray) -> "Pool":
+        """Mark networks of which a smaller one has been made."""
+        return self._replace(is_pruned=_set(self.is_pruned, index))
+
+    def mark_grown(self, index: np.ndarray) -> "Pool":
+        """Mark networks of which a larger one has been made."""
+        return self._replace(is_grown=_set(self.is_grown, index))
 
 
 def make_pool(network: Network, num_weights: np.ndarray, loss: np.ndarray) -> Pool:
-    """New networks; those that have no weight or no finite loss are dropped.
-
-    The loss of a network without inputs is that of a constant.
-    """
+    """Make a pool of new networks, without those of no weight or no finite loss."""
     num_weights, loss = np.asarray(num_weights), np.asarray(loss)
     no = np.zeros(len(loss), bool)
     pool = Pool(network, num_weights, loss, _find_structure(network), no, no.copy())
@@ -51,15 +49,15 @@ def make_pool(network: Network, num_weights: np.ndarray, loss: np.ndarray) -> Po
 
 
 def join(pools: list[Pool]) -> Pool:
-    """All networks of several pools, one after another."""
+    """Concatenate pools."""
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *pools)
 
 
 def merge(pools: list[Pool], *, num_each: int) -> Pool:
-    """All networks of several pools, at most so many a size, the best by loss.
+    """Merge pools and keep the best `num_each` networks of each size by loss.
 
-    Many are one function again, with its neurons in another order or at another scale,
-    polished a little more or less: of those the best is enough.
+    Duplicates, one function with its neurons in another order or at another scale,
+    count once: the best of them is kept.
     """
     pool = join(pools)
     level = np.log(np.maximum(pool.loss, np.finfo(float).tiny)) // np.log1p(
@@ -68,24 +66,24 @@ def merge(pools: list[Pool], *, num_each: int) -> Pool:
     order = np.lexsort((pool.loss, level, pool.structure))
     is_new = np.diff(level[order], prepend=np.nan) != 0
     is_new |= np.diff(pool.structure[order], prepend=0) != 0
-    places = np.flatnonzero(is_new)
-    firsts = order[places]
+    starts = np.flatnonzero(is_new)
+    firsts = order[starts]
     best = np.lexsort((pool.loss[firsts], pool.num_weights[firsts]))
     sizes = pool.num_weights[firsts[best]]
     best = best[np.arange(len(sizes)) - np.searchsorted(sizes, sizes) < num_each]
-    # What was done with one of several like networks counts for the one that stays.
-    is_shrunk = np.logical_or.reduceat(pool.is_shrunk[order], places)
-    is_grown = np.logical_or.reduceat(pool.is_grown[order], places)
+    # The history of a duplicate counts for the network that is kept.
+    is_pruned = np.logical_or.reduceat(pool.is_pruned[order], starts)
+    is_grown = np.logical_or.reduceat(pool.is_grown[order], starts)
     return pool.take(firsts[best])._replace(
-        is_shrunk=is_shrunk[best], is_grown=is_grown[best]
+        is_pruned=is_pruned[best], is_grown=is_grown[best]
     )
 
 
 def _find_structure(network: Network) -> Int[np.ndarray, " R"]:
-    """A number that neither the order nor the scale of the neurons changes.
+    """Hash the structure of each network.
 
-    Of the depth, the activations of each layer, and how many weights each input, each
-    layer and each output has.
+    It depends on the depth, the activations of each layer, and the number of weights of
+    each input, layer and output; not on the order or the scale of neurons.
     """
     counts = [
         network.depth[:, None],
@@ -147,9 +145,15 @@ def make_front(
 def best_of_sizes(
     sizes: np.ndarray, loss: np.ndarray, share: float, num_groups: int = 10
 ) -> np.ndarray:
-    """Index of the best share of each tenth of the sizes."""
+    """Return the indices of the best share of each tenth of the sizes."""
     order = np.lexsort((loss, sizes))
     groups = np.array_split(order, min(num_groups, len(order)))
     return np.concatenate(
         [g[np.argsort(loss[g])][: max(1, round(share * len(g)))] for g in groups]
     )
+
+
+def _set(flags: Bool[np.ndarray, " R"], index: np.ndarray) -> Bool[np.ndarray, " R"]:
+    flags = flags.copy()
+    flags[index] = True
+    return flags

@@ -1,17 +1,16 @@
-"""From a table to a front of tiny networks: explore, polish, shrink, select.
+"""From rows to a front of tiny networks: find starts, race, prune, grow, select.
 
-* explore: many small networks, as starts;
-* polish: all of them for a few Levenberg-Marquardt steps, the better ones for more;
-* shrink: down from the largest, each network loses a weight at a time, large ones
-  several; up again, each gains the weights that promise most; small ones are varied on
-  the way; networks are kept by size, the best of each;
-* select: the front of validation loss against size.
+* sources: many networks to start from;
+* race: Levenberg-Marquardt steps for all of them, more for the better ones;
+* passes: each network loses weights, from the largest size down, and gains the most
+  promising ones, from the smallest up; small networks are perturbed on the way, and the
+  best networks of each size are kept;
+* selection: the front of validation loss against size.
 
-Host code that calls compiled programs on blocks of networks, in the precision that is
-switched on, float32 by default; only the front is polished in float64.
+Host code that calls compiled programs on blocks of networks, in float32 unless x64 is
+switched on; only the front is polished in float64.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,7 +19,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, check_problem, normalise_weights
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -30,22 +29,26 @@ from swajax.search import stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
-from swajax.search.sources.random_networks import draw_starts
+from swajax.search.sources import SOURCES, choose_sources, find_starts
+from swajax.search.sources.base import StartRequest, Starts
 from swajax.types import Key, Network
 
-FIRST_SHARE = 0.5  # of the time left, for the first way down
+FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 LAST_STEPS = 200
-LAST_SHARE = 1.25  # of a time budget, after which the rest of the front stays as it is
+LAST_SHARE = 1.25  # of the time budget; later, the front is no longer polished
 
 
 class SearchProgress(NamedTuple):
-    """What the callback sees after each block of work."""
+    """The argument of the callback, after each block of work."""
 
-    stage: str  # polish, shrink, vary or grow
-    seconds: float
-    pool: Pool
-    candidate_steps: int  # Levenberg-Marquardt steps times networks, so far
-    num_blocks: int  # of work in all, about
+    stage: str  # sources, polish, prune, perturb or grow
+    seconds: float  # since the start
+    pool: Pool | None  # the networks so far; None while sources work
+    network_steps: int  # optimizer steps times networks so far
+    num_blocks: int  # estimated number of blocks of all stages but sources
+
+
+Callback = Callable[[SearchProgress], None]
 
 
 def find_front(
@@ -53,54 +56,142 @@ def find_front(
     train: Problem,
     valid: Problem,
     *,
-    objective: Objective,
-    config: SearchConfig,
+    objective: Objective = "squared",
+    config: SearchConfig | None = None,
     starts: Network | None = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-    callback: Callable[[SearchProgress], None] | None = None,
+    callback: Callback | None = None,
 ) -> Front:
-    """The front of networks for a data set.
+    """Find the front of tiny networks for a data set: the smallest error of each size.
 
     Args:
-      key: consumed; the same key gives the same front if no budget ends the work.
-      train: points to fit, on the last axis, scaled to about unit size; of more than
-        `tasks.MAX_ROWS` a random part is used, and of `valid` too.
-      valid: points to choose by.
-      objective: what is fitted.
-      config: how.
-      starts: networks within the limits of `config`, leaves [R, ...], to be used
-        instead of random ones.
-      time_budget: seconds after which only the front is polished, for a quarter of it.
-      clock: tells the seconds.
+      key: consumed; the same key gives the same front unless a time budget ends the
+        work.
+      train: rows to fit: x [N, I] scaled to about unit size, y [N, O], weight [N]. Of
+        more than `swajax.data.problem.MAX_ROWS` rows a random part is used, as of
+        `valid`.
+      valid: rows to choose networks by.
+      objective: loss of a row: "squared" (y scaled to unit variance), "logistic" (y 0
+        or 1) or "softmax" (y one-hot).
+      config: limits, effort and sources; by default `SearchConfig()`.
+      starts: networks within the limits of `config`, leaves [R, ...], instead of those
+        of the sources.
+      time_budget: seconds, compilation included; afterwards only the front is polished,
+        for at most a quarter of it.
+      clock: returns seconds.
       callback: called after each block of work.
 
+    Returns:
+      The networks that no smaller one beats on `valid`, smallest first, and the index
+      `pick` of the smallest one within one standard error of the best.
+
     Raises:
-      ValueError: no network has a finite loss.
-      KeyboardInterrupt: Ctrl-C before the first networks; later it ends the work.
+      ValueError: rows do not fit together, a source does not apply, or no network has
+        a finite loss.
+      KeyboardInterrupt: Ctrl-C came before the first networks; later it ends the work
+        and the front so far is returned.
+
+    Example:
+      >>> import jax, numpy as np
+      >>> from swajax.data.problem import Problem
+      >>> from swajax.search.config import SearchConfig
+      >>> x = np.linspace(-1, 1, 64)[:, None]
+      >>> rows = Problem(x, 2 * np.tanh(3 * x), np.ones(64))
+      >>> small = SearchConfig(
+      ...     max_weights=4, max_depth=1, max_width=2, activations=("tanh",),
+      ...     num_starts=8, num_rounds=0, max_perturbed=0, sources=("random",),
+      ... )
+      >>> front = find_front(jax.random.key(0), rows, rows, config=small)
+      >>> int(front.num_weights[front.pick])
+      2
     """
-    job = make_job(train, valid, objective, config, time_budget, clock)
-    return select(find_pool(key, job, starts=starts, callback=callback), job)
+    config, begin = config or SearchConfig(), clock()
+    train, valid = (normalise_weights(check_problem(part)) for part in (train, valid))
+    source_key, key = jax.random.split(key)
+    num_steps = 0
+    if starts is None:
+        config.check(train.x.shape[1], objective)
+        found = _find_starts(
+            source_key, train, valid, objective, config, time_budget, clock, callback
+        )
+        starts, num_steps = found.networks, found.num_steps
+    spent = clock() - begin
+    rest = None if time_budget is None else time_budget - spent
+    job = make_job(train, valid, objective, config, rest, clock)
+
+    def report(progress: SearchProgress) -> None:
+        callback(
+            progress._replace(
+                seconds=spent + progress.seconds,
+                network_steps=num_steps + progress.network_steps,
+            )
+        )
+
+    pool = find_pool(key, job, starts, callback=None if callback is None else report)
+    return select(pool, job)
+
+
+def _find_starts(
+    key: Key,
+    train: Problem,
+    valid: Problem,
+    objective: Objective,
+    config: SearchConfig,
+    time_budget: float | None,
+    clock: Callable[[], float],
+    callback: Callback | None,
+) -> Starts:
+    """Run the sources within their share of the time budget."""
+    limits = config.make_spec(train.x.shape[1], train.y.shape[1])
+    seconds = np.inf if time_budget is None else config.source_share * time_budget
+    begin = clock()
+
+    def watch(num_steps: int, networks_fn: Callable[[], Network]) -> None:
+        del networks_fn
+        if callback is not None:
+            spent = clock() - begin
+            callback(SearchProgress("sources", spent, None, num_steps, 0))
+
+    request = StartRequest(
+        train,
+        valid,
+        objective,
+        limits,
+        config.max_weights,
+        config.num_starts,
+        seconds=float(seconds),
+        clock=clock,
+        watch=watch,
+    )
+    fields = {source.options_field for source in SOURCES.values()} - {None}
+    options = {name: getattr(config, name) for name in fields}
+    names = choose_sources(config.sources, limits)
+    return find_starts(key, request, names, options)
 
 
 def find_pool(
-    key: Key,
-    job: Job,
-    *,
-    starts: Network | None = None,
-    callback: Callable[[SearchProgress], None] | None = None,
+    key: Key, job: Job, starts: Network, *, callback: Callback | None = None
 ) -> Pool:
-    """Networks of all sizes, before the last polish; arguments and errors as of `run`.
+    """Find networks of all sizes, before the last polish, until the job's time ends.
 
-    It ends with the time budget of the job.
+    Args:
+      key: consumed.
+      job: data, settings and clock.
+      starts: networks within the limits, leaves [R, ...].
+      callback: called after each block of work.
+
+    Raises:
+      ValueError: no network has a finite loss, or none within `max_weights` was
+        reached.
+      KeyboardInterrupt: Ctrl-C came before the first networks.
     """
-    start_key, key = jax.random.split(key)
-    starts = _widen(_draw(start_key, job) if starts is None else starts, job)
-    num_blocks, pool = stages.num_blocks(batches.count(starts), job), None
+    starts, pool = _fit_starts(starts, job), None
+    num_blocks = stages.num_blocks(batches.count(starts), job)
     try:
-        for stage, pool in _work(key, job, starts):
+        for stage, pool in _run_stages(key, job, starts):
             if callback is not None:
-                spent = job.seconds(), pool, job.candidate_steps
+                spent = job.seconds(), pool, job.network_steps
                 callback(SearchProgress(stage, *spent, num_blocks))
             is_ready = _is_small(pool, job.config).any()
             if not len(pool.loss) or (job.is_over() and is_ready):
@@ -115,8 +206,7 @@ def find_pool(
     return pool
 
 
-def _work(key: Key, job: Job, starts: Network) -> stages.Stages:
-    """Stage and pool after each block of work, each pool better than the one before."""
+def _run_stages(key: Key, job: Job, starts: Network) -> stages.Stages:
     pool = yield from stages.race(starts, job)
     num = job.config.num_rounds
     keys = iter(jax.random.split(key, 2 * num + 1))
@@ -127,17 +217,10 @@ def _work(key: Key, job: Job, starts: Network) -> stages.Stages:
     return (yield from stages.prune_pass(next(keys), pool, job))
 
 
-def _draw(key: Key, job: Job) -> Network:
-    """Random starts that read no padded input."""
-    spec = dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1])
-    num_inputs = job.spec.num_inputs
-    return draw_starts(key, job.config, spec, job.train, num_inputs=num_inputs)
-
-
 def select(pool: Pool, job: Job) -> Front:
-    """The front, polished to the end where that does not hurt on validation data.
+    """Return the front, its networks polished where that does not hurt on validation.
 
-    In double precision, where there is any: the last digits count.
+    In float64 where the backend has it: the last digits count.
     """
     with jax.enable_x64(jax.default_backend() != "tpu"):
         return _select(pool, job)
@@ -146,18 +229,18 @@ def select(pool: Pool, job: Job) -> Front:
 def _select(pool: Pool, job: Job) -> Front:
     pool = pool.take(_is_small(pool, job.config))
     pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
-    front = pools.make_front(pool, *job.judge(pool.network))
-    last = _polish_last(front, job)
-    # Both, like as they are: only validation data tell which is better.
-    pool = pools.join([job.make_pool(part) for part in (front.network, last)])
-    judged = job.judge(pool.network)
-    front = pools.make_front(pool, *judged, max_error=job.config.max_error)
+    front = pools.make_front(pool, *job.validate(pool.network))
+    polished = _polish_front(front, job)
+    # Both compete: only validation rows tell which is better.
+    pool = pools.join([job.make_pool(part) for part in (front.network, polished)])
+    scores = job.validate(pool.network)
+    front = pools.make_front(pool, *scores, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
 
 
-def _polish_last(front: Front, job: Job) -> Network:
-    """The networks of a front, polished to the end as far as the time goes."""
+def _polish_front(front: Front, job: Job) -> Network:
+    """Polish the networks of a front until `LAST_SHARE` of the time budget is spent."""
     networks = jax.tree.map(np.copy, front.network)
     sizes = front.num_weights
     for index in buckets.divide(sizes, sizes, job.train, fit=job.fit, num_blocks=1):
@@ -174,11 +257,10 @@ def _is_small(pool: Pool, config: SearchConfig) -> Bool[np.ndarray, " R"]:
     return pool.num_weights <= config.max_weights
 
 
-def _widen(networks: Network, job: Job) -> Network:
-    """Starts on the host, not too large, and with the padded inputs."""
-    most = min(2 * job.config.max_weights, buckets.BUCKETS[-1] - 1)
-    networks = resize.cut(networks, num_weights=most)
-    networks = jax.device_get(networks)
+def _fit_starts(networks: Network, job: Job) -> Network:
+    """Move starts to the host, cut to the largest size and padded to the inputs."""
+    largest = min(2 * job.config.max_weights, buckets.BUCKETS[-1] - 1)
+    networks = jax.device_get(resize.cut(networks, num_weights=largest))
     more = job.train.x.shape[1] - networks.first.shape[1]
     first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
     return networks._replace(first=first)

@@ -1,12 +1,13 @@
-"""The stages of a search, after one another on a pool of networks.
+"""Stages of a search: race, prune pass, grow pass and random perturbations.
 
-Each is a generator of what was done and the pool after each block of work, between
-which the search looks at the clock. No pool is worse than the one before.
+Each stage is a generator that yields after each block of work, so that the search can
+look at the clock. No pool is worse than the one before.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,80 +15,87 @@ from jaxtyping import Bool, Int
 
 from swajax.data.problem import Problem
 from swajax.refine import batches, buckets
-from swajax.search import pool as pools_lib
+from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job
 from swajax.search.pool import Pool
 from swajax.types import Key, Network
 
-# Steps, the share that goes on, points (times directions of the loss), of which a part
-# tells good starts from bad ones, and the share of a time budget at which it ends.
-RACE = ((25, 0.3, 1024, 0.15), (60, 0.3, 1024, 0.25), (120, 1.0, 8192, 0.4))
-PART_BLOCKS = 4  # polished between two looks at the clock
-LARGE_STEP = 16  # networks lose and gain one in so many of their weights at a time
-SHRINK_STEPS, VARY_STEPS, GROW_STEPS = 8, 30, 12
-MIN_VARIED = 3  # weights of the smallest networks that are varied
-NUM_VARIANTS = 2  # of each network, each time, and twice as many of the smallest
-SMALLEST = 12  # weights at most
-LARGEST_START = 1.3  # weights of a random start, relative to the largest result
+
+class Heat(NamedTuple):
+    """One round of the race."""
+
+    num_steps: int
+    kept_share: float
+    num_rows: int  # times outputs that are differentiated
+    end: float  # share of the time budget
+
+
+RACE = (
+    Heat(25, 0.3, 1024, 0.15),
+    Heat(60, 0.3, 1024, 0.25),
+    Heat(120, 1.0, 8192, 0.4),
+)
+PART_BLOCKS = 4  # blocks polished between two looks at the clock
+LARGE_STEP = 16  # a pass changes one weight in 16 at a time
+PRUNE_STEPS, PERTURB_STEPS, GROW_STEPS = 8, 30, 12
+MIN_PERTURBED = 3  # size of the smallest networks that are perturbed
+NUM_PERTURBATIONS = 2  # per network and visit; twice as many up to size SMALL
+SMALL = 12
 
 Stages = Generator[tuple[str, Pool], None, Pool]
-"""What was done and the pool after each block of work, and the pool in the end."""
+"""Yields the name of the stage and the pool; returns the pool."""
 
 
 def num_blocks(sizes: np.ndarray, job: Job) -> int:
-    """Blocks of work of a whole run from starts of so many weights, about."""
+    """Estimate the number of blocks of a search that starts from these sizes."""
     config, num = job.config, 0
-    for _, share, num_points, _ in RACE:
-        points = job.take_points(num_points)
-        num += len(_divide(sizes, sizes, points, job))
-        sizes = sizes[pools_lib.best_of_sizes(sizes, sizes, share)]
-    largest, num_ways = int(sizes.max()), 2 * config.num_rounds + 1
-    num += len(size_schedule(largest)) + (num_ways - 1) * len(
-        size_schedule(config.max_weights)
-    )
-    num_varied = max(0, min(config.max_varied, largest) + 1 - MIN_VARIED)
-    return num + num_ways * num_varied
+    for heat in RACE:
+        num += len(_divide(sizes, sizes, job.sample_rows(heat.num_rows), job))
+        sizes = sizes[pools.best_of_sizes(sizes, sizes, heat.kept_share)]
+    largest, num_passes = int(sizes.max()), 2 * config.num_rounds + 1
+    num += len(size_schedule(largest))
+    num += (num_passes - 1) * len(size_schedule(config.max_weights))
+    num_perturbed = max(0, min(config.max_perturbed, largest) + 1 - MIN_PERTURBED)
+    return num + num_passes * num_perturbed
 
 
 def race(starts: Network, job: Job) -> Stages:
-    """Polish all a little, of each tenth of the sizes the better ones more.
+    """Polish all networks a little, and the better ones of each tenth of sizes more.
 
-    A stage that has no time for all of its networks goes on with those it has done.
+    A heat that runs out of time continues with the networks it has polished.
     """
     networks, sizes, pool = starts, batches.count(starts), None
-    rank = np.random.default_rng(0).permutation(len(sizes))  # of none the loss is known
-    for steps, share, num_points, end in RACE:
-        points = job.take_points(num_points)
+    rank = np.random.default_rng(0).permutation(len(sizes))  # no losses yet
+    for heat in RACE:
+        rows = job.sample_rows(heat.num_rows)
         parts, indices, losses = [], [], []
-        for index in _divide(sizes, rank, points, job):
-            part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-            part, loss = job.polish(part, sizes[index], steps, points)
+        for index in _divide(sizes, rank, rows, job):
+            part = _take(networks, index)
+            part, loss = job.polish(part, sizes[index], heat.num_steps, rows)
             parts.append(part)
             indices.append(index)
             losses.append(loss)
             pool = _add(pool, part, job)
             yield "polish", pool
-            if job.is_over(end):
+            if job.is_over(heat.end):
                 break
         networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         sizes, rank = sizes[np.concatenate(indices)], np.concatenate(losses)
-        index = pools_lib.best_of_sizes(sizes, rank, share)
-        networks = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        sizes, rank = sizes[index], rank[index]
+        index = pools.best_of_sizes(sizes, rank, heat.kept_share)
+        networks, sizes, rank = _take(networks, index), sizes[index], rank[index]
     return pool
 
 
-def _divide(
-    sizes: np.ndarray, rank: np.ndarray, points: Problem, job: Job
-) -> list[Int[np.ndarray, " S"]]:
-    return buckets.divide(sizes, rank, points, fit=job.fit, num_blocks=PART_BLOCKS)
-
-
 def size_schedule(largest: int) -> list[int]:
-    """Sizes from the largest down to 1: all small ones, and some of the large ones.
+    """Return the sizes of a pass from the largest down to 1.
 
-    A weight less is a small step for a large network, and a dear one.
+    All small sizes are visited and some large ones: one weight is a small step for a
+    large network, and an expensive one.
+
+    Example:
+      >>> size_schedule(36)[:5]
+      [36, 34, 32, 30, 29]
     """
     sizes = [largest]
     while sizes[-1] > 1:
@@ -96,106 +104,122 @@ def size_schedule(largest: int) -> list[int]:
 
 
 def prune_pass(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
-    """From the largest size down, each network loses a weight or a neuron.
+    """Remove weights from the networks of each size, from the largest size down.
 
-    Large ones lose several at a time, small ones are varied before. Where this share of
-    the time left would not last to the smallest, only the best go on.
+    Small networks are perturbed before. Where this share of the remaining time does not
+    suffice for all networks of all sizes, only the best ones continue.
     """
-    way = _Pass(size_schedule(int(pool.num_weights.max())), SHRINK_STEPS, job, share)
-    pairs = itertools.pairwise(way.sizes)
-    moves = enumerate((below, size, below) for size, below in pairs)
-    return (yield from _walk(key, pool, way, moves, batches.remove, "shrink"))
+    effort = Effort(size_schedule(int(pool.num_weights.max())), PRUNE_STEPS, job, share)
+    moves = [(below, size, below) for size, below in itertools.pairwise(effort.sizes)]
+    return (yield from _walk(key, pool, effort, moves, batches.remove, "prune"))
 
 
 def grow_pass(key: Key, pool: Pool, job: Job) -> Stages:
-    """From the smallest size up, each network gains a weight; as `descend`."""
-    way = _Pass(size_schedule(job.config.max_weights)[::-1], GROW_STEPS, job)
-    triples = zip(way.sizes, way.sizes[1:], way.sizes[2:], strict=False)
-    moves = enumerate(triples, start=1)
-    return (yield from _walk(key, pool, way, moves, batches.grow, "grow"))
+    """Add weights to the networks of each size, from the smallest size up."""
+    effort = Effort(size_schedule(job.config.max_weights)[::-1], GROW_STEPS, job)
+    sizes = effort.sizes
+    moves = list(zip(sizes, sizes[1:], sizes[2:], strict=False))
+    return (yield from _walk(key, pool, effort, moves, batches.grow, "grow", first=1))
 
 
 def _walk(
     key: Key,
     pool: Pool,
-    way: "_Pass",
-    moves: Iterable[tuple[int, tuple[int, int, int]]],
+    effort: "Effort",
+    moves: Iterable[tuple[int, int, int]],
     change: Callable[..., Network],
     stage: str,
+    first: int = 0,
 ) -> Stages:
-    """Networks of above `below` to `size` weights are varied, and changed to `to`."""
-    job, flag = way.job, {"shrink": "is_shrunk", "grow": "is_grown"}[stage]
-    for place, (below, size, to) in moves:
+    """For each (below, size, to): change networks in (below, size] to `to` weights."""
+    job = effort.job
+    for position, (below, size, to) in enumerate(moves, start=first):
         begin, own_key = job.seconds(), jax.random.fold_in(key, size)
-        pool = yield from _vary(own_key, pool, below, size, way)
-        index = _find(pool, below, size, ~getattr(pool, flag))[: way.most]
+        pool = yield from _perturb(own_key, pool, below, size, effort)
+        done = pool.is_pruned if stage == "prune" else pool.is_grown
+        index = _find(pool, below, size, ~done)[: effort.max_networks]
         if len(index):
             num = abs(size - to)
             changed = change(pool.network, index, size, job.train, fit=job.fit, num=num)
-            changed, _ = job.polish(changed, np.full(len(index), to), way.num_steps)
-            pool = _add(pool.mark(index, flag), changed, job)
-            way.look(place, len(index), begin)
+            changed, _ = job.polish(changed, np.full(len(index), to), effort.num_steps)
+            mark = pool.mark_pruned if stage == "prune" else pool.mark_grown
+            pool = _add(mark(index), changed, job)
+            effort.adapt(position, len(index), begin)
             yield stage, pool
     return pool
 
 
-class _Pass:
-    """A way through the sizes, and how much of each the time is enough for."""
+class Effort:
+    """The number of networks and perturbations per size that a pass has time for."""
 
     def __init__(
-        self, sizes: list[int], num_steps: int, job: Job, share: float = 1.0
+        self, sizes: Sequence[int], num_steps: int, job: Job, share: float = 1.0
     ) -> None:
-        """Begin; this share of the time left is to last for so many steps a size."""
+        """Plan a pass of `num_steps` polish steps per network and size.
+
+        Args:
+          sizes: visited in this order.
+          num_steps: polish steps after each change.
+          job: the search.
+          share: of the remaining time, for the whole pass.
+        """
         self.sizes, self.num_steps, self.job = sizes, num_steps, job
         self.end = job.seconds() + share * job.seconds_left()
-        self.most, self.is_varied = job.config.num_kept, True
+        self.max_networks, self.has_perturbations = job.config.num_kept, True
 
-    def look(self, place: int, num: int, begin: float) -> None:
-        """Look at the clock after so many networks of the size of a place.
+    def adapt(self, position: int, num: int, begin: float) -> None:
+        """Extrapolate the time of `num` networks of one size to the remaining sizes.
 
-        Without time for a block of networks and its variants, there are no variants.
+        Perturbations are dropped before networks are, down to one block per size.
         """
-        job, size = self.job, self.sizes[place]
+        job, size = self.job, self.sizes[position]
         # A block costs the same however full it is.
         block = buckets.block_size(size, job.train, fit=job.fit)
-        now, paid = job.seconds(), math.ceil(num / block) * block
-        rate = (now - begin) / (paid * self.cost(size, self.is_varied))
-        for is_varied in (True, False):
-            rest = sum(self.cost(own, is_varied) for own in self.sizes[place + 1 :])
+        now, num_paid = job.seconds(), math.ceil(num / block) * block
+        rate = (now - begin) / (num_paid * self.cost(size, self.has_perturbations))
+        for has_perturbations in (True, False):
+            rest = sum(
+                self.cost(own, has_perturbations) for own in self.sizes[position + 1 :]
+            )
             num_blocks = (self.end - now) / max(rate * rest * block, 1e-9)
             if num_blocks >= 1:
                 break
-        self.is_varied = is_varied
-        self.most = int(np.clip(num_blocks, 1, job.config.num_kept)) * block
-        self.most = min(self.most, job.config.num_kept)
+        self.has_perturbations = has_perturbations
+        self.max_networks = int(np.clip(num_blocks, 1, job.config.num_kept)) * block
+        self.max_networks = min(self.max_networks, job.config.num_kept)
 
-    def cost(self, size: int, is_varied: bool) -> int:
-        """Of a network of a size, with its variants or without, about, in any unit."""
-        num_variants = is_varied * count_variants(size, self.job.config)
-        num_steps = self.num_steps + num_variants * VARY_STEPS
-        return num_steps * buckets.bucket_of(size)
+    def cost(self, size: int, has_perturbations: bool) -> int:
+        """Return the relative cost of a network of a size, with its perturbations."""
+        num = has_perturbations * num_perturbations(size, self.job.config)
+        return (self.num_steps + num * PERTURB_STEPS) * buckets.bucket_of(size)
 
 
-def count_variants(size: int, config: SearchConfig) -> int:
-    """Variants of each network of a size."""
-    if not MIN_VARIED <= size <= config.max_varied:
+def num_perturbations(size: int, config: SearchConfig) -> int:
+    """Return the number of perturbations per network of a size."""
+    if not MIN_PERTURBED <= size <= config.max_perturbed:
         return 0
-    return NUM_VARIANTS * (2 if size <= SMALLEST else 1)
+    return NUM_PERTURBATIONS * (2 if size <= SMALL else 1)
 
 
-def _vary(key: Key, pool: Pool, below: int, size: int, way: _Pass) -> Stages:
-    """Variants of the best networks of a size, if it is small enough.
-
-    What is found goes the same way as all others of its size.
-    """
-    job, num = way.job, way.is_varied * count_variants(size, way.job.config)
-    index = np.repeat(_find(pool, below, size)[: way.most], num)
+def _perturb(key: Key, pool: Pool, below: int, size: int, effort: Effort) -> Stages:
+    """Add polished random changes of the best networks of a size, if it is small."""
+    job = effort.job
+    num = effort.has_perturbations * num_perturbations(size, job.config)
+    index = np.repeat(_find(pool, below, size)[: effort.max_networks], num)
     if len(index):
-        varied = batches.perturb(key, pool.network, index, size, job.train, fit=job.fit)
-        varied, _ = job.polish(varied, batches.count(varied), VARY_STEPS)
-        pool = _add(pool, varied, job)
-        yield "vary", pool
+        changed = batches.perturb(
+            key, pool.network, index, size, job.train, fit=job.fit
+        )
+        changed, _ = job.polish(changed, batches.count(changed), PERTURB_STEPS)
+        pool = _add(pool, changed, job)
+        yield "perturb", pool
     return pool
+
+
+def _divide(
+    sizes: np.ndarray, rank: np.ndarray, rows: Problem, job: Job
+) -> list[Int[np.ndarray, " S"]]:
+    return buckets.divide(sizes, rank, rows, fit=job.fit, num_blocks=PART_BLOCKS)
 
 
 def _find(
@@ -204,13 +228,17 @@ def _find(
     size: int,
     is_wanted: Bool[np.ndarray, " R"] | bool = True,
 ) -> Int[np.ndarray, " S"]:
-    """Which networks of above `below` to `size` weights are wanted, the best first."""
+    """Return the wanted networks of sizes in (below, size], the best first."""
     is_here = (below < pool.num_weights) & (pool.num_weights <= size)
     index = np.flatnonzero(is_here & is_wanted)
     return index[np.argsort(pool.loss[index], kind="stable")]
 
 
+def _take(networks: Network, index: np.ndarray) -> Network:
+    return jax.tree.map(lambda leaf: leaf[index], networks)
+
+
 def _add(pool: Pool | None, networks: Network, job: Job) -> Pool:
     own = job.make_pool(networks)
-    pools = [own] if pool is None else [pool, own]
-    return pools_lib.merge(pools, num_each=job.config.num_kept)
+    both = [own] if pool is None else [pool, own]
+    return pools.merge(both, num_each=job.config.num_kept)

@@ -24,13 +24,17 @@ from swajax.model.front import Front
 from swajax.model.results import read_rows
 from swajax.network import apply, count_weights
 from swajax.search import __main__ as search_command
-from swajax.search.config import ExploreConfig, SearchConfig, SupernetSourceConfig
-from swajax.tangle.train.optimizers import SupernetConfig as SupernetSearch
+from swajax.search.config import (
+    DescentSourceConfig,
+    SearchConfig,
+    SupernetSourceConfig,
+)
+from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Network
 
 TARGET = "cost $US$ (ü)"  # nothing in a column's name may be interpreted
 # One configuration, so that all runs share their compiled programs.
-PIPELINE = SearchConfig(
+SEARCH = SearchConfig(
     max_weights=9,
     num_starts=8,
     num_rounds=0,
@@ -38,9 +42,11 @@ PIPELINE = SearchConfig(
     max_width=7,
     max_depth=2,
     activations=("tanh", "sigmoid"),
-)
-SUPERNETS = SupernetSourceConfig(
-    num_supernets=2, num_drawn=3, search=SupernetSearch(num_steps=2, batch_size=8)
+    supernet=SupernetSourceConfig(
+        num_supernets=2,
+        num_drawn=3,
+        training=SupernetConfig(num_steps=2, batch_size=8),
+    ),
 )
 DESCENT = DescentConfig(
     num_steps=2, chunk_steps=1, num_starts=2, sparsity_weights=(1e-4,)
@@ -74,8 +80,7 @@ def command(folder):
         data=str(folder / "table.csv"),
         target=TARGET,
         features=("u", "v"),
-        pipeline=PIPELINE,
-        explore=ExploreConfig(supernet=SUPERNETS),
+        search=SEARCH,
     )
 
 
@@ -112,7 +117,7 @@ def test_all_results_are_written(finished):
     assert TARGET in printed
     sizes = [row["num_weights"] for row in results["front"]]
     assert sizes == sorted(set(sizes))
-    assert sizes[-1] <= PIPELINE.max_weights
+    assert sizes[-1] <= SEARCH.max_weights
     losses = [row["valid_loss"] for row in results["front"]]
     assert losses == sorted(losses, reverse=True)
     assert [row["is_picked"] for row in results["front"]].count(True) == 1
@@ -193,8 +198,9 @@ def test_gradient_descent_gives_starts(folder, command, by):
     header = {"autoencoder": configs.to_dict(config)}
     path = folder / f"{by}.safetensors"
     checkpoints.save(path, params, header=header)
-    explore = ExploreConfig(by=(by,), preset=str(path), search=DESCENT)
-    command = dataclasses.replace(command, explore=explore)
+    source = DescentSourceConfig(preset=str(path), descent=DESCENT)
+    search = dataclasses.replace(SEARCH, sources=(by,), descent=source)
+    command = dataclasses.replace(command, search=search)
     _, results, _ = _run(command, folder / by)
     assert len(results["front"]) > 1
 
@@ -202,24 +208,20 @@ def test_gradient_descent_gives_starts(folder, command, by):
 @pytest.mark.parametrize(
     ("preset", "activation", "message"),
     [
-        ("compact", "sigmoid", r"--explore\.by random, direct or tangle"),
+        ("compact", "sigmoid", "--sources random, direct or tangle"),
         ("tabular", None, "--max-width"),
     ],
 )
 def test_a_learned_space_refuses_what_it_has_no_networks_for(
     folder, command, preset, activation, message
 ):
-    limits = command.pipeline
+    source = DescentSourceConfig(preset=preset, activation=activation)
+    search = dataclasses.replace(SEARCH, sources=("latent",), descent=source)
     if preset == "compact":
-        limits = dataclasses.replace(
-            limits, max_width=8, max_depth=4, activations=("sigmoid",)
+        search = dataclasses.replace(
+            search, max_width=8, max_depth=4, activations=("sigmoid",)
         )
-    command = dataclasses.replace(
-        command,
-        target="kind",
-        pipeline=limits,
-        explore=ExploreConfig(by=("latent",), preset=preset, activation=activation),
-    )
+    command = dataclasses.replace(command, target="kind", search=search)
     with pytest.raises(ValueError, match=message):
         search_command.main(dataclasses.replace(command, out=folder / "refused"))
     assert not (folder / "refused").exists()
@@ -236,7 +238,7 @@ def test_a_learned_space_refuses_what_it_has_no_networks_for(
 def test_the_pick_is_explained(max_error, wanted):
     losses = np.array([0.5, 0.25])
     front = Front(None, np.array([3, 5]), losses, losses, losses, pick=1)
-    assert search_command._tell_pick(front, max_error) == wanted
+    assert search_command._explain_pick(front, max_error) == wanted
 
 
 def test_long_names_are_cut_in_what_is_printed(folder, command):

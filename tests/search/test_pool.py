@@ -105,14 +105,14 @@ def test_a_pool_has_sound_networks_only():
     assert names(pool.network) == [1, 2, 3, 6]
     np.testing.assert_array_equal(pool.num_weights, [1, 5, 6, 3])
     np.testing.assert_array_equal(pool.loss, [0.2, 0.3, 0.1, 0.7])
-    assert not pool.is_shrunk.any() and not pool.is_grown.any()
+    assert not pool.is_pruned.any() and not pool.is_grown.any()
 
 
 def test_notes_are_of_the_new_pool_only():
     pool = pool_of([1, 2, 3], [0.3, 0.2, 0.1])
-    marked = pool.mark(np.array([0, 2]), "is_shrunk")
-    np.testing.assert_array_equal(marked.is_shrunk, [True, False, True])
-    assert not pool.is_shrunk.any() and not marked.is_grown.any()
+    marked = pool.mark_pruned(np.array([0, 2]))
+    np.testing.assert_array_equal(marked.is_pruned, [True, False, True])
+    assert not pool.is_pruned.any() and not marked.is_grown.any()
 
 
 @pytest.mark.parametrize("num_each", [1, 3, 100])
@@ -134,10 +134,10 @@ def test_the_best_of_each_size_stay(num_each):
 def test_like_networks_are_one_with_the_notes_of_all():
     # The three of size 2 with like losses are one; the best of them stays.
     pool = pool_of([2, 2, 2, 2, 3], [0.601, 0.6, 0.602, 0.7, 0.8])
-    pool = pool.mark(np.array([2]), "is_shrunk").mark(np.array([0, 3]), "is_grown")
+    pool = pool.mark_pruned(np.array([2])).mark_grown(np.array([0, 3]))
     merged = merge([pool, pool], num_each=9)
     assert names(merged.network) == [1, 3, 4]
-    np.testing.assert_array_equal(merged.is_shrunk, [True, False, False])
+    np.testing.assert_array_equal(merged.is_pruned, [True, False, False])
     np.testing.assert_array_equal(merged.is_grown, [True, True, False])
     assert names(merge([pool], num_each=2).network) == [1, 3, 4], "counted afterwards"
     assert not pool.is_grown[1], "the pools that go in stay as they are"

@@ -20,8 +20,9 @@ from swajax.search import pool as pools
 from swajax.search import run, stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import make_job
-from swajax.search.run import _draw, _polish_last, _widen, find_front, select
-from swajax.search.sources.random_networks import SMALL_WEIGHTS, draw_starts
+from swajax.search.run import _fit_starts, _polish_front, find_front, select
+from swajax.search.sources import random_networks
+from swajax.search.sources.base import StartRequest
 
 CONFIG = SearchConfig(
     max_weights=10,
@@ -31,6 +32,7 @@ CONFIG = SearchConfig(
     max_width=3,
     max_depth=2,
     activations=("tanh",),
+    sources=("random",),
 )
 NUM = 40
 
@@ -38,12 +40,12 @@ NUM = 40
 def make_problem(seed, objective="squared"):
     """Three inputs, of which the second does nothing."""
     rng = np.random.default_rng(seed)
-    x = rng.uniform(-1, 1, (3, NUM))
-    y = 2 * np.tanh(1.5 * x[:1] - 0.5) + 0.7 * np.tanh(x[2:])
+    x = rng.uniform(-1, 1, (3, NUM)).T
+    y = 2 * np.tanh(1.5 * x[:, :1] - 0.5) + 0.7 * np.tanh(x[:, 2:])
     if objective == "logistic":
         y = (y > 0).astype(float)
     elif objective == "softmax":
-        y = np.eye(3)[:, np.digitize(y[0], [-1.0, 0.5])]
+        y = np.eye(3)[np.digitize(y[:, 0], [-1.0, 0.5])]
     return Problem(x, y, rng.uniform(0.5, 2, NUM))
 
 
@@ -53,12 +55,21 @@ def search(seed=0, objective="squared", config=CONFIG, **more):
     return find_front(key, *problems, objective=objective, config=config, **more)
 
 
+def draw_starts(key, config, problem):
+    """Random starts, as the source `random` finds them."""
+    limits = config.make_spec(problem.x.shape[1], problem.y.shape[1])
+    request = StartRequest(
+        problem, problem, "squared", limits, config.max_weights, config.num_starts
+    )
+    return random_networks.find(key, request).networks
+
+
 def errors(front, problem):
     """Weighted mean squared errors of a front, and errors of the gaps, from outside."""
     with jax.enable_x64(True):
         fn = functools.partial(apply, activations=CONFIG.activations)
-        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x.T)
-    each = (np.asarray(out) - problem.y.T[None])[..., 0] ** 2
+        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x)
+    each = (np.asarray(out) - problem.y[None])[..., 0] ** 2
     weight = problem.weight / problem.weight.sum()
     loss = each @ weight
     gap = each - each[-1]
@@ -104,11 +115,11 @@ def test_the_stages_follow_each_other_and_only_improve(found):
     names = [r.stage for r in reports]
     assert names[: len(stages.RACE)] == ["polish"] * len(stages.RACE)
     # Down, up and down again; small ones are varied on all ways.
-    ways = [name for name in names[len(stages.RACE) :] if name != "vary"]
-    assert [name for name, _ in itertools.groupby(ways)] == ["shrink", "grow", "shrink"]
+    ways = [name for name in names[len(stages.RACE) :] if name != "perturb"]
+    assert [name for name, _ in itertools.groupby(ways)] == ["prune", "grow", "prune"]
     assert len(reports) <= reports[0].num_blocks < 2 * len(reports)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
-    steps = [r.candidate_steps for r in reports]
+    steps = [r.network_steps for r in reports]
     assert steps[0] == 2 * CONFIG.num_starts * stages.RACE[0][0]
     assert (np.diff(steps) > 0).all()
     for before, after in itertools.pairwise(r.pool for r in reports):
@@ -125,7 +136,7 @@ def test_small_networks_are_varied_on_all_ways(monkeypatch):
         varied = vary(key, networks, index, size, problem, fit=fit)
         chosen = jax.tree.map(lambda leaf: leaf[index], networks)
         assert (batches.count(chosen) == size).all()
-        num = stages.count_variants(size, config)
+        num = stages.num_perturbations(size, config)
         assert len(index) == num * len(np.unique(index))
         leaves = zip(varied, chosen, strict=True)
         changes = [(a != b).reshape(len(index), -1).any(1) for a, b in leaves]
@@ -138,42 +149,44 @@ def test_small_networks_are_varied_on_all_ways(monkeypatch):
 
     monkeypatch.setattr(batches, "perturb", spy)
     reports = []
-    config = dataclasses.replace(CONFIG, max_varied=5)
+    config = dataclasses.replace(CONFIG, max_perturbed=5)
     search(config=config, callback=reports.append)
     assert seen == [5, 4, 3, 3, 4, 5, 5, 4, 3]
     assert len(reports) <= reports[0].num_blocks
     stages_seen = [r.stage for r in reports]
-    assert stages_seen.count("vary") == len(seen)
+    assert stages_seen.count("perturb") == len(seen)
     # Before they lose a weight on the way down, gain one on the way up.
-    following = [b for a, b in itertools.pairwise(stages_seen) if a == "vary"]
-    assert following[:6] == ["shrink"] * 3 + ["grow"] * 3
+    following = [b for a, b in itertools.pairwise(stages_seen) if a == "perturb"]
+    assert following[:6] == ["prune"] * 3 + ["grow"] * 3
 
 
 def test_without_variants_there_are_none():
     reports = []
-    config = dataclasses.replace(CONFIG, max_varied=0)
+    config = dataclasses.replace(CONFIG, max_perturbed=0)
     search(config=config, callback=reports.append)
-    assert "vary" not in {r.stage for r in reports}
+    assert "perturb" not in {r.stage for r in reports}
 
 
 def test_a_part_of_the_points_costs_what_it_may():
     train = make_problem(0, "softmax")
     job = make_job(train, train, "softmax", CONFIG, None, time.monotonic)
-    assert job.take_points(3 * NUM) is job.train
-    part = job.take_points(61)  # three directions a point
+    assert job.sample_rows(3 * NUM) is job.train
+    part = job.sample_rows(61)  # three directions a point
     is_real = part.weight > 0
     assert is_real.sum() == 20
     np.testing.assert_allclose(part.weight.sum(), 1)
-    rows = [np.flatnonzero((train.x == x[:3, None]).all(0)) for x in part.x.T[is_real]]
+    rows = [np.flatnonzero((train.x == x[None, :3]).all(1)) for x in part.x[is_real]]
     rows = np.concatenate(rows)
     assert len(np.unique(rows)) == 20
-    np.testing.assert_array_equal(part.y[:, is_real], train.y[:, rows])
+    np.testing.assert_array_equal(part.y[is_real], train.y[rows])
     ratio = part.weight[is_real] / train.weight[rows]
     np.testing.assert_allclose(ratio, ratio[0])
 
 
 def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
-    monkeypatch.setattr(stages, "RACE", ((2, 0.5, 10, 1.0), (3, 1.0, NUM, 1.0)))
+    monkeypatch.setattr(
+        stages, "RACE", (stages.Heat(2, 0.5, 10, 1.0), stages.Heat(3, 1.0, NUM, 1.0))
+    )
     numbers, polish_all = [], batches.polish_batch
 
     def spy(networks, sizes, problem, **how):
@@ -190,18 +203,18 @@ def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
     monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
     monkeypatch.setattr(stages, "PART_BLOCKS", 2)
     shares = (0.15, 0.25, 0.5)
-    race = [(*row[:3], own) for row, own in zip(stages.RACE, shares, strict=True)]
+    race = [row._replace(end=own) for row, own in zip(stages.RACE, shares, strict=True)]
     monkeypatch.setattr(stages, "RACE", race)
     reports = []
-    config = dataclasses.replace(CONFIG, max_varied=0)
+    config = dataclasses.replace(CONFIG, max_perturbed=0)
     clock = {"time_budget": 20.0, "clock": lambda: float(len(reports))}
     search(config=config, **clock, callback=reports.append)
     # Six networks go on, of which four, in what is left of the time.
-    steps = np.diff([0, *(r.candidate_steps for r in reports)])
+    steps = np.diff([0, *(r.network_steps for r in reports)])
     wanted = np.repeat([steps for steps, *_ in race], [3, 2, 2])
     np.testing.assert_array_equal(steps[:7], 2 * wanted)
     stages_seen = [r.stage for r in reports]
-    assert stages_seen[:8] == ["polish"] * 7 + ["shrink"] and len(reports) == 20
+    assert stages_seen[:8] == ["polish"] * 7 + ["prune"] and len(reports) == 20
 
 
 def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
@@ -218,7 +231,7 @@ def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
         return polish_all(networks, sizes, problem, **how)
 
     monkeypatch.setattr(batches, "polish_batch", spy)
-    starts = _widen(_draw(jax.random.key(0), job), job)
+    starts = _fit_starts(draw_starts(jax.random.key(0), config, problem), job)
     assert len(list(stages.race(starts, job))) == len(seen)
     num_rooms = len(
         {buckets.bucket_of(size) for size in batches.count(starts).tolist()}
@@ -279,13 +292,13 @@ def test_variants_go_before_networks_do(monkeypatch, seconds, is_varied, most):
     config = dataclasses.replace(CONFIG, num_kept=4)
     problem = make_problem(0)
     job = make_job(problem, problem, "squared", config, seconds, lambda: now[0])
-    way = stages._Pass([6, 5, 4, 3, 2, 1], stages.SHRINK_STEPS, job)
-    assert (way.is_varied, way.most) == (True, 4)
+    way = stages.Effort([6, 5, 4, 3, 2, 1], stages.PRUNE_STEPS, job)
+    assert (way.has_perturbations, way.max_networks) == (True, 4)
     # A block of two with four variants each: 26 s. Three such and two sizes without
     # are 80 s more, all of them without variants 8 s.
-    now[0] = 2 * (stages.SHRINK_STEPS + 4 * stages.VARY_STEPS) / 10
-    way.look(0, 1, 0.0)
-    assert (way.is_varied, way.most) == (is_varied, most)
+    now[0] = 2 * (stages.PRUNE_STEPS + 4 * stages.PERTURB_STEPS) / 10
+    way.adapt(0, 1, 0.0)
+    assert (way.has_perturbations, way.max_networks) == (is_varied, most)
 
 
 def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
@@ -297,14 +310,14 @@ def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
 
     monkeypatch.setattr(batches, "perturb", spy)
     sizes, counts = np.unique(pool.num_weights, return_counts=True)
-    size = int(sizes[(counts > 1) & (sizes >= stages.MIN_VARIED)][0])
+    size = int(sizes[(counts > 1) & (sizes >= stages.MIN_PERTURBED)][0])
     problem = make_problem(0)
     job = make_job(problem, problem, "squared", CONFIG, None, time.monotonic)
-    way = stages._Pass([size], stages.SHRINK_STEPS, job)
-    way.most = 1
-    assert len(list(stages._vary(jax.random.key(0), pool, size - 1, size, way))) == 1
+    way = stages.Effort([size], stages.PRUNE_STEPS, job)
+    way.max_networks = 1
+    assert len(list(stages._perturb(jax.random.key(0), pool, size - 1, size, way))) == 1
     best = np.flatnonzero(pool.num_weights == size)[0]
-    assert seen == [[best] * stages.count_variants(size, CONFIG)]
+    assert seen == [[best] * stages.num_perturbations(size, CONFIG)]
 
 
 def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
@@ -323,12 +336,12 @@ def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
 
 def test_a_way_costs_what_its_steps_do():
     problem = make_problem(0)
-    config = dataclasses.replace(CONFIG, max_varied=20)
+    config = dataclasses.replace(CONFIG, max_perturbed=20)
     job = make_job(problem, problem, "squared", config, None, time.monotonic)
-    way = stages._Pass([1], stages.SHRINK_STEPS, job)
+    way = stages.Effort([1], stages.PRUNE_STEPS, job)
     plain = way.cost(21, True)
-    steps = stages.SHRINK_STEPS + stages.NUM_VARIANTS * stages.VARY_STEPS
-    assert way.cost(20, True) / plain == steps / stages.SHRINK_STEPS
+    steps = stages.PRUNE_STEPS + stages.NUM_PERTURBATIONS * stages.PERTURB_STEPS
+    assert way.cost(20, True) / plain == steps / stages.PRUNE_STEPS
     # The smallest have twice as many variants, but for those of two weights.
     assert way.cost(12, True) - plain == 2 * (way.cost(13, True) - plain)
     assert way.cost(20, False) == plain == way.cost(2, True)
@@ -358,9 +371,9 @@ def test_large_networks_lose_and_gain_several_weights(monkeypatch):
     for name in seen:
         spy_on(name)
     config = dataclasses.replace(
-        CONFIG, max_weights=50, max_width=6, max_varied=0, activations=("linear",)
+        CONFIG, max_weights=50, max_width=6, max_perturbed=0, activations=("linear",)
     )
-    search(config=config)
+    search(seed=5, config=config)
     for name, sign in (("remove", -1), ("grow", 1)):
         assert {num for _, num, *_ in seen[name]} == {1, 2, 3}
         for size, num, before, after in seen[name]:
@@ -386,8 +399,7 @@ def test_the_best_of_some_sizes_come_first(found):
 
 
 def test_a_neuron_that_goes_counts_for_several_weights():
-    spec = CONFIG.make_spec(3, 1)
-    starts = draw_starts(jax.random.key(0), CONFIG, spec, make_problem(0))
+    starts = draw_starts(jax.random.key(0), CONFIG, make_problem(0))
     one = jax.tree.map(lambda leaf: np.array(leaf[:1]) * 0, starts)
     one.first[0, :2, :2] = 1.0, -0.5
     one.readout[0, :2, 0] = 1.0, 1e-6  # the second neuron hardly matters
@@ -416,7 +428,7 @@ def test_the_front_is_polished_as_far_as_the_time_goes(
         return network._replace(first=network.first + 1), sizes
 
     monkeypatch.setattr(job, "polish", polish)
-    last = _polish_last(Front(*front, pick=0), job)
+    last = _polish_front(Front(*front, pick=0), job)
     is_polished = (last.first == front[0].first + 1).all(axis=(1, 2))
     assert is_polished.sum() == num_polished
     assert is_polished[np.argsort(front[1], kind="stable")[:num_polished]].all()
@@ -428,10 +440,10 @@ def test_the_last_polish_is_not_taken_where_it_hurts(found):
     other = best._replace(readout_bias=best.readout_bias + 0.03)
     fn = functools.partial(apply, activations=CONFIG.activations)
     with jax.enable_x64(True):
-        y = jax.vmap(fn, in_axes=(0, None))(other, jnp.asarray(train.x.T))
-    valid = train._replace(y=np.asarray(y)[0].T)
+        y = jax.vmap(fn, in_axes=(0, None))(other, jnp.asarray(train.x))
+    valid = train._replace(y=np.asarray(y)[0])
     job = make_job(train, valid, "squared", CONFIG, None, time.monotonic)
-    pool, polished = (job.make_pool(_widen(n, job)) for n in (other, best))
+    pool, polished = (job.make_pool(_fit_starts(n, job)) for n in (other, best))
     # On training data better, but so little that the two would be one in a pool.
     assert len(pools.merge([pool, polished], num_each=2).loss) == 1
     assert polished.loss[0] < pool.loss[0]
@@ -440,20 +452,20 @@ def test_the_last_polish_is_not_taken_where_it_hurts(found):
 
 def test_half_of_the_starts_are_small(key):
     config = dataclasses.replace(CONFIG, num_starts=200, max_weights=60, max_width=8)
-    starts = draw_starts(key, config, config.make_spec(3, 1), make_problem(0))
+    starts = draw_starts(key, config, make_problem(0))
     sizes = batches.count(starts)
     assert len(sizes) == 2 * config.num_starts
-    assert sizes[: config.num_starts].max() <= SMALL_WEIGHTS
+    assert sizes[: config.num_starts].max() <= random_networks.SMALL_WEIGHTS
     # Some are too large, none by more than the progress bar counts with.
-    assert 60 < sizes.max() <= stages.LARGEST_START * 60
+    assert 60 < sizes.max() <= random_networks.LARGEST_START * 60
 
 
 def test_one_program_draws_all_starts_and_one_counts_any_number_of_them(key):
     config = dataclasses.replace(CONFIG, num_starts=70, max_weights=60)
-    spec, programs = config.make_spec(3, 1), (batches._count, prior.sample_starts)
+    programs = batches._count, prior.sample_starts
     for program in programs:
         program.clear_cache()
-    starts = draw_starts(key, config, spec, make_problem(0))
+    starts = draw_starts(key, config, make_problem(0))
     whole = batches.count(starts)
     for num in (1, 63, 64, 65):
         some = jax.tree.map(lambda leaf, n=num: leaf[:n], starts)
@@ -463,11 +475,10 @@ def test_one_program_draws_all_starts_and_one_counts_any_number_of_them(key):
 
 def test_starts_are_drawn_by_the_odds_of_their_inputs(key):
     config = dataclasses.replace(CONFIG, num_starts=200, max_weights=20)
-    spec = config.make_spec(10, 1)
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (10, 500))
-    problem = Problem(x, x[:1] + 2 * np.square(x[1:2]), np.ones(500))
-    starts = draw_starts(key, config, spec, problem)
+    x = rng.uniform(-1, 1, (500, 10))
+    problem = Problem(x, x[:, :1] + 2 * np.square(x[:, 1:2]), np.ones(500))
+    starts = draw_starts(key, config, problem)
     counts = (starts.first != 0).sum((0, 2))
     assert counts[:2].min() > 1.3 * counts[2:].max()
 
@@ -532,7 +543,7 @@ def test_classes_are_told_apart(objective, num_outputs):
         objective=objective, config=dataclasses.replace(CONFIG, num_rounds=0)
     )
     y, weight = (getattr(make_problem(1, objective), name) for name in ("y", "weight"))
-    shares = np.average(y, axis=1, weights=weight)
+    shares = np.average(y, axis=0, weights=weight)
     shares = np.append(shares, 1 - shares.sum())
     chance = -(shares * np.log(np.maximum(shares, 1e-9))).sum()
     assert front.network.readout.shape[2] == num_outputs
@@ -550,8 +561,8 @@ def test_classes_are_told_apart(objective, num_outputs):
     ],
 )
 def test_few_rows_of_classes_hold_the_weights_back(weight, decay):
-    x = np.zeros((3, len(weight)))
-    problem = Problem(x, x[:1], weight)
+    x = np.zeros((len(weight), 3))
+    problem = Problem(x, x[:, :1], weight)
     rest = SearchConfig(), None, time.monotonic
     assert make_job(problem, problem, "logistic", *rest).fit.weight_decay == decay
     assert make_job(problem, problem, "squared", *rest).fit.weight_decay == 1e-9
@@ -565,7 +576,7 @@ def test_few_rows_of_classes_hold_the_weights_back(weight, decay):
 def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
     train, valid = make_problem(0), make_problem(1)
     values = getattr(train, name).copy()
-    values[0, 3] = value
+    values[3, 0] = value
     train = train._replace(**{name: values})
     with pytest.raises(ValueError, match="no network has a finite loss"):
         find_front(jax.random.key(0), train, valid, objective="squared", config=CONFIG)
@@ -577,7 +588,7 @@ def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
         ("num_starts", 0),
         ("num_kept", 0),
         ("num_rounds", -1),
-        ("max_varied", -1),
+        ("max_perturbed", -1),
         ("max_error", float("nan")),
         ("weight_decay", -1.0),
         ("max_width", 0),

@@ -10,23 +10,27 @@ import pytest
 
 from swajax import autoencoder, prior
 from swajax.autoencoder import AutoencoderConfig
-from swajax.data import problem as problem_lib
-from swajax.data.problem import Problem, to_part
+from swajax.data.problem import Problem
 from swajax.io import checkpoints, configs
 from swajax.latent_search import DescentConfig, spaces
 from swajax.network import count_weights, pack
 from swajax.network.batched import apply_batch
-from swajax.refine import batches
 from swajax.search import sources
-from swajax.search.config import ExploreConfig, SearchConfig, SupernetSourceConfig
+from swajax.search.config import (
+    DescentSourceConfig,
+    SearchConfig,
+    SupernetSourceConfig,
+)
 from swajax.search.sources import descent as descent_source
-from swajax.search.sources import supernets as supernets_source
-from swajax.tangle.train.optimizers import SupernetConfig as SupernetSearch
+from swajax.search.sources import supernets as supernet_source
+from swajax.search.sources.base import StartRequest
+from swajax.tangle.train.optimizers import SupernetConfig
 
 LIMITS = SearchConfig(max_weights=20, max_width=4, max_depth=2)
 MODEL = AutoencoderConfig(preset="tabular", max_width=4, max_depth=2)
 SEARCH = DescentConfig(num_steps=4, chunk_steps=2, num_starts=2, num_screened=3)
 SPEC = LIMITS.make_spec(3, 2)
+NAMES = ("random", "direct", "latent", "tangle")
 
 
 @pytest.fixture(scope="module")
@@ -90,177 +94,132 @@ def test_points_of_weights_have_gradients_for_closed_gates_too(networks):
     assert not np.any(gradient.weights[~is_open])
 
 
-@pytest.mark.parametrize("by", ["direct", "latent"])
-def test_starts_are_found_within_the_limits(by, checkpoint):
-    path, _ = checkpoint
-    config = ExploreConfig(by=(by,), preset=str(path), search=SEARCH)
-    find = functools.partial(
-        sources.find_starts,
-        jax.random.key(0),
-        draw_part(30),
-        draw_part(20, seed=1),
-        objective="squared",
-        config=config,
-        pipeline_config=LIMITS,
+def find(names, seconds=float("inf"), num_starts=8, rows=None, **options):
+    train, valid = rows or (draw_part(30), draw_part(20, seed=1))
+    limits = LIMITS.make_spec(train.x.shape[1], train.y.shape[1])
+    request = StartRequest(
+        train, valid, "squared", limits, LIMITS.max_weights, num_starts, seconds=seconds
     )
-    found, candidate_steps = find()
-    num = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_starts
-    assert candidate_steps == SEARCH.num_steps * num
-    assert found.first.shape == (num, 3, 4) and found.readout.shape == (num, 4, 2)
-    for leaf, again in zip(found, find().networks, strict=True):
+    return sources.find_starts(jax.random.key(0), request, names, options)
+
+
+@pytest.fixture(scope="module")
+def options(checkpoint):
+    """Options of every source, as short as can be."""
+    training = SupernetConfig(num_steps=1, batch_size=16)
+    return {
+        "descent": DescentSourceConfig(preset=str(checkpoint[0]), descent=SEARCH),
+        "supernet": SupernetSourceConfig(
+            num_supernets=2, num_drawn=3, training=training
+        ),
+    }
+
+
+NUM_DESCENTS = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_starts
+
+
+@pytest.mark.parametrize(
+    ("name", "num", "num_steps"),
+    [
+        ("random", 16, 0),
+        ("direct", NUM_DESCENTS, SEARCH.num_steps * NUM_DESCENTS),
+        ("latent", NUM_DESCENTS, SEARCH.num_steps * NUM_DESCENTS),
+        ("tangle", 6, 2),
+    ],
+)
+def test_every_source_finds_networks_within_the_limits(name, num, num_steps, options):
+    found = find([name], **options)
+    assert found.num_steps == num_steps and set(sources.SOURCES) == set(NAMES)
+    networks = found.networks
+    assert networks.first.shape == (num, 3, 4)
+    assert networks.readout.shape == (num, 4, 2)
+    for leaf, again in zip(networks, find([name], **options).networks, strict=True):
         assert np.isfinite(leaf).all()
         np.testing.assert_array_equal(leaf, again)
-    np.testing.assert_array_equal(found.activation.sum(axis=-1), 1)
-
-
-def test_random_starts_are_left_to_the_pipeline():
-    assert (
-        sources.find_starts(
-            jax.random.key(0),
-            draw_part(30),
-            draw_part(20),
-            objective="squared",
-            config=ExploreConfig(by=("random",)),
-            pipeline_config=LIMITS,
-        ).networks
-        is None
-    )
+    np.testing.assert_array_equal(networks.activation.sum(axis=-1), 1)
+    assert set(np.asarray(networks.depth).tolist()) <= {1, 2}
+    # A source draws the same networks beside others, but for the number of its share.
+    both = find(["random", name], **options) if name != "random" else found
+    for leaf, wanted in zip(both.networks, networks, strict=True):
+        np.testing.assert_array_equal(leaf[-num:], wanted)
+    assert len(both.networks.depth) == (8 + num if name != "random" else num)
 
 
 def test_supernets_join_random_networks_where_limits_leave_a_choice():
-    config = ExploreConfig()
-    assert sources.choose_sources(config, SPEC) == ("random", "tangle")
+    assert sources.choose_sources(None, SPEC) == ("random", "tangle")
     narrow = {"max_width": 2}, {"max_depth": 1}, {"activations": ("tanh",)}
     for limits in narrow:
-        sources.check(config, "regression", 3, dataclasses.replace(LIMITS, **limits))
+        dataclasses.replace(LIMITS, **limits).check(3, "squared")
         spec = dataclasses.replace(SPEC, **limits)
-        assert sources.choose_sources(config, spec) == ("random",)
-    # Not against the user's will.
-    direct = ExploreConfig(by=("direct",))
-    assert sources.choose_sources(direct, SPEC) == ("direct",)
-
-
-def test_starts_are_of_both_kinds_by_default():
-    supernet = SupernetSourceConfig(
-        num_supernets=2, num_drawn=3, search=SupernetSearch(num_steps=1, batch_size=16)
-    )
-    found = sources.find_starts(
-        jax.random.key(0),
-        draw_part(30),
-        draw_part(20, seed=1),
-        objective="squared",
-        config=ExploreConfig(supernet=supernet),
-        pipeline_config=dataclasses.replace(LIMITS, num_starts=8),
-    )
-    assert found.candidate_steps == 2
-    # Half as many random ones as alone, of each size.
-    assert len(found.networks.depth) == 2 * 4 + 2 * 3
+        assert sources.choose_sources(None, spec) == ("random",)
+    assert sources.choose_sources(("direct",), SPEC) == ("direct",)
 
 
 def test_supernets_give_networks_with_the_weights_they_have_learnt():
+    train, valid = draw_part(60), draw_part(40, seed=1)
     supernet = SupernetSourceConfig(
         num_supernets=2,
         num_drawn=3,
-        search=SupernetSearch(num_steps=120, batch_size=16, learning_rate=0.05),
+        training=SupernetConfig(num_steps=120, batch_size=16, learning_rate=0.05),
     )
-    train, valid = draw_part(60), draw_part(40, seed=1)
-    find = functools.partial(
-        sources.find_starts,
-        jax.random.key(0),
-        train,
-        valid,
-        objective="squared",
-        config=ExploreConfig(by=("tangle",), supernet=supernet),
-        pipeline_config=LIMITS,
-    )
-    found, num_steps = find()
-    assert num_steps == 240 and found.first.shape == (6, 3, 4)
-    np.testing.assert_array_equal(found.activation.sum(axis=-1), 1)
-    assert set(found.depth.tolist()) <= {1, 2}
-    found = jax.tree.map(jnp.asarray, found)
-    out = apply_batch(found, jnp.asarray(train.x), activations=SPEC.activations)
+    found = find(["tangle"], rows=(train, valid), supernet=supernet)
+    assert found.num_steps == 240
+    networks = jax.tree.map(jnp.asarray, found.networks)
+    out = apply_batch(networks, jnp.asarray(train.x), activations=SPEC.activations)
     errors = np.square(out - train.y[None]).mean(axis=(1, 2))
     assert errors.min() < 0.8 * train.y.var(axis=0).mean()
-    for leaf, again in zip(found, find().networks, strict=True):
-        np.testing.assert_array_equal(leaf, again)
     # The clock ends it; a chunk is always taken.
-    assert find(seconds=0.0).candidate_steps == 100
-
-
-def test_several_sources_give_the_starts_of_each(checkpoint):
-    find = functools.partial(
-        sources.find_starts,
-        jax.random.key(0),
-        draw_part(30),
-        draw_part(20, seed=1),
-        objective="squared",
-        pipeline_config=dataclasses.replace(LIMITS, num_starts=7),
-    )
-    config = ExploreConfig(by=("direct",), search=SEARCH)
-    alone = find(config=config)
-    mixed = find(config=dataclasses.replace(config, by=("direct", "random")))
-    assert mixed.candidate_steps == alone.candidate_steps
-    num = len(alone.networks.depth)
-    assert len(mixed.networks.depth) == num + 2 * 4
-    for leaf, wanted in zip(mixed.networks, alone.networks, strict=True):
-        np.testing.assert_array_equal(leaf[:num], wanted)
-    assert (batches.count(mixed.networks)[num:] > 0).all()
-
-
-def test_a_source_has_the_same_key_whatever_others_there_are(key):
-    (alone,) = sources._split(key, ["latent"])
-    other, beside = sources._split(key, ["direct", "latent"])
-    assert (jax.random.key_data(alone) == jax.random.key_data(beside)).all()
-    assert (jax.random.key_data(alone) != jax.random.key_data(other)).any()
+    found = find(["tangle"], 0.0, rows=(train, valid), supernet=supernet)
+    assert found.num_steps == 100
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"by": ()}, "by must be one or more of"),
-        ({"by": ("direct", "direct")}, "each once"),
-        ({"share": 1.0}, r"share must be in \(0, 1\), got 1.0"),
+        ({"sources": ()}, "sources must be one or more of"),
+        ({"sources": ("direct", "direct")}, "each once"),
+        ({"source_share": 1.0}, r"source_share must be in \(0, 1\), got 1.0"),
     ],
 )
 def test_bad_sources_and_shares_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        ExploreConfig(**options)
+        SearchConfig(**options)
 
 
-def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(checkpoint):
-    config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]), search=SEARCH)
-    narrow = SearchConfig(max_weights=20, max_width=3, max_depth=2)
+def test_limits_that_are_too_narrow_for_a_space_say_what_to_do(options):
+    narrow = SearchConfig(
+        max_weights=20,
+        max_width=3,
+        max_depth=2,
+        sources=("latent",),
+        descent=options["descent"],
+    )
     with pytest.raises(ValueError, match="--max-width"):
-        sources.find_starts(
-            jax.random.key(0),
-            draw_part(30),
-            draw_part(20),
-            objective="squared",
-            config=config,
-            pipeline_config=narrow,
-        )
+        narrow.check(3, "squared")
 
 
 @pytest.mark.parametrize(
     "limits", [{"max_width": 2}, {"max_depth": 1}, {"activations": ("tanh",)}]
 )
 def test_limits_without_a_choice_are_refused_for_supernets(limits):
-    config = ExploreConfig(by=("random", "tangle"))
-    sources.check(config, "regression", 3, LIMITS)
+    config = dataclasses.replace(LIMITS, sources=("random", "tangle"))
+    config.check(3, "squared")
     with pytest.raises(ValueError, match="--max-width 3, --max-depth 2 and two"):
-        sources.check(config, "regression", 3, dataclasses.replace(LIMITS, **limits))
+        dataclasses.replace(config, **limits).check(3, "squared")
 
 
-def test_too_many_inputs_for_a_space_are_refused(checkpoint):
-    config = ExploreConfig(by=("latent",), preset=str(checkpoint[0]))
-    sources.check(config, "regression", descent_source.MAX_INPUTS, LIMITS)
+def test_too_many_inputs_for_a_space_are_refused(options):
+    config = dataclasses.replace(
+        LIMITS, sources=("latent",), descent=options["descent"]
+    )
+    config.check(descent_source.MAX_INPUTS, "squared")
     with pytest.raises(ValueError, match="random, direct or tangle"):
-        sources.check(config, "regression", descent_source.MAX_INPUTS + 1, LIMITS)
+        config.check(descent_source.MAX_INPUTS + 1, "squared")
 
 
 def test_all_rows_are_taken_while_they_are_few_and_weigh_alike():
     train, valid = draw_part(30), draw_part(20, seed=1)
-    data = descent_source._draw_rows(train, valid, 3)
+    data = descent_source.draw_rows(train, valid, 3)
     for leaf, wanted in zip(data, (*train[:2], *valid[:2]), strict=True):
         np.testing.assert_array_equal(leaf, wanted)
 
@@ -268,7 +227,7 @@ def test_all_rows_are_taken_while_they_are_few_and_weigh_alike():
 def test_rows_of_unequal_weight_are_drawn_as_often_as_they_weigh():
     weight = np.repeat([0.0, 0.5, 2.5], 1000)
     part = draw_part(3000, weight=weight)
-    first, second = (descent_source._draw_rows(part, part, chunk) for chunk in (0, 1))
+    first, second = (descent_source.draw_rows(part, part, chunk) for chunk in (0, 1))
     assert first.x.shape == second.x.shape == (3000, 3)
     assert not np.array_equal(first.x, second.x)
     rows = {tuple(x): index for index, x in enumerate(part.x.tolist())}
@@ -279,69 +238,45 @@ def test_rows_of_unequal_weight_are_drawn_as_often_as_they_weigh():
 
 
 def test_many_rows_come_in_mini_batches(monkeypatch):
-    monkeypatch.setattr(problem_lib, "MAX_ROWS", 100)
+    monkeypatch.setattr(descent_source, "MAX_ROWS", 100)
     monkeypatch.setattr(descent_source, "BATCH_ROWS", 40)
-    data = descent_source._draw_rows(draw_part(101), draw_part(100), 0)
+    data = descent_source.draw_rows(draw_part(101), draw_part(100), 0)
     assert len(data.x) == 40 and len(data.x_valid) == 100
 
 
 def test_rows_for_supernets_are_as_often_there_as_they_weigh(monkeypatch):
-    monkeypatch.setattr(problem_lib, "MAX_ROWS", 120)
+    monkeypatch.setattr(supernet_source, "MAX_ROWS", 120)
     part = draw_part(3, weight=np.array([0.0, 1.0, 5.0]))
-    rows = supernets_source._resample(part)
+    rows = supernet_source._resample(part)
     for leaf, wanted in zip(rows, part[:2], strict=True):
         expected = np.concatenate([np.tile(wanted[1], (20, 1)), [wanted[2]] * 100])
         np.testing.assert_array_equal(leaf, expected)
 
 
-def test_tables_of_like_size_share_the_programs_of_supernets():
-    config = ExploreConfig(
-        by=("tangle",),
-        supernet=SupernetSourceConfig(
-            num_supernets=2, num_drawn=2, search=SupernetSearch(num_steps=3)
-        ),
-    )
-    spec = LIMITS.make_spec(4, 2)
-    space = supernets_source.make_config(spec)
-    trainer = supernets_source._make_trainer(space, "squared", config.supernet.search)
+def test_tables_of_similar_size_share_the_programs_of_supernets():
+    training = SupernetConfig(num_steps=3)
+    supernet = SupernetSourceConfig(num_supernets=2, num_drawn=2, training=training)
+    space = supernet_source.make_config(LIMITS.make_spec(4, 2))
+    trainer = supernet_source._make_trainer(space, "squared", training)
     for num_rows, num_inputs in ((30, 3), (41, 2)):
         part = draw_part(num_rows)
         part = part._replace(x=part.x[:, :num_inputs])
-        found, _ = sources.find_starts(
-            jax.random.key(0),
-            part,
-            part,
-            objective="squared",
-            config=config,
-            pipeline_config=LIMITS,
-        )
-        assert found.first.shape == (4, num_inputs, LIMITS.max_width)
+        found = find(["tangle"], rows=(part, part), supernet=supernet)
+        assert found.networks.first.shape == (4, num_inputs, LIMITS.max_width)
     assert trainer.step_fn._cache_size() == 1
 
 
 def test_padded_inputs_take_nothing_from_the_weights_of_others(monkeypatch):
-    seen, scale = [], supernets_source._scale_first
+    seen, scale = [], supernet_source._scale_first
 
     def spy(state, factor):
         seen.append(scale(state, factor))
         return seen[-1]
 
-    monkeypatch.setattr(supernets_source, "_scale_first", spy)
-    search = SupernetSearch(num_steps=1)
-    supernets_source.find_networks(
-        jax.random.key(0),
-        *[supernets_source._resample(draw_part(30))] * 2,
-        objective="squared",
-        limits=SPEC,
-        config=SupernetSourceConfig(num_supernets=200, num_drawn=1, search=search),
-    )
+    monkeypatch.setattr(supernet_source, "_scale_first", spy)
+    training = SupernetConfig(num_steps=1)
+    supernet = SupernetSourceConfig(num_supernets=200, num_drawn=1, training=training)
+    find(["tangle"], rows=[draw_part(30)] * 2, supernet=supernet)
     first = np.asarray(seen[0].params.first)
     assert first.shape == (200, 4, LIMITS.max_width)
     np.testing.assert_allclose(first[:, :3].var(), 1 / 3, rtol=0.15)
-
-
-def test_points_become_rows_of_mean_weight_one_whatever_they_weigh():
-    problem = Problem(np.ones((3, 2)), np.zeros((1, 2)), np.array([1e300, 3e300]))
-    part = to_part(problem)
-    assert part.x.shape == (2, 3) and part.y.shape == (2, 1)
-    np.testing.assert_array_equal(part.weight, np.float32([0.5, 1.5]))

@@ -1,5 +1,11 @@
-"""TODO swajax/search/sources/descent.py."""
+"""Sources `direct` and `latent`: gradient descent on weights or on embeddings.
 
+Both minimise the error plus the sparsity penalty of `swajax.latent_search` with the
+same gates, losses and optimizer. `direct` moves the weights themselves, `latent` the
+points of a learned space (arXiv:2410.08339).
+"""
+
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -7,55 +13,117 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from swajax.autoencoder import AutoencoderConfig
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import MAX_ROWS, Problem
 from swajax.latent_search import Data, DescentConfig, descent, spaces
-from swajax.latent_search.descent import Budget, Explorer, NetworksFn
+from swajax.latent_search.descent import Budget, Explorer
 from swajax.network import resize
 from swajax.objectives import Objective
-from swajax.search.config import ExploreConfig, Source
-from swajax.search.sources.base import SourceTask
-from swajax.types import Key, Network, NetworkSpec
+from swajax.search.sources.base import Source, StartRequest, Starts
+from swajax.types import Activation, Key, NetworkSpec
 
 MAX_INPUTS = 512
-BATCH_ROWS = 4096  # of a mini-batch
+BATCH_ROWS = 4096  # rows of a mini-batch
+
+MakeExplorer = Callable[[Key, StartRequest], Explorer]
 
 
-def _descend(
-    key: Key,
-    source: Source,
-    task: SourceTask,
-    *,
-    config: ExploreConfig,
-    seconds: float,
-    clock: Callable[[], float],
-    watch: Callable[[int, NetworksFn], None] | None,
-) -> tuple[Network, int]:
-    """Ends of descents on weights or in a learned space, and candidate-steps."""
-    explorer = make_explorer(
-        key,
-        source,
-        task.objective,
-        config=config,
-        limits=task.limits,
-        max_weights=task.max_weights,
+@dataclasses.dataclass(frozen=True)
+class DescentSourceConfig:
+    """Options of `direct` and `latent`."""
+
+    preset: str = "tabular"
+    """latent: pretrained autoencoder, or path of a checkpoint file"""
+    activation: Activation | None = None
+    """latent: activation of the autoencoder's networks, if several are shipped"""
+    descent: DescentConfig = dataclasses.field(
+        default_factory=lambda: DescentConfig(
+            num_steps=500, num_starts=8, chunk_steps=25
+        )
     )
-    _check_limits(explorer.space.spec, task.limits)
-    found, steps = descent.descend(
-        explorer,
-        functools.partial(_draw_rows, task.train, task.valid),
-        search=config.search,
-        budget=_make_budget(explorer, config.search, seconds),
-        clock=clock,
-        watch=watch,
-    )
-    return resize.fit_into(found, explorer.space.spec, task.limits), steps
+    """the gradient descent"""
 
 
-def _make_budget(explorer: Explorer, search: DescentConfig, seconds: float) -> Budget:
-    num = search.num_starts * len(search.sparsity_weights)
+def find(key: Key, request: StartRequest, *, make_explorer: MakeExplorer) -> Starts:
+    """Descend from random points and return the best network of each candidate."""
+    explorer = make_explorer(key, request)
+    _check_limits(explorer.space.spec, request.limits)
+    config = request.options.descent
+    num = config.num_starts * len(config.sparsity_weights)
     num *= explorer.space.spec.max_depth
-    return Budget(seconds=seconds, candidate_steps=search.num_steps * num)
+    budget = Budget(seconds=request.seconds, candidate_steps=config.num_steps * num)
+    networks, num_steps = descent.descend(
+        explorer,
+        functools.partial(draw_rows, request.train, request.valid),
+        search=config,
+        budget=budget,
+        clock=request.clock,
+        watch=request.watch,
+    )
+    networks = resize.fit_into(networks, explorer.space.spec, request.limits)
+    return Starts(networks, num_steps)
+
+
+def make_direct(key: Key, request: StartRequest) -> Explorer:
+    """Weights of random networks as points, [R K, ...] (K screened for each start)."""
+    config, limits = request.options.descent, request.limits
+    key, network_key = jax.random.split(key)
+    networks = spaces.draw_networks(network_key, config, limits, request.max_weights)
+    starts = spaces.unfold_starts(key, networks)
+    return Explorer(spaces.make_direct_space(limits, request.objective), None, starts)
+
+
+def make_latent(key: Key, request: StartRequest) -> Explorer:
+    """Embeddings of random networks, [R K, ...]; the space has limits of its own."""
+    options, limits = request.options, request.limits
+    params, model = load_pretrained(options.preset, options.activation)
+    if model.preset == "tabular":
+        space = spaces.make_tabular_space(model, limits, request.objective)
+        networks = spaces.draw_networks(
+            key, options.descent, space.spec, request.max_weights
+        )
+        starts = spaces.encode_starts(params, networks, model=model)
+    else:
+        space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
+        starts = spaces.draw_compact_starts(
+            key, params, config=options.descent, autoencoder_config=model
+        )
+    return Explorer(space, params, starts)
+
+
+def check_latent(
+    limits: NetworkSpec, objective: Objective, options: DescentSourceConfig
+) -> None:
+    """Refuse tables and limits for which the learned space has no networks.
+
+    Raises:
+      ValueError: says why, and what to do.
+    """
+    _, model = load_pretrained(options.preset, options.activation)
+    _check_limits(model.spec, limits)
+    _check_table(limits.num_inputs, objective, options, model)
+
+
+def _check_table(
+    num_inputs: int,
+    objective: Objective,
+    options: DescentSourceConfig,
+    model: AutoencoderConfig,
+) -> None:
+    if model.preset == "tabular" and num_inputs > MAX_INPUTS:
+        raise ValueError(
+            f"the space {options.preset} reads at most {MAX_INPUTS} inputs, the table "
+            f"has {num_inputs}; use --sources random, direct or tangle"
+        )
+    is_served = num_inputs <= model.num_inputs and objective == "squared"
+    if model.preset != "tabular" and not is_served:
+        task = "regression" if objective == "squared" else "classification"
+        raise ValueError(
+            f"the space {options.preset} has networks of up to {model.num_inputs} "
+            f"inputs and one number as output, the table is a {task} of {num_inputs} "
+            "inputs; use --sources random, direct or tangle"
+        )
 
 
 def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
@@ -68,10 +136,10 @@ def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
         )
 
 
-def _draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
-    """All rows, or a mini-batch of them if they are many or of unequal weight.
+def draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
+    """Return all rows, or a mini-batch if they are many or of unequal weight.
 
-    Rows are then drawn anew for each chunk, as often as they weigh.
+    Mini-batches are drawn anew for each chunk, in proportion to the weights.
     """
 
     def draw(part: Problem) -> tuple[jax.Array, jax.Array]:
@@ -86,43 +154,11 @@ def _draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
     return Data(*draw(train), *draw(valid))
 
 
-def make_explorer(
-    key: Key,
-    source: Source,
-    objective: Objective,
-    *,
-    config: ExploreConfig,
-    limits: NetworkSpec,
-    max_weights: int,
-) -> Explorer:
-    """A space and starts in it, embeddings of random networks [R K, ...].
-
-    Args:
-      key: consumed.
-      source: "direct" or "latent".
-      objective: what is fitted.
-      config: which learned space, and how many starts.
-      limits: of the networks.
-      max_weights: size of the largest.
-
-    Returns:
-      A learned space has limits of its own, whatever `limits` says but for inputs and
-      outputs.
-    """
-    search = config.search
-    if source == "direct":
-        key, network_key = jax.random.split(key)
-        networks = spaces.draw_networks(network_key, search, limits, max_weights)
-        starts = spaces.unfold_starts(key, networks)
-        return Explorer(spaces.make_direct_space(limits, objective), None, starts)
-    params, model = load_pretrained(config.preset, config.activation)
-    if model.preset == "tabular":
-        space = spaces.make_tabular_space(model, limits, objective)
-        networks = spaces.draw_networks(key, search, space.spec, max_weights)
-        starts = spaces.encode_starts(params, networks, model=model)
-    else:
-        space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
-        starts = spaces.draw_compact_starts(
-            key, params, config=search, autoencoder_config=model
-        )
-    return Explorer(space, params, starts)
+DIRECT = Source(
+    functools.partial(find, make_explorer=make_direct), options_field="descent"
+)
+LATENT = Source(
+    functools.partial(find, make_explorer=make_latent),
+    check=check_latent,
+    options_field="descent",
+)

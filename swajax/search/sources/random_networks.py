@@ -1,95 +1,97 @@
-"""Which inputs are worth a look, before any network has seen them."""
+"""Source `random`: random networks that favour informative inputs."""
+
+import dataclasses
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 from swajax import prior
-from swajax.data.problem import Problem
-from swajax.search import stages
-from swajax.search.config import SearchConfig
-from swajax.types import Key, Network, NetworkSpec
+from swajax.data.problem import Problem, padded_inputs
+from swajax.search.sources.base import Source, StartRequest, Starts
+from swajax.types import Key
 
-SMALL_WEIGHTS = 16  # of small starts, at most
-
-
-UNIFORM_SHARE = (
-    0.5  # of the odds: what tells nothing alone may do so beside another input
-)
-TINY = 1e-12  # variances below this are none
+SMALL_WEIGHTS = 16  # largest size of small starts
+LARGEST_START = 1.3  # size of the largest start, relative to that of the front
+UNIFORM_SHARE = 0.5  # an input without effect alone may have one beside another
+TINY = 1e-12  # variances below count as zero
 
 
-def sampling_weights(train: Problem, num_inputs: int) -> Float[np.ndarray, " I"]:
-    """Odds of each input to be drawn, of mean 1: half alike, half by what it tells.
+def find(key: Key, request: StartRequest) -> Starts:
+    """Draw networks of all sizes and as many small ones.
 
-    What it tells is the share of the variance of the outputs that a parabola of this
-    input alone explains. Where a neuron has room for all inputs, all are alike.
+    Small ones are quick to polish, and small networks descend from them. The largest
+    exceed the limit a little and are pruned.
+    """
+    # Padded inputs: tables of similar size share one compiled program.
+    num_inputs = request.limits.num_inputs
+    spec = dataclasses.replace(request.limits, num_inputs=padded_inputs(num_inputs))
+    weights = sampling_weights(request.train)
+    more = spec.num_inputs - num_inputs
+    largest = LARGEST_START * request.max_weights
+    parts = [
+        prior.sample_starts(
+            own_key,
+            num=request.num_starts,
+            spec=spec,
+            max_weights=float(size),  # one type: one compiled program
+            num_inputs=num_inputs,
+            odds=np.pad(weights, (0, more), constant_values=1.0),
+        )
+        for own_key, size in zip(
+            jax.random.split(key), (min(SMALL_WEIGHTS, largest), largest), strict=True
+        )
+    ]
+    networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return Starts(networks._replace(first=networks.first[:, :num_inputs]), 0)
+
+
+def sampling_weights(train: Problem) -> Float[np.ndarray, " I"]:
+    """Compute input sampling weights from univariate quadratic fits, of mean 1.
+
+    Half of the weight is uniform; the other half follows the share of the variance of
+    the outputs that a parabola of each input alone explains. Where a neuron has room
+    for all inputs (`prior.MIN_FAN_IN`), the weights are uniform.
 
     Args:
-      train: points to fit.
-      num_inputs: inputs in use, the first ones; the odds of others are 1.
+      train: rows to fit, weights of any scale.
+
+    Example:
+      >>> import numpy as np
+      >>> x = np.random.default_rng(0).uniform(-1, 1, (200, 8))
+      >>> weights = sampling_weights(Problem(x, x[:, :1], np.ones(200)))
+      >>> int(weights.argmax()), float(weights.mean().round(3))
+      (0, 1.0)
     """
-    odds = np.ones(train.x.shape[1], np.float32)
-    if num_inputs > prior.MIN_FAN_IN:
-        with np.errstate(all="ignore"):  # huge numbers, which the search refuses
-            told = _explain(train._replace(x=train.x[:, :num_inputs]))
-        if told.sum() > 0:  # never for NaN
-            odds[:num_inputs] = UNIFORM_SHARE + (1 - UNIFORM_SHARE) * told / told.mean()
-    return odds
+    num_inputs = train.x.shape[1]
+    uniform = np.ones(num_inputs, np.float32)
+    if num_inputs <= prior.MIN_FAN_IN:
+        return uniform
+    with np.errstate(all="ignore"):  # huge numbers: the search refuses them
+        explained = _explained_variance(train)
+    if not explained.sum() > 0:  # false for NaN, too
+        return uniform
+    informed = (1 - UNIFORM_SHARE) * explained / explained.mean()
+    return np.float32(UNIFORM_SHARE + informed)
 
 
-def _explain(train: Problem) -> Float[np.ndarray, " I"]:
-    """Shares of variance that each input explains, summed over the outputs."""
-    weight = train.weight / train.weight.sum()
+def _explained_variance(train: Problem) -> Float[np.ndarray, " I"]:
+    """Share of variance that each input explains, summed over the outputs."""
+    x, y, weight = (np.asarray(leaf, np.float64).T for leaf in train)
+    weight = weight / weight.sum()
 
     def centre(values: np.ndarray) -> np.ndarray:
         return values - (values @ weight)[:, None]
 
-    line, y = centre(train.x.T), centre(train.y.T)
-    bend = centre(np.square(line))
-    slope = (bend * line) @ weight / (np.square(line) @ weight + TINY)
+    linear, y = centre(x), centre(y)
+    square = centre(np.square(linear))
+    slope = (square * linear) @ weight / (np.square(linear) @ weight + TINY)
     y = y / np.sqrt(np.square(y) @ weight + TINY)[:, None]
-    told = np.zeros(len(line))
-    for part in (line, bend - slope[:, None] * line):  # at right angles
+    explained = np.zeros(len(linear))
+    for part in (linear, square - slope[:, None] * linear):  # orthogonal
         shares = np.square((part * weight[None]) @ y.T).sum(axis=1)
-        told += shares / (np.square(part) @ weight + TINY)
-    return told
+        explained += shares / (np.square(part) @ weight + TINY)
+    return explained
 
 
-def draw_starts(
-    key: Key,
-    config: SearchConfig,
-    spec: NetworkSpec,
-    train: Problem,
-    *,
-    num_inputs: int | None = None,
-) -> Network:
-    """Random networks of all sizes and as many small ones, leaves [R, ...].
-
-    Small ones are quick to polish and what small networks come from; some of the others
-    are a little too large.
-
-    Args:
-      key: consumed.
-      config: how many of either kind, and how large.
-      spec: limits of the networks.
-      train: tells which inputs are worth a look.
-      num_inputs: inputs in use, the first ones; by default all.
-    """
-    num_inputs = spec.num_inputs if num_inputs is None else num_inputs
-    odds = sampling_weights(train, num_inputs)
-    most = stages.LARGEST_START * config.max_weights
-    parts = [
-        prior.sample_starts(
-            own_key,
-            num=config.num_starts,
-            spec=spec,
-            max_weights=float(size),  # of one type: one compiled program
-            num_inputs=num_inputs,
-            odds=odds,
-        )
-        for own_key, size in zip(
-            jax.random.split(key), (min(SMALL_WEIGHTS, most), most), strict=True
-        )
-    ]
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+SOURCE = Source(find, is_timed=False)

@@ -1,13 +1,11 @@
-"""Starts of a search for tiny networks, out of supernets of perceptrons.
+"""Source `tangle`: networks sampled from weight-entangled supernets.
 
-Several supernets of the space `mlp` are trained at once; networks are drawn from what
-their architecture vectors have become, with the weights that they inherit.
+Several supernets of the space `mlp` are trained at once (arXiv:2312.10440); networks
+are sampled from the trained architecture parameters, with the weights they inherit.
 """
 
 import dataclasses
 import functools
-import math
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,8 +16,7 @@ from jaxtyping import Array
 
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.objectives import Objective
-from swajax.search.config import ExploreConfig, SupernetSourceConfig
-from swajax.search.sources.base import SourceTask
+from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.tangle.choices import harden
 from swajax.tangle.data.examples import Rows
 from swajax.tangle.samplers import Sampler, make_sampler
@@ -33,36 +30,57 @@ from swajax.types import Key, Network, NetworkSpec
 CHUNK_STEPS = 50  # between two looks at the clock
 
 
-def find_networks(
-    key: Key,
-    train: Rows,
-    valid: Rows,
-    *,
-    objective: Objective,
-    limits: NetworkSpec,
-    config: SupernetSourceConfig,
-    seconds: float = math.inf,
-    clock: Callable[[], float] = time.monotonic,
-) -> tuple[Network, int]:
-    """Networks within the limits, leaves [B N, ...], and steps times supernets.
+@dataclasses.dataclass(frozen=True)
+class SupernetSourceConfig:
+    """Options of `tangle`."""
 
-    Args:
-      key: consumed.
-      train: rows for weights.
-      valid: rows for architectures.
-      objective: what is fitted.
-      limits: of the networks.
-      config: how; N of B supernets.
-      seconds: after which no more steps are made; a chunk is always taken.
-      clock: tells the seconds.
+    num_supernets: int = 8
+    """number of supernets, trained side by side"""
+    num_drawn: int = 12
+    """networks per supernet: the most probable one, and draws"""
+    training: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
+    """training of each supernet, with samples of a Dirichlet distribution"""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers below one."""
+        for name in ("num_supernets", "num_drawn"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+
+
+def has_choices(limits: NetworkSpec) -> bool:
+    """Whether the limits leave widths, depths and activations to choose among."""
+    is_large = limits.max_width >= 3 and limits.max_depth >= 2
+    return is_large and len(limits.activations) >= 2
+
+
+def check(limits: NetworkSpec, objective: Objective, options: Any) -> None:
+    """Refuse limits without a choice.
+
+    Raises:
+      ValueError: names the smallest limits.
+    """
+    del objective, options
+    if not has_choices(limits):
+        raise ValueError(
+            "supernets choose among widths, depths and activations: they need "
+            "--max-width 3, --max-depth 2 and two activations or more"
+        )
+
+
+def find(key: Key, request: StartRequest) -> Starts:
+    """Train supernets and draw networks with the weights that they inherit.
 
     Raises:
       ValueError: a loss is not finite.
     """
-    # Inputs are padded, so that tables of like size share compiled programs.
+    config, limits = request.options, request.limits
+    train, valid = (_resample(part) for part in (request.train, request.valid))
+    clock, seconds = request.clock, request.seconds
+    # Padded inputs: tables of similar size share compiled programs.
     num_inputs = padded_inputs(limits.num_inputs)
     space = make_config(dataclasses.replace(limits, num_inputs=num_inputs))
-    trainer = _make_trainer(space, objective, config.search)
+    trainer = _make_trainer(space, request.objective, config.training)
     make_key, step_key, draw_key = jax.random.split(key, 3)
     num, begin = config.num_supernets, clock()
     state = trainer.init_fn(jax.random.split(make_key, num))
@@ -70,8 +88,8 @@ def find_networks(
     keys = jax.random.split(step_key, num)
     rows = _pad(train, num_inputs), _pad(valid, num_inputs)
     step = 0
-    while not step or (step < config.search.num_steps and clock() - begin < seconds):
-        num_steps = min(CHUNK_STEPS, config.search.num_steps - step)
+    while not step or (step < config.training.num_steps and clock() - begin < seconds):
+        num_steps = min(CHUNK_STEPS, config.training.num_steps - step)
         state, losses = trainer.step_fn(state, keys, step, rows, num_steps=num_steps)
         supernet.check_losses(jax.device_get(losses), step)
         step += num_steps
@@ -84,23 +102,23 @@ def find_networks(
     )
     networks = jax.device_get(networks)
     first = networks.first[:, : limits.num_inputs]
-    return networks._replace(first=first), step * num
+    return Starts(networks._replace(first=first), step * num)
 
 
 def _pad(rows: Rows, num_inputs: int) -> Rows:
-    """Rows on the device, with more inputs, which are 0."""
+    """Move rows to the device, padded with inputs of 0."""
     more = num_inputs - rows.x.shape[1]
     return jax.device_put(rows._replace(x=np.pad(rows.x, ((0, 0), (0, more)))))
 
 
 def _scale_first(state: SupernetState, factor: float) -> SupernetState:
-    """The variance that weights of inputs would have without padded ones."""
+    """Restore the variance that input weights have without padding."""
     first = factor * state.params.first
     return state._replace(params=state.params._replace(first=first))
 
 
 def make_config(limits: NetworkSpec) -> MlpConfig:
-    """The space within limits: all depths, every second width, inputs used or not."""
+    """Return the space of all depths and every second width within the limits."""
     widths = tuple(range(2 - limits.max_width % 2, limits.max_width + 1, 2))
     return MlpConfig(
         num_inputs=limits.num_inputs,
@@ -112,7 +130,7 @@ def make_config(limits: NetworkSpec) -> MlpConfig:
 
 
 class Trainer(NamedTuple):
-    """Compiled functions of several supernets of one kind."""
+    """Compiled functions of several supernets of one space."""
 
     sampler: Sampler
     init_fn: Callable[[Array], SupernetState]
@@ -148,7 +166,7 @@ def _make_trainer(
 def _draw(
     keys: Array, state: SupernetState, *, sampler: Sampler, config: MlpConfig, num: int
 ) -> Network:
-    """The likeliest network of each supernet, and draws."""
+    """Return the most probable network of each supernet, and draws, [B N, ...]."""
 
     def one(key: Key, params: Any, alphas: Any, is_likeliest: Array) -> Network:
         drawn = sampler.sample(key, alphas, 1.0)
@@ -165,30 +183,15 @@ def _draw(
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), networks)
 
 
-def _train_supernets(
-    key: Key,
-    task: SourceTask,
-    *,
-    config: ExploreConfig,
-    seconds: float,
-    clock: Callable[[], float],
-) -> tuple[Network, int]:
-    """Networks drawn from supernets, and candidate-steps."""
-    return find_networks(
-        key,
-        _resample(task.train),
-        _resample(task.valid),
-        objective=task.objective,
-        limits=task.limits,
-        config=config.supernet,
-        seconds=seconds,
-        clock=clock,
-    )
-
-
 def _resample(part: Problem) -> Rows:
-    """Rows as often as they weigh, as many for every table: programs are shared."""
+    """Repeat rows in proportion to their weights, to one number for every table.
+
+    Tables then share compiled programs.
+    """
     edges = np.cumsum(part.weight, dtype=np.float64)
     places = (np.arange(MAX_ROWS) + 0.5) / MAX_ROWS * edges[-1]
     rows = np.searchsorted(edges, places)
     return Rows(part.x[rows], part.y[rows])
+
+
+SOURCE = Source(find, check=check, options_field="supernet")
