@@ -124,8 +124,8 @@ def compare(
     Returns:
       The largest difference; infinite where an answer is not finite.
     """
-    want = to_answers(model, model.outputs(model.encode(rows.frame)))
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # an infinite difference is a result
+        want = to_answers(model, model.outputs(model.encode(rows.frame)))
         difference = np.abs(np.asarray(answers, np.float64) - want).max(initial=0.0)
     largest = float(difference) if np.isfinite(difference) else np.inf
     spread = abs(model.scaling.target_scale) or 1.0

@@ -84,9 +84,10 @@ def _execute(source: str, frame: pd.DataFrame) -> np.ndarray:
     module: dict[str, Any] = {}
     exec(compile(source, "<export>", "exec"), module)  # noqa: S102  # written above
     table = {name: frame[name].to_numpy() for name in frame}
-    if "predict_proba" in module:
-        return module["predict_proba"](table)
-    return module["predict"](table)[:, None]
+    with np.errstate(all="ignore"):
+        if "predict_proba" in module:
+            return module["predict_proba"](table)
+        return module["predict"](table)[:, None]
 
 
 def _describe(agreement: Agreement) -> str:

@@ -42,7 +42,7 @@ def test_characters_that_no_font_has_are_returned(monkeypatch):
 
 
 def test_a_picture_notes_characters_without_a_font(monkeypatch, tmp_path):
-    _installed(monkeypatch, [])
+    monkeypatch.setattr(fonts, "find_families", lambda _: ([], ["數"]))
     made = []
 
     def make_figure():

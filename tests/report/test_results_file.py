@@ -22,7 +22,7 @@ def damage(run, tmp_path):
     """Write results.json into a copy of the run, which must be refused by name."""
     folder = shutil.copytree(run, tmp_path / "run")
 
-    def check(text, message=""):
+    def check(text, message=None):
         path = folder / "results.json"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(ValueError, match=message) as error:
