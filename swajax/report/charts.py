@@ -66,6 +66,24 @@ def make_axis(
     return Axis(low, high, inside, is_log)
 
 
+def format_ticks(ticks: Sequence[float]) -> tuple[str, list[str]]:
+    """Return what the label of an axis adds to its name, and the numbers at its ticks.
+
+    Ticks that do not differ in 6 digits are shown as differences from a rounded number.
+
+    >>> format_ticks([0.0, 0.5])
+    ('', ['0', '0.5'])
+    >>> format_ticks([101_325_000.0, 101_325_000.5])
+    (' - 1.01325e+08', ['0', '0.5'])
+    """
+    for digits in (0, *range(6, 18)):
+        offset = f"{ticks[0]:.{digits}g}" if digits else "0"
+        texts = [f"{tick - float(offset):.6g}" for tick in ticks]
+        if len(set(texts)) == len(texts):
+            break
+    return f" - {offset}".replace("- -", "+ ") if digits else "", texts
+
+
 def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
     """Return a line through points; `kind` is its class in the style sheet."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.place(xs, ys))
@@ -96,7 +114,9 @@ def draw(
       description: text for screen readers.
       x_names: labels of the ticks of the horizontal axis, instead of numbers.
     """
-    names = x_names or [f"{tick:.6g}" for tick in plot.x.ticks]
+    x_more, numbers = format_ticks(plot.x.ticks)
+    y_more, y_names = format_ticks(plot.y.ticks)
+    names = x_names or numbers
     x_ticks = plot.place(np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low))
     y_ticks = plot.place(np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks))
     bottom, right, middle = HEIGHT - BOTTOM, WIDTH - RIGHT, (TOP + HEIGHT - BOTTOM) / 2
@@ -108,14 +128,20 @@ def draw(
         tag("text", name, x=x, y=bottom + 16, text_anchor="middle")
         for name, (x, _) in zip(names, x_ticks, strict=True)
     ] + [
-        tag("text", f"{value:.6g}", x=LEFT - 6, y=y + 4, text_anchor="end")
-        for value, (_, y) in zip(plot.y.ticks, y_ticks, strict=True)
+        tag("text", text, x=LEFT - 6, y=y + 4, text_anchor="end")
+        for text, (_, y) in zip(y_names, y_ticks, strict=True)
     ]
     x_place = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
     turned = {"x": -middle, "y": 13, "transform": "rotate(-90)"}
     labels = [
-        tag("text", x_label, class_="label", text_anchor="middle", **x_place),
-        tag("text", show(y_label, 32), class_="label", text_anchor="middle", **turned),
+        tag("text", x_label + x_more, class_="label", text_anchor="middle", **x_place),
+        tag(
+            "text",
+            show(y_label, 32) + y_more,
+            class_="label",
+            text_anchor="middle",
+            **turned,
+        ),
     ]
     return tag(
         "svg",

@@ -130,7 +130,7 @@ def _summarise(results: Mapping[str, Any], models: list[Model]) -> Markup:
     return tag(
         "p",
         f"Predicts {show(results['target'], 60)} ({kind}) from "
-        f"{len(models[0].feature_names)} columns, found from {num_rows:,} rows. The "
+        f"{len(models[0].feature_names)} columns. From {num_rows:,} rows the "
         f"search found {len(front)} networks of {low} to {high} weights and picked the "
         "one of ",
         tag("strong", f"{picked} weights"),
