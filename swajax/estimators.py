@@ -28,7 +28,7 @@ from swajax.objectives import Objective
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
 from swajax.search.sources import SourceName
-from swajax.types import ACTIVATIONS, Activation, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
 
 CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
 
@@ -60,7 +60,7 @@ class _SparseMLP(BaseEstimator):
     max_perturbed: int = 20
     max_width: int = 8
     max_depth: int = 3
-    activations: tuple[Activation, ...] = ACTIVATIONS
+    activations: tuple[Activation, ...] = DEFAULT_ACTIVATIONS
     weight_decay: float | None = None
     sources: tuple[SourceName, ...] | None = ("random",)
     valid_share: float = 0.2

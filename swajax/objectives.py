@@ -1,7 +1,7 @@
-"""What a network is fitted by: losses a point, and their Gauss-Newton form.
+"""Per-example losses and their Gauss-Newton factors.
 
 Regression minimises the squared error, classification the cross-entropy of one logit
-(two classes) or of one logit a class. Arrays have the points on the last axis.
+(two classes) or of one logit per class. Arrays have the points on the last axis.
 """
 
 from typing import Literal, NamedTuple, get_args
@@ -14,35 +14,47 @@ from jaxtyping import Array, Float
 Objective = Literal["squared", "logistic", "softmax"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
-# Curvature of points that are classified surely, kept so that they are not infinitely
-# far from their targets in units of it.
+# Lower bound of the curvature: residuals, which are divided by its root, stay finite.
 MIN_PROBABILITY = 1e-6
 
-
-# Of more classes than this the Hessian is sketched: exact, it costs as much a class.
+# With more classes than this the Hessian is sketched: the cost of the exact one is
+# proportional to the number of classes.
 MAX_EXACT = 4
-NUM_SKETCHED = 3
-SKETCH_PERIOD = 64
-GRADIENT_SHARE = 0.1
+NUM_SKETCHED = 3  # random combinations of the columns of the factor
+SKETCH_PERIOD = 64  # points after which the random signs repeat
+GRADIENT_SHARE = 0.1  # factor of the gradient's own column
 
 
 class LocalForm(NamedTuple):
-    """A loss near given outputs: loss + r.d + |d|^2/2 for d = factor^T change."""
+    """Quadratic form of a loss near given outputs.
+
+    For a change c of the outputs of a point, the loss is about loss + r.d + |d|^2 / 2
+    with d = factor^T c.
+    """
 
     loss: Float[Array, " N"]
-    residual: Float[Array, "M N"]  # r; the gradient by the outputs is factor r
+    residual: Float[Array, "M N"]  # r; factor r is the gradient by the outputs
     factor: Float[Array, "O M N"]  # factor factor^T is the Hessian by the outputs
 
 
 def losses(
     out: Float[Array, "O N"], y: Float[Array, "O N"], *, objective: Objective
 ) -> Float[Array, " N"]:
-    """Loss of each point.
+    """Compute the loss of each point.
 
     Args:
-      out: outputs of a network.
-      y: targets: numbers; 0 or 1 (logistic); one-hot over the outputs (softmax).
-      objective: mean squared error over the outputs, or cross-entropy in nats.
+      out: outputs of a network; logits in a classification.
+      y: targets: numbers ("squared"), 0 or 1 ("logistic"), or one-hot over the outputs
+        ("softmax").
+      objective: name of the loss.
+
+    Returns:
+      The squared error, averaged over the outputs; or the cross-entropy in nats.
+
+    Example:
+      >>> out, y = jnp.array([[3.0, 1.0]]), jnp.ones((1, 2))
+      >>> losses(out, y, objective="squared").tolist()
+      [4.0, 0.0]
     """
     if objective == "squared":
         return jnp.square(out - y).mean(axis=0)
@@ -54,12 +66,16 @@ def losses(
 def local_form(
     out: Float[Array, "O N"], y: Float[Array, "O N"], *, objective: Objective
 ) -> LocalForm:
-    """The generalised Gauss-Newton form of `losses` (Schraudolph, 2002).
+    """Expand `losses` to second order in the outputs (Schraudolph, 2002).
 
-    With more than `MAX_EXACT` classes the factor has 4 columns instead of one a class:
-    random combinations of them, whose squares are right on average over the points,
-    and the gradient, which stays exact, with a share so small that it hardly adds to
-    the curvature.
+    With more than `MAX_EXACT` classes the factor has 4 columns, not one per class:
+    3 random combinations of them, which are right on average over the points, and one
+    column for the gradient, which stays exact and adds little to the curvature.
+
+    Args:
+      out: outputs of a network.
+      y: targets, as in `losses`.
+      objective: name of the loss.
     """
     loss = losses(out, y, objective=objective)
     eye = jnp.eye(out.shape[0], dtype=out.dtype)[..., None]
@@ -80,7 +96,7 @@ def local_form(
 
 
 def num_directions(num_outputs: int, objective: Objective) -> int:
-    """M of the form: functions of the outputs that are differentiated."""
+    """Return M, the number of columns of `LocalForm.factor`."""
     is_sketched = objective == "softmax" and num_outputs > MAX_EXACT
     return NUM_SKETCHED + 1 if is_sketched else num_outputs
 
@@ -88,7 +104,7 @@ def num_directions(num_outputs: int, objective: Objective) -> int:
 def _sketch(
     p: Float[Array, "O N"], root: Float[Array, "O N"], y: Float[Array, "O N"]
 ) -> tuple[Float[Array, "M N"], Float[Array, "O M N"]]:
-    """Residual and factor from random signs, the same in each call."""
+    """Sketch the factor with random signs, the same in each call."""
     num_outputs, num_points = p.shape
     shape = (num_outputs, NUM_SKETCHED, SKETCH_PERIOD)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], shape) / NUM_SKETCHED**0.5

@@ -1,34 +1,38 @@
-"""The one record of a network, its static specification, and the shape legend.
+"""The record of a network, its static specification, and the shape legend.
 
 Letters used in every annotation of the package::
 
-    B networks          N points            I inputs        O outputs
-    H neurons a layer   L hidden layers     A activations   Z embedding size
-    R starts            P numbers of a packed network
+    B networks             N points            I inputs        O outputs
+    H neurons per layer    L hidden layers     A activations   Z embedding size
+    R starts               P weights and biases of a packed network
 
 A network of any depth, width and activation is one padded record, so that a batch of
-different networks is one `vmap`. All letters but N and P are upper limits: what is
-really there is told by `mask`, `activation` and `depth`.
+different networks is one `vmap`. All letters except N and P are upper limits: `mask`,
+`activation` and `depth` say which parts are in use.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-Activation = Literal["sigmoid", "tanh", "leaky_relu", "linear"]
+# The names of the records in `swajax.network.activations`.
+Activation = Literal["sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+# The activations of searches, and of autoencoders of mixed networks, unless chosen.
+DEFAULT_ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
 
 Key = PRNGKeyArray
 
 
 class Network(NamedTuple):
-    """One multilayer perceptron, padded to L layers of H neurons.
+    """A multilayer perceptron, padded to L layers of H neurons.
 
-    Layer 0 reads the inputs by `first`, layer l > 0 reads layer l - 1 by
-    `hidden[l - 1]`, the output reads layer `depth - 1` by `readout` and is linear.
-    Layers from `depth` on are skipped and neurons with mask 0 are silent; their
-    weights are ignored.
+    Layer 0 reads the inputs through `first`, layer l > 0 reads layer l - 1 through
+    `hidden[l - 1]`, and the linear output reads layer `depth - 1` through `readout`.
+    Layers from `depth` on are skipped and neurons with mask 0 output 0; their weights
+    are ignored.
     """
 
     first: Float[Array, "*B I H"]
@@ -37,32 +41,50 @@ class Network(NamedTuple):
     bias: Float[Array, "*B L H"]
     readout_bias: Float[Array, "*B O"]
     mask: Float[Array, "*B L H"]  # 1 where the neuron is present, else 0
-    activation: Float[Array, "*B L H A"]  # mixture over kinds; one-hot once decided
-    depth: Int[Array, "*B"]  # hidden layers in use, 1..L
+    activation: Float[
+        Array, "*B L H A"
+    ]  # weight of each activation; one-hot at the end
+    depth: Int[Array, "*B"]  # number of hidden layers in use, 1..L
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSpec:
-    """Upper limits of a family of networks (static: hashable, safe to close over)."""
+    """Upper limits of a family of networks (static: hashable, safe to close over).
+
+    >>> NetworkSpec(num_inputs=2, max_width=5, activations=("tanh", "sin")).max_depth
+    4
+    """
 
     num_inputs: int = 3
     """number of inputs I"""
     num_outputs: int = 1
     """number of outputs O"""
     max_width: int = 7
-    """neurons a hidden layer at most, H"""
+    """maximum number of neurons per hidden layer, H"""
     max_depth: int = 4
-    """hidden layers at most, L"""
+    """maximum number of hidden layers, L"""
     activations: tuple[str, ...] = ("sigmoid",)
-    """activation kinds a neuron can have, out of sigmoid, tanh, leaky_relu, linear"""
+    """names of the activations that a neuron can have"""
 
     def __post_init__(self) -> None:
-        """Reject limits below one and unknown activations."""
+        """Check the limits and the names.
+
+        Raises:
+          ValueError: a limit is below 1, or an activation is unknown.
+        """
         for name in ("num_inputs", "num_outputs", "max_width", "max_depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        unknown = set(self.activations) - set(ACTIVATIONS)
-        if unknown or not self.activations:
-            raise ValueError(
-                f"activations must be out of {ACTIVATIONS}, got {self.activations}"
-            )
+        check_activations(self.activations)
+
+
+def check_activations(activations: Sequence[str]) -> None:
+    """Raise an error unless `activations` holds names of activations, at least one.
+
+    Raises:
+      ValueError: a name is unknown, or there is none.
+    """
+    if not activations or not set(activations) <= set(ACTIVATIONS):
+        raise ValueError(
+            f"activations must be out of {ACTIVATIONS}, got {activations!r}"
+        )

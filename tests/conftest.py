@@ -1,4 +1,4 @@
-"""What every test shares: a strict JAX on the CPU, keys, jit or not, tiny families."""
+"""Shared by all tests: a strict JAX on the CPU, keys, plain and jit, tiny families."""
 
 import importlib.metadata
 import os
@@ -24,54 +24,36 @@ from swajax.types import Key, Network, NetworkSpec
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Of compiled programs, in bytes, before they are all thrown away.
-MOST_KEPT = 2**30
-# An idle core at the end is lost, so what takes longest comes first.
-SLOWEST = (
-    "test_autoencoder_tabular",
-    "test_explore",
-    "test_tangle_study",
-    "test_pretrain",
-    "test_figures",
-    "test_search",
-    "test_tangle_benchmarks",
-    "test_estimators",
-    "test_readme",
-    "test_tangle_supernet",
-    "test_latent_search",
-    "test_pipeline",
-    "test_validation",
-)
+CACHE_BYTES = 2**30  # the cache of compiled programs is emptied above this size
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled programs for the next file, the other process and the next run."""
+    """Keep compiled programs for other files, other processes and later runs."""
     if not hasattr(config, "cache"):
         return
     folder = config.cache.mkdir("jax")
     is_worker = hasattr(config, "workerinput")
-    if not is_worker and sum(p.stat().st_size for p in folder.iterdir()) > MOST_KEPT:
+    if not is_worker and sum(p.stat().st_size for p in folder.iterdir()) > CACHE_BYTES:
         shutil.rmtree(folder, ignore_errors=True)
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    # What another process is still writing cannot be read, and is compiled instead.
+    # A program that another process is still writing is compiled instead.
     config.addinivalue_line(
         "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache"
     )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest files first, the others as they were."""
-    rank = {name: place for place, name in enumerate(SLOWEST)}
-    items.sort(key=lambda item: rank.get(item.path.stem, len(SLOWEST)))
+    """Start with the longest files: a process that is idle at the end is wasted."""
+    items.sort(key=lambda item: -item.path.stat().st_size)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few_programs() -> Iterator[None]:
-    """Drop compiled programs with each file.
+    """Drop compiled programs after each file.
 
-    Thousands of them exhaust the memory maps that a process may have: it is killed.
+    Thousands of them exhaust the memory maps of a process, which is then killed.
     """
     yield
     jax.clear_caches()
@@ -79,13 +61,13 @@ def few_programs() -> Iterator[None]:
 
 @pytest.fixture
 def key() -> Key:
-    """The root of a test's randomness; split or fold it."""
+    """Return the root key of a test; split or fold it."""
     return jax.random.key(0)
 
 
 @pytest.fixture(params=["plain", "jit"])
 def maybe_jit(request: pytest.FixtureRequest) -> Callable:
-    """`maybe_jit(fn, static_argnames=())` is `fn`, once as it is and once compiled."""
+    """Return a wrapper `maybe_jit(fn, static_argnames=())`: once plain, once jit."""
 
     def wrap(fn: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
         if request.param == "plain":
@@ -97,13 +79,13 @@ def maybe_jit(request: pytest.FixtureRequest) -> Callable:
 
 @pytest.fixture
 def tiny_spec() -> NetworkSpec:
-    """Three inputs, up to 2 hidden layers of up to 4 sigmoid neurons."""
+    """Return a family of 3 inputs and up to 2 hidden layers of 4 sigmoid neurons."""
     return NetworkSpec(num_inputs=3, max_width=4, max_depth=2)
 
 
 @pytest.fixture
 def mixed_spec() -> NetworkSpec:
-    """All four activations, two inputs and two outputs."""
+    """Return a family of four activations, 2 inputs and 2 outputs."""
     return NetworkSpec(
         num_inputs=2,
         num_outputs=2,
@@ -115,16 +97,16 @@ def mixed_spec() -> NetworkSpec:
 
 @pytest.fixture
 def x64() -> Iterator[None]:
-    """Doubles throughout a test."""
+    """Use float64 throughout a test."""
     with jax.enable_x64(True):
         yield
 
 
 @pytest.fixture(scope="session")
 def draw_network() -> Callable[..., Network]:
-    """Networks with hard masks, one kind a neuron, and zeros where nothing is."""
+    """Return a function that draws networks with hard masks and one kind per neuron."""
 
-    # Not above: modules imported before the tests are collected are not checked.
+    # Not above: jaxtyping checks only modules that are imported after collection.
     from swajax.network import mask_weights
 
     def draw(

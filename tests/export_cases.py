@@ -11,7 +11,7 @@ from swajax.data.splits import Scaling
 from swajax.io import checkpoints
 from swajax.model.fitted import Model
 from swajax.network import apply, simplify
-from swajax.types import ACTIVATIONS, Network, NetworkSpec
+from swajax.types import ACTIVATIONS, DEFAULT_ACTIVATIONS, Network, NetworkSpec
 
 HOSTILE = (
     '*/ #error "x" /*',
@@ -52,6 +52,19 @@ def make_model(draw_network, *, depth, num_classes=0, seed=0):
     scale, offset = (1.0, 0.0) if num_classes else (250.0, -1e3)
     scaling = Scaling(TableEncoder(COLUMNS), scale, offset, CLASSES[:num_classes])
     return Model(network, ACTIVATIONS, scaling, TARGET)
+
+
+def make_all(draw_network):
+    """Return a model with a neuron of each activation, in two layers."""
+    model = constant(make_model(draw_network, depth=2))
+    network, eye = model.network, np.eye(len(ACTIVATIONS))
+    network.first[0] = [0.5, -1.0, 1.5, 0.7, 2.0]
+    network.bias[0] = [0.1, 0.2, -0.3, 0.4, -0.5]
+    network.hidden[0, :, :2] = np.linspace(-0.4, 0.5, 10).reshape(5, 2)
+    network.readout[:2, 0] = [0.3, -0.6]
+    network.mask[0], network.mask[1, :2] = 1.0, 1.0
+    network.activation[0], network.activation[1, :2] = eye[:5], eye[5:]
+    return model
 
 
 def make_frame(num_rows=1000):
@@ -148,7 +161,7 @@ def make_scaled(scales, *, gain=1.0):
     )
     encoder = TableEncoder(columns)
     scaling = Scaling(encoder, scales.deviation, scales.mean, ())
-    return Model(network, ACTIVATIONS, scaling, "y")
+    return Model(network, DEFAULT_ACTIVATIONS, scaling, "y")
 
 
 def make_scaled_frame(scales, num_rows=200):

@@ -19,13 +19,14 @@ from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
 from swajax.model.fitted import evaluate
 from swajax.network import apply
 from swajax.search import run, sources
-from swajax.types import ACTIVATIONS, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
 SMALL = {
     "num_starts": 8,
     "num_rounds": 0,
     "max_weights": 20,
+    "max_perturbed": 0,
     "max_width": 4,
     "max_depth": 1,
 }
@@ -272,7 +273,7 @@ def test_numpy_evaluation_is_that_of_jax():
     )
     x = rng.normal(size=(5, 2))
     np.testing.assert_allclose(
-        evaluate(one, x, activations=ACTIVATIONS),
-        apply(*jax.tree.map(jnp.asarray, (one, x)), activations=ACTIVATIONS),
+        evaluate(one, x, activations=DEFAULT_ACTIVATIONS),
+        apply(*jax.tree.map(jnp.asarray, (one, x)), activations=DEFAULT_ACTIVATIONS),
         rtol=1e-4,
     )

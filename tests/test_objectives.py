@@ -1,4 +1,4 @@
-"""Losses against SciPy, and their Gauss-Newton form against automatic derivatives."""
+"""Losses against SciPy; Gauss-Newton factors against automatic derivatives."""
 
 import functools
 
@@ -33,13 +33,13 @@ def draw(objective, num_outputs, scale=2.0):
 
 
 @pytest.mark.parametrize(("objective", "num_outputs"), CASES)
-def test_losses_are_those_of_scipy(x64, objective, num_outputs):
+def test_losses_equal_those_of_scipy(x64, objective, num_outputs):
     out, y = draw(objective, num_outputs)
     if objective == "squared":
         wanted = ((np.asarray(out) - np.asarray(y)) ** 2).mean(axis=0)
     elif objective == "logistic":
-        chance = 1 / (1 + np.exp(-np.asarray(out)))
-        wanted = -bernoulli.logpmf(np.asarray(y), chance).sum(axis=0)
+        probability = 1 / (1 + np.exp(-np.asarray(out)))
+        wanted = -bernoulli.logpmf(np.asarray(y), probability).sum(axis=0)
     else:
         wanted = -(log_softmax(np.asarray(out), axis=0) * y).sum(axis=0)
     np.testing.assert_allclose(losses(out, y, objective=objective), wanted, rtol=1e-12)
@@ -88,7 +88,7 @@ def test_local_forms_by_hand():
     [("logistic", [[1.0, 0.0]], 1e3), ("softmax", [[1.0, 0.0], [0.0, 1.0]], 2e3)],
 )
 @pytest.mark.parametrize("is_right", [True, False])
-def test_sure_points_are_finite_and_keep_their_gradient(
+def test_confident_points_are_finite_and_keep_their_gradient(
     maybe_jit, objective, y, loss_if_wrong, is_right
 ):
     y = np.array(y, np.float32)
@@ -100,13 +100,13 @@ def test_sure_points_are_finite_and_keep_their_gradient(
     # The gradient is probability - y.
     gradient = np.einsum("omn,mn->on", form.factor, form.residual)
     np.testing.assert_allclose(gradient, 0.0 if is_right else 1 - 2 * y, atol=1e-5)
-    assert (np.abs(form.factor).sum(axis=(0, 1)) > 0).all(), "no curvature is zero"
+    assert (np.abs(form.factor).sum(axis=(0, 1)) > 0).all(), "curvatures are positive"
 
 
 def test_the_form_of_many_classes_is_exact_in_the_gradient_and_right_on_average(x64):
     num = 64_000
     rng = np.random.default_rng(0)
-    # Many points with the same outputs: the average over them is of one Hessian.
+    # All points have the same outputs, so that one Hessian is the exact average.
     out = np.repeat(rng.normal(size=(6, 1)), num, axis=1)
     y = np.eye(6)[:, rng.integers(6, size=num)]
     form = local_form(jnp.asarray(out), jnp.asarray(y), objective="softmax")
@@ -116,6 +116,6 @@ def test_the_form_of_many_classes_is_exact_in_the_gradient_and_right_on_average(
     np.testing.assert_allclose(gradient, p[:, None] - y, atol=1e-12)
     hessian = np.einsum("omn,pmn->op", form.factor, form.factor) / num
     residual = p[:, None] - y
-    hessian -= 0.01 * residual @ residual.T / num  # the gradient's own share
+    hessian -= 0.01 * residual @ residual.T / num  # the column of the gradient
     wanted = np.diag(p) - np.outer(p, p)
     np.testing.assert_allclose(hessian, wanted, atol=0.1 * np.abs(wanted).max())

@@ -27,12 +27,18 @@ from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
 from swajax.io import commands, files
 from swajax.network import pack, unpack
-from swajax.network.activations import KINDS
 from swajax.network.batched import apply_batch
 from swajax.pretrain import PretrainingConfig
 from swajax.refine.levenberg_marquardt import solve
-from swajax.refine.quadratic import Fit, Quadratic, expand_loss, find_places, trace
-from swajax.types import Network, NetworkSpec
+from swajax.refine.quadratic import (
+    Fit,
+    Quadratic,
+    active_indices,
+    expand_loss,
+    trace,
+    transpose,
+)
+from swajax.types import DEFAULT_ACTIVATIONS, Network, NetworkSpec
 
 # Measured for the authors' code on 2 cores: networks/s and candidate-steps/s.
 AUTHORS_TRAINING = 38.0
@@ -45,7 +51,7 @@ MATRIX = 2048
 NUM_NETWORKS, NUM_POINTS = 1024, 128
 SEARCH_POINTS = 1000
 POLISHED, POLISH_POINTS = 16, 400
-POLISH_PLACES = (32, 64, 128)
+POLISH_CAPACITIES = (32, 64, 128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,62 +168,64 @@ def prior_tasks() -> list[SpeedTask]:
 
 
 def polish_tasks() -> list[SpeedTask]:
-    """A Levenberg-Marquardt step: in one room also by automatic derivatives."""
-    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=tuple(KINDS))
+    """A Levenberg-Marquardt step; at one capacity also by automatic derivatives."""
+    kinds = DEFAULT_ACTIVATIONS
+    spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=kinds)
     x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
     weight = jnp.full(POLISH_POINTS, 1 / POLISH_POINTS)
     problem = Problem(x, jnp.sin(3 * x).sum(axis=1, keepdims=True), weight)
     fit = Fit(activations=spec.activations)
     tasks = []
-    for num_places in POLISH_PLACES:
+    for capacity in POLISH_CAPACITIES:
         networks = prior.sample_starts(
-            jax.random.key(0), num=POLISHED, spec=spec, max_weights=num_places - 1
+            jax.random.key(0), num=POLISHED, spec=spec, max_weights=capacity - 1
         )
-        for form in FORMS if num_places == POLISH_PLACES[1] else FORMS[1:]:
+        for form in FORMS if capacity == POLISH_CAPACITIES[1] else FORMS[1:]:
             step = functools.partial(
-                lm_step, problem=problem, fit=fit, num_places=num_places, form=form
+                lm_step, problem=problem, fit=fit, capacity=capacity, form=form
             )
             name = f"Levenberg-Marquardt step, {form} form"
-            if num_places != POLISH_PLACES[1]:
-                name = f"Levenberg-Marquardt step, up to {num_places - 1} weights"
+            if capacity != POLISH_CAPACITIES[1]:
+                name = f"Levenberg-Marquardt step, up to {capacity - 1} weights"
             fn = jax.jit(jax.vmap(step))
             tasks.append(SpeedTask(name, fn, (networks,), POLISHED, "networks"))
     return tasks
 
 
 def lm_step(
-    network: Network, *, problem: Problem, fit: Fit, num_places: int, form: str
+    network: Network, *, problem: Problem, fit: Fit, capacity: int, form: str
 ) -> jax.Array:
     """Change of the weights of one network; the plain form by automatic derivatives."""
-    places, is_open = find_places(network, num_places)
+    indices, is_active = active_indices(network, capacity)
     if form == "fast":
-        quadratic = expand_loss(network, places, is_open, problem, fit=fit)
+        columns = transpose(problem)
+        quadratic = expand_loss(network, indices, is_active, columns, fit=fit)
     else:
-        quadratic = _expand_plainly(network, places, is_open, problem, fit)
-    return solve(quadratic, is_open, jnp.asarray(fit.first_damping))
+        quadratic = _expand_plainly(network, indices, is_active, problem, fit)
+    return solve(quadratic, is_active, jnp.asarray(fit.first_damping))
 
 
 def _expand_plainly(
     network: Network,
-    places: jax.Array,
-    is_open: jax.Array,
+    indices: jax.Array,
+    is_active: jax.Array,
     problem: Problem,
     fit: Fit,
 ) -> Quadratic:
     weights = pack(network)
 
     def residual(chosen: jax.Array) -> jax.Array:
-        changed = unpack(weights.at[places].add(chosen * is_open), network)
+        changed = unpack(weights.at[indices].add(chosen * is_active), network)
         _, _, out = trace(changed, problem.x, activations=fit.activations)
         return ((out - problem.y.T) * jnp.sqrt(2 * problem.weight)[None]).ravel()
 
-    zeros = jnp.zeros(len(places))
+    zeros = jnp.zeros(len(indices))
     errors, jacobian = residual(zeros), jax.jacfwd(residual)(zeros)
-    own, decay = weights[places] * is_open, fit.weight_decay
+    own, decay = weights[indices] * is_active, fit.weight_decay
     return Quadratic(
         (jnp.square(errors).sum() + decay * jnp.square(own).sum()) / 2,
         jacobian.T @ errors + decay * own,
-        jacobian.T @ jacobian + decay * jnp.diag(is_open.astype(own.dtype)),
+        jacobian.T @ jacobian + decay * jnp.diag(is_active.astype(own.dtype)),
     )
 
 

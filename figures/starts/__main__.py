@@ -208,7 +208,7 @@ def _newton(
             problem,
             space=explorer.space,
             depth=depth + 1,
-            num_places=1 + config.num_weights,
+            capacity=1 + config.num_weights,
         )
         for depth in range(explorer.space.spec.max_depth)
     ]

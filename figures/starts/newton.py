@@ -12,14 +12,14 @@ from swajax.data.problem import Problem
 from swajax.latent_search import Space
 from swajax.network import pack, unpack
 from swajax.refine import linalg
-from swajax.refine.quadratic import Fit, expand_loss, find_places
+from swajax.refine.quadratic import Fit, active_indices, expand_loss, transpose
 from swajax.types import Network
 
 NUM_STEPS = 30
 DAMPING_FALL, DAMPING_RISE = 0.5, 4.0
 
 
-@functools.partial(jax.jit, static_argnames=("space", "depth", "num_places"))
+@functools.partial(jax.jit, static_argnames=("space", "depth", "capacity"))
 def improve(
     points: Any,
     params: Any,
@@ -27,16 +27,17 @@ def improve(
     *,
     space: Space,
     depth: int,
-    num_places: int,
+    capacity: int,
 ) -> Any:
     """Each of the points [R, ...] moved so that the networks fit better.
 
-    Levenberg-Marquardt on the embedding. With J the derivative of the open weights by
+    Levenberg-Marquardt on the embedding. With J the derivative of the active weights by
     the embedding and C, g curvature and gradient by the weights, the damped step
     -(J^T C J + d I)^-1 J^T g is -J^T (C J J^T + d I)^-1 g, a system of the size of the
     network however large the embedding is.
     """
     fit = Fit(space.objective, space.spec.activations)
+    columns = transpose(problem)
 
     def one(point: Any) -> Any:
         vector, restore = ravel_pytree(point.embedding)
@@ -49,9 +50,9 @@ def improve(
             """Loss, root-weighted Jacobian and gradient at a point."""
             weights, pull = jax.vjp(lambda v: pack(decode(v)), vector)
             network = unpack(weights, decode(vector))
-            places, is_open = find_places(network, num_places)
-            form = expand_loss(network, places, is_open, problem, fit=fit)
-            rows = jax.nn.one_hot(places, weights.shape[0]) * is_open[:, None]
+            indices, is_active = active_indices(network, capacity)
+            form = expand_loss(network, indices, is_active, columns, fit=fit)
+            rows = jax.nn.one_hot(indices, weights.shape[0]) * is_active[:, None]
             jacobian = jax.vmap(lambda row: pull(row)[0])(rows)
             root = _root(form.curvature)
             return form.loss, root.T @ jacobian, jacobian.T @ form.gradient

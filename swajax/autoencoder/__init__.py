@@ -20,7 +20,7 @@ from swajax.autoencoder import compact, tabular, tabular_tokens
 from swajax.autoencoder.paper import PaperAutoencoder
 from swajax.autoencoder.tabular_tokens import Embedding, Present
 from swajax.io import configs
-from swajax.types import ACTIVATIONS, Activation, Key, Network, NetworkSpec
+from swajax.types import DEFAULT_ACTIVATIONS, Activation, Key, Network, NetworkSpec
 
 __all__ = [
     "AutoencoderConfig",
@@ -104,7 +104,7 @@ class AutoencoderConfig:
             num_outputs=self.num_outputs,
             max_width=self.max_width,
             max_depth=self.max_depth,
-            activations=ACTIVATIONS if is_mixed else (self.activation,),
+            activations=DEFAULT_ACTIVATIONS if is_mixed else (self.activation,),
         )
 
     @property

@@ -19,7 +19,7 @@ from swajax.autoencoder.tabular_tokens import (
 )
 from swajax.network import pack, unpack
 from swajax.network.batched import apply_batch
-from swajax.network.gates import NEVER, bottlenecks, choose, open_largest
+from swajax.network.gates import ABSENT_SCORE, bottlenecks, choose, top_k_gates
 from swajax.prior import make_family
 from swajax.types import Network, NetworkSpec
 
@@ -46,9 +46,9 @@ class Decoder(nn.Module):
         network, scores = self._emit(point, num_weights)
         family = make_family(network.mask, network.activation, network.depth, *present)
         possible = pack(family)
-        scores = unpack(jnp.where(possible > 0, pack(scores), NEVER), network)
+        scores = unpack(jnp.where(possible > 0, pack(scores), ABSENT_SCORE), network)
         paths = bottlenecks(scores, depth=self.depth)
-        gates = open_largest(pack(scores), num_weights, order=pack(paths)) * possible
+        gates = top_k_gates(pack(scores), num_weights, order=pack(paths)) * possible
         network = unpack(WEIGHT_SCALE * pack(network) * gates, network)
         return _correct_readout(
             network,

@@ -38,8 +38,7 @@ def pad(problem: Problem) -> Problem:
     """
     num_rows, num_inputs = problem.x.shape
     more_inputs = padded_inputs(num_inputs) - num_inputs
-    step = max(32, 2 ** (math.ceil(math.log2(num_rows)) - 4))
-    more = -num_rows % step
+    more = padded_rows(num_rows) - num_rows
     # Numbers beyond float32 are refused later as infinite ones are.
     x, y = (np.asarray(a, np.float64) for a in problem[:2])
     x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
@@ -49,6 +48,17 @@ def pad(problem: Problem) -> Problem:
         np.pad(y, ((0, more), (0, 0))),
         np.pad(weight / weight.sum(), (0, more)),
     )
+
+
+def padded_rows(num: int) -> int:
+    """Return the next of four numbers per octave, at least 128.
+
+    Example:
+      >>> [padded_rows(num) for num in (1, 128, 129, 200, 300)]
+      [128, 128, 160, 224, 320]
+    """
+    step = 2 ** max(math.ceil(math.log2(num)) - 3, 0)
+    return max(128, math.ceil(num / step) * step)
 
 
 def padded_inputs(num: int) -> int:

@@ -16,14 +16,7 @@ from swajax.data.encoding import Column
 from swajax.export.agreement import Agreement, Rows, compare, to_answers
 from swajax.model.fitted import Model
 from swajax.model.graph import Input, Scale, make_graph, to_scale
-from swajax.network.activations import LEAKY_SLOPE
-
-NUMPY_FUNCTIONS = {
-    "sigmoid": lambda u: np.exp(-np.logaddexp(0.0, -u)),
-    "tanh": np.tanh,
-    "leaky_relu": lambda u: np.where(u >= 0, u, LEAKY_SLOPE * u),
-    "linear": lambda u: u,
-}
+from swajax.network.activations import RECORDS
 
 
 class Precision(NamedTuple):
@@ -94,7 +87,7 @@ def emulate(
             pre = np.full(len(frame), cast(neuron.bias, weight_type))
             for name, weight in neuron.terms:
                 pre = pre + cast(weight, weight_type) * values[name]
-            values[neuron.name] = NUMPY_FUNCTIONS[neuron.activation](pre)
+            values[neuron.name] = RECORDS[neuron.activation].numpy_fn(pre)
         out = np.stack([values[output.name] for output in graph.outputs], axis=1)
         if scaling.classes:
             return out

@@ -16,7 +16,6 @@ from swajax.export.arithmetic import (
     SINGLE,
     Choice,
     Precision,
-    cast,
     choose_precision,
     find_scale,
 )
@@ -24,7 +23,7 @@ from swajax.export.c99_size import measure_size
 from swajax.export.c99_templates import (
     ACTIVATIONS,
     CATEGORIES,
-    HELPERS,
+    FILL,
     LABEL,
     MORE_CLASSES,
     NUMBERS,
@@ -33,6 +32,7 @@ from swajax.export.c99_templates import (
 )
 from swajax.export.text import (
     WIDTH,
+    to_c_literal,
     to_c_string,
     to_identifier,
     to_identifiers,
@@ -41,7 +41,7 @@ from swajax.export.text import (
 )
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, format_sum, make_graph
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
 GUARD = "H_INCLUDED"  # follows the prefix of all names
 MAX_COMMENT = 60  # characters of a name in a comment
@@ -62,11 +62,11 @@ class _Header(NamedTuple):
 
     def cell(self, number: float) -> str:
         """Return a constant of the type of the table's numbers."""
-        return to_literal(number, self.precision.cells)
+        return to_c_literal(number, self.precision.cells)
 
     def weight(self, number: float) -> str:
         """Return a constant of the type of the network."""
-        return to_literal(number, self.precision.network)
+        return to_c_literal(number, self.precision.network)
 
 
 def export(model: Model, rows: Rows, options: Options) -> Exported:
@@ -98,16 +98,6 @@ def to_source(model: Model, name: str, rows: Rows | None = None) -> str:
     return _write(model, name, _choose(model, rows or draw_rows(model)))
 
 
-def to_literal(number: float, dtype: type[np.floating] = np.float32) -> str:
-    """Return a constant that reads back as the number, rounded to the type.
-
-    >>> to_literal(0.1), to_literal(1e-60, np.float64)
-    ('0.1f', '1e-60')
-    """
-    # NumPy writes the fewest digits that read back as the same number.
-    return f"{cast(number, dtype)!s}{'f' if dtype is np.float32 else ''}"
-
-
 def _choose(model: Model, rows: Rows) -> Choice:
     return choose_precision(model, rows, (SINGLE, MIXED, DOUBLE), language="C")
 
@@ -134,6 +124,9 @@ def _write(model: Model, name: str, choice: Choice) -> str:
         slope=header.weight(LEAKY_SLOPE),
         zero=header.weight(0.0),
         one=header.weight(1.0),
+        half=header.weight(0.5),
+        gelu_scale=header.weight(GELU_SCALE),
+        gelu_cubic=header.weight(GELU_CUBIC),
     )
     header.words["body"] = "\n".join(_body(header))
     guard = f"{upper}_{GUARD}"
@@ -141,7 +134,7 @@ def _write(model: Model, name: str, choice: Choice) -> str:
         _title(header, name, choice),
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n",
         *_enums(header),
-        *(HELPERS[name].format(**header.words) for name in _find_helpers(graph)),
+        *(helper.format(**header.words) for helper in _find_helpers(graph)),
         *_functions(header),
         "#endif\n",
     ]
@@ -230,7 +223,8 @@ def _comment(name: str) -> str:
 
 def _find_helpers(graph: Graph) -> list[str]:
     kinds = {neuron.activation for neuron in graph.neurons}
-    return [n for n in HELPERS if n in kinds or (n == "fill" and graph.numbers)]
+    helpers = [entry.helper for name, entry in ACTIVATIONS.items() if name in kinds]
+    return [FILL] * bool(graph.numbers) + [helper for helper in helpers if helper]
 
 
 def _body(header: _Header) -> list[str]:
@@ -240,7 +234,7 @@ def _body(header: _Header) -> list[str]:
     for item in graph.inputs:
         lines += _wrap(f"const {real} {item.name} = {_format_input(item, header)};")
     for neuron in graph.neurons:
-        value = ACTIVATIONS[neuron.activation].format(
+        value = ACTIVATIONS[neuron.activation].call.format(
             **header.words, sum=format_sum(neuron, header.weight)
         )
         lines += _wrap(f"const {real} {neuron.name} = {value};")

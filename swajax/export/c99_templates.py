@@ -4,6 +4,8 @@
 network, and `{f}` the suffix of the functions of math.h for the latter.
 """
 
+from typing import NamedTuple
+
 NUMBERS = """\
 /* Indices of number[], in the units of the table; NAN where missing.
    Do not compile with -ffast-math: it removes the test for NAN. */
@@ -11,31 +13,62 @@ NUMBERS = """\
 CATEGORIES = """\
 /* Indices of category[]; codes as below, -1 where missing or unknown. */
 """
-HELPERS = {
-    "fill": """\
+FILL = """\
 static inline {cell} {prefix}_fill({cell} value, {cell} fill)
 {{
     return isnan(value) ? fill : value;
 }}
-""",
-    "sigmoid": """\
+"""
+
+
+class CActivation(NamedTuple):
+    """An activation in C: its call, and the helper function that the call needs."""
+
+    call: str
+    helper: str = ""
+
+
+ACTIVATIONS = {
+    "sigmoid": CActivation(
+        "{prefix}_sigmoid({sum})",
+        """\
 static inline {real} {prefix}_sigmoid({real} x)
 {{
     return {one} / ({one} + exp{f}(-x));
 }}
 """,
-    "leaky_relu": """\
+    ),
+    "tanh": CActivation("tanh{f}({sum})"),
+    "leaky_relu": CActivation(
+        "{prefix}_leaky_relu({sum})",
+        """\
 static inline {real} {prefix}_leaky_relu({real} x)
 {{
     return x >= {zero} ? x : {slope} * x;
 }}
 """,
-}
-ACTIVATIONS = {
-    "sigmoid": "{prefix}_sigmoid({sum})",
-    "tanh": "tanh{f}({sum})",
-    "leaky_relu": "{prefix}_leaky_relu({sum})",
-    "linear": "{sum}",
+    ),
+    "linear": CActivation("{sum}"),
+    "sin": CActivation("sin{f}({sum})"),
+    "square": CActivation(
+        "{prefix}_square({sum})",
+        """\
+static inline {real} {prefix}_square({real} x)
+{{
+    return x * x;
+}}
+""",
+    ),
+    "gelu": CActivation(
+        "{prefix}_gelu({sum})",
+        """\
+static inline {real} {prefix}_gelu({real} x)
+{{
+    const {real} u = x + {gelu_cubic} * x * x * x;
+    return {half} * x * ({one} + tanh{f}({gelu_scale} * u));
+}}
+""",
+    ),
 }
 
 REGRESSION = """\

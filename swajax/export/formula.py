@@ -13,13 +13,14 @@ import sympy
 from jaxtyping import Float
 
 from swajax.data.encoding import Column
-from swajax.export.arithmetic import NUMPY_FUNCTIONS
 from swajax.export.text import to_identifiers
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, make_graph
+from swajax.network.activations import RECORDS
+from swajax.types import ACTIVATIONS
 
 # Names with a meaning in SymPy or in the text.
-RESERVED = {*dir(sympy), *NUMPY_FUNCTIONS, "u", "where", "total"}
+RESERVED = {*dir(sympy), *ACTIVATIONS, "u", "where", "total"}
 
 
 class Symbol(NamedTuple):
@@ -92,7 +93,7 @@ def evaluate_steps(
     for step in formula.steps:
         pre = step.bias + sum(weight * values[name] for name, weight in step.terms)
         pre = np.broadcast_to(pre, num_rows)
-        values[step.name] = NUMPY_FUNCTIONS[step.activation](pre)
+        values[step.name] = RECORDS[step.activation].numpy_fn(pre)
     return values
 
 

@@ -1,7 +1,8 @@
 """Formulas as text: steps, SymPy and LaTeX, with the meanings of their names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import sympy
@@ -26,35 +27,50 @@ from swajax.export.formula_rounding import Rounded, round_to, shorten
 from swajax.export.text import to_note, wrap, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Neuron, format_sum
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
-FUNCTIONS = {
-    # Equal to 1 / (1 + exp(-u)), which SymPy rewrites to products that overflow.
-    "sigmoid": lambda u: (1 + sympy.tanh(u / 2)) / 2,
-    "tanh": sympy.tanh,
-    "leaky_relu": lambda u: sympy.Max(u, sympy.Float(LEAKY_SLOPE) * u),
-    "linear": lambda u: u,
-}
-LATEX_FUNCTIONS = {
-    "sigmoid": r"\sigma({})",
-    "tanh": r"\tanh({})",
-    "leaky_relu": r"\ell({})",
-    "linear": "{}",
-}
-LATEX_DEFINITIONS = {
-    "sigmoid": r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
-    "leaky_relu": rf"\ell(u) &= \max(u, {LEAKY_SLOPE}\,u)",
-}
 LATEX_WIDTH = 64  # characters per line of a page
-TEXTS = {
-    "sigmoid": "sigmoid({})",
-    "tanh": "tanh({})",
-    "leaky_relu": "leaky_relu({})",
-    "linear": "{}",
-}
-DEFINITIONS = {
-    "sigmoid": "sigmoid(u) = 1/(1 + exp(-u))",
-    "leaky_relu": f"leaky_relu(u) = Max(u, {LEAKY_SLOPE}*u)",
+
+
+class Notation(NamedTuple):
+    """An activation in the notations of the text."""
+
+    sympy_fn: Callable[[sympy.Expr], sympy.Expr]
+    text: str
+    latex: str
+    definition: str = ""
+    """definition of a function without a common name"""
+    latex_definition: str = ""
+
+
+ACTIVATIONS = {
+    "sigmoid": Notation(
+        # Equal to 1 / (1 + exp(-u)), which SymPy rewrites to products that overflow.
+        lambda u: (1 + sympy.tanh(u / 2)) / 2,
+        "sigmoid({})",
+        r"\sigma({})",
+        "sigmoid(u) = 1/(1 + exp(-u))",
+        r"\sigma(u) &= \frac{1}{1 + e^{-u}}",
+    ),
+    "tanh": Notation(sympy.tanh, "tanh({})", r"\tanh({})"),
+    "leaky_relu": Notation(
+        lambda u: sympy.Max(u, sympy.Float(LEAKY_SLOPE) * u),
+        "leaky_relu({})",
+        r"\ell({})",
+        f"leaky_relu(u) = Max(u, {LEAKY_SLOPE}*u)",
+        rf"\ell(u) &= \max(u, {LEAKY_SLOPE}\,u)",
+    ),
+    "linear": Notation(lambda u: u, "{}", "{}"),
+    "sin": Notation(sympy.sin, "sin({})", r"\sin({})"),
+    "square": Notation(lambda u: u**2, "({})**2", "({})^2"),
+    "gelu": Notation(
+        lambda u: u * (1 + sympy.tanh(GELU_SCALE * (u + GELU_CUBIC * u**3))) / 2,
+        "gelu({})",
+        r"\mathrm{{gelu}}({})",
+        f"gelu(u) = u/2*(1 + tanh(sqrt(2/pi)*(u + {GELU_CUBIC}*u**3)))",
+        r"\mathrm{gelu}(u) &= \frac{u}{2}\,(1 + \tanh(\sqrt{2/\pi}\,"
+        rf"(u + {GELU_CUBIC}\,u^3)))",
+    ),
 }
 
 
@@ -62,7 +78,8 @@ def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
     """Return one expression per output, of real symbols."""
     values = {name: sympy.Symbol(name, real=True) for name in formula.symbols}
     for step in formula.steps:
-        values[step.name] = FUNCTIONS[step.activation](_to_sum(step, values))
+        sympy_fn = ACTIVATIONS[step.activation].sympy_fn
+        values[step.name] = sympy_fn(_to_sum(step, values))
     return {step.name: values[step.name] for step in formula.outputs}
 
 
@@ -75,11 +92,10 @@ def to_latex(formula: Formula) -> str:
     width = max(24, LATEX_WIDTH - max(len(step.name) for step in formula.steps))
     rows = [
         f"{_latex_name(step.name)} &= "
-        + LATEX_FUNCTIONS[step.activation].format(_to_latex_sum(step, width))
+        + ACTIVATIONS[step.activation].latex.format(_to_latex_sum(step, width))
         for step in formula.steps
     ]
-    kinds = {step.activation for step in formula.steps}
-    rows += [text for kind, text in LATEX_DEFINITIONS.items() if kind in kinds]
+    rows += [entry.latex_definition for entry in _defined(formula)]
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}\n"
 
 
@@ -125,10 +141,9 @@ def to_expressions(formula: Formula) -> str:
 def to_steps(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:
     """Return the steps of the computation and the meanings of the names, in ASCII."""
     formula = rounded.formula
-    kinds = {step.activation for step in formula.steps}
     steps = [line for step in formula.steps for line in _format_step(step)]
     meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
-    meanings += [text for kind, text in DEFINITIONS.items() if kind in kinds]
+    meanings += [entry.definition for entry in _defined(formula)]
     parts = [
         _title(model, rounded, agreement),
         "\n".join([*steps, *_describe_classes(model, formula)]),
@@ -143,6 +158,13 @@ def compare_formula(model: Model, formula: Formula, rows: Rows) -> Agreement:
         cells = read_cells(formula, rows.frame)
         outputs = evaluate(formula, cells, len(rows.frame))
     return compare(model, rows, to_answers(model, outputs))
+
+
+def _defined(formula: Formula) -> list[Notation]:
+    """Return the activations of a formula that need a definition."""
+    kinds = {step.activation for step in formula.steps}
+    entries = [entry for name, entry in ACTIVATIONS.items() if name in kinds]
+    return [entry for entry in entries if entry.definition]
 
 
 def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
@@ -169,7 +191,7 @@ def _to_latex_sum(step: Neuron, width: int) -> str:
 
 
 def _format_step(step: Neuron) -> list[str]:
-    text = TEXTS[step.activation].format(format_sum(step, repr))
+    text = ACTIVATIONS[step.activation].text.format(format_sum(step, repr))
     return wrap_sum(f"{step.name} = {text}", more="    ")
 
 

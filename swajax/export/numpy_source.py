@@ -17,7 +17,6 @@ from swajax.export.agreement import (
 )
 from swajax.export.numpy_templates import (
     ACTIVATIONS,
-    CALLS,
     CATEGORY,
     CLASSIFICATION,
     HEADER,
@@ -28,7 +27,6 @@ from swajax.export.numpy_templates import (
 from swajax.export.text import WIDTH, wrap, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, format_sum, make_graph
-from swajax.network.activations import LEAKY_SLOPE
 
 
 def export(model: Model, rows: Rows, options: Options) -> Exported:
@@ -74,7 +72,7 @@ def _write(model: Model, accuracy: str) -> str:
         OUTPUTS.format(body="\n".join(_body(graph, model)), outputs=outputs),
         NUMBER if graph.numbers else "",
         CATEGORY if graph.categories else "",
-        *(s.format(slope=LEAKY_SLOPE) for n, s in ACTIVATIONS.items() if n in kinds),
+        *(entry.helper for name, entry in ACTIVATIONS.items() if name in kinds),
     ]
     return "".join(parts)
 
@@ -98,7 +96,7 @@ def _body(graph: Graph, model: Model) -> list[str]:
     """Return one line per input, neuron and output."""
     lines = [f"    {item.name} = {_format_input(item)}" for item in graph.inputs]
     for neuron in (*graph.neurons, *graph.outputs):
-        value = CALLS[neuron.activation].format(format_sum(neuron, repr))
+        value = ACTIVATIONS[neuron.activation].call.format(format_sum(neuron, repr))
         if neuron in graph.outputs and not model.scaling.classes:
             scaling = model.scaling
             value += f" * {scaling.target_scale!r} + {scaling.target_offset!r}"

@@ -1,5 +1,9 @@
 """Parts of an exported Python module, filled in by `str.format`."""
 
+from typing import NamedTuple
+
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
+
 HEADER = '''\
 """Predictions by {num} weights, found by swajax; needs only NumPy.
 
@@ -110,21 +114,43 @@ def _to_text(cell):
     number = float(cell)
     return str(int(number)) if number.is_integer() else repr(number)
 """
+
+
+class NumpyActivation(NamedTuple):
+    """An activation in Python: its call, and the helper function that it needs."""
+
+    call: str
+    helper: str = ""
+
+
 ACTIVATIONS = {
-    "sigmoid": """
+    "sigmoid": NumpyActivation(
+        "_sigmoid({})",
+        """
 
 def _sigmoid(x):
     return np.exp(-np.logaddexp(0.0, -x))
 """,
-    "leaky_relu": """
+    ),
+    "tanh": NumpyActivation("np.tanh({})"),
+    "leaky_relu": NumpyActivation(
+        "_leaky_relu({})",
+        f"""
 
 def _leaky_relu(x):
-    return np.where(x >= 0.0, x, {slope!r} * x)
+    return np.where(x >= 0.0, x, {LEAKY_SLOPE!r} * x)
 """,
-}
-CALLS = {
-    "sigmoid": "_sigmoid({})",
-    "tanh": "np.tanh({})",
-    "leaky_relu": "_leaky_relu({})",
-    "linear": "({})",
+    ),
+    "linear": NumpyActivation("({})"),
+    "sin": NumpyActivation("np.sin({})"),
+    "square": NumpyActivation("np.square({})"),
+    "gelu": NumpyActivation(
+        "_gelu({})",
+        f"""
+
+def _gelu(x):
+    u = x + {GELU_CUBIC!r} * x * x * x
+    return 0.5 * x * (1.0 + np.tanh({GELU_SCALE!r} * u))
+""",
+    ),
 }

@@ -33,20 +33,14 @@ from swajax.export.arithmetic import (
     choose_precision,
     find_scale,
 )
+from swajax.export.onnx_activations import ACTIVATIONS
 from swajax.export.onnx_builder import TYPES, Builder
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Neuron, Scale, make_graph
-from swajax.network.activations import LEAKY_SLOPE
 
 # Older than the newest, which runtimes support later.
 IR_VERSION, OPSET, ML_OPSET = 8, 17, 3
 TINY = 1e-5  # absolute constants above this are never dropped by onnxruntime
-OPERATORS = {
-    "sigmoid": ("Sigmoid", {}),
-    "tanh": ("Tanh", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": LEAKY_SLOPE}),
-    "linear": ("Identity", {}),
-}
 
 
 def export(model: Model, rows: Rows, options: Options) -> Exported:
@@ -181,26 +175,17 @@ def _add_layer(
 ) -> tuple[str, list[str]]:
     """Add the neurons of a layer, grouped by activation."""
     parts, order = [], []
-    for kind in OPERATORS:
+    for kind, add_fn in ACTIVATIONS.items():
         neurons = [neuron for neuron in layer if neuron.activation == kind]
         if neurons:
             pre = builder.gemm(values, *_to_matrix(neurons, names))
-            parts.append(_activate(builder, kind, pre))
+            parts.append(add_fn(builder, pre))
             order += [neuron.name for neuron in neurons]
     if not parts:  # a constant network, which has only the biases of its outputs
         return values, names
     return (
         parts[0] if len(parts) == 1 else builder.add("Concat", *parts, axis=1)
     ), order
-
-
-def _activate(builder: Builder, kind: str, pre: str) -> str:
-    operator, attributes = OPERATORS[kind]
-    if operator == "LeakyRelu" and builder.precision == DOUBLE:
-        # onnxruntime has LeakyRelu in float32 only.
-        scaled = builder.add("Mul", pre, builder.weight(attributes["alpha"]))
-        return builder.add("Max", pre, scaled)
-    return builder.add(operator, pre, **attributes)
 
 
 def _add_outputs(builder: Builder, values: str, model: Model) -> list[Any]:

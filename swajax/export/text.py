@@ -6,6 +6,8 @@ import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable
 
+import numpy as np
+
 WIDTH = 88  # characters per line
 MAX_LENGTH = 40  # characters of an identifier made of a name
 
@@ -77,6 +79,16 @@ def to_c_string(text: str) -> str:
     """
     escaped = "".join(map(_escape, text.encode("utf-8", "surrogatepass")))
     return '"' + re.sub(r"(?<=/)\*|\*(?=/)", r"\\052", escaped) + '"'
+
+
+def to_c_literal(number: float, dtype: type[np.floating] = np.float32) -> str:
+    """Return a constant that reads back as the number, rounded to the type.
+
+    >>> to_c_literal(0.1), to_c_literal(1e-60, np.float64)
+    ('0.1f', '1e-60')
+    """
+    # NumPy writes the fewest digits that read back as the same number.
+    return f"{dtype(number)!s}{'f' if dtype is np.float32 else ''}"
 
 
 def to_note(text: str) -> str:

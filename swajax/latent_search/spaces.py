@@ -21,7 +21,7 @@ from swajax.autoencoder import AutoencoderConfig, Embedding
 from swajax.autoencoder.compact import probe_points
 from swajax.latent_search.config import DescentConfig
 from swajax.network import count_weights, mask_weights, pack, unpack
-from swajax.network.gates import NEVER, bottlenecks, choose, open_largest
+from swajax.network.gates import ABSENT_SCORE, bottlenecks, choose, top_k_gates
 from swajax.objectives import Objective
 from swajax.refine import batches
 from swajax.types import Key, Network, NetworkSpec
@@ -117,10 +117,10 @@ def make_direct_space(spec: NetworkSpec, objective: Objective) -> Space:
             jnp.ones(spec.num_outputs),
         )
         possible = pack(family)
-        scores = unpack(jnp.where(possible > 0, z.scores, NEVER), family)
+        scores = unpack(jnp.where(possible > 0, z.scores, ABSENT_SCORE), family)
         order = pack(bottlenecks(scores, depth=depth))
         size = jnp.exp(jnp.maximum(z.log_size, MIN_LOG_SIZE))
-        gates = open_largest(pack(scores), size, order=order) * possible
+        gates = top_k_gates(pack(scores), size, order=order) * possible
         return unpack(z.weights * gates, family)
 
     return Space(decode_fn, spec, objective)

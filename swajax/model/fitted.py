@@ -17,7 +17,7 @@ from swajax.data.encoding import encode, encoder_from_dict, encoder_to_dict, inp
 from swajax.data.messages import listed
 from swajax.data.splits import Scaling
 from swajax.io import checkpoints
-from swajax.network.activations import KINDS
+from swajax.network.activations import RECORDS
 from swajax.types import ACTIVATIONS, Network
 
 FIELDS = ("target", "classes", "encoder", "target_scale", "target_offset")
@@ -84,13 +84,13 @@ def evaluate(
     network: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "N O"]:
     """Outputs of one network in NumPy, at once for any number of rows: no compiler."""
-    table = np.array([KINDS[name] for name in activations])
     for layer in range(network.depth):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = x @ weights + network.bias[layer]
-        size, scale, offset, right, left = (network.activation[layer] @ table).T
-        line = np.where(pre >= 0, right, left)
-        x = (size * np.tanh(scale * pre) + offset + line * pre) * network.mask[layer]
+        kinds = network.activation[layer].argmax(axis=-1)
+        for index, name in enumerate(activations):
+            pre[:, kinds == index] = RECORDS[name].numpy_fn(pre[:, kinds == index])
+        x = pre * network.mask[layer]
     return x @ network.readout + network.readout_bias
 
 

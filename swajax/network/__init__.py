@@ -1,10 +1,12 @@
-"""One network as data: evaluate, pack, simplify, resize and count.
+"""One network as data: build, evaluate, pack, simplify, resize and count.
 
 Every function takes ONE network; `jax.vmap` makes it a batch. The fast evaluation of
-many networks at once is `swajax.network.batched`.
+many networks at once is `swajax.network.batched`, gates with declared gradients are
+`swajax.network.gates`, and changes of size are `swajax.network.resize`.
 """
 
 from swajax.network.forward import apply
+from swajax.network.layers import Layers, from_layers, to_layers
 from swajax.network.packing import pack, unpack
 from swajax.network.structure import (
     count_neurons,
@@ -19,9 +21,11 @@ from swajax.network.structure import (
 )
 
 __all__ = [
+    "Layers",
     "apply",
     "count_neurons",
     "count_weights",
+    "from_layers",
     "make_dense",
     "make_family",
     "mask_weights",
@@ -29,6 +33,7 @@ __all__ = [
     "permute",
     "remove_dead_ends",
     "simplify",
+    "to_layers",
     "uniform_activation",
     "unpack",
 ]

@@ -1,36 +1,36 @@
 """Fast evaluation of many networks at many points, values and gradients.
 
 The plain form, `jax.vmap` of `swajax.network.apply`, spends its time on matrix products
-of a few rows each. The fast form does the same arithmetic so that XLA's CPU compiler
-makes long vector loops of it:
+of a few rows each. The fast form does the same arithmetic in long vector loops of XLA's
+CPU compiler:
 
 * every large array is [B, H, N], with the points on the contiguous axis;
-* the product of a layer is written out as a sum over the few neurons it reads, which
+* the product of a layer is a written-out sum over the few neurons that it reads, which
   becomes one loop together with bias and activation;
-* a hand-written gradient has one such loop a layer and one batched product for the
-  weights; slopes come from the outputs of the activation, so that nothing else is kept;
-* masks are folded into the weights outside of it, where arrays are small.
+* a hand-written gradient has one such loop per layer and one batched product for the
+  weights. It keeps the outputs of the activations, and pre-activations only where a
+  slope needs them (`ActivationRecord.needs_pre`);
+* masks are folded into the weights beforehand, where arrays are small.
 
-Values and gradients of 1024 networks (depth 4, width 7) at 128 points took 3.1 to 4.4
-times as long in the plain form, the upper end on two cores; `figures.speed`
-measures it anew. Wider networks gain less: 1.6 times at width 16 and 64 inputs.
+For 1024 networks (depth 4, width 7) at 128 points, values and gradients took 3.1 to 4.4
+times as long in the plain form, the upper end on two cores; `figures.speed` measures
+these ratios. Wider networks gain less: 1.6 times at width 16 and 64 inputs.
 """
 
 import functools
 
-import chex
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from swajax.network.activations import ACTIVATION_FNS, SLOPE_FNS
-from swajax.network.forward import apply
+from swajax.network.activations import RECORDS
+from swajax.network.forward import apply, check_shapes
 from swajax.types import Network
 
 FORMS = ("auto", "plain", "fast")
 
-# Sums over more neurons than this are left to XLA's products: written out, they read
-# every input from memory once for each output.
+# Sums over more neurons than this use XLA's matrix products: written out, they would
+# read every input from memory once per output.
 MAX_WRITTEN_OUT = 12
 
 
@@ -42,21 +42,38 @@ def apply_batch(
     depth: int | None = None,
     form: str = "auto",
 ) -> Float[Array, "B N O"]:
-    """Outputs of B networks at N points; `jax.vmap` of `swajax.network.forward.apply`.
+    """Compute the outputs of B networks at N points, as `jax.vmap` of `apply` does.
 
     The points and every floating-point leaf of the networks have gradients;
     forward-mode differentiation needs form="plain".
 
     Args:
-      networks: B networks, every leaf with a leading axis B.
-      x: points [N, I] shared by all networks, or [B, N, I] of each network.
-      activations: names of the A kinds that `networks.activation` mixes.
-      depth: number of hidden layers of all networks when it is known at compile time;
-        by default each network's own `depth` decides at run time.
-      form: "plain" or "fast", the same numbers; "auto" is fast on CPUs only.
+      networks: B networks; every leaf has a leading axis B.
+      x: points [N, I] shared by all networks, or [B, N, I], own points per network.
+      activations: names of the A activations that `networks.activation` mixes.
+      depth: number of hidden layers of all networks, 1..L, if it is known at compile
+        time; by default the `depth` of each network decides at run time.
+      form: "plain" or "fast", which give the same numbers; "auto" is fast on CPUs and
+        plain elsewhere.
+
+    Returns:
+      The outputs.
+
+    Raises:
+      ValueError: `form` is unknown, or the arguments do not fit together (see `apply`).
+
+    Example:
+      >>> from swajax.network import make_dense
+      >>> from swajax.types import NetworkSpec
+      >>> one = make_dense(NetworkSpec(max_width=2, max_depth=1))
+      >>> two = jax.tree.map(lambda leaf: jnp.stack([leaf, 0 * leaf]), one)
+      >>> out = apply_batch(two, jnp.zeros((5, 3)), activations=("sigmoid",), depth=1)
+      >>> out.shape
+      (2, 5, 1)
     """
     if form not in FORMS:
         raise ValueError(f"form must be one of {FORMS}, got {form!r}")
+    check_shapes(networks, x, activations=activations, depth=depth)
     if form == "auto":
         form = "fast" if jax.default_backend() == "cpu" else "plain"
     if form == "fast":
@@ -71,10 +88,9 @@ def _apply_fast(
     activations: tuple[str, ...],
     depth: int | None,
 ) -> Float[Array, "B N O"]:
-    """Folds what ordinary autodiff does well into the weights, then runs the core."""
-    chex.assert_axis_dimension(networks.activation, -1, len(activations))
+    """Fold into the weights what ordinary autodiff does well, then run the core."""
     num_layers = networks.mask.shape[1] if depth is None else depth
-    # What multiplies an output, the mask and the weight of an only kind, is moved into
+    # Factors of an output (the mask, and the weight of a single activation) move into
     # the outgoing weights.
     scale, mixture = networks.mask, None
     if len(activations) == 1:
@@ -106,26 +122,29 @@ def _core(
     is_used: Bool[Array, "B L 1 1"] | None,
     points: Float[Array, "_ I N"],
 ) -> Float[Array, "B O N"]:
-    """Outputs; `points` of all networks have a first axis of length 1."""
+    """Compute outputs; shared points have a first axis of length 1."""
     return _core_fwd(activations, weights, bias, mixture, is_used, points)[0]
 
 
 def _core_fwd(activations, weights, bias, mixture, is_used, points):
-    hidden, inputs, kinds = points, [], []
+    is_pre_kept = any(RECORDS[name].needs_pre for name in activations)
+    hidden, inputs, pres, kinds = points, [], [], []
     for layer, weight in enumerate(weights[:-1]):
         inputs.append(hidden)
         pre = _product(weight, hidden) + bias[:, layer]
-        kinds.append([ACTIVATION_FNS[name](pre) for name in activations])
+        pres.append(pre if is_pre_kept else None)
+        kinds.append([RECORDS[name].fn(pre) for name in activations])
         out = _weighted(kinds[-1], mixture, layer)
         if is_used is not None and layer > 0:
             out = jnp.where(is_used[:, layer], out, hidden)
         hidden = out
     inputs.append(hidden)
-    return _product(weights[-1], hidden), (weights, mixture, is_used, inputs, kinds)
+    saved = (weights, mixture, is_used, inputs, pres, kinds)
+    return _product(weights[-1], hidden), saved
 
 
 def _core_bwd(activations, saved, to_out):
-    weights, mixture, is_used, inputs, kinds = saved
+    weights, mixture, is_used, inputs, pres, kinds = saved
     to_weights, to_bias, to_mixture = [_outer(inputs[-1], to_out)], [], []
     to_hidden = _product(weights[-1].mT, to_out)
     for layer in reversed(range(len(kinds))):
@@ -137,8 +156,8 @@ def _core_bwd(activations, saved, to_out):
             to_kinds = [(to_hidden * kind).sum(-1) for kind in kinds[layer]]
             to_mixture.append(jnp.stack(to_kinds, axis=-1)[..., None])
         slopes = [
-            SLOPE_FNS[n](kind)
-            for n, kind in zip(activations, kinds[layer], strict=True)
+            RECORDS[name].slope_fn(pres[layer], kind)
+            for name, kind in zip(activations, kinds[layer], strict=True)
         ]
         to_pre = to_hidden * _weighted(slopes, mixture, layer)
         to_weights.append(_outer(inputs[layer], to_pre))
@@ -166,7 +185,7 @@ def _weighted(
     mixture: Float[Array, "B L H A 1"] | None,
     layer: int,
 ) -> Float[Array, "B H N"]:
-    """The mixture of one layer; an only kind has its weight elsewhere."""
+    """Mix the activations of a layer; a single one has its weight elsewhere."""
     if mixture is None:
         return kinds[0]
     return sum(kind * mixture[:, layer, :, i] for i, kind in enumerate(kinds))
@@ -175,7 +194,7 @@ def _weighted(
 def _product(
     weight: Float[Array, "B K J"], hidden: Float[Array, "_ K N"]
 ) -> Float[Array, "B J N"]:
-    """Sums over K, the neurons or inputs that are read."""
+    """Sum over K, the neurons or inputs that are read."""
     num_read = weight.shape[1]
     if num_read > MAX_WRITTEN_OUT:
         if hidden.shape[0] == 1:
@@ -187,7 +206,7 @@ def _product(
 def _outer(
     hidden: Float[Array, "_ K N"], to_out: Float[Array, "B J N"]
 ) -> Float[Array, "B K J"]:
-    """Gradient of the weights: sums over the points."""
+    """Compute the gradient of the weights, a sum over the points."""
     if hidden.shape[0] == 1:
         return jnp.einsum("kn,bjn->bkj", hidden[0], to_out)
     return jnp.einsum("bkn,bjn->bkj", hidden, to_out)

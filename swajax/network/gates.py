@@ -1,4 +1,4 @@
-"""Soft and hard decisions on masks and weights, with the gradient each one declares."""
+"""Soft and hard gates on masks and weights, each with a declared gradient rule."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from jaxtyping import Array, Float, Int
 
 from swajax.types import Network
 
-NEVER = -1e9  # score of a weight that cannot be open
+ABSENT_SCORE = -1e9  # of a weight that can never be active
 
 
 @jax.custom_jvp
 def binarize(probability: Float[Array, "*S"]) -> Float[Array, "*S"]:
-    """Round a gate to 0 or 1, differentiable as if it were not rounded.
+    """Round a gate to 0 or 1 with a straight-through gradient.
 
     Forward: 1 where `probability` > 0.5, else 0 (also for NaN).
-    Gradient: straight-through, that of the identity. Plain rounding has none, so the
-    width of a network would never be optimized (arXiv:2410.08339 rounds plainly).
+    Gradient: straight-through, that of the identity. The gradient of plain rounding, as
+    in arXiv:2410.08339, is 0, so that the width of a network would not be optimized.
     """
     return (probability > 0.5).astype(probability.dtype)
 
@@ -35,10 +35,10 @@ def soft_threshold(
     *,
     sharpness: float = 100.0,
 ) -> Float[Array, "*S"]:
-    """Shrink weights below a threshold towards zero and let the others pass.
+    """Shrink weights below a threshold towards zero; keep the others.
 
     Forward: W sigmoid(sharpness (|W| - t)) (arXiv:2410.08339, search).
-    Gradient: the true one, in W and in t.
+    Gradient: the exact one, in W and in t.
     """
     return weights * jax.nn.sigmoid(sharpness * (jnp.abs(weights) - threshold))
 
@@ -49,47 +49,52 @@ def hard_threshold(
     """Remove weights below a threshold: the limit of `soft_threshold`.
 
     Forward: 0 where |W| < t, else W.
-    Gradient: 1 for what is kept and 0 for what is removed; none for t.
+    Gradient: 1 for kept and 0 for removed weights; 0 for t.
     """
     return jnp.where(jnp.abs(weights) < threshold, jnp.zeros_like(weights), weights)
 
 
-def open_largest(
+def top_k_gates(
     scores: Float[Array, " P"],
-    num_open: Float[Array, ""] | int,
+    num_active: Float[Array, ""] | int,
     *,
     order: Float[Array, " P"] | None = None,
 ) -> Float[Array, " P"]:
-    """Gates, of which exactly so many are open: 1 for the largest scores, else 0.
+    """Activate exactly K gates: 1 for the K largest scores, else 0.
 
-    Gradient: that of sigmoid(score - limit), the limit being the last open value. Of
-    equal values the first ones are open.
+    Forward: of equal values the first ones are active.
+    Gradient: that of sigmoid(score - limit), where the limit is the K-th largest value
+    and constant.
 
     Args:
-      scores: of the gates.
-      num_open: rounded; at most all.
-      order: values by which gates are opened, if not by their scores.
+      scores: one per gate.
+      num_active: K; rounded, and at most P.
+      order: values that decide which gates are active, instead of the scores.
+
+    Example:
+      >>> top_k_gates(jnp.array([0.3, 2.0, 1.0]), 2).round().tolist()
+      [0.0, 1.0, 1.0]
     """
-    num_open = jnp.round(num_open)
+    num_active = jnp.round(num_active)
     order = jax.lax.stop_gradient(scores if order is None else order)
-    limit = find_largest(order, num_open)
+    limit = kth_largest(order, num_active)
     is_above, is_limit = order > limit, order == limit
-    is_early = jnp.cumsum(is_limit) <= num_open - is_above.sum()
-    is_open = (is_above | (is_limit & is_early)).astype(scores.dtype)
+    is_early = jnp.cumsum(is_limit) <= num_active - is_above.sum()
+    is_active = (is_above | (is_limit & is_early)).astype(scores.dtype)
     soft = jax.nn.sigmoid(scores - limit)
-    return is_open + (soft - jax.lax.stop_gradient(soft))
+    return is_active + (soft - jax.lax.stop_gradient(soft))
 
 
-def find_largest(
+def kth_largest(
     values: Float[Array, " P"], rank: Float[Array, ""] | Int[Array, ""] | int
 ) -> Float[Array, ""]:
-    """The value of this rank, 1 for the largest; rank is kept in 1..P.
+    """Return the value of a rank, 1 for the largest; the rank is clipped to 1..P.
 
-    By bisection of the bits, which are ordered as the numbers are: under `vmap` much
-    faster on CPU than sorting.
+    The bits of the numbers, which have the same order, are bisected: under `vmap` on
+    CPU this is much faster than sorting.
     """
     bits = jax.lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
-    # Negative numbers have ascending bits from the least of all.
+    # The bits of negative numbers ascend from the largest to the smallest number.
     ordered = jnp.where(bits < 0, bits ^ jnp.int32(2**31 - 1), bits)
     rank = jnp.clip(rank, 1, len(values))
 
@@ -108,15 +113,20 @@ def find_largest(
 
 
 def bottlenecks(scores: Network, *, depth: int) -> Network:
-    """The least score on the best path from an input to an output through each weight.
+    """Find the best path from an input to an output through each weight.
 
-    Opened by these, largest first, weights always lie on open paths, but for what a
-    size cuts off: the neurons that open weights connect are opened with them. A bias
-    needs a path through its neuron, the bias of an output nothing.
+    A path is as good as the smallest score on it. If weights are activated by these
+    values, largest first, then each active weight lies on an active path, except where
+    a limit on their number ends the order early. A bias needs a path through its
+    neuron; the bias of an output needs none.
 
     Args:
-      scores: one for each weight in its place; very low where there can be none.
-      depth: layers to look at; the others keep their scores.
+      scores: one score in the place of each weight and bias; very low for those that
+        can never be active.
+      depth: number of layers to consider; the others keep their scores.
+
+    Returns:
+      The smallest score on the best path, in the place of each weight and bias.
     """
     between = scores.hidden[: depth - 1]
     forward = [scores.first.max(axis=0)]  # best path from an input to each neuron
@@ -136,7 +146,11 @@ def bottlenecks(scores: Network, *, depth: int) -> Network:
 
 
 def choose(logits: Float[Array, "*S A"]) -> Float[Array, "*S A"]:
-    """One-hot of the largest, differentiable as if it were a softmax."""
+    """Choose the largest logit: one-hot, with a straight-through gradient.
+
+    Forward: one-hot of the argmax.
+    Gradient: that of the softmax.
+    """
     soft = jax.nn.softmax(logits)
     hard = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1])
     return hard + (soft - jax.lax.stop_gradient(soft))

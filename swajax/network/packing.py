@@ -1,13 +1,12 @@
-"""Where each number of a packed network comes from and leads to.
+"""A network as a vector of P numbers, and the graph that they are the edges of.
 
 A network is a graph: node 0 is the constant 1, nodes 1..I are the inputs, then come
-the L H hidden neurons layer by layer, then the O outputs. Each number of
-`swajax.network.packing.pack` is an edge of it; biases start at node 0.
+the L H hidden neurons layer by layer, then the O outputs. Each number of `pack` is an
+edge of it; biases start at node 0.
 """
 
 import functools
 
-import chex
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -15,10 +14,60 @@ from jaxtyping import Array, Float, Int
 from swajax.types import Network
 
 
-def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
-    """Source and target node of each number of `pack(network)`.
+def pack(network: Network) -> Float[Array, " P"]:
+    """Concatenate all weights and biases of one network.
 
-    The readout starts at the last layer in use, which `network.depth` tells.
+    Returns:
+      P = I H + (L-1) H^2 + H O + L H + O numbers, absent ones included, in the order
+      of the fields of `Network`.
+
+    Example:
+      >>> from swajax.network import make_dense
+      >>> from swajax.types import NetworkSpec
+      >>> network = make_dense(NetworkSpec(num_inputs=2, max_width=3, max_depth=1))
+      >>> pack(network).shape
+      (13,)
+    """
+    return jnp.concatenate([leaf.ravel() for leaf in _numbers(network)])
+
+
+def unpack(vector: Float[Array, " P"], network: Network) -> Network:
+    """Replace all weights and biases of a network: `unpack(pack(n), n) == n`.
+
+    Args:
+      vector: numbers in the order of `pack`.
+      network: gives the shapes, the masks, the activations and the depth.
+
+    Raises:
+      ValueError: the vector has another length than `pack(network)`.
+    """
+    leaves = _numbers(network)
+    ends = np.cumsum([leaf.size for leaf in leaves]).tolist()
+    if vector.shape != (ends[-1],):
+        raise ValueError(f"vector must have {ends[-1]} numbers, got {vector.shape}")
+    parts = (
+        vector[end - leaf.size : end] for leaf, end in zip(leaves, ends, strict=True)
+    )
+    shaped = (
+        part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)
+    )
+    first, hidden, readout, bias, readout_bias = shaped
+    return network._replace(
+        first=first,
+        hidden=hidden,
+        readout=readout,
+        bias=bias,
+        readout_bias=readout_bias,
+    )
+
+
+def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
+    """Return the source and the target node of each number of `pack(network)`.
+
+    The edges of the readout start at the last layer in use, `network.depth - 1`.
+
+    Returns:
+      sources, targets: numbers of nodes, as in the description of this module.
     """
     num_inputs, width = network.first.shape
     num_layers, num_outputs = network.mask.shape[0], network.readout.shape[1]
@@ -31,7 +80,7 @@ def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
 def _tables(
     num_inputs: int, width: int, num_layers: int, num_outputs: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sources, as if the first layer were the last, targets, and what is a readout."""
+    """List sources (of a readout from layer 0), targets, and flags of the readout."""
     hidden = 1 + num_inputs + np.arange(num_layers * width).reshape(num_layers, width)
     output = 1 + num_inputs + num_layers * width + np.arange(num_outputs)
     pairs = [
@@ -48,29 +97,6 @@ def _tables(
 
 def _grid(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(source, len(target)), np.tile(target, len(source))
-
-
-def pack(network: Network) -> Float[Array, " P"]:
-    """All weights and biases of one network as a vector (see `unpack`)."""
-    return jnp.concatenate([leaf.ravel() for leaf in _numbers(network)])
-
-
-def unpack(vector: Float[Array, " P"], network: Network) -> Network:
-    """The network with its weights and biases replaced: `unpack(pack(n), n) == n`."""
-    leaves = _numbers(network)
-    chex.assert_shape(vector, (sum(leaf.size for leaf in leaves),))
-    parts, start = [], 0
-    for leaf in leaves:
-        parts.append(vector[start : start + leaf.size].reshape(leaf.shape))
-        start += leaf.size
-    first, hidden, readout, bias, readout_bias = parts
-    return network._replace(
-        first=first,
-        hidden=hidden,
-        readout=readout,
-        bias=bias,
-        readout_bias=readout_bias,
-    )
 
 
 def _numbers(network: Network) -> tuple[Array, ...]:

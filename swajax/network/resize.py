@@ -1,4 +1,4 @@
-"""TODO swajax/network/resize.py."""
+"""Batches of networks with fewer weights, or in records with larger limits."""
 
 import functools
 
@@ -15,27 +15,63 @@ _mask = jax.jit(jax.vmap(mask_weights))
 
 @functools.partial(jax.jit, static_argnames="num_weights")
 def cut(networks: Network, *, num_weights: int) -> Network:
-    """Networks with at most so many weights, the largest."""
+    """Keep at most K weights and biases per network, the largest in magnitude.
+
+    Args:
+      networks: a batch.
+      num_weights: K, at least 0; the other weights and biases become 0.
+
+    Raises:
+      ValueError: `num_weights` is negative.
+
+    Example:
+      >>> from swajax.network import count_weights, make_dense
+      >>> one = make_dense(NetworkSpec(max_width=2, max_depth=1))
+      >>> batch = jax.tree.map(lambda leaf: leaf[None], one)
+      >>> jax.vmap(count_weights)(cut(batch, num_weights=5)).tolist()
+      [5]
+    """
+    if num_weights < 0:
+        raise ValueError(f"num_weights must be >= 0, got {num_weights}")
 
     def one(network: Network) -> Network:
         weights = pack(network)
         num = min(num_weights, len(weights))
-        _, places = jax.lax.top_k(jnp.abs(weights), num)
-        kept = jnp.zeros_like(weights).at[places].set(weights[places])
+        _, largest = jax.lax.top_k(jnp.abs(weights), num)
+        kept = jnp.zeros_like(weights).at[largest].set(weights[largest])
         return unpack(kept, network)
 
     return jax.vmap(one)(networks)
 
 
 def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Network:
-    """The same networks, as records of larger limits."""
+    """Copy a batch of networks into records of a larger family; outputs are the same.
+
+    Args:
+      networks: a batch, with the shapes of `spec`.
+      spec: limits of the given records.
+      limits: limits of the new records, with as many inputs and outputs, at least as
+        many neurons and layers, and all activations of `spec`, in any order.
+
+    Raises:
+      ValueError: a limit is smaller, or an activation is missing.
+
+    Example:
+      >>> from swajax.network import make_dense
+      >>> small, large = NetworkSpec(max_width=2), NetworkSpec(max_width=3)
+      >>> batch = jax.tree.map(lambda leaf: leaf[None], make_dense(small))
+      >>> fit_into(batch, small, large).mask.shape
+      (1, 4, 3)
+    """
+    _check_limits(networks, spec, limits)
     wide, deep = limits.max_width - spec.max_width, limits.max_depth - spec.max_depth
     kinds = np.array([limits.activations.index(name) for name in spec.activations])
     activation = np.zeros((*networks.mask.shape, len(limits.activations)), np.float32)
     activation[..., kinds] = networks.activation
     across, down = (0, wide), (0, deep)
     activation = np.pad(activation, ((0, 0), down, across, (0, 0)))
-    activation[..., 0] += activation.sum(axis=-1) == 0  # what is absent has one as well
+    # Absent neurons need an activation too: one-hot is an invariant of the record.
+    activation[..., 0] += activation.sum(axis=-1) == 0
     return _mask(
         Network(
             np.pad(networks.first, ((0, 0), (0, 0), across)),
@@ -48,3 +84,21 @@ def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Netwo
             np.asarray(networks.depth),
         )
     )
+
+
+def _check_limits(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> None:
+    ends = {"num_inputs": networks.first.shape[-2]}
+    ends["num_outputs"] = networks.readout.shape[-1]
+    for name, size in ends.items():
+        if getattr(limits, name) != size:
+            raise ValueError(
+                f"{name} of the limits must be {size}, got {getattr(limits, name)}"
+            )
+    for name in ("max_width", "max_depth"):
+        if getattr(limits, name) < getattr(spec, name):
+            raise ValueError(
+                f"{name} of the limits must be >= {getattr(spec, name)}, "
+                f"got {getattr(limits, name)}"
+            )
+    if missing := set(spec.activations) - set(limits.activations):
+        raise ValueError(f"the limits lack the activations {sorted(missing)}")

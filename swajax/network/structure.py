@@ -1,14 +1,13 @@
-"""Networks as data: evaluate, pack, flatten to a matrix, simplify and count.
+"""Structure of one network: build, mask, permute, simplify and count.
 
-Every function takes ONE network; `jax.vmap` makes it a batch. The fast evaluation of
-many networks at once is `swajax.network.batched`.
+Every function takes ONE network; `jax.vmap` makes it a batch.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.network.forward import _mix
+from swajax.network.activations import mix_activations
 from swajax.network.packing import pack
 from swajax.types import Network, NetworkSpec
 
@@ -16,15 +15,20 @@ from swajax.types import Network, NetworkSpec
 def uniform_activation(
     spec: NetworkSpec, dtype: jnp.dtype = jnp.float32
 ) -> Float[Array, "L H A"]:
-    """Every neuron with the first activation of the specification."""
+    """Give every neuron the first activation of the specification, one-hot."""
     shape = (spec.max_depth, spec.max_width, len(spec.activations))
     return jnp.zeros(shape, dtype).at[..., 0].set(1.0)
 
 
 def make_dense(spec: NetworkSpec) -> Network:
-    """The network of all layers and neurons, every weight and bias 1.
+    """Build the network of all layers and neurons, with every weight and bias 1.
 
     Neurons have the first activation of the specification.
+
+    Example:
+      >>> network = make_dense(NetworkSpec(num_inputs=2, max_width=3, max_depth=1))
+      >>> int(count_weights(network)), int(count_neurons(network))
+      (13, 3)
     """
     num_layers, width = spec.max_depth, spec.max_width
     return Network(
@@ -39,11 +43,44 @@ def make_dense(spec: NetworkSpec) -> Network:
     )
 
 
-def mask_weights(network: Network) -> Network:
-    """Zero whatever absent neurons and unused layers hold.
+def make_family(
+    mask: Float[Array, "L H"],
+    activation: Float[Array, "L H A"],
+    depth: Int[Array, ""],
+    is_input: Float[Array, " I"],
+    is_output: Float[Array, " O"],
+) -> Network:
+    """Build the fully connected network of the given neurons, inputs and outputs.
 
-    Outputs do not change where masks are hard (0 or 1). The gradient of the mask does:
-    an absent neuron has no weights left that could call it back, so its own is zero.
+    Args:
+      mask: 1 for present neurons, else 0.
+      activation: of the neurons.
+      depth: number of hidden layers in use.
+      is_input: 1 for present inputs, else 0.
+      is_output: 1 for present outputs, else 0.
+
+    Returns:
+      The network with 1 for each weight and bias that these can have, else 0.
+    """
+    num_layers, width = mask.shape
+    ones = Network(
+        first=jnp.tile(is_input[:, None], (1, width)),
+        hidden=jnp.ones((num_layers - 1, width, width)),
+        readout=jnp.tile(is_output[None], (width, 1)),
+        bias=jnp.ones((num_layers, width)),
+        readout_bias=is_output,
+        mask=mask,
+        activation=activation,
+        depth=depth,
+    )
+    return mask_weights(ones)
+
+
+def mask_weights(network: Network) -> Network:
+    """Set the weights, biases and masks of absent neurons and unused layers to 0.
+
+    With hard masks (0 or 1) the outputs do not change, but the gradient of the mask
+    does: an absent neuron loses its weights, so the gradient of its mask is 0.
     """
     used = jnp.arange(network.mask.shape[0]) < network.depth
     mask = network.mask * used[:, None].astype(network.mask.dtype)
@@ -58,7 +95,12 @@ def mask_weights(network: Network) -> Network:
 
 
 def permute(network: Network, order: Int[Array, "L H"]) -> Network:
-    """The same function with the neurons of each layer in another order."""
+    """Reorder the neurons of each layer; the outputs do not change.
+
+    Args:
+      network: one network.
+      order: per layer, the old index of each new neuron.
+    """
     take = jax.vmap(lambda rows, index: rows[index])
     last = order[network.depth - 1]
     hidden = take(network.hidden, order[:-1])
@@ -74,11 +116,26 @@ def permute(network: Network, order: Int[Array, "L H"]) -> Network:
 
 
 def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
-    """The same function without dead parts, for hard masks (0 or 1).
+    """Remove everything that lies on no path from an input to an output.
 
-    A neuron that no input reaches is a constant: it is folded into the biases of what
-    it feeds. A neuron that reaches no output is removed. What is left are weights on a
-    path from an input to an output, and the biases of neurons on such paths.
+    A neuron that no input reaches is constant: it is folded into the biases of the
+    neurons and outputs that read it. A neuron that reaches no output is removed. The
+    outputs do not change, except by rounding.
+
+    Args:
+      network: one network with hard masks (0 or 1).
+      activations: names of the A activations that `network.activation` mixes.
+
+    Returns:
+      The network with weights on paths from an input to an output only, the biases of
+      the neurons on these paths, and the biases of the outputs.
+
+    Example:
+      >>> network = make_dense(NetworkSpec(num_inputs=2, max_width=3, max_depth=1))
+      >>> network = network._replace(first=network.first.at[:, 0].set(0.0))
+      >>> small = simplify(network, activations=("sigmoid",))
+      >>> small.mask.tolist(), round(small.readout_bias.item(), 4)  # 1 + sigmoid(1)
+      ([[0.0, 1.0, 1.0]], 1.7311)
     """
     network = mask_weights(network)
     bias, readout_bias, reached = _fold_constants(network, activations)
@@ -88,29 +145,34 @@ def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
 
 
 def remove_dead_ends(network: Network) -> Network:
-    """The same function without the neurons from which no weight leads to an output."""
+    """Remove the neurons from which no path of weights leads to an output."""
     live = network.mask * _needed(network, jnp.ones_like(network.mask))
     return mask_weights(network._replace(mask=live))
 
 
 def count_weights(network: Network) -> Int[Array, ""]:
-    """Raw count: non-zero weights and biases of present neurons.
+    """Count the non-zero weights and biases of present neurons (the raw count).
 
-    The effective count, of what can reach an output from an input, is that of
+    The effective count, of weights on paths from an input to an output, is that of
     `simplify(network)`.
     """
     return jnp.count_nonzero(pack(mask_weights(network)))
 
 
 def count_neurons(network: Network) -> Int[Array, ""]:
-    """Number of present hidden neurons."""
+    """Count the present neurons of the hidden layers in use."""
     return jnp.count_nonzero(mask_weights(network).mask)
 
 
 def _fold_constants(
     network: Network, activations: tuple[str, ...]
 ) -> tuple[Float[Array, "L H"], Float[Array, " O"], Float[Array, "L H"]]:
-    """Biases with the constants of unreached neurons folded in, and who is reached."""
+    """Fold neurons that no input reaches into biases.
+
+    Returns:
+      Biases of the hidden layers, biases of the outputs, and 1 for each neuron that an
+      input reaches.
+    """
     reached, biases = [], []
     first = network.first
     source, constant = jnp.ones(first.shape[0], first.dtype), 0.0
@@ -118,7 +180,7 @@ def _fold_constants(
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         is_used = layer < network.depth
         bias = network.bias[layer] + (constant * (1 - source)) @ weights
-        value = _mix(bias[None], network.activation[layer], activations)[0]
+        value = mix_activations(bias[None], network.activation[layer], activations)[0]
         is_reached = ((weights != 0) & (source[:, None] > 0)).any(axis=0)
         reached.append(is_reached * network.mask[layer])
         biases.append(bias)
@@ -132,9 +194,10 @@ def _fold_constants(
 
 
 def _needed(network: Network, reached: Float[Array, "L H"]) -> Bool[Array, "L H"]:
-    """Which neurons have a path of non-zero weights over reached neurons to an output.
+    """Flag the neurons with a path of non-zero weights to an output.
 
-    The activation is not asked: a weight counts as a connection whatever its size.
+    Paths lead through `reached` neurons only. Activations are not considered: a weight
+    is a connection, however small.
     """
     num_layers = network.mask.shape[0]
     at_output = (network.readout != 0).any(axis=1)
@@ -147,25 +210,3 @@ def _needed(network: Network, reached: Float[Array, "L H"]) -> Bool[Array, "L H"
             feeds = jnp.zeros_like(at_output)
         needed[layer] = jnp.where(layer == network.depth - 1, at_output, feeds)
     return jnp.stack(needed)
-
-
-def make_family(
-    mask: Float[Array, "L H"],
-    activation: Float[Array, "L H A"],
-    depth: Int[Array, ""],
-    is_input: Float[Array, " I"],
-    is_output: Float[Array, " O"],
-) -> Network:
-    """The network with weight 1 wherever these neurons, inputs and outputs allow."""
-    num_layers, width = mask.shape
-    ones = Network(
-        first=jnp.tile(is_input[:, None], (1, width)),
-        hidden=jnp.ones((num_layers - 1, width, width)),
-        readout=jnp.tile(is_output[None], (width, 1)),
-        bias=jnp.ones((num_layers, width)),
-        readout_bias=is_output,
-        mask=mask,
-        activation=activation,
-        depth=depth,
-    )
-    return mask_weights(ones)

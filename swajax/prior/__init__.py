@@ -1,4 +1,8 @@
-"""Random networks, to pretrain on and to start a search with."""
+"""Distributions of random networks.
+
+`sample` draws the sparse networks of arXiv:2410.08339 and `sample_varied` the networks
+that `tabular` is pretrained on; `sample_small` draws the starts of a search.
+"""
 
 from swajax.network.structure import make_family
 from swajax.prior.small import MIN_FAN_IN, sample_small, sample_starts

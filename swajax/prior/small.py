@@ -1,4 +1,4 @@
-"""TODO swajax/prior/small.py."""
+"""Small random networks, the starts of a search."""
 
 import functools
 
@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Num
 
 from swajax.network import make_family
-from swajax.prior.varied import _draw_activations, _draw_weights, _scale_by_fan_in
+from swajax.prior.draws import draw_activations, draw_weights, scale_by_fan_in
 from swajax.types import Key, Network, NetworkSpec
 
-MIN_FAN_IN = 3  # inputs that a neuron of a start has at least, if there are as many
+MIN_FAN_IN = 3  # minimum number of inputs of a neuron, where there are as many
 
 
 def sample_small(
@@ -19,23 +19,33 @@ def sample_small(
     *,
     spec: NetworkSpec,
     num_inputs: Int[Array, ""] | None = None,
-    odds: Float[Array, " I"] | None = None,
+    sampling_weights: Float[Array, " I"] | None = None,
 ) -> Network:
-    """A random network with biases and at most so many weights, to start a search.
+    """Draw a random network with biases and at most K weights, to start a search.
 
-    Depth is uniform over 1..L, layers have random widths in proportion, as wide as
-    `num_weights` weights and biases allow if layers are dense, but the first: of many
-    inputs each of its neurons has a share, uniform in the logarithm from 3 to all. What
-    is too much is left out at random, first of the first layer, though never one path.
-    Half of the networks have one activation throughout, half one a neuron. Weights are
-    normal, scaled by the fan in; a network's own factor makes smooth and wiggly ones.
+    Depth is uniform over 1..L. Widths have random ratios and are the largest for which
+    K weights and biases suffice, where all layers are dense except the first, whose
+    neurons have a fan-in that is log-uniform between 3 and the number of inputs.
+    Surplus weights are removed at random, from the first layer first, but one path from
+    an input to the outputs is kept. Half of the networks have the same activation in
+    all neurons, half draw one per neuron. Weights are normal, scaled by the fan-in and
+    by one factor per network, log-uniform over exp(-0.5)..exp(1), so that smooth and
+    steep functions occur.
 
     Args:
       key: consumed.
-      num_weights: weights and biases at most, if a path fits in.
+      num_weights: K, maximum number of weights and biases; a path may need more.
       spec: limits of the family.
-      num_inputs: inputs in use, the first ones; by default all.
-      odds: of each input to be drawn, above 0; by default all are equal.
+      num_inputs: number of inputs in use, the first ones; by default all.
+      sampling_weights: one per input, above 0, to which the probability of being drawn
+        is proportional; by default uniform.
+
+    Example:
+      >>> from swajax.network import count_weights
+      >>> spec = NetworkSpec(max_width=3, max_depth=1)
+      >>> network = sample_small(jax.random.key(0), jnp.array(6), spec=spec)
+      >>> int(count_weights(network)) <= 6
+      True
     """
     keys = jax.random.split(key, 4)
     if num_inputs is None:
@@ -43,13 +53,13 @@ def sample_small(
     mask, depth = _draw_layers(keys[0], num_weights, num_inputs, spec)
     is_input = (jnp.arange(spec.num_inputs) < num_inputs).astype(jnp.float32)
     is_output = jnp.ones(spec.num_outputs)
-    activation = _draw_activations(keys[1], spec)
+    activation = draw_activations(keys[1], spec)
     family = make_family(mask, activation, depth, is_input, is_output)
-    if odds is None:
-        odds = jnp.ones(spec.num_inputs)
-    network = _draw_weights(keys[2], family, is_input, num_weights, odds)
+    if sampling_weights is None:
+        sampling_weights = jnp.ones(spec.num_inputs)
+    network = draw_weights(keys[2], family, is_input, num_weights, sampling_weights)
     factor = jnp.exp(jax.random.uniform(keys[3], minval=-0.5, maxval=1.0))
-    return _scale_by_fan_in(network, factor)
+    return scale_by_fan_in(network, factor)
 
 
 @functools.partial(jax.jit, static_argnames=("num", "spec"))
@@ -60,18 +70,27 @@ def sample_starts(
     spec: NetworkSpec,
     max_weights: Num[Array, ""] | float,
     num_inputs: Int[Array, ""] | int | None = None,
-    odds: Float[Array, " I"] | None = None,
+    sampling_weights: Float[Array, " I"] | None = None,
 ) -> Network:
-    """A batch of small networks, of 4 to so many weights, uniform in the logarithm.
+    """Draw a batch of small networks with log-uniform limits of their size.
 
-    See `sample_small`.
+    Args:
+      key: consumed.
+      num: number of networks.
+      spec: limits of the family.
+      max_weights: largest limit; the smallest is 4 weights and biases.
+      num_inputs: see `sample_small`.
+      sampling_weights: see `sample_small`.
     """
     size_key, network_key = jax.random.split(key)
     ends = {"minval": jnp.log(4.0), "maxval": jnp.log(max_weights)}
     sizes = jnp.exp(jax.random.uniform(size_key, (num,), **ends)).astype(jnp.int32)
     num_inputs = jnp.asarray(spec.num_inputs if num_inputs is None else num_inputs)
     sample = functools.partial(
-        sample_small, spec=spec, num_inputs=num_inputs, odds=odds
+        sample_small,
+        spec=spec,
+        num_inputs=num_inputs,
+        sampling_weights=sampling_weights,
     )
     return jax.vmap(sample)(jax.random.split(network_key, num), sizes)
 
@@ -82,7 +101,7 @@ def _draw_layers(
     num_inputs: Int[Array, ""],
     spec: NetworkSpec,
 ) -> tuple[Float[Array, "L H"], Int[Array, ""]]:
-    """Masks of the widest layers that the limit allows, and the depth."""
+    """Draw the depth, and masks of the widest layers that the limit allows."""
     depth_key, share_key, fan_key = jax.random.split(key, 3)
     depth = jax.random.randint(depth_key, (), 1, spec.max_depth + 1)
     shares = jax.random.uniform(share_key, (spec.max_depth,), minval=0.4)

@@ -1,4 +1,4 @@
-"""Random networks to pretrain on (arXiv:2410.08339, the input MLPs; spec section 2)."""
+"""Sparse random networks to pretrain on (arXiv:2410.08339, the input MLPs)."""
 
 import jax
 import jax.numpy as jnp
@@ -14,18 +14,28 @@ WEIGHT_BOUND = 10.0
 
 
 def sample(key: Key, *, spec: NetworkSpec, depth: int | None = None) -> Network:
-    """One sparse random network without biases.
+    """Draw one sparse random network without biases.
 
     Depth is uniform over 1..L (unless given), each width uniform over 3..H, sparsity
     uniform over {0.5, 0.7, 0.8, 0.9}. One path is always kept: all inputs feed one
-    random neuron of layer 0, then one random neuron a layer up to every output. The
+    random neuron of layer 0, and one random neuron per layer leads to every output. The
     other kept weights are uniform without replacement; kept weights ~ U(-10, 10).
 
     Args:
       key: consumed.
-      spec: limits of the family; the first activation is used throughout.
-      depth: fixes the number of hidden layers at compile time.
+      spec: limits of the family; all neurons have its first activation.
+      depth: number of hidden layers, 1..L, fixed at compile time.
+
+    Raises:
+      ValueError: `depth` is outside of 1..L.
+
+    Example:
+      >>> network = sample(jax.random.key(0), spec=NetworkSpec(), depth=2)
+      >>> int(network.depth), network.hidden.shape
+      (2, (3, 7, 7))
     """
+    if depth is not None and not 1 <= depth <= spec.max_depth:
+        raise ValueError(f"depth must be in 1..{spec.max_depth}, got {depth}")
     keys = jax.random.split(key, 6)
     low = min(MIN_WIDTH, spec.max_width)
     if depth is None:
@@ -68,9 +78,14 @@ def sample_batch(
     depth: int | None = None,
     sharding: NamedSharding | None = None,
 ) -> Network:
-    """A batch of `num` networks; the first k do not depend on `num`.
+    """Draw `num` networks; the first k of them do not depend on `num`.
 
-    With a sharding, each device draws its own share of the same batch.
+    Args:
+      key: consumed.
+      num: number of networks.
+      spec: see `sample`.
+      depth: see `sample`.
+      sharding: of the batch axis; each device then draws its part of the same batch.
     """
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(num))
     if sharding is not None:
@@ -81,7 +96,7 @@ def sample_batch(
 def _connections(
     on: Bool[Array, "L H"], depth: Int[Array, ""], spec: NetworkSpec
 ) -> Bool[Array, " W"]:
-    """All weights between neurons that are on, inputs and outputs included."""
+    """Flag the weights between neurons that are on, inputs and outputs."""
     first = jnp.broadcast_to(on[0], (spec.num_inputs, spec.max_width))
     hidden = on[:-1, :, None] & on[1:, None, :]
     last = on[depth - 1][:, None]
@@ -95,8 +110,8 @@ def _keep(
     path: Bool[Array, " W"],
     density: Float[Array, ""],
 ) -> Bool[Array, " W"]:
-    """floor(total * density) of the possible weights, those of the path among them."""
-    # The small term undoes rounding: 70 * (1 - 0.9) is 7, not 6.
+    """Keep floor(density * total) of the possible weights, or the path if larger."""
+    # The small term corrects rounding: 70 * (1 - 0.9) is 7, not 6.
     wanted = jnp.floor(possible.sum() * density + 1e-3).astype(jnp.int32)
     num_kept = jnp.maximum(wanted, path.sum())
     scores = jax.random.uniform(key, possible.shape)

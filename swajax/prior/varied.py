@@ -1,21 +1,29 @@
-"""Random networks with biases and mixed activations, of any inputs and outputs."""
+"""Random networks to pretrain `tabular` on: any inputs, outputs and activations."""
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from swajax.network import count_weights, make_family, mask_weights, pack, unpack
+from swajax.network import count_weights, make_family
 from swajax.network.batched import apply_batch
-from swajax.network.gates import find_largest
+from swajax.prior.draws import draw_activations, draw_weights, scale_by_fan_in
 from swajax.types import Key, Network, NetworkSpec
 
-MIN_STD = 0.02  # outputs this flat keep some of their flatness
+MIN_STD = 0.02  # smaller standard deviations of outputs are not scaled to 1
 
 
 def standardise(
     networks: Network, x: Float[Array, "N I"], *, activations: tuple[str, ...]
 ) -> Network:
-    """A batch of networks, outputs scaled to mean 0 and variance 1 at these points."""
+    """Scale the outputs of a batch of networks to mean 0 and variance 1.
+
+    Standard deviations below `MIN_STD` are divided by `MIN_STD` instead.
+
+    Args:
+      networks: a batch; the readouts and their biases are changed.
+      x: points over which mean and variance are taken.
+      activations: names of the A activations that `networks.activation` mixes.
+    """
     y = apply_batch(networks, x, activations=activations)
     mean, scale = y.mean(axis=1), 1 / jnp.maximum(y.std(axis=1), MIN_STD)
     return networks._replace(
@@ -27,17 +35,27 @@ def standardise(
 def sample_varied(
     key: Key, *, spec: NetworkSpec, num_inputs: Int[Array, ""] | None = None
 ) -> tuple[Network, Float[Array, " I"], Float[Array, " O"]]:
-    """A random network, and which inputs and outputs it has: 1, else 0.
+    """Draw a random network with its own numbers of inputs and outputs.
 
-    Their numbers are uniform over 1..I and 1..O, the first ones; each input but a
-    random one is without weights at a chance that is uniform over 0..0.5. Depth is
-    uniform over 1..L, each width over 1..H, density over 0.2..1. Weights are normal,
-    scaled by the fan in; a network's own factor makes smooth and wiggly ones.
+    The numbers of inputs and outputs are uniform over 1..I and 1..O; the first ones are
+    used. A probability, uniform over 0..0.5, decides which inputs have no weights; one
+    input always has some. Depth is uniform over 1..L, each width over 1..H, density
+    over 0.2..1. Weights are normal, scaled by the fan-in and by one factor per network,
+    log-uniform over exp(-0.5)..exp(1.5), so that smooth and steep functions occur.
 
     Args:
       key: consumed.
       spec: limits of the family.
-      num_inputs: fixes their number.
+      num_inputs: fixes the number of inputs.
+
+    Returns:
+      The network, and flags (1 or 0) of its inputs and of its outputs.
+
+    Example:
+      >>> spec = NetworkSpec(num_inputs=4, num_outputs=2, max_width=3, max_depth=1)
+      >>> network, is_input, is_output = sample_varied(jax.random.key(0), spec=spec)
+      >>> network.first.shape, is_input.shape, is_output.shape
+      ((4, 3), (4,), (2,))
     """
     keys = jax.random.split(key, 9)
     if num_inputs is None:
@@ -53,72 +71,11 @@ def sample_varied(
     kept = draws[1:] >= 0.5 * draws[0]
     kept |= jnp.arange(spec.num_inputs) == jnp.argmax(draws[1:] * is_input)
     is_relevant = is_input * kept
-    activation = _draw_activations(keys[5], spec)
+    activation = draw_activations(keys[5], spec)
     family = make_family(mask, activation, depth, is_relevant, is_output)
     total = count_weights(family)
     density = jax.random.uniform(keys[6], minval=0.2, maxval=1.0)
     num_weights = jnp.ceil(density * total).astype(jnp.int32)
-    network = _draw_weights(keys[7], family, is_relevant, num_weights)
+    network = draw_weights(keys[7], family, is_relevant, num_weights)
     factor = jnp.exp(jax.random.uniform(keys[8], minval=-0.5, maxval=1.5))
-    return _scale_by_fan_in(network, factor), is_input, is_output
-
-
-def _draw_weights(
-    key: Key,
-    family: Network,
-    is_input: Float[Array, " I"],
-    num_weights: Int[Array, ""],
-    odds: Float[Array, " I"] | None = None,
-) -> Network:
-    """The family with so many normal weights, the others 0; one path is always kept.
-
-    Which are kept is random, or, given odds of the inputs, those of the first
-    layer come after all others, drawn by these odds (Efraimidis and Spirakis, 2006).
-    """
-    input_key, keep_key, value_key = jax.random.split(key, 3)
-    power = jnp.ones_like(is_input) if odds is None else 1 / odds
-    # The first neuron of each layer is on the path, from a random input.
-    draws = jax.random.uniform(input_key, is_input.shape) ** power * is_input
-    is_drawn = jnp.arange(len(is_input))[:, None] == jnp.argmax(draws)
-    path = family._replace(
-        first=family.first * is_drawn,
-        bias=jnp.zeros_like(family.bias),
-        readout_bias=jnp.zeros_like(family.readout_bias),
-        mask=family.mask.at[:, 1:].set(0.0),
-    )
-    possible, on_path = pack(family), pack(mask_weights(path))
-    scores = jax.random.uniform(keep_key, possible.shape)
-    if odds is not None:
-        by_odds = unpack(scores, family)
-        first = by_odds.first ** power[:, None]
-        later = family._replace(first=jnp.zeros_like(family.first))
-        scores = pack(by_odds._replace(first=first)) + pack(later)
-    scores += 2 * on_path
-    scores = jnp.where(possible > 0, scores, -1.0)
-    limit = find_largest(scores, num_weights)
-    kept = (scores >= limit) & (possible > 0) | (on_path > 0)
-    values = jax.random.normal(value_key, possible.shape) * kept
-    return unpack(values, family)
-
-
-def _draw_activations(key: Key, spec: NetworkSpec) -> Float[Array, "L H A"]:
-    mixed_key, own_key, coin_key = jax.random.split(key, 3)
-    num_kinds = len(spec.activations)
-    shape = (spec.max_depth, spec.max_width)
-    own = jax.random.randint(own_key, shape, 0, num_kinds)
-    shared = jax.random.randint(mixed_key, (), 0, num_kinds)
-    kinds = jnp.where(jax.random.bernoulli(coin_key), own, shared)
-    return jax.nn.one_hot(kinds, num_kinds)
-
-
-def _scale_by_fan_in(network: Network, factor: Float[Array, ""]) -> Network:
-    def scale(weights: Float[Array, "*L K J"]) -> Float[Array, "*L K J"]:
-        fan_in = (weights != 0).sum(axis=-2, keepdims=True)
-        return factor * weights * jnp.sqrt(2 / jnp.maximum(fan_in, 2))
-
-    return network._replace(
-        first=scale(network.first),
-        hidden=scale(network.hidden),
-        readout=scale(network.readout),
-        bias=factor * network.bias,
-    )
+    return scale_by_fan_in(network, factor), is_input, is_output

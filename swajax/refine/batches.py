@@ -1,7 +1,8 @@
-"""Polish, shrink and judge many networks: compiled programs on blocks of one shape.
+"""Polish, prune, grow and score many networks: compiled programs on blocks.
 
-Host code around compiled programs. Networks are sorted into rooms for so many weights
-and go through in blocks, so that few programs serve all of them and memory is bounded.
+Host code around compiled programs. Networks are grouped into buckets by weight count
+and processed in blocks of one shape, so that few programs are compiled and memory is
+bounded. Networks have a leading axis R; results are NumPy arrays.
 """
 
 import functools
@@ -21,6 +22,8 @@ from swajax.refine.levenberg_marquardt import polish
 from swajax.refine.quadratic import Fit, evaluate
 from swajax.types import Key, Network
 
+LIGHT_BLOCK = 64  # networks per block where no Gauss-Newton matrix is computed
+
 
 def polish_batch(
     networks: Network,
@@ -30,16 +33,38 @@ def polish_batch(
     fit: Fit,
     num_steps: int,
 ) -> tuple[Network, Float[np.ndarray, " R"]]:
-    """Networks after so many steps, and their losses; those of like size together."""
-    rooms = np.array([bucket_of(int(size)) for size in sizes])
+    """Run `swajax.refine.levenberg_marquardt.polish` on many networks.
+
+    Args:
+      networks: R networks.
+      sizes: upper limits of the number of weights of each, below `BUCKETS[-1]`.
+      problem: rows to fit.
+      fit: the settings of the fit.
+      num_steps: number of Levenberg-Marquardt steps.
+
+    Returns:
+      The fitted networks and their losses, including the weight decay.
+
+    Raises:
+      ValueError: a network has more weights than the bucket of its size holds.
+    """
+    buckets = np.array([bucket_of(int(size)) for size in sizes])
+    _check_sizes(networks, buckets)
     loss = np.zeros(len(sizes))
     networks = jax.tree.map(np.array, networks)
-    for room in np.unique(rooms):
-        index = np.flatnonzero(rooms == room)
-        fn = functools.partial(_polish, num_steps=num_steps)
-        done, own = _in_blocks(fn, networks, index, int(room) - 1, problem, fit)
-        loss[index] = own
-        for leaf, new in zip(networks, done, strict=True):
+    for bucket in np.unique(buckets):
+        index = np.flatnonzero(buckets == bucket)
+        fn = functools.partial(
+            _polish,
+            problem=problem,
+            fit=fit,
+            capacity=int(bucket),
+            num_steps=num_steps,
+        )
+        block = block_size(int(bucket) - 1, problem, fit=fit)
+        fitted, own_loss = _map_blocks(fn, networks, index, block)
+        loss[index] = own_loss
+        for leaf, new in zip(networks, fitted, strict=True):
             leaf[index] = new
     return networks, loss
 
@@ -53,9 +78,31 @@ def remove(
     fit: Fit,
     num: int = 1,
 ) -> Network:
-    """Those of the index, of a size at most, with so many weights less, or a neuron."""
-    fn = functools.partial(_remove, num=num)
-    return _in_blocks(fn, networks, index, size, problem, fit)
+    """Remove `num` weights, or at least one neuron, from the indexed networks.
+
+    Args:
+      networks: R networks.
+      index: networks to process; repeats are allowed.
+      size: upper limit of the number of weights of each, below `BUCKETS[-1]`.
+      problem: rows that they are fitted to.
+      fit: the settings of the fit.
+      num: number of weights to remove, one after the other without a fit between; a
+        neuron removed as a whole may make it more.
+
+    Returns:
+      The smaller networks, in the order of `index`.
+
+    Raises:
+      ValueError: a network has more weights than the bucket of the size holds.
+    """
+    capacity = bucket_of(size)
+    chosen = jax.tree.map(lambda leaf: leaf[index], networks)
+    _check_sizes(chosen, np.full(len(index), capacity))
+    fn = functools.partial(
+        _remove, problem=problem, fit=fit, capacity=capacity, num=num
+    )
+    block = block_size(size, problem, fit=fit)
+    return _map_blocks(fn, networks, index, block)
 
 
 def grow(
@@ -67,9 +114,9 @@ def grow(
     fit: Fit,
     num: int = 1,
 ) -> Network:
-    """Those of the index, of a size at most, with so many weights more."""
-    fn = functools.partial(_grow, num=num)
-    return _in_blocks(fn, networks, index, size, problem, fit)
+    """Add `num` weights to the indexed networks (see `remove` for the arguments)."""
+    fn = functools.partial(_grow, problem=problem, fit=fit, num=num)
+    return _map_blocks(fn, networks, index, block_size(size, problem, fit=fit))
 
 
 def perturb(
@@ -81,102 +128,101 @@ def perturb(
     *,
     fit: Fit,
 ) -> Network:
-    """A variant of each of the index; repeats are varied differently."""
+    """Draw one random variant per entry of the index; repeats differ.
+
+    The key is consumed; see `remove` for the other arguments.
+    """
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
     numbers = np.arange(len(index))
-    fn = functools.partial(_vary, key)
-    return _in_blocks(fn, (numbers, chosen), numbers, size, problem, fit)
+    fn = functools.partial(_perturb, key, problem=problem, fit=fit)
+    block = block_size(size, problem, fit=fit)
+    return _map_blocks(fn, (numbers, chosen), numbers, block)
 
 
 def simplify_and_score(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Networks without dead parts, how many weights each has, and their losses."""
-    fn = functools.partial(_finish, problem=problem, fit=fit)
-    return _in_chunks(fn, networks)
+    """Return the networks without dead parts, their weight counts and their losses."""
+    fn = functools.partial(_simplify_and_score, problem=problem, fit=fit)
+    return _map_all(fn, networks)
 
 
 def validation_scores(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Loss of networks, and the standard error of how much it is above the lowest."""
+    """Return losses, and standard errors of their differences to the lowest loss."""
     fn = functools.partial(_evaluate, problem=problem, fit=fit)
-    means = _in_chunks(fn, networks)
+    means = _map_all(fn, networks)
     if not np.isfinite(means).any():
         return means, np.zeros_like(means)
     best = jax.tree.map(lambda leaf: leaf[np.nanargmin(means)], networks)
     fn = functools.partial(_compare, problem=problem, best=best, fit=fit)
-    return means, _in_chunks(fn, networks)
+    return means, _map_all(fn, networks)
 
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
-    """Weights of each network, dead ones included."""
-    return _in_chunks(_count, networks)
+    """Count the non-zero weights and biases of each network, dead ones included."""
+    return _map_all(_count, networks)
 
 
-def _in_blocks(
-    fn: Callable[..., Any],
-    networks: Any,
-    index: np.ndarray,
-    size: int,
-    problem: Problem,
-    fit: Fit,
+def _check_sizes(networks: Network, capacity: Int[np.ndarray, " R"]) -> None:
+    num_weights = count(networks)
+    for index in np.flatnonzero(num_weights > capacity)[:1]:
+        raise ValueError(
+            f"network {index} has {num_weights[index]} weights, "
+            f"but its bucket holds {capacity[index]}"
+        )
+
+
+def _map_blocks(
+    fn: Callable[[Any], Any], networks: Any, index: np.ndarray, block: int
 ) -> Any:
-    """`fn` of some networks, in blocks of one shape; repeats fill up the last one."""
-    room, block = bucket_of(size), block_size(size, problem, fit=fit)
+    """Apply `fn` to indexed networks in blocks; repeats fill up the last one."""
     outs = []
     for start in range(0, len(index), block):
-        own = np.resize(index[start : start + block], block)
-        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
-        out = fn(part, problem, fit=fit, num_places=room)
-        num = len(index[start : start + block])
+        own = index[start : start + block]
+        filled = np.resize(own, block)
+        out = fn(jax.tree.map(lambda leaf, i=filled: leaf[i], networks))
+        num = len(own)
         outs.append(jax.tree.map(lambda leaf, n=num: leaf[:n], jax.device_get(out)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
 
 
-def _in_chunks(fn: Callable[[Network], Any], networks: Network, size: int = 64) -> Any:
-    """`fn` of all networks, so many at a time; repeats fill up the last ones."""
-    outs, num = [], len(networks.depth)
-    for start in range(0, num, size):
-        own = np.resize(np.arange(start, min(start + size, num)), size)
-        part = jax.tree.map(lambda leaf, i=own: leaf[i], networks)
-        outs.append(jax.device_get(fn(part)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num], *outs)
+def _map_all(fn: Callable[[Network], Any], networks: Network) -> Any:
+    return _map_blocks(fn, networks, np.arange(len(networks.depth)), LIGHT_BLOCK)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
 def _polish(
     networks: Network,
-    problem: Problem,
     *,
+    problem: Problem,
     fit: Fit,
-    num_places: int,
+    capacity: int,
     num_steps: int | jax.Array,
 ) -> tuple[Network, Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array]:
-        return polish(
-            network, problem, fit=fit, num_places=num_places, num_steps=num_steps
-        )
+        return polish(network, problem, fit=fit, capacity=capacity, num_steps=num_steps)
 
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "num_places"))
+@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
 def _remove(
     networks: Network,
-    problem: Problem,
     *,
+    problem: Problem,
     fit: Fit,
-    num_places: int,
+    capacity: int,
     num: int | jax.Array,
 ) -> Network:
     def one(network: Network) -> Network:
         num_left = count_weights(network) - num
 
         def step(_: jax.Array, network: Network) -> Network:
-            less = pruning.remove(network, problem, fit=fit, num_places=num_places)
-            goes_on = count_weights(network) > num_left  # a neuron may be several
-            return jax.tree.map(functools.partial(jnp.where, goes_on), less, network)
+            smaller = pruning.remove(network, problem, fit=fit, capacity=capacity)
+            is_due = count_weights(network) > num_left  # a neuron may be several
+            return jax.tree.map(functools.partial(jnp.where, is_due), smaller, network)
 
         return jax.lax.fori_loop(0, num, step, network)
 
@@ -185,15 +231,8 @@ def _remove(
 
 @functools.partial(jax.jit, static_argnames="fit")
 def _grow(
-    networks: Network,
-    problem: Problem,
-    *,
-    fit: Fit,
-    num_places: jax.Array | int,
-    num: int | jax.Array,
+    networks: Network, *, problem: Problem, fit: Fit, num: int | jax.Array
 ) -> Network:
-    del num_places  # growing looks at all places: one program for all rooms
-
     def one(network: Network) -> Network:
         def step(_: jax.Array, network: Network) -> Network:
             return growth.grow(network, problem, fit=fit)
@@ -204,16 +243,13 @@ def _grow(
 
 
 @functools.partial(jax.jit, static_argnames="fit")
-def _vary(
+def _perturb(
     key: Key,
     numbered: tuple[Int[jax.Array, " R"], Network],
-    problem: Problem,
     *,
+    problem: Problem,
     fit: Fit,
-    num_places: jax.Array | int,
 ) -> Network:
-    del num_places  # as in growing
-
     def one(number: jax.Array, network: Network) -> Network:
         own_key = jax.random.fold_in(key, number)
         return growth.perturb(own_key, network, problem, fit=fit)
@@ -222,12 +258,12 @@ def _vary(
 
 
 @functools.partial(jax.jit, static_argnames="fit")
-def _finish(
+def _simplify_and_score(
     networks: Network, *, problem: Problem, fit: Fit
 ) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array, jax.Array]:
-        left = simplify(network, activations=fit.activations)
-        return left, count_weights(left), evaluate(left, problem, fit=fit)[0]
+        live = simplify(network, activations=fit.activations)
+        return live, count_weights(live), evaluate(live, problem, fit=fit)[0]
 
     return jax.vmap(one)(networks)
 
@@ -243,14 +279,17 @@ def _evaluate(
 def _compare(
     networks: Network, *, problem: Problem, best: Network, fit: Fit
 ) -> Float[jax.Array, " R"]:
-    """Standard errors of the differences to one network, over the same points."""
+    """Return standard errors of the loss differences to one network, on the same rows.
+
+    They are sqrt(sum_n p_n (e_n - mean e)^2 / N_eff) for differences e and row weights
+    p, with the effective number of rows N_eff = 1 / sum_n p_n^2.
+    """
     loss, each = evaluate(best, problem, fit=fit)
 
     def one(network: Network) -> jax.Array:
         own_loss, own_each = evaluate(network, problem, fit=fit)
         spread = own_each - each - (own_loss - loss)
         square = (problem.weight * jnp.square(spread)).sum()
-        # 1 / sum of squares is the number of points that the weights amount to.
         return jnp.sqrt(square * jnp.square(problem.weight).sum())
 
     return jax.vmap(one)(networks)

@@ -1,4 +1,4 @@
-"""TODO swajax/refine/buckets.py."""
+"""Buckets: networks are grouped by weight count, so that few programs are compiled."""
 
 import itertools
 
@@ -9,13 +9,30 @@ from swajax.data.problem import Problem
 from swajax.objectives import num_directions
 from swajax.refine.quadratic import Fit
 
-BLOCK_NUMBERS = 2**21  # numbers in the largest array of a block
-MAX_BLOCK = 16
-BUCKETS = (32, 64, 96, 128, 256)  # rooms for weights; each is a compiled program
+BLOCK_NUMBERS = 2**21  # upper limit of the numbers in the largest array of a block
+MAX_BLOCK = 16  # networks
+BUCKETS = (32, 64, 96, 128, 256)  # capacities, each of them a compiled program
+
+
+def bucket_of(size: int) -> int:
+    """Return the smallest bucket with a capacity above this number of weights.
+
+    >>> bucket_of(10), bucket_of(31), bucket_of(32)
+    (32, 32, 64)
+    """
+    if size >= BUCKETS[-1]:
+        raise ValueError(f"networks must have < {BUCKETS[-1]} weights, one has {size}")
+    return next(bucket for bucket in BUCKETS if bucket > size)
 
 
 def block_size(size: int, problem: Problem, *, fit: Fit) -> int:
-    """How many networks of so many weights go through at a time."""
+    """Return the number of networks per block: a power of two, at most `MAX_BLOCK`.
+
+    Args:
+      size: upper limit of the weights per network.
+      problem: rows to fit.
+      fit: the settings of the fit.
+    """
     directions = num_directions(problem.y.shape[1], fit.objective)
     numbers = len(problem.x) * directions * bucket_of(size)
     return 2 ** int(np.log2(np.clip(BLOCK_NUMBERS / numbers, 1, MAX_BLOCK)))
@@ -29,23 +46,24 @@ def divide(
     fit: Fit,
     num_blocks: int,
 ) -> list[Int[np.ndarray, " S"]]:
-    """Indices of networks, in parts of so many blocks of one shape.
+    """Divide networks into parts of one bucket and at most `num_blocks` blocks each.
 
-    The first part of each shape comes first, then the second of each; in a shape those
-    of low rank come first.
+    Args:
+      sizes: number of weights of each network.
+      rank: sort keys; within a bucket, low ranks come first.
+      problem: rows to fit.
+      fit: the settings of the fit.
+      num_blocks: number of blocks per part.
+
+    Returns:
+      Indices of the networks of each part: the first part of each bucket, then the
+      second of each, and so on.
     """
-    rooms, turns = np.array([bucket_of(int(size)) for size in sizes]), []
-    for room in np.unique(rooms):
-        index = np.flatnonzero(rooms == room)
+    buckets, columns = np.array([bucket_of(int(size)) for size in sizes]), []
+    for bucket in np.unique(buckets):
+        index = np.flatnonzero(buckets == bucket)
         index = index[np.argsort(rank[index], kind="stable")]
-        num = num_blocks * block_size(int(room) - 1, problem, fit=fit)
-        turns.append(np.split(index, range(num, len(index), num)))
-    each = itertools.chain.from_iterable(itertools.zip_longest(*turns))
-    return [part for part in each if part is not None]
-
-
-def bucket_of(size: int) -> int:
-    """Places that a program has for networks of so many weights."""
-    if size >= BUCKETS[-1]:
-        raise ValueError(f"networks must have < {BUCKETS[-1]} weights, one has {size}")
-    return next(room for room in BUCKETS if room > size)
+        num = num_blocks * block_size(int(bucket) - 1, problem, fit=fit)
+        columns.append(np.split(index, range(num, len(index), num)))
+    parts = itertools.chain.from_iterable(itertools.zip_longest(*columns))
+    return [part for part in parts if part is not None]

@@ -1,4 +1,8 @@
-"""TODO swajax/refine/growth.py."""
+"""Growth and perturbation: networks with one weight more, and random variants.
+
+The gradient and the diagonal of the Gauss-Newton matrix predict how much an absent
+weight would lower the loss. A random variant leads to another optimum.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,11 +11,12 @@ from jaxtyping import Array, Bool, Int
 from swajax.data.problem import Problem
 from swajax.network import pack, unpack
 from swajax.network.packing import endpoints
-from swajax.objectives import local_form
-from swajax.refine.quadratic import RIDGES, Fit, sensitivities, trace, weight_gradients
+from swajax.refine.checks import check_and_mask
+from swajax.refine.quadratic import RIDGES, Fit, linearize, transpose
 from swajax.types import Key, Network
 
-# Relative noise on the weights of a variant, small beside another change.
+# Standard deviations of the relative noise on the weights of a variant: small beside
+# another change, large as the only change.
 SMALL_NOISE, LARGE_NOISE = 0.1, 0.5
 
 
@@ -22,26 +27,41 @@ def grow(
     fit: Fit,
     is_barred: Bool[Array, " P"] | bool = False,
 ) -> Network:
-    """The network with the absent weight that gains most, by its Newton step.
+    """Add the absent weight with the largest Newton gain, g^2 / c, at -g / c.
 
-    Only neurons that are there are connected.
+    g is the derivative of the loss by the weight and c its entry on the diagonal of the
+    Gauss-Newton matrix, plus a small ridge. Only present neurons are connected.
 
     Args:
-      network: what gains a weight.
-      problem: what it fits.
-      fit: how.
-      is_barred: weights that it does not gain.
+      network: one network with a hard mask (0 or 1).
+      problem: rows to fit; the weights of the rows should sum to 1.
+      fit: the settings of the fit.
+      is_barred: mask over `pack(network)` of weights that must not be added.
+
+    Returns:
+      The network with one weight more, or unchanged if none can be added.
+
+    Raises:
+      ValueError: the shapes of network, problem and fit do not match.
+
+    >>> x = jnp.linspace(-1, 1, 9)[:, None]
+    >>> problem = Problem(x, x + 3, jnp.full(9, 1 / 9))
+    >>> from swajax.network import make_dense
+    >>> from swajax.types import NetworkSpec
+    >>> spec = NetworkSpec(1, 1, max_width=1, max_depth=1, activations=("linear",))
+    >>> network = make_dense(spec)._replace(readout_bias=jnp.zeros(1))  # x + 1
+    >>> fn = jax.jit(grow, static_argnames="fit")
+    >>> larger = fn(network, problem, fit=Fit(activations=("linear",)))
+    >>> round(float(larger.readout_bias[0]), 3)
+    2.0
     """
-    values, slopes, out = trace(network, problem.x, activations=fit.activations)
-    form = local_form(out, problem.y.T, objective=fit.objective)
-    root = jnp.sqrt(problem.weight)
-    to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
-    # Sums over points of products, for all pairs of nodes at once.
-    gradients = weight_gradients(values, to_nodes, form.residual * root[None])
-    curvatures = jnp.square(values) @ jnp.square(to_nodes).sum(1).T
+    network = check_and_mask(network, problem, fit.activations)
+    local = linearize(network, transpose(problem), fit=fit)
+    # Sums over rows of products, for all pairs of nodes at once.
+    curvatures = jnp.square(local.values) @ jnp.square(local.to_targets).sum(1).T
     source, target = endpoints(network)
-    first_target = 1 + problem.x.shape[1]
-    gradient = gradients[source, target - first_target]
+    first_target = 1 + network.first.shape[0]
+    gradient = local.gradients[source, target - first_target]
     curvature = curvatures[source, target - first_target]
     vector = pack(network)
     is_free = (vector == 0) & ~jnp.asarray(is_barred)
@@ -53,38 +73,41 @@ def grow(
 
 
 def perturb(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
-    """A network like it, to be polished: from here another optimum may be found.
+    """Draw a random variant of a network, to be polished to another optimum.
 
-    One of three, all equally likely: a neuron has another activation, if there is any;
-    a weight gives way to the one that then gains most, if there is room; or only the
-    values change, and these more.
+    One of three changes, with equal probability, and noise on all weights: another
+    activation at a neuron (if there is more than one kind); one weight replaced by the
+    one that `grow` adds then (if there is any); or only noise, with a larger deviation.
 
     Args:
       key: consumed.
-      network: polished, with at least one weight.
-      problem: what it fits.
-      fit: how.
+      network: one network with a hard mask and at least one weight, at an optimum.
+      problem: rows to fit; the weights of the rows should sum to 1.
+      fit: the settings of the fit.
+
+    Raises:
+      ValueError: the shapes of network, problem and fit do not match.
     """
-    kind_key, place_key, noise_key = jax.random.split(key, 3)
+    network = check_and_mask(network, problem, fit.activations)
+    kind_key, change_key, noise_key = jax.random.split(key, 3)
     has_one_activation = network.activation.shape[-1] == 1
     kind = jax.random.randint(kind_key, (), int(has_one_activation), 3)
-    ways = (
-        lambda: _change_activation(place_key, network),
-        lambda: _rewire(place_key, network, problem, fit=fit),
+    changes = (
+        lambda: _change_activation(change_key, network),
+        lambda: _rewire(change_key, network, problem, fit=fit),
         lambda: network,
     )
-    varied = jax.lax.switch(kind, ways)
-    vector = pack(varied)
+    variant = jax.lax.switch(kind, changes)
+    vector = pack(variant)
     noise = jax.random.normal(noise_key, vector.shape, vector.dtype)
     scale = jnp.asarray((SMALL_NOISE, SMALL_NOISE, LARGE_NOISE), vector.dtype)[kind]
-    return unpack(vector * (1 + scale * noise), varied)
+    return unpack(vector * (1 + scale * noise), variant)
 
 
 def _change_activation(key: Key, network: Network) -> Network:
-    """The network with another activation at one of its neurons."""
-    place_key, kind_key = jax.random.split(key)
-    used = jnp.arange(network.mask.shape[0]) < network.depth
-    is_chosen = _draw_one(place_key, (network.mask > 0) & used[:, None])
+    """Give one present neuron another activation."""
+    neuron_key, kind_key = jax.random.split(key)
+    is_chosen = _draw_one(neuron_key, network.mask > 0)
     num = network.activation.shape[-1]
     shift = jax.random.randint(kind_key, (), 1, num)
     other = jnp.roll(network.activation, shift, axis=-1)
@@ -94,23 +117,22 @@ def _change_activation(key: Key, network: Network) -> Network:
 
 
 def _rewire(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
-    """The network with another weight in the place of one of its own."""
+    """Replace one weight by the best other one."""
     vector = pack(network)
-    is_gone = _draw_one(key, vector != 0)
-    left = unpack(jnp.where(is_gone, 0.0, vector), network)
-    return grow(left, problem, fit=fit, is_barred=is_gone)
+    is_removed = _draw_one(key, vector != 0)
+    smaller = unpack(jnp.where(is_removed, 0.0, vector), network)
+    return grow(smaller, problem, fit=fit, is_barred=is_removed)
 
 
-def _draw_one(key: Key, is_there: Bool[Array, "..."]) -> Bool[Array, "..."]:
-    """One of those that are there, all at even odds."""
-    scores = jnp.where(is_there, jax.random.uniform(key, is_there.shape), -1.0)
-    return is_there & (scores == scores.max())
+def _draw_one(key: Key, is_candidate: Bool[Array, "..."]) -> Bool[Array, "..."]:
+    """Return a mask of one candidate, drawn uniformly."""
+    scores = jnp.where(is_candidate, jax.random.uniform(key, is_candidate.shape), -1.0)
+    return is_candidate & (scores == scores.max())
 
 
 def _is_present(network: Network, node: Int[Array, " P"]) -> Bool[Array, " P"]:
-    """Whether constant, inputs, neurons and outputs are part of the network."""
+    """Look up whether nodes are part of a masked network; all but neurons are."""
     num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
-    used = jnp.arange(network.mask.shape[0]) < network.depth
-    neurons = ((network.mask > 0) & used[:, None]).ravel()
+    neurons = (network.mask > 0).ravel()
     ones = jnp.ones(1 + num_inputs, bool), jnp.ones(num_outputs, bool)
     return jnp.concatenate([ones[0], neurons, ones[1]])[node]

@@ -1,13 +1,12 @@
-"""Levenberg-Marquardt on the weights that a network has.
+"""Levenberg-Marquardt fits of the non-zero weights of a network.
 
 Tiny networks have few weights, so the exact Gauss-Newton matrix costs little more than
-a gradient, and a step by it is worth hundreds of gradient steps. Only weights that are
-not zero are fitted: the structure stays. All functions take ONE network; `jax.vmap`
-makes a batch, of any structures.
+a gradient, and one step replaces hundreds of gradient steps. Zero weights stay zero:
+the structure does not change.
 
-The matrix squares the condition of the problem, so float32 converges more slowly near
-the end; for the last digits give networks and problem in float64 (`jax.enable_x64`), at
-twice the time a step.
+The Gauss-Newton matrix squares the condition number of the problem, so float32
+converges more slowly near the optimum; for the last digits pass network and problem in
+float64 (`jax.enable_x64`), at twice the time per step.
 """
 
 from typing import NamedTuple
@@ -19,7 +18,14 @@ from jaxtyping import Array, Bool, Float, Int
 from swajax.data.problem import Problem
 from swajax.network import pack, unpack
 from swajax.refine import linalg
-from swajax.refine.quadratic import Fit, Quadratic, expand_loss, find_places
+from swajax.refine.checks import check_and_mask
+from swajax.refine.quadratic import (
+    Fit,
+    Quadratic,
+    active_indices,
+    expand_loss,
+    transpose,
+)
 from swajax.types import Network
 
 DAMPING_FALL, DAMPING_RISE = 0.5, 4.0
@@ -27,7 +33,7 @@ DAMPING_RANGE = (1e-12, 1e6)
 
 
 class PolishState(NamedTuple):
-    """Weights of one network, all P of them, and the loss near them."""
+    """All P weights of one network, the loss near the active ones, and the damping."""
 
     weights: Float[Array, "*B P"]
     quadratic: Quadratic
@@ -39,30 +45,57 @@ def polish(
     problem: Problem,
     *,
     fit: Fit,
-    num_places: int,
+    capacity: int,
     num_steps: int | Int[Array, ""],
 ) -> tuple[Network, Float[Array, ""]]:
-    """The network after so many steps, and its loss, which never rises.
+    """Run `num_steps` Levenberg-Marquardt steps on the non-zero weights of a network.
 
-    Each step minimises the quadratic form plus damping times the largest curvature
-    times |d|^2/2; it is taken if the loss falls, and the damping changes accordingly.
+    A step s solves (C + d max(diag C) I) s = -g with the gradient g and the
+    Gauss-Newton matrix C of `swajax.refine.quadratic.expand_loss` (Levenberg, 1944;
+    Marquardt, 1963). It is accepted if the loss decreases; then the damping d is
+    halved, else it is multiplied by 4. So the loss never increases.
 
     Args:
-      network: its non-zero weights are fitted.
-      problem: what to fit, in the floating-point type of the network.
-      fit: how.
-      num_places: K, room for at least as many weights as the network has.
-      num_steps: steps, each one evaluation.
+      network: one network with a hard mask (0 or 1), in any floating-point type.
+      problem: rows to fit, in the floating-point type of the network; the weights of
+        the rows should sum to 1.
+      fit: the settings of the fit.
+      capacity: K, at least the number of non-zero weights of the network (static). Time
+        per step grows with its square. If it is too small, the surplus weights stay
+        fixed; under `jit` or `vmap` this raises no error.
+      num_steps: number of steps, each one evaluation.
+
+    Returns:
+      The fitted network, with the weights of absent neurons zeroed, and its loss
+      INCLUDING the weight decay of `fit`; `swajax.refine.quadratic.evaluate` computes
+      the loss without.
+
+    Raises:
+      ValueError: the shapes of network, problem and fit do not match, or a network that
+        is not traced has more weights than the capacity.
+
+    >>> x = jnp.linspace(-1, 1, 9)[:, None]
+    >>> problem = Problem(x, 2 * x + 1, jnp.full(9, 1 / 9))
+    >>> from swajax.network import make_dense
+    >>> from swajax.types import NetworkSpec
+    >>> spec = NetworkSpec(1, 1, max_width=1, max_depth=1, activations=("linear",))
+    >>> fit = Fit(activations=spec.activations)
+    >>> fn = jax.jit(polish, static_argnames=("fit", "capacity"))
+    >>> fitted, loss = fn(make_dense(spec), problem, fit=fit, capacity=4, num_steps=20)
+    >>> bool(loss < 1e-6), round(float(fitted.first[0, 0] * fitted.readout[0, 0]), 2)
+    (True, 2.0)
     """
-    places, is_open = find_places(network, num_places)
+    network = check_and_mask(network, problem, fit.activations, capacity)
+    indices, is_active = active_indices(network, capacity)
+    columns = transpose(problem)
 
     def expand(weights: Float[Array, " P"]) -> Quadratic:
         changed = unpack(weights, network)
-        return expand_loss(changed, places, is_open, problem, fit=fit)
+        return expand_loss(changed, indices, is_active, columns, fit=fit)
 
     def step(_: Array, state: PolishState) -> PolishState:
-        change = solve(state.quadratic, is_open, state.damping)
-        weights = state.weights.at[places].add(change)
+        change = solve(state.quadratic, is_active, state.damping)
+        weights = state.weights.at[indices].add(change)
         quadratic = expand(weights)
         is_better = quadratic.loss < state.quadratic.loss  # never for NaN
         damping = state.damping * jnp.where(is_better, DAMPING_FALL, DAMPING_RISE)
@@ -81,10 +114,10 @@ def polish(
 
 
 def solve(
-    quadratic: Quadratic, is_open: Bool[Array, " K"], damping: Float[Array, ""]
+    quadratic: Quadratic, is_active: Bool[Array, " K"], damping: Float[Array, ""]
 ) -> Float[Array, " K"]:
-    """The damped Newton step; places that are not open stay."""
+    """Return the damped step -(C + d max(diag C) I)^-1 g, zero where not active."""
     diagonal = jnp.diagonal(quadratic.curvature)
     extra = damping * diagonal.max() + 1e-14
-    damped = quadratic.curvature + jnp.diag(jnp.where(is_open, extra, 1.0))
-    return -linalg.solve(damped, quadratic.gradient) * is_open
+    damped = quadratic.curvature + jnp.diag(jnp.where(is_active, extra, 1.0))
+    return -linalg.solve(damped, quadratic.gradient) * is_active

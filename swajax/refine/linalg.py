@@ -1,34 +1,34 @@
-"""Small positive definite matrices, many at once.
+"""Inverses of small positive definite matrices, fast under `vmap`.
 
-A library routine is one call a matrix, and on CPU it may wait for the thread it runs on
-(calls within a compiled program have hung). Here a batch under `vmap` is a few batched
-matrix products.
+LAPACK takes one call per matrix, and on CPU it may wait for the thread it runs on
+(calls within a compiled program have deadlocked). Here a batch under `vmap` is a few
+batched matrix products.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-BLOCK = 8
+BLOCK = 8  # size up to which a matrix is eliminated column by column
 
 
 def invert(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
-    """Inverse of a symmetric positive definite matrix."""
+    """Invert a symmetric positive definite matrix."""
     factor = invert_root(a)
     return factor.T @ factor
 
 
 def solve(a: Float[Array, "K K"], b: Float[Array, " K"]) -> Float[Array, " K"]:
-    """The x for which a x = b, with a symmetric positive definite."""
+    """Solve a x = b for x, with a symmetric positive definite."""
     factor = invert_root(a)
     return factor.T @ (factor @ b)
 
 
 def invert_root(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
-    """Inverse of the Cholesky factor of a positive definite matrix, by halves.
+    """Invert the Cholesky factor L of a positive definite matrix a = L L'.
 
-    As exact as the library's. Halves by the inverse of `a` itself are not: they lose
-    twice the digits, which leaves none at a condition of 1e7 in float64.
+    Recursive halves. The result is as accurate as LAPACK's; recursion on the inverse of
+    `a` itself loses twice the digits, all of them at condition 1e7 in float64.
     """
     size = a.shape[0]
     if size <= BLOCK:
@@ -42,20 +42,18 @@ def invert_root(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
 
 
 def _eliminate(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
-    """The same by Gauss: what turns `a` into its upper factor.
+    """Invert the Cholesky factor by Gaussian elimination of [a, I].
 
-    A loop: unrolled, XLA fuses the steps and computes each of them many times.
+    A loop: unrolled, XLA fuses the steps and recomputes each of them many times.
     """
     size = a.shape[0]
 
     def body(index: Array, rows: Float[Array, "K 2*K"]) -> Float[Array, "K 2*K"]:
         root = jnp.sqrt(rows[index, index])
         pivot = rows[index] / root
-        place = jnp.arange(size)[:, None]
+        row = jnp.arange(size)[:, None]
         below = rows - rows[:, index, None] / root * pivot[None]
-        return jnp.where(
-            place == index, pivot[None], jnp.where(place > index, below, rows)
-        )
+        return jnp.where(row == index, pivot[None], jnp.where(row > index, below, rows))
 
     rows = jnp.concatenate([a, jnp.eye(size, dtype=a.dtype)], axis=1)
     return jax.lax.fori_loop(0, size, body, rows)[:, size:]

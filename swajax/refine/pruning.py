@@ -1,10 +1,9 @@
-"""Networks with a weight less, a weight more or a variation (optimal brain surgeon).
+"""Optimal brain surgeon: remove weights and correct the others in closed form.
 
-Near the optimum the loss is a quadratic form of the weights. It tells what each weight
-costs to remove when all others are corrected in closed form (Hassibi and Stork, 1993),
-the same for all weights of a neuron at once, and what a weight that is absent would
-gain. Where that leads nowhere, a variation may. All functions take ONE network;
-`jax.vmap` makes a batch.
+Near the optimum the loss is a quadratic form of the weights with the Gauss-Newton
+matrix C. Removing the weight w_q costs w_q^2 / (2 [C^-1]_qq) after the correction
+-(w_q / [C^-1]_qq) C^-1 e_q of the other weights (Hassibi and Stork, 1993). All weights
+of a neuron are removed together by the same formula in blocks.
 """
 
 import jax
@@ -14,55 +13,88 @@ from jaxtyping import Array, Bool, Float, Int
 from swajax.data.problem import Problem
 from swajax.network import pack, simplify, unpack
 from swajax.network.packing import endpoints
+from swajax.refine.checks import check_and_mask
 from swajax.refine.linalg import invert
-from swajax.refine.quadratic import RIDGES, Fit, evaluate, expand_loss, find_places
+from swajax.refine.quadratic import (
+    RIDGES,
+    Fit,
+    active_indices,
+    expand_loss,
+    row_losses,
+    transpose,
+)
 from swajax.types import Network
 
-MAX_GROUP = 8  # weights of a neuron that may be removed together
+MAX_GROUP = 8  # neurons with more weights than this are not removed as a whole
 
 
-def remove(network: Network, problem: Problem, *, fit: Fit, num_places: int) -> Network:
-    """The network without the weight, or the neuron, that is cheapest a weight.
+def remove(network: Network, problem: Problem, *, fit: Fit, capacity: int) -> Network:
+    """Remove the weight, or the whole neuron, with the lowest cost per weight.
 
-    What remains is corrected in closed form, and what then no longer connects an input
-    to an output is removed as well.
+    The other weights are corrected in closed form. Of one proposal per ridge on the
+    Gauss-Newton matrix, the one with the lowest loss is returned, without dead parts
+    (`swajax.network.simplify`).
 
     Args:
-      network: polished, with at least one weight.
-      problem: what it fits.
-      fit: how.
-      num_places: room for at least as many weights as it has.
+      network: one network with a hard mask and at least one weight, at an optimum
+        (`swajax.refine.levenberg_marquardt.polish`).
+      problem: rows that it is fitted to; the weights of the rows should sum to 1.
+      fit: the settings of the fit.
+      capacity: K, at least the number of non-zero weights of the network (static). If
+        it is too small, the surplus weights are removed as well; under `jit` or `vmap`
+        this raises no error.
+
+    Returns:
+      A network with at least one weight less.
+
+    Raises:
+      ValueError: the shapes of network, problem and fit do not match, or a network that
+        is not traced has more weights than the capacity.
+
+    >>> x = jnp.linspace(-1, 1, 9)[:, None] * jnp.array([[1.0, 0.0]])  # x1 is 0
+    >>> problem = Problem(x, x[:, :1] + 2, jnp.full(9, 1 / 9))
+    >>> from swajax.network import make_dense
+    >>> from swajax.types import NetworkSpec
+    >>> spec = NetworkSpec(2, 1, max_width=1, max_depth=1, activations=("linear",))
+    >>> network = make_dense(spec)  # x0 + x1 + 2
+    >>> fn = jax.jit(remove, static_argnames=("fit", "capacity"))
+    >>> smaller = fn(network, problem, fit=Fit(activations=("linear",)), capacity=5)
+    >>> [round(float(weight), 3) for weight in smaller.first[:, 0]]
+    [1.0, 0.0]
     """
-    places, is_open = find_places(network, num_places)
-    curvature = expand_loss(network, places, is_open, problem, fit=fit).curvature
-    weights = jnp.where(is_open, pack(network)[places], 0.0)
-    members = _neurons(network, places, is_open)
+    network = check_and_mask(network, problem, fit.activations, capacity)
+    indices, is_active = active_indices(network, capacity)
+    columns = transpose(problem)
+    curvature = expand_loss(network, indices, is_active, columns, fit=fit).curvature
+    weights = jnp.where(is_active, pack(network)[indices], 0.0)
+    members = _neurons(network, indices, is_active)
 
     def propose(ridge: Float[Array, ""]) -> tuple[Float[Array, ""], Network]:
         size = ridge * jnp.diagonal(curvature).max() + 1e-14
-        inverse = invert(curvature + jnp.diag(jnp.where(is_open, size, 1.0)))
-        kept = _remove_cheapest(inverse, weights, is_open, *members)
-        vector = jnp.zeros_like(pack(network)).at[places].add(kept)
-        left = unpack(vector, network)
-        loss, _ = evaluate(left, problem, fit=fit)
-        return jnp.where(jnp.isfinite(loss), loss, jnp.inf), left
+        inverse = invert(curvature + jnp.diag(jnp.where(is_active, size, 1.0)))
+        kept = _remove_cheapest(inverse, weights, is_active, *members)
+        vector = jnp.zeros_like(pack(network)).at[indices].add(kept)
+        smaller = unpack(vector, network)
+        loss = (columns.weight * row_losses(smaller, columns, fit=fit)).sum()
+        return jnp.where(jnp.isfinite(loss), loss, jnp.inf), smaller
 
     ridges = jnp.asarray(RIDGES, weights.dtype)
     loss, proposals = jax.vmap(propose)(ridges)
-    left = jax.tree.map(lambda leaf: leaf[jnp.argmin(loss)], proposals)
-    return simplify(left, activations=fit.activations)
+    smaller = jax.tree.map(lambda leaf: leaf[jnp.argmin(loss)], proposals)
+    return simplify(smaller, activations=fit.activations)
 
 
 def _neurons(
-    network: Network, places: Int[Array, " K"], is_open: Bool[Array, " K"]
+    network: Network, indices: Int[Array, " K"], is_active: Bool[Array, " K"]
 ) -> tuple[Int[Array, "T G"], Bool[Array, "T G"]]:
-    """Indices into the places of the weights into and out of each hidden neuron.
+    """Return the positions in `indices` of the weights of each hidden neuron, padded.
 
-    Neurons with more than `MAX_GROUP` weights have none here: they are dear.
+    Weights of a neuron are those into and out of it. Neurons with more than `MAX_GROUP`
+    weights get none: their removal is expensive.
     """
-    source, target = (nodes[places] for nodes in endpoints(network))
+    source, target = (nodes[indices] for nodes in endpoints(network))
     nodes = 1 + network.first.shape[0] + jnp.arange(network.mask.size)[:, None]
-    touches = is_open[None] & ((source[None] == nodes) | (target[None] == nodes))
+    touches = is_active[None] & ((source[None] == nodes) | (target[None] == nodes))
     touches &= touches.sum(axis=1, keepdims=True) <= MAX_GROUP
     members = jnp.argsort(~touches, axis=1, stable=True)[:, :MAX_GROUP]
     return members, jnp.take_along_axis(touches, members, axis=1)
@@ -71,23 +103,24 @@ def _neurons(
 def _remove_cheapest(
     inverse: Float[Array, "K K"],
     weights: Float[Array, " K"],
-    is_open: Bool[Array, " K"],
+    is_active: Bool[Array, " K"],
     members: Int[Array, "T G"],
     is_member: Bool[Array, "T G"],
 ) -> Float[Array, " K"]:
-    """Corrected weights, with zeros for the weight or the neuron that is gone."""
+    """Return the corrected weights, zero for the removed weight or neuron."""
+    # Twice the costs, for weights and per weight of neurons alike.
     single = jnp.square(weights) / jnp.diagonal(inverse)
-    single = jnp.where(is_open, single, jnp.inf)
+    single = jnp.where(is_active, single, jnp.inf)
     group, corrections = jax.vmap(_remove_group, in_axes=(None, None, 0, 0))(
         inverse, weights, members, is_member
     )
     cheapest, neuron = jnp.argmin(single), jnp.argmin(group)
     correction = -inverse[cheapest] * weights[cheapest] / inverse[cheapest, cheapest]
-    gone = jnp.zeros_like(is_open).at[members[neuron]].max(is_member[neuron])
+    is_removed = jnp.zeros_like(is_active).at[members[neuron]].max(is_member[neuron])
     is_single = single[cheapest] <= group[neuron]
     change = jnp.where(is_single, correction, corrections[neuron])
-    gone = jnp.where(is_single, jnp.arange(len(weights)) == cheapest, gone)
-    return jnp.where(is_open & ~gone, weights + change, 0.0)
+    is_removed = jnp.where(is_single, jnp.arange(len(weights)) == cheapest, is_removed)
+    return jnp.where(is_active & ~is_removed, weights + change, 0.0)
 
 
 def _remove_group(
@@ -96,7 +129,11 @@ def _remove_group(
     members: Int[Array, " G"],
     is_member: Bool[Array, " G"],
 ) -> tuple[Float[Array, ""], Float[Array, " K"]]:
-    """Cost a weight of removing some weights together, and the change of all."""
+    """Return twice the cost per weight of removing a group, and the change of all.
+
+    With the rows and columns G of the inverse, the cost is w_G' [C^-1]_GG^-1 w_G / 2
+    and the change -C^-1[:, G] [C^-1]_GG^-1 w_G.
+    """
     pairs = is_member[:, None] & is_member[None]
     eye = jnp.eye(len(members), dtype=inverse.dtype)
     block = jnp.where(pairs, inverse[members][:, members], eye)

@@ -1,4 +1,8 @@
-"""TODO swajax/refine/quadratic.py."""
+"""The loss near a network as a quadratic form of its non-zero weights.
+
+Problems have their rows first. They are transposed here, once per call: with the rows
+on the last axis, XLA's CPU compiler makes long vector loops of every layer.
+"""
 
 import dataclasses
 from typing import NamedTuple
@@ -8,115 +12,215 @@ from jaxtyping import Array, Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.network import pack
-from swajax.network.activations import KINDS
+from swajax.network.activations import RECORDS, tanh_coefficients
+from swajax.network.batched import MAX_WRITTEN_OUT
 from swajax.network.packing import endpoints
 from swajax.objectives import Objective, local_form, losses
+from swajax.refine.checks import check_and_mask
 from swajax.types import Network
 
-MAX_WRITTEN_OUT = 12  # sums over more neurons than this are left to matrix products
+# Ridges added to the curvature, relative to its largest diagonal entry. In flat
+# directions the form is not valid as far as its minimum; the best ridge is chosen by
+# the loss itself.
+RIDGES = (1e-6, 1e-4, 1e-2)
 
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """How networks are fitted (static)."""
+    """Settings of a fit (static: hashable, safe to close over)."""
 
     objective: Objective = "squared"
-    """loss of a point"""
+    """loss per row: squared error, or cross-entropy (logistic, softmax)"""
     activations: tuple[str, ...] = ("sigmoid",)
-    """names of the activation kinds"""
+    """names of the A activation kinds of the networks"""
     weight_decay: float = 1e-9
-    """half of this times the sum of the squared weights is added to the loss"""
+    """L2 penalty: half of this times the sum of squared weights is added to the loss"""
     first_damping: float = 1e-2
-    """damping of the first step, relative to the largest curvature"""
+    """damping of the first polish step, relative to the largest curvature"""
 
 
 class Quadratic(NamedTuple):
-    """The loss near K weights, in their order: loss + gradient.d + d.curvature.d/2."""
+    """A loss near K weights w: loss(w + d) ~ loss + g'd + d'Cd / 2."""
 
     loss: Float[Array, "*B"]
-    gradient: Float[Array, "*B K"]
-    curvature: Float[Array, "*B K K"]
+    gradient: Float[Array, "*B K"]  # g
+    curvature: Float[Array, "*B K K"]  # C, the Gauss-Newton matrix
 
 
-# Added to the curvature, relative to its largest entry. Where the form is flat it asks
-# for corrections too large for it to be true, so the best of these is taken by trial.
-RIDGES = (1e-6, 1e-4, 1e-2)
+class Columns(NamedTuple):
+    """The rows of a problem, transposed."""
+
+    x: Float[Array, "I N"]
+    y: Float[Array, "O N"]
+    weight: Float[Array, " N"]
 
 
-def find_places(
-    network: Network, num_places: int
+class Linearization(NamedTuple):
+    """Node values and derivatives of a network on all rows.
+
+    V source nodes (the constant, inputs, neurons), T target nodes (neurons, outputs), M
+    directions of the local form of the loss (see `swajax.objectives.LocalForm`).
+    """
+
+    values: Float[Array, "V N"]
+    to_targets: Float[Array, "T M N"]  # times the square roots of the row weights
+    gradients: Float[Array, "V T"]  # of the loss by the weight of each pair of nodes
+    loss: Float[Array, ""]  # weighted mean, without weight decay
+
+
+def transpose(problem: Problem) -> Columns:
+    """Return the problem with its rows on the last axis."""
+    x, y = (jnp.asarray(leaf).T for leaf in (problem.x, problem.y))
+    return Columns(x, y, jnp.asarray(problem.weight))
+
+
+def active_indices(
+    network: Network, capacity: int
 ) -> tuple[Int[Array, " K"], Bool[Array, " K"]]:
-    """Indices of the non-zero weights in `pack(network)`, and which of them are real.
+    """Return the indices of the non-zero weights in `pack(network)`, padded to K.
 
-    What is left over of K points at weights that are zero.
+    Args:
+      network: one network.
+      capacity: K, at least the number of non-zero weights; surplus weights are left
+        out.
+
+    Returns:
+      K distinct indices in ascending order, first of the non-zero (active) weights,
+      then of zero weights as padding; and a mask of the active ones.
     """
     is_absent = pack(network) == 0
-    places = jnp.argsort(is_absent, stable=True)[:num_places]
-    return places, ~is_absent[places]
+    indices = jnp.argsort(is_absent, stable=True)[:capacity]
+    return indices, ~is_absent[indices]
 
 
 def expand_loss(
     network: Network,
-    places: Int[Array, " K"],
-    is_open: Bool[Array, " K"],
-    problem: Problem,
+    indices: Int[Array, " K"],
+    is_active: Bool[Array, " K"],
+    columns: Columns,
     *,
     fit: Fit,
 ) -> Quadratic:
-    """Loss, gradient and Gauss-Newton matrix by the weights at some places.
+    """Compute loss, gradient and Gauss-Newton matrix of the active weights.
 
-    The derivative of an output by a weight is the value of the node where the weight
-    starts times the derivative by the node where it ends, so that one pass forward and
-    one backward give all of them.
+    With row weights p, Jacobians J [O, K] of the outputs, factors F and residuals r of
+    the local form (`swajax.objectives.local_form`) and weight decay c:
+
+        g = sum_n p_n J_n' F_n r_n + c w
+        C = sum_n p_n J_n' F_n F_n' J_n + c I
+
+    The derivative of an output by a weight is the value of the weight's source node
+    times the derivative by the sum of its target node, so one forward and one backward
+    pass give all of them.
+
+    Args:
+      network: weights of absent neurons must be zero (`swajax.network.mask_weights`).
+      indices: K indices into `pack(network)`, from `active_indices`.
+      is_active: mask of the indices; entries of the others are 0.
+      columns: rows to fit, from `transpose`.
+      fit: the settings of the fit.
     """
-    values, slopes, out = trace(network, problem.x, activations=fit.activations)
-    form = local_form(out, problem.y.T, objective=fit.objective)
-    root = jnp.sqrt(problem.weight)
-    to_nodes = sensitivities(network, slopes, form.factor * root[None, None])
-    source, target = endpoints(network)
-    first_target = 1 + problem.x.shape[1]
-    jacobian = values[source[places]][:, None] * to_nodes[target[places] - first_target]
-    jacobian = jacobian.reshape(len(places), -1) * is_open[:, None]
-    gradients = weight_gradients(values, to_nodes, form.residual * root[None])
-    gradient = gradients[source[places], target[places] - first_target] * is_open
-    weights = pack(network)[places] * is_open
+    local = linearize(network, columns, fit=fit)
+    source, target = (nodes[indices] for nodes in endpoints(network))
+    target = target - 1 - network.first.shape[0]
+    jacobian = local.values[source][:, None] * local.to_targets[target]
+    jacobian = jacobian.reshape(len(indices), -1) * is_active[:, None]
+    gradient = local.gradients[source, target] * is_active
+    weights = pack(network)[indices] * is_active
     decay = fit.weight_decay
     return Quadratic(
-        (problem.weight * form.loss).sum() + decay / 2 * jnp.square(weights).sum(),
+        local.loss + decay / 2 * jnp.square(weights).sum(),
         gradient + decay * weights,
-        jacobian @ jacobian.T + decay * jnp.diag(is_open.astype(weights.dtype)),
+        jacobian @ jacobian.T + decay * jnp.diag(is_active.astype(weights.dtype)),
     )
+
+
+def linearize(network: Network, columns: Columns, *, fit: Fit) -> Linearization:
+    """Compute the loss of a network and its derivatives by all pairs of nodes.
+
+    Args:
+      network: weights of absent neurons must be zero (`swajax.network.mask_weights`).
+      columns: rows to fit, from `transpose`.
+      fit: the settings of the fit.
+    """
+    x, y, weight = columns
+    values, slopes, out = _trace(network, x, fit.activations)
+    form = local_form(out, y, objective=fit.objective)
+    root = jnp.sqrt(weight)
+    to_targets = sensitivities(network, slopes, form.factor * root[None, None])
+    gradients = weight_gradients(values, to_targets, form.residual * root[None])
+    return Linearization(values, to_targets, gradients, (weight * form.loss).sum())
 
 
 def evaluate(
     network: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Float[Array, ""], Float[Array, " N"]]:
-    """Weighted mean of the losses, without weight decay, and the losses."""
-    _, _, out = trace(network, problem.x, activations=fit.activations)
-    each = losses(out, problem.y.T, objective=fit.objective)
+    """Return the weighted mean loss, without weight decay, and the loss per row.
+
+    Args:
+      network: one network with a hard mask (0 or 1).
+      problem: rows to evaluate; the weights of the rows should sum to 1.
+      fit: the settings of the fit.
+
+    Raises:
+      ValueError: the shapes of network, problem and fit do not match.
+    """
+    network = check_and_mask(network, problem, fit.activations)
+    each = row_losses(network, transpose(problem), fit=fit)
     return (problem.weight * each).sum(), each
+
+
+def row_losses(network: Network, columns: Columns, *, fit: Fit) -> Float[Array, " N"]:
+    """Return the loss per row of a network without weights of absent neurons."""
+    _, _, out = _trace(network, columns.x, fit.activations)
+    return losses(out, columns.y, objective=fit.objective)
 
 
 def trace(
     network: Network, x: Float[Array, "N I"], *, activations: tuple[str, ...]
 ) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
-    """Values of constant, inputs and neurons, slopes of the neurons, and outputs.
+    """Return node values, slopes of the neurons and outputs, rows on the last axis.
 
-    As `swajax.network.apply`, but for masks, which are taken for granted (absent
-    neurons have no weights), and for neurons of one kind each.
+    The outputs are those of `swajax.network.apply` if the weights of absent neurons
+    are zero (`swajax.network.mask_weights`: masks are not read here) and each neuron
+    has one activation kind. All kinds with a tanh form cost one tanh per neuron; the
+    others are evaluated one by one.
+
+    Args:
+      network: one network.
+      x: inputs.
+      activations: names of the A activation kinds.
+
+    Returns:
+      The values of the constant 1, the I inputs and the L H neurons; the derivatives
+      of the neurons by their sums; the outputs.
     """
-    table = jnp.asarray([KINDS[name] for name in activations], x.dtype)
+    return _trace(network, x.T, activations)
+
+
+def _trace(
+    network: Network, x: Float[Array, "I N"], activations: tuple[str, ...]
+) -> tuple[Float[Array, "V N"], Float[Array, "L H N"], Float[Array, "O N"]]:
+    table = jnp.asarray(tanh_coefficients(activations), x.dtype)
+    others = [i for i, n in enumerate(activations) if RECORDS[n].tanh_form is None]
     coefficients = jnp.moveaxis(network.activation @ table, -1, 0)[..., None]
-    hidden = x.T
+    hidden = x
     values, slopes = [jnp.ones_like(hidden[:1]), hidden], []
-    last = jnp.zeros((network.mask.shape[1], len(x)), x.dtype)
+    last = jnp.zeros((network.mask.shape[1], x.shape[1]), x.dtype)
     for layer in range(network.mask.shape[0]):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = _product(weights, hidden) + network.bias[layer][:, None]
         size, scale, offset, right, left = coefficients[:, layer]
         bent, line = jnp.tanh(scale * pre), jnp.where(pre >= 0, right, left)
         hidden = size * bent + offset + line * pre
-        slopes.append(size * scale * (1 - bent * bent) + line)
+        slope = size * scale * (1 - bent * bent) + line
+        for index in others:
+            record = RECORDS[activations[index]]
+            is_own = network.activation[layer, :, index, None] > 0.5
+            out = record.fn(pre)
+            slope = jnp.where(is_own, record.slope_fn(pre, out), slope)
+            hidden = jnp.where(is_own, out, hidden)
+        slopes.append(slope)
         values.append(hidden)
         last = jnp.where(layer == network.depth - 1, hidden, last)
     out = _product(network.readout, last) + network.readout_bias[:, None]
@@ -128,14 +232,15 @@ def sensitivities(
     slopes: Float[Array, "L H N"],
     at_outputs: Float[Array, "O M N"],
 ) -> Float[Array, "T M N"]:
-    """Derivatives by the sums of neurons and outputs, of M functions of the outputs.
+    """Differentiate M functions of the outputs by the sums of neurons and outputs.
 
     Args:
-      network: the network.
-      slopes: of `trace`.
+      network: one network.
+      slopes: slopes of the neurons, from `trace`.
       at_outputs: derivatives of the functions by the outputs.
     """
-    # Matrix products: sums written out would be computed anew for each weight below.
+    # Matrix products: XLA would fuse written-out sums into the Jacobian and recompute
+    # them for each weight.
     rows, above = [at_outputs], None
     from_readout = jnp.tensordot(network.readout, at_outputs, axes=1)
     for layer in reversed(range(network.mask.shape[0])):
@@ -149,25 +254,25 @@ def sensitivities(
 
 def weight_gradients(
     values: Float[Array, "V N"],
-    to_nodes: Float[Array, "T M N"],
+    to_targets: Float[Array, "T M N"],
     residual: Float[Array, "M N"],
 ) -> Float[Array, "V T"]:
-    """Derivatives of the loss by the weights between all pairs of nodes.
+    """Differentiate the loss by the weight between each source and target node.
 
-    A small matrix product; the product of the Jacobian and the residual, which it
-    equals, takes as long as all else but the Gauss-Newton matrix.
+    Equals the product of Jacobian and residual, as one small matrix product: the direct
+    product takes as long as the rest of the expansion without the Gauss-Newton matrix.
     """
-    if len(residual) == 1:  # a product of its own is faster than a sum of one term
-        at_nodes = jnp.einsum("tmn,mn->tn", to_nodes, residual)
+    if len(residual) == 1:  # faster than a sum of one term
+        at_nodes = jnp.einsum("tmn,mn->tn", to_targets, residual)
     else:
-        at_nodes = sum(to_nodes[:, m] * row[None] for m, row in enumerate(residual))
+        at_nodes = sum(to_targets[:, m] * row[None] for m, row in enumerate(residual))
     return values @ at_nodes.T
 
 
 def _product(
     weights: Float[Array, "K J"], values: Float[Array, "K N"]
 ) -> Float[Array, "J N"]:
-    """Sums over K, written out where that is faster (see `swajax.network.batched`)."""
+    """Sum over K, written out where that is faster (see `swajax.network.batched`)."""
     if weights.shape[0] > MAX_WRITTEN_OUT:
         return jnp.tensordot(weights, values, axes=(0, 0))
     pairs = zip(weights[..., None], values[:, None], strict=True)

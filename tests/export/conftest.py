@@ -1,7 +1,7 @@
 """One model per kind, which the tests of all formats share."""
 
 import pytest
-from export_cases import constant, make_frame, make_model
+from export_cases import constant, make_all, make_frame, make_model
 
 KINDS = {  # depth, number of classes
     "number": (3, 0),
@@ -18,6 +18,7 @@ def models(draw_network):
         kind: make_model(draw_network, depth=depth, num_classes=num)
         for kind, (depth, num) in KINDS.items()
     }
+    found["every activation"] = make_all(draw_network)
     return found | {f"constant {kind}": constant(m) for kind, m in found.items()}
 
 

@@ -98,14 +98,6 @@ def test_only_terms_of_the_network_are_written(models):
     assert "malloc" not in source and "double" not in source
 
 
-@pytest.mark.parametrize("number", [0.1, 1 / 3, 1e-30, -123456.789, 16777216.0, 5e-324])
-def test_constants_read_back_as_the_same_float32(number):
-    text = c99.to_literal(number)
-    assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text)
-    assert re.search(r"[.e]", text)
-    assert np.float32(text[:-1]) == np.float32(number)
-
-
 def test_weights_beyond_float32_make_the_network_double(draw_network):
     model = make_model(draw_network, depth=1)
     model.network.readout_bias[0] = 1e39

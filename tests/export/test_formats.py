@@ -9,8 +9,11 @@ from export_runners import RUNNERS, predict, run, skip_without_package
 
 from swajax.export.agreement import TOLERANCE, Options, from_frame
 from swajax.export.formats import FORMATS, describe_formats, export
+from swajax.model.graph import make_graph
+from swajax.types import ACTIVATIONS
 
 KINDS = (
+    "every activation",
     "number",
     "two classes",
     "three classes",
@@ -33,6 +36,11 @@ def test_every_format_is_run_and_described():
         assert f"{name}: {record.summary}" in describe_formats()
 
 
+def test_one_model_has_every_activation(models):
+    neurons = make_graph(models["every activation"]).neurons
+    assert {neuron.activation for neuron in neurons} == set(ACTIVATIONS)
+
+
 @every_format
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_those_of_predict(models, frame, tmp_path, kind, format):
@@ -44,7 +52,7 @@ def test_answers_are_those_of_predict(models, frame, tmp_path, kind, format):
     want = predict(model, frame)
     assert answers.shape == want.shape
     if not kind.startswith("constant"):
-        assert np.ptp(want[:, 0]) > 0.1 * model.scaling.target_scale
+        assert np.ptp(want[:, 0]) > 0.05 * model.scaling.target_scale
     atol = ACCURACY.get(format, 1e-5) * model.scaling.target_scale
     np.testing.assert_allclose(answers, want, rtol=0, atol=atol)
 

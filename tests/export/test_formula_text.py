@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from export_cases import constant, make_model
 from matplotlib.mathtext import MathTextParser
+from network_cases import NUMPY_FNS
 
 pytest.importorskip("sympy")
 
@@ -27,6 +28,7 @@ def test_steps_say_the_same(models, frame):
     values = read_symbols(made, frame)
     values |= {"sigmoid": lambda u: 1 / (1 + np.exp(-u)), "tanh": np.tanh}
     values |= {"leaky_relu": lambda u: np.maximum(u, 0.1 * u), "exp": np.exp}
+    values |= {name: NUMPY_FNS[name] for name in ("sin", "gelu")}
     for step in steps:
         if step.startswith("probability"):
             break
@@ -38,7 +40,9 @@ def test_steps_say_the_same(models, frame):
     )
 
 
-@pytest.mark.parametrize("kind", ["number", "two classes", "four classes"])
+@pytest.mark.parametrize(
+    "kind", ["every activation", "number", "two classes", "four classes"]
+)
 def test_latex_is_read(models, kind):
     model = models[kind]
     latex = formula_text.to_latex(formula.make_formula(model))
@@ -72,7 +76,7 @@ def test_latex_says_what_the_steps_say(draw_network):
     network.first[[0, 2], 1], network.bias[0, 1] = (0.5, -2.5e-8), 1.0
     network.readout[1], network.readout_bias[0] = -3.0, 2.0
     network.mask[0, 1] = 1.0
-    network.activation[:, :] = [0.0, 1.0, 0.0, 0.0]
+    network.activation[:, :] = np.eye(len(model.activations))[1]
     made = round_to(formula.make_formula(model), 5).formula
     lines = formula_text.to_latex(made).splitlines()
     names = (r"\mathrm{error\_x}", r"\mathrm{Groe\_x\_s\_0\_end\_align}")
@@ -98,7 +102,7 @@ def test_linear_steps_that_one_other_reads_are_part_of_it(draw_network):
     network.first[0, 1], network.bias[0, 1] = 0.5, 1.0
     network.readout[1], network.readout_bias[0] = -3.0, 2.0
     network.mask[0, 1] = 1.0
-    network.activation[:, :] = [0.0, 0.0, 0.0, 1.0]
+    network.activation[:, :] = np.eye(len(model.activations))[3]
     (step,) = formula.make_formula(model).steps
     assert step.terms == (("error_x", -187.5),)
     assert step.bias == -875.0

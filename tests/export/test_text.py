@@ -3,10 +3,18 @@
 import keyword
 import re
 
+import numpy as np
 import pytest
 from export_cases import CATEGORIES, CLASSES, HOSTILE
 
-from swajax.export.text import WIDTH, to_c_string, to_identifiers, to_note, wrap_sum
+from swajax.export.text import (
+    WIDTH,
+    to_c_literal,
+    to_c_string,
+    to_identifiers,
+    to_note,
+    wrap_sum,
+)
 
 TEXTS = (*HOSTILE, *CLASSES, *CATEGORIES, "", "1st", "_private", "x" * 500, "ß", "名前")
 
@@ -57,3 +65,11 @@ def test_lines_are_broken_before_signs_only(num_terms):
 
 def test_a_long_name_is_not_broken():
     assert wrap_sum(f"x * {'a' * 100}", more="  ") == [f"x * {'a' * 100}"]
+
+
+@pytest.mark.parametrize("number", [0.1, 1 / 3, 1e-30, -123456.789, 16777216.0, 5e-324])
+def test_constants_read_back_as_the_same_float32(number):
+    text = to_c_literal(number)
+    assert re.fullmatch(r"-?\d+(\.\d+)?(e[+-]\d+)?f", text)
+    assert re.search(r"[.e]", text)
+    assert np.float32(text[:-1]) == np.float32(number)

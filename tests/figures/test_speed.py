@@ -7,7 +7,7 @@ from figures.speed import __main__ as speed
 
 def test_both_forms_of_a_polish_step_are_equal():
     tasks = {task.name: task for task in speed.polish_tasks()}
-    assert len(tasks) == len(speed.POLISH_PLACES) + 1
+    assert len(tasks) == len(speed.POLISH_CAPACITIES) + 1
     plain, fast = (
         tasks[f"Levenberg-Marquardt step, {form} form"] for form in speed.FORMS
     )

@@ -17,7 +17,7 @@ def test_a_graph_by_hand(draw_network):
     network.readout[2] = 3.0
     network.bias[0, 3] = 1.5
     network.mask[[0, 0, 1], [1, 3, 2]] = 1.0
-    network.activation[:, :] = [0.0, 1.0, 0.0, 0.0]
+    network.activation[:, :] = np.eye(len(model.activations))[1]
     graph = make_graph(model)
     assert [(x.name, x.row, x.column, x.values) for x in graph.inputs] == [
         ("x1", 0, COLUMNS[0], ()),

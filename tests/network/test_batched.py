@@ -1,4 +1,4 @@
-"""The fast evaluation of many networks is the plain one, values and gradients."""
+"""The fast form equals the plain form in values and gradients."""
 
 import functools
 
@@ -12,12 +12,14 @@ from swajax.network.batched import apply_batch
 from swajax.types import ACTIVATIONS, Network
 
 MIX = ("tanh", "leaky_relu", "sigmoid", "linear")
+ALL = ("square", *MIX, "sin", "gelu")  # kept pre-activations beside kept outputs
 
-# activations, depth, changes to the sizes, are the points of each network
+# activations, depth, changes to the sizes, whether each network has its own points
 CASES = {
     **{name: ((name,), 2, {}, False) for name in ACTIVATIONS},
     "mixture": (MIX, 2, {}, False),
     "mixture of depths": (MIX, None, {}, True),
+    "mixture of all": (ALL, None, {}, False),
     "one layer": (("sigmoid",), 1, {}, False),
     "all layers": (("tanh",), 3, {}, True),
     "depths": (("sigmoid",), None, {}, False),
@@ -41,7 +43,7 @@ def make_case(
     num_points=9,
     dtype=jnp.float32,
 ):
-    """Soft masks and mixtures that do not sum to one; every leaf matters."""
+    """Draw soft masks, and mixtures that do not sum to one; every leaf matters."""
     default = {"num_inputs": 3, "num_outputs": 1, "max_width": 4, "max_depth": 3}
     sizes = {"num_networks": num_networks, **default, **sizes}
     num_b, num_i, num_o, num_h, num_l = sizes.values()
@@ -75,7 +77,7 @@ def assert_same(actual, wanted, tolerance=2e-5):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_fast_is_plain_in_values_and_all_gradients(key, case):
+def test_fast_equals_plain_in_values_and_all_gradients(key, case):
     activations, depth, sizes, is_own = CASES[case]
     networks, x, target = make_case(key, activations, depth, sizes, is_own)
     results = {}
@@ -90,12 +92,12 @@ def test_fast_is_plain_in_values_and_all_gradients(key, case):
         assert (leaf != 0).all()
 
 
-def test_fast_is_plain_in_x64(key):
+def test_fast_equals_plain_in_x64(key):
     with jax.enable_x64(True):
-        networks, x, target = make_case(key, MIX, None, {}, False, dtype=jnp.float64)
+        networks, x, target = make_case(key, ALL, None, {}, False, dtype=jnp.float64)
         results = []
         for form in ("fast", "plain"):
-            loss = functools.partial(evaluate, activations=MIX, depth=None, form=form)
+            loss = functools.partial(evaluate, activations=ALL, depth=None, form=form)
             gradient = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))
             results.append(gradient(networks[:-1], x, networks.depth, target))
         assert_same(*results, tolerance=1e-12)
@@ -146,17 +148,17 @@ def test_scan_over_gradient_steps(key):
     assert_same(fast, plain)
 
 
-def test_jit_is_plain(key):
+def test_jit_equals_plain(key):
     networks, x, _ = make_case(key, MIX, None, {}, False)
     evaluate = functools.partial(apply_batch, activations=MIX, form="fast")
     assert_same(jax.jit(evaluate)(networks, x), evaluate(networks, x))
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_unused_layers_and_absent_neurons_have_no_gradient(key, activation):
-    networks, x, target = make_case(key, (activation,), None, {}, False)
+@pytest.mark.parametrize("activations", [("tanh",), ("sin",), ALL], ids=str)
+def test_unused_layers_and_absent_neurons_have_no_gradient(key, activations):
+    networks, x, target = make_case(key, activations, None, {}, False)
     networks = networks._replace(mask=jnp.round(networks.mask).at[:, :, 0].set(1.0))
-    loss = functools.partial(evaluate, activations=(activation,), depth=None)
+    loss = functools.partial(evaluate, activations=activations, depth=None)
     loss = functools.partial(loss, form="fast")
     gradient = jax.jit(jax.grad(loss, has_aux=True))
     grads = Network(*gradient(networks[:-1], x, networks.depth, target)[0], None)

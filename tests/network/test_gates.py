@@ -1,3 +1,5 @@
+"""Forward rules and declared gradients of the gates."""
+
 import functools
 import itertools
 
@@ -32,7 +34,7 @@ def test_soft_threshold_by_hand(maybe_jit):
     np.testing.assert_allclose(out, [-2, -0.3 * sigmoid, 0, 0.2, 3], rtol=1e-5)
 
 
-def test_soft_threshold_gradient_is_the_true_one():
+def test_soft_threshold_gradient_is_exact():
     with jax.enable_x64(True):
         weights = jnp.asarray([-0.7, -0.35, 0.2, 0.45])
         fn = lambda w, t: gates.soft_threshold(w, t, sharpness=5.0)  # noqa: E731
@@ -62,7 +64,7 @@ def test_soft_threshold_tends_to_the_hard_one():
 
 
 def draw_scores(seed):
-    """Numbers of all sizes, some of them equal."""
+    """Draw numbers of many magnitudes, some of them equal."""
     rng = np.random.default_rng(seed)
     scores = rng.normal(size=23) * 10.0 ** rng.integers(-6, 6, size=23)
     scores[rng.integers(23, size=6)] = scores[rng.integers(23, size=6)]
@@ -71,30 +73,30 @@ def draw_scores(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_value_of_a_rank_is_that_of_sorting(maybe_jit, seed):
+def test_kth_largest_equals_sorting(maybe_jit, seed):
     scores = draw_scores(seed)
-    find = maybe_jit(jax.vmap(gates.find_largest, in_axes=(None, 0)))
+    find = maybe_jit(jax.vmap(gates.kth_largest, in_axes=(None, 0)))
     ranks = jnp.arange(-1, 26)
     wanted = np.sort(scores)[::-1][np.clip(ranks, 1, 23) - 1]
     np.testing.assert_array_equal(find(jnp.asarray(scores), ranks), wanted)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_exactly_so_many_gates_are_open(maybe_jit, seed):
+def test_exactly_k_gates_are_active(maybe_jit, seed):
     scores = draw_scores(seed)
-    open_largest = maybe_jit(jax.vmap(gates.open_largest, in_axes=(None, 0)))
+    top_k_gates = maybe_jit(jax.vmap(gates.top_k_gates, in_axes=(None, 0)))
     numbers = jnp.array([0.0, 1.0, 4.6, 22.0, 23.0, 40.0])
-    found = open_largest(jnp.asarray(scores), numbers)
+    found = top_k_gates(jnp.asarray(scores), numbers)
     for gate, number in zip(found, (0, 1, 5, 22, 23, 23), strict=True):
         wanted = np.zeros(23)
         wanted[np.argsort(-scores, kind="stable")[:number]] = 1
         np.testing.assert_array_equal(gate, wanted)
 
 
-def test_open_gates_have_the_gradient_of_a_sigmoid_around_the_limit():
+def test_active_gates_have_the_gradient_of_a_sigmoid_around_the_limit():
     scores = jnp.array([1.0, 3.0, 2.0, -1.0])
     scale = jnp.array([1.0, 2.0, 3.0, 4.0])
-    gradient = jax.grad(lambda s: (scale * gates.open_largest(s, 2)).sum())(scores)
+    gradient = jax.grad(lambda s: (scale * gates.top_k_gates(s, 2)).sum())(scores)
     sigmoid = 1 / (1 + np.exp(-(np.asarray(scores) - 2.0)))
     np.testing.assert_allclose(gradient, scale * sigmoid * (1 - sigmoid), rtol=1e-5)
 
@@ -109,7 +111,7 @@ def test_a_choice_is_one_hot_with_the_gradient_of_a_softmax(maybe_jit):
 
 
 def _best_paths(scores, depth):
-    """For each weight the best least score over all paths through it, one by one."""
+    """Find the best minimum score of each weight by listing all paths."""
     layers = [scores.first, *scores.hidden[: depth - 1], scores.readout]
     best = [np.full(layer.shape, -np.inf) for layer in layers]
     bias = np.full((depth, layers[0].shape[1]), -np.inf)
@@ -134,7 +136,7 @@ def _draw_scores(seed):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_bottlenecks_are_those_of_all_paths(depth, maybe_jit):
+def test_bottlenecks_equal_those_of_all_paths(depth, maybe_jit):
     scores = _draw_scores(depth)
     found = maybe_jit(functools.partial(gates.bottlenecks, depth=depth))(scores)
     layers, bias = _best_paths(jax.tree.map(np.asarray, scores), depth)
@@ -147,29 +149,29 @@ def test_bottlenecks_are_those_of_all_paths(depth, maybe_jit):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_opened_by_bottlenecks_is_alive(seed):
+def test_weights_activated_by_bottlenecks_are_on_paths(seed):
     bottlenecks = jax.jit(gates.bottlenecks, static_argnames="depth")
     values = pack(bottlenecks(_draw_scores(seed), depth=3))
     sizes = np.flatnonzero(np.diff(np.sort(values)[::-1]) < 0) + 1
-    # As many for every seed, and so one program.
+    # One length for all seeds, so that one program is compiled.
     repeated = np.resize(sizes, values.size)
-    np.testing.assert_array_equal(_count_alive(values, 1.0 * repeated), repeated)
+    np.testing.assert_array_equal(_count_on_paths(values, 1.0 * repeated), repeated)
     assert len(sizes) > 10
 
 
 @jax.jit
-def _count_alive(values, sizes):
-    opened = jax.vmap(gates.open_largest, (None, 0))(values, sizes)
-    networks = jax.vmap(unpack, in_axes=(0, None))(opened, make_dense(SCORED))
-    alive = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
-    return jax.vmap(count_weights)(alive(networks))
+def _count_on_paths(values, sizes):
+    active = jax.vmap(gates.top_k_gates, (None, 0))(values, sizes)
+    networks = jax.vmap(unpack, in_axes=(0, None))(active, make_dense(SCORED))
+    simplify_all = jax.vmap(functools.partial(simplify, activations=SCORED.activations))
+    return jax.vmap(count_weights)(simplify_all(networks))
 
 
-def test_an_order_opens_and_scores_have_the_gradient():
+def test_an_order_decides_and_scores_have_the_gradient():
     scores, order = jnp.asarray([0.3, -0.2, 2.0, 0.1]), jnp.asarray([1.0, 3.0, 2.0, 0])
 
     def fn(scores, order):
-        return gates.open_largest(scores, 2, order=order)
+        return gates.top_k_gates(scores, 2, order=order)
 
     np.testing.assert_allclose(fn(scores, order), [0, 1, 1, 0], atol=1e-6)
     by_scores, by_order = jax.jacobian(fn, argnums=(0, 1))(scores, order)

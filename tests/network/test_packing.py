@@ -1,11 +1,12 @@
-"""The graph of a packed network against one built number by number."""
+"""Round trip of the vector, and its graph against one built number by number."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from network_cases import make_network
 
-from swajax.network import unpack
+from swajax.network import pack, unpack
 from swajax.network.packing import endpoints
 from swajax.types import NetworkSpec
 
@@ -17,8 +18,8 @@ SPECS = [
 CASES = [(spec, depth) for spec in SPECS for depth in range(1, spec.max_depth + 1)]
 
 
-def name_nodes(spec):
-    """Numbers of the nodes in the order of the module's description."""
+def number_nodes(spec):
+    """Number the nodes in the order of the module's description."""
     names = ["one", *(("input", i) for i in range(spec.num_inputs))]
     for layer in range(spec.max_depth):
         names += [("neuron", layer, j) for j in range(spec.max_width)]
@@ -27,7 +28,7 @@ def name_nodes(spec):
 
 
 def ends_of(leaf, place, depth):
-    """Names of source and target of one number of the record."""
+    """Name the source and the target of one number of the record."""
     if leaf == "first":
         return ("input", place[0]), ("neuron", 0, place[1])
     if leaf == "hidden":
@@ -41,13 +42,11 @@ def ends_of(leaf, place, depth):
 
 
 @pytest.mark.parametrize(("spec", "depth"), CASES)
-def test_each_number_starts_and_ends_where_it_should(
-    draw_network, maybe_jit, spec, depth
-):
+def test_endpoints_of_each_number(draw_network, maybe_jit, spec, depth):
     network = draw_network(0, spec=spec, depth=depth)
     source, target = map(np.asarray, maybe_jit(endpoints)(network))
     numbered = jax.device_get(unpack(jnp.arange(1.0 * len(source)), network))
-    nodes, num_seen = name_nodes(spec), 0
+    nodes, num_seen = number_nodes(spec), 0
     for leaf in ("first", "hidden", "readout", "bias", "readout_bias"):
         for place, index in np.ndenumerate(getattr(numbered, leaf)):
             ends = source[int(index)], target[int(index)]
@@ -66,3 +65,20 @@ def test_networks_of_mixed_depth_in_one_batch(draw_network):
         np.testing.assert_array_equal(source[index], own[0])
         np.testing.assert_array_equal(target[index], own[1])
     assert len(np.unique(source, axis=0)) == 3
+
+
+def test_unpack_inverts_pack(key, maybe_jit):
+    network = make_network(key, depth=2)
+    vector = maybe_jit(pack)(network)
+    assert vector.shape == (3 * 4 + 2 * 16 + 4 * 2 + 3 * 4 + 2,)
+    back = maybe_jit(unpack)(vector, network)
+    assert jax.tree.all(jax.tree.map(np.array_equal, back, network))
+    doubled = unpack(2 * vector, network)
+    np.testing.assert_array_equal(doubled.hidden, 2 * network.hidden)
+    np.testing.assert_array_equal(doubled.mask, network.mask)
+
+
+def test_unpack_refuses_a_vector_of_another_length(key):
+    network = make_network(key, depth=2)
+    with pytest.raises(ValueError, match=r"vector must have 66 numbers, got \(3,\)"):
+        unpack(jnp.zeros(3), network)

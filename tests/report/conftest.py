@@ -6,7 +6,7 @@ import pytest
 from swajax.data.encoding import Column, TableEncoder
 from swajax.data.splits import Scaling
 from swajax.model.fitted import Model
-from swajax.types import ACTIVATIONS, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 
 @pytest.fixture
@@ -25,4 +25,4 @@ def line():
         depth=np.int32(1),
     )
     scaling = Scaling(TableEncoder(columns), 5.0, 10.0, ())
-    return Model(network, ACTIVATIONS, scaling, "y")
+    return Model(network, DEFAULT_ACTIVATIONS, scaling, "y")

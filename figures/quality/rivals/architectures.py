@@ -56,7 +56,7 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
         spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
-        odds=sampling_weights(job.train, job.spec.num_inputs),
+        sampling_weights=sampling_weights(job.train, job.spec.num_inputs),
     )
     repeated = jax.tree.map(
         lambda leaf: jnp.repeat(leaf, config.num_starts, axis=0), shapes

@@ -22,7 +22,7 @@ from swajax import prior
 from swajax.data.problem import Problem
 from swajax.network import count_weights, make_dense, pack, unpack
 from swajax.network.batched import apply_batch
-from swajax.network.gates import find_largest
+from swajax.network.gates import kth_largest
 from swajax.objectives import losses
 from swajax.refine.quadratic import Fit
 from swajax.types import Key, Network, NetworkSpec
@@ -164,7 +164,7 @@ def is_largest(
     Weights that are zero never are.
     """
     values = jnp.abs(weights)
-    limit = jax.vmap(find_largest)(values, sizes)
+    limit = jax.vmap(kth_largest)(values, sizes)
     return (values >= limit[:, None]) & (values > 0)
 
 

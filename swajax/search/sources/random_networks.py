@@ -36,7 +36,7 @@ def find(key: Key, request: StartRequest) -> Starts:
             spec=spec,
             max_weights=float(size),  # one type: one compiled program
             num_inputs=num_inputs,
-            odds=np.pad(weights, (0, more), constant_values=1.0),
+            sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
         )
         for own_key, size in zip(
             jax.random.split(key), (min(SMALL_WEIGHTS, largest), largest), strict=True

@@ -15,11 +15,11 @@ from jaxtyping import Array, Float
 
 from swajax.io import configs
 from swajax.network import mask_weights
-from swajax.network.activations import ACTIVATION_FNS
+from swajax.network.activations import RECORDS
 from swajax.tangle.choices import Architecture, Choice, Probabilities
 from swajax.tangle.layers import affine, masks
 from swajax.tangle.spaces.base import SearchSpace, bind
-from swajax.types import ACTIVATIONS, Key, Network
+from swajax.types import DEFAULT_ACTIVATIONS, Key, Network, check_activations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MlpConfig:
     """neurons a hidden layer, of each layer on its own"""
     depths: tuple[int, ...] = (1, 2, 3)
     """hidden layers"""
-    activations: tuple[str, ...] = ACTIVATIONS
+    activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
     """kinds of a hidden layer, of each layer on its own"""
     sides: affine.Sides = "in"
     """which sides of a weight are masked, see `swajax.tangle.layers.affine`"""
@@ -46,10 +46,7 @@ class MlpConfig:
                 "num_inputs, num_outputs and widths must be >= 1, got "
                 f"{self.num_inputs}, {self.num_outputs} and {self.widths}"
             )
-        if unknown := set(self.activations) - set(ACTIVATIONS):
-            raise ValueError(
-                f"activations must be out of {ACTIVATIONS}, got {sorted(unknown)}"
-            )
+        check_activations(self.activations)
         configs.check_choices(self)
 
 
@@ -120,7 +117,7 @@ def apply(
             keep_out=keep,
             sides=config.sides,
         )
-        kinds = [ACTIVATION_FNS[name](pre) for name in config.activations]
+        kinds = [RECORDS[name].fn(pre) for name in config.activations]
         hidden = affine.mix_operations(kinds, p["activation"][layer])
         states.append(hidden * keep[None])
         keep_in = keep
@@ -164,7 +161,7 @@ def apply_alone(
     for layer in range(len(widths)):
         kind = config.activations[architecture["activation"][layer]]
         pre = hidden @ alone.weights[layer] + alone.biases[layer][None]
-        hidden = ACTIVATION_FNS[kind](pre)
+        hidden = RECORDS[kind].fn(pre)
     return hidden @ alone.weights[-1] + alone.biases[-1][None]
 
 
