@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self, no_type_check
 
@@ -10,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -19,9 +21,10 @@ from sklearn.utils.validation import (
 )
 
 from swajax.data.arrays import Parts, merge, split
+from swajax.data.columns import fit_range
 from swajax.data.encoding import Column, TableEncoder
 from swajax.data.problem import Problem, take_rows
-from swajax.data.splits import Scaling
+from swajax.data.splits import Scaling, fit_target
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
 from swajax.objectives import Objective
@@ -29,8 +32,6 @@ from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
 from swajax.search.sources import SourceName
 from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
-
-CONSTANT = 1e-9  # spread, relative to the largest value, below which nothing varies
 
 
 class FrontRow(NamedTuple):
@@ -43,7 +44,7 @@ class FrontRow(NamedTuple):
     num_weights: int
     train_loss: float
     valid_loss: float
-    gap_error: float  # standard error of valid_loss - the last row's
+    valid_loss_diff_se: float  # standard error of valid_loss - the last row's
     is_picked: bool  # whether it predicts
 
 
@@ -51,7 +52,7 @@ class FrontRow(NamedTuple):
 @no_type_check
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class _SparseMLP(BaseEstimator):
-    """What both estimators share: parameters, scaling, search and front."""
+    """Parameters, scaling, search and front of both estimators."""
 
     max_weights: int = 64
     max_error: float | None = None
@@ -68,7 +69,10 @@ class _SparseMLP(BaseEstimator):
     random_state: int | np.random.RandomState | None = 0
 
     def at(self, max_weights: int) -> Self:
-        """A fitted copy that predicts by the best network of at most so many weights.
+        """Return a fitted copy that predicts with a smaller network.
+
+        Args:
+          max_weights: the best network of at most this number of weights predicts.
 
         Raises:
           ValueError: all networks of the front are larger.
@@ -83,19 +87,19 @@ class _SparseMLP(BaseEstimator):
         return copy.copy(self)._pick(num_fitting - 1)
 
     def to_model(self, target: str = "y") -> Model:
-        """The network that predicts, for `swajax.export`; columns have names there.
+        """Return the network that predicts as a model for `swajax.export`.
 
-        They are `feature_names_in_`, or else x1, x2, ... Training knows no missing
-        cells: in the model they stand for the middle of their column.
+        Its columns are named by `feature_names_in_`, or else x1, x2, ... A missing cell
+        is filled with the center of its column.
 
         Args:
-          target: name of what is predicted.
+          target: name of the target.
         """
         check_is_fitted(self)
         numbers = [f"x{place}" for place in range(1, self.n_features_in_ + 1)]
         names = getattr(self, "feature_names_in_", numbers)
         centers = self.input_center_.tolist()
-        # The network does not read what is constant, so any scale will do there.
+        # The network does not read constant inputs: any scale will do.
         scales = np.where(np.isinf(self.input_range_), 1.0, 1 / self.input_range_)
         columns = tuple(
             Column(str(name), "numeric", center, scale, -center * scale)
@@ -138,7 +142,7 @@ class _SparseMLP(BaseEstimator):
         return SearchConfig(**own | {"activations": tuple(self.activations)})
 
     def _keep(self, front: Front) -> Self:
-        """Be fitted, by a front whose networks read all inputs."""
+        """Store a front whose networks read all inputs."""
         columns = (front.num_weights, *front[2:5])
         rows = zip(*(column.tolist() for column in columns), strict=True)
         self.front_ = [FrontRow(*row, is_picked=False) for row in rows]
@@ -154,60 +158,58 @@ class _SparseMLP(BaseEstimator):
         return self
 
     def _fit_inputs(self, x: Float[np.ndarray, "N I"]) -> None:
-        low, high = x.min(axis=0) / 2, x.max(axis=0) / 2
-        self.input_center_, spread = low + high, high - low
-        is_constant = spread <= CONSTANT * np.abs(x).max(axis=0)
-        self.input_range_ = np.where(is_constant, np.inf, spread)
+        self.input_center_, half_range = fit_range(x)
+        self.input_range_ = np.where(half_range == 0, np.inf, half_range)
 
     def _scale(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N I"]:
         return (x - self.input_center_) / self.input_range_
 
     def _outputs(self, X: Any) -> Float[np.ndarray, "N O"]:
-        """Outputs of the picked network."""
+        """Return the outputs of the picked network."""
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, reset=False)
         return evaluate(self.network_, self._scale(x), activations=self._activations)
 
 
 class SparseMLPRegressor(RegressorMixin, _SparseMLP):
-    """Regression by a network of as few weights as the error allows.
+    """Regression with a tiny neural network.
 
     `fit` searches networks of all sizes up to `max_weights` and keeps those that no
-    smaller one beats on rows set aside; the smallest within one standard error of the
-    best predicts.
+    smaller one beats on the validation rows; the smallest one within one standard error
+    of the best predicts.
 
     Args:
-      max_weights: weights and biases of the largest network.
+      max_weights: number of weights and biases of the largest network.
       max_error: pick the smallest network with at most this validation loss instead.
-      num_starts: random networks to start from, besides as many small ones.
-      num_rounds: times down and up the sizes.
-      max_perturbed: size of the largest networks of which variants are tried.
-      max_width: neurons a hidden layer at most.
-      max_depth: hidden layers at most.
+      num_starts: number of random networks to start from, and as many small ones.
+      num_rounds: number of times that all networks are pruned and grown again.
+      max_perturbed: largest size of networks that are also tried with random changes.
+      max_width: largest number of neurons per hidden layer.
+      max_depth: largest number of hidden layers.
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
         [1e-9 for numbers, about 1 / rows for classes].
       sources: where starts come from, as in `swajax.search.config.SearchConfig`;
         ("random", "tangle") is better with many classes and inputs, and compiles for
         longer.
-      valid_share: share of the rows to choose networks by.
-      time_budget: seconds after which no more work begins.
-      random_state: of the split and the search.
+      valid_share: share of the rows for validation.
+      time_budget: seconds after which the search stops.
+      random_state: seed of the split and of the search.
 
     Attributes:
-      front_: a `FrontRow` a network, by size.
+      front_: one `FrontRow` per network, by size.
       network_: the network that predicts, a `Network` of NumPy arrays. It reads
         `(X - input_center_) / input_range_`.
-      input_center_: middle of each input in training.
-      input_range_: half of each input's range; infinite where it is constant.
+      input_center_: center of the range of each input in training.
+      input_range_: half the range of each input; infinite where it is constant.
       target_offset_: the prediction is `output * target_scale_ + target_offset_`.
       target_scale_: standard deviation in training; 0 if the target is constant.
       n_features_in_: number of inputs.
-      feature_names_in_: names of the inputs, if they are text.
+      feature_names_in_: names of the inputs, if all are strings.
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SparseMLPRegressor":
-        """Search networks that predict `y`, one number a row, from `X`."""
+        """Search networks that predict `y`, one number per row, from `X`."""
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         rows = merge(x, y.astype(np.float64), _check_weight(sample_weight, x))
         parts = split(np.zeros(len(rows.y)), self.valid_share, self.random_state)
@@ -219,42 +221,43 @@ class SparseMLPRegressor(RegressorMixin, _SparseMLP):
         return self._search(rows._replace(y=y), parts, "squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:
-        """Predicted numbers, one a row."""
+        """Return the predictions, one number per row."""
         return self._outputs(X)[:, 0] * self.target_scale_ + self.target_offset_
 
     def _fit_target(
         self, y: Float[np.ndarray, " N"], weight: Float[np.ndarray, " N"]
     ) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(y, weights=weight)
-            deviation = np.sqrt(np.average(np.square(y - mean), weights=weight))
-        if not np.isfinite(deviation):
+        self.target_scale_, self.target_offset_ = fit_target(y, weight)
+        if not np.isfinite(self.target_scale_):
             raise ValueError(f"y is too large, up to {np.abs(y).max():g}")
-        is_constant = deviation <= CONSTANT * np.abs(y).max()
-        self.target_scale_ = 0.0 if is_constant else float(deviation)
-        self.target_offset_ = float(np.clip(mean, y.min(), y.max()))
+        if self.target_scale_ == 0:
+            warnings.warn(
+                "y is constant in the training rows: a constant predicts it",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
 
 
 @no_type_check
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
-    """Classification by a network of as few weights as the cross-entropy allows.
+    """Classification with a tiny neural network.
 
-    Parameters and attributes are those of `SparseMLPRegressor`, without the target's,
-    and these.
+    Parameters and attributes are those of `SparseMLPRegressor`, without `target_scale_`
+    and `target_offset_`, and the following.
 
     Args:
-      class_weight: `balanced`, or factors by class, of the weights of rows.
+      class_weight: factors of the row weights by class, or `balanced`.
 
     Attributes:
-      classes_: the classes, of which there must be two at least. The network gives the
-        log-odds of the second of two classes, or one logit a class.
+      classes_: the classes, at least two. The network outputs the log-odds of the
+        second of two classes, or one logit per class.
     """
 
     class_weight: Literal["balanced"] | Mapping[Any, float] | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Search networks that tell the classes `y`, one a row, from `X`."""
+        """Search networks that predict the classes `y`, one per row, from `X`."""
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         weight = _check_weight(sample_weight, x)
@@ -276,12 +279,12 @@ class SparseMLPClassifier(ClassifierMixin, _SparseMLP):
         return self._search(rows._replace(y=y), parts, "softmax")
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row."""
+        """Return the most probable class of each row."""
         probability = self.predict_proba(X)
         return self.classes_[probability.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> Float[np.ndarray, "N C"]:
-        """Probabilities of the classes, in the order of `classes_`."""
+        """Return the probabilities of the classes, in the order of `classes_`."""
         outputs = self._outputs(X)
         if len(self.classes_) > 2:
             return softmax(outputs, axis=1)
@@ -295,7 +298,7 @@ def _check_weight(sample_weight: Any, x: Float[np.ndarray, "N I"]) -> np.ndarray
 
 
 def _make_constant(num_inputs: int, num_kinds: int) -> Front:
-    """A front of one network, which gives 0 without a weight."""
+    """Make a front of one network without weights, whose output is 0."""
     one = (1, 1, 1)
     shapes = (1, num_inputs, 1), (1, 0, 1, 1), one, one, (1, 1), one, (*one, num_kinds)
     network = Network(*map(np.zeros, shapes), depth=np.ones(1, int))

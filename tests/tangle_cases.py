@@ -1,4 +1,4 @@
-"""Small cases of the spaces of weight-entangled search, one or more of each."""
+"""Small configurations of the search spaces, one or more per space."""
 
 import itertools
 
@@ -99,30 +99,30 @@ SHAPES = {
     "digits-cell, last": (NUM, 4, 4, 1),
     "chars-gpt": (NUM, 3),
 }
-# The form that is used, and that of the paper.
+# Each small space in its default form; the paper's form of each space once.
 CASES = [
-    (name, sides)
-    for name, sides in itertools.product(SMALL, ("in", "both"))
-    if sides == "in" or "," not in name
+    (name, masking)
+    for name, masking in itertools.product(SMALL, ("input", "both"))
+    if masking == "input" or "," not in name
 ]
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-def form(name, sides):
-    """The switch of a space; cells have no choice of channels to mask."""
+def form(name, masking):
+    """Options of the paper's form; cells have no choice of channels to mask."""
     is_cell = "operations" in SMALL[name]
-    return {"is_paper_form": sides == "both"} if is_cell else {"sides": sides}
+    return {"is_paper_form": masking == "both"} if is_cell else {"masking": masking}
 
 
-def make_small(name, sides, **others):
-    """The small space of a case; what follows a comma is a case of the same space."""
-    options = SMALL[name] | others | form(name, sides)
+def make_small(name, masking="input", **others):
+    """The small space of a case; the text behind a comma names a variant."""
+    options = SMALL[name] | others | form(name, masking)
     return make_space(name.split(",")[0], **options)
 
 
-def make_case(name, sides):
+def make_case(name, masking="input"):
     """Space, weights with biases, and inputs."""
-    space = make_small(name, sides)
+    space = make_small(name, masking)
     params = jax.eval_shape(space.init, jax.random.key(0))
     rng = np.random.default_rng(0)
     params = jax.tree.map(

@@ -10,7 +10,6 @@ from export_cases import HOSTILE, TARGET, make_frame, make_model, write_run
 
 from swajax import predict
 from swajax.data import streaming
-from swajax.data.readers import read_source
 from swajax.io import commands
 
 NAME = "python -m swajax.predict"
@@ -107,8 +106,6 @@ def test_columns_stand_in_any_order(tmp_path, fitted, frame):
         (lambda text: text + "1,2\n", "has 2 cells, the first line has 5"),
         (lambda text: text + "\n\nx,a,1,c,1\n", "is blank, between rows of data"),
         (lambda text: text + '"x,a,1,c,1\n', "is not a line of a table"),
-        (lambda text: text + "1,a,text,*/,1\n", "'text' is not a number"),
-        (lambda text: text + "1,a,inf,*/,1\n", "is infinite"),
         (lambda text: "", "missing columns"),
     ],
 )
@@ -124,16 +121,96 @@ def test_tables_that_do_not_fit(capsys, tmp_path, fitted, frame, change, message
     assert list(tmp_path.iterdir()) == [data]
 
 
-def test_lines_are_named_beyond_the_first_piece(capsys, tmp_path, fitted, frame):
+@pytest.mark.parametrize(
+    ("cell", "fault"), [("word", "'word' is not a number"), ("inf", "inf is infinite")]
+)
+def test_a_cell_that_cannot_be_read_empties_its_row(
+    capsys, tmp_path, fitted, frame, cell, fault
+):
     folder, model = fitted
     names = [*model.feature_names[:1], *model.feature_names[2:]]
     plain = frame[names].assign(**{HOSTILE[1]: "a"})[list(model.feature_names)]
     text = plain.to_csv(index=False)
-    start = text.count("\n")
-    data = tmp_path / "new.csv"
-    data.write_text(text + "word,a,1,*/,1\n", encoding="utf-8")
-    assert _run(folder, "--data", data, "--out", tmp_path / "out.csv") == 2
-    assert f"line {start + 1}, column " in capsys.readouterr().err
+    line = text.count("\n") + 1
+    data, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    data.write_text(text + f"{cell},a,1,*/,1\n1,a,1,*/,1\n", encoding="utf-8")
+    assert _run(folder, "--data", data, "--out", out, "--strict") == 2
+    err = capsys.readouterr().err
+    assert f"line {line}, column " in err and fault in err and not out.exists()
+    assert _run(folder, "--data", data, "--out", out) == 0
+    printed = capsys.readouterr().out
+    note = "note: rows with an empty prediction: 1; the first: "
+    assert f"{note}line {line}, column " in printed and fault in printed
+    with out.open(newline="", encoding="utf-8") as file:
+        _, *rows = csv.reader(file)
+    width = 1 + len(model.scaling.classes)
+    assert rows[25] == [""] * width and len(rows) == 27
+    assert all(cell for row in rows[:25] + rows[26:] for cell in row)
+    assert [row[0] for row in rows[:25]] == [str(one) for one in model.predict(plain)]
+
+
+def test_a_table_without_a_row_to_predict_is_refused(capsys, tmp_path, fitted, frame):
+    folder, model = fitted
+    words = frame.assign(**{model.feature_names[0]: "word"})
+    data, out = _write(words, tmp_path / "new.csv"), tmp_path / "out.csv"
+    assert _run(folder, "--data", data, "--out", out) == 2
+    err = capsys.readouterr().err
+    assert "no row can be predicted: line" in err and "'word' is not a number" in err
+    assert not out.exists()
+
+
+def test_fills_and_unseen_categories_are_counted(capsys, tmp_path, fitted):
+    folder, model = fitted
+    number, kind = model.feature_names[0], model.feature_names[1]
+    frame = make_frame(25).assign(**{number: 1.0, kind: "a\nb"})
+    frame.loc[:2, number] = np.nan
+    frame.loc[:11, kind] = "new"
+    data = _write(frame, tmp_path / "new.parquet")
+    assert _run(folder, "--data", data, "--out", tmp_path / "out.csv") == 0
+    out = capsys.readouterr().out
+    assert f"missing cells replaced: {number!r} 3 by 3" in out
+    assert f"categories not seen in training: {kind!r} 12" in out
+
+
+def test_kept_columns_come_first(tmp_path, members, frame):
+    folder = write_run(tmp_path / "run", members[:1], pick=0)
+    number = members[0].feature_names[0]
+    ids = [f"NA {i}" for i in range(25)]
+    data = _write(frame.assign(id=ids, **{TARGET: 5}), tmp_path / "new.csv")
+    out = tmp_path / "out.csv"
+    keep = ("id", TARGET, number)
+    assert _run(folder, "--data", data, "--out", out, "--keep", *keep) == 0
+    with out.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == [*keep, f"predicted {TARGET}"]
+    assert [row[0] for row in rows] == ids and {row[1] for row in rows} == {"5"}
+    assert [float(row[3]) for row in rows] == members[0].predict(frame).tolist()
+    arguments = ("--data", data, "--out", tmp_path / "more.csv", "--keep", "Id")
+    assert _run(folder, *arguments) == 2
+
+
+def test_kept_cells_of_any_type_are_text(tmp_path, members, frame):
+    folder = write_run(tmp_path / "run", members[:1], pick=0)
+    dates = pd.date_range("2020-01-01", periods=25)
+    typed = frame.assign(day=dates, n=pd.array([None, *range(24)], dtype="Int64"))
+    data, out = _write(typed, tmp_path / "new.parquet"), tmp_path / "out.csv"
+    assert _run(folder, "--data", data, "--out", out, "--keep", "day", "n") == 0
+    lines = out.read_text().splitlines()
+    assert lines[1].startswith("2020-01-01") and ",," in lines[1]
+
+
+def test_decimal_commas_and_percents_are_read(capsys, tmp_path, members, frame):
+    folder = write_run(tmp_path / "run", members[:1], pick=0)
+    number = members[0].feature_names[0]
+    plain = frame.assign(**{number: np.arange(25) / 4})
+    marked = [f"{value:.2f}".replace(".", ",") + "%" for value in plain[number]]
+    data = _write(frame.assign(**{number: marked}), tmp_path / "new.txt")
+    out = tmp_path / "out.csv"
+    assert _run(folder, "--data", data, "--out", out) == 0
+    want = members[0].predict(plain)
+    assert [float(line) for line in out.read_text().splitlines()[1:]] == want.tolist()
+    note = f"percents read as numbers, 10% as 10: {number!r} 25"
+    assert note in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -156,49 +233,3 @@ def test_bad_options(capsys, tmp_path, fitted, arguments, message):
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and message in err
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("raw", "message"),
-    [
-        (b"PAR1 and no more", "not a readable Parquet file"),
-        (b"PK and no more", "not a readable NPZ file"),
-        (b"a,b\n1,\xff\n", "not UTF-8 text"),
-        (b"a,b\n", "no rows of data"),
-        (b"a,a,b\n1,2,3\n", "'a' appears more than once"),
-    ],
-)
-def test_damaged_files(tmp_path, raw, message):
-    path = tmp_path / "data.csv"
-    path.write_bytes(raw)
-    with pytest.raises(ValueError, match=message):
-        if not list(streaming.read_chunks(str(path), ["a", "b"])):
-            raise ValueError("no rows of data")
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
-def test_pieces_are_the_whole_table(tmp_path, kind):
-    frame = pd.DataFrame({"a": range(7), "b": list("uvwxyzé"), "c": 1.5})
-    data = str(_write(frame, tmp_path / f"data.{kind}"))
-    whole = read_source(data).frame[["c", "a"]]
-    pieces = list(streaming.read_chunks(data, ["c", "a"], num_rows=3))
-    assert [len(piece) for piece in pieces] == [3, 3, 1]
-    pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_index_type=False)
-
-
-def test_pieces_of_a_table_with_an_index(tmp_path):
-    frame = pd.DataFrame({"a": [3, 1, 2, 0], "b": 1.5}).set_index("a")
-    frame.to_parquet(tmp_path / "data.parquet")
-    pieces = streaming.read_chunks(
-        str(tmp_path / "data.parquet"), ["b", "a"], num_rows=3
-    )
-    assert pd.concat(pieces)["a"].tolist() == [3, 1, 2, 0]
-
-
-def test_pieces_are_read_one_by_one(tmp_path):
-    path = tmp_path / "data.csv"
-    path.write_text("a\n1\n2\n3\n4,5\n")
-    pieces = streaming.read_chunks(str(path), ["a"], num_rows=2)
-    assert next(pieces)["a"].tolist() == ["1", "2"]
-    with pytest.raises(ValueError, match="line 5 has 2 cells"):
-        next(pieces)

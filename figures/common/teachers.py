@@ -10,7 +10,7 @@ from swajax import prior
 from swajax.latent_search import Data
 from swajax.network import apply, count_weights, simplify
 from swajax.network.batched import apply_batch
-from swajax.pretrain.validation import grid
+from swajax.pretrain.validation_by_depth import grid
 from swajax.types import Key, Network, NetworkSpec
 
 NUM_TRIED = 8192  # about one in 300 networks of the prior has exactly 35 weights

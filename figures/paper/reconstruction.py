@@ -12,7 +12,7 @@ from figures.paper import describe
 from swajax import autoencoder
 from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig
-from swajax.pretrain.validation import grid
+from swajax.pretrain.validation_by_depth import grid
 from swajax.types import Key, Network
 
 

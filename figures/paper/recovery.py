@@ -45,7 +45,7 @@ def recover(
     starts = _make_starts(
         start_key, params, config=search, autoencoder_config=autoencoder_config
     )
-    result, _ = latent_search.run(
+    result, _ = latent_search.find_networks(
         starts,
         params,
         data,

@@ -8,6 +8,7 @@ last words tell where they start if not from embeddings of random networks.
 """
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import jax
@@ -18,8 +19,8 @@ from figures.quality import redraws, tasks
 from figures.quality.outcomes import Judge, Level, Outcome
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
-from swajax.latent_search import Data, descent
-from swajax.latent_search.descent import Budget, Explorer
+from swajax import latent_search
+from swajax.latent_search import Data, DescentProblem, DescentProgress
 from swajax.network import resize
 from swajax.search import sources
 from swajax.search.config import ExploreConfig, SearchConfig
@@ -30,6 +31,7 @@ from swajax.search.sources.random_networks import draw_starts
 from swajax.types import Key, Network
 
 LEARNED = ("tabular", "compact", "paper")
+UNLIMITED_STEPS = 2**30
 SINGLE = ("compact", "paper")  # spaces of networks of one activation each
 
 
@@ -85,24 +87,37 @@ def run(
     config = settings.pipeline if way.is_mixed else _limit(settings.pipeline, explorer)
     judge = Judge(task, config.activations, clock, begin)
     share = settings.mixed_share if way.is_mixed else settings.explore_share
-    budget = Budget(seconds=share * settings.seconds - judge.seconds())
+    search, seconds = settings.search, share * settings.seconds - judge.seconds()
     if way.is_by_steps:
-        budget = Budget(candidate_steps=settings.candidate_steps)
+        num = explorer.space.spec.max_depth * len(search.sparsity_weights)
+        num_steps = math.ceil(settings.candidate_steps / (num * search.num_starts))
+        seconds = math.inf
+    else:
+        num_steps = UNLIMITED_STEPS
     limits = config.make_spec(task.train.x.shape[1], task.train.y.shape[1])
 
     def fit_into(networks: Network) -> Network:
         return resize.fit_into(networks, explorer.space.spec, limits)
 
-    networks, steps = descent.descend(
-        explorer,
+    def callback(progress: DescentProgress) -> None:
+        judge.watch(
+            "explore",
+            progress.network_steps,
+            lambda: judge.make_front(fit_into(progress.networks_fn())),
+        )
+
+    state = latent_search.descend(
+        explorer.starts,
+        explorer.params,
         _to_data(task),
-        search=settings.search,
-        budget=budget,
+        space=explorer.space,
+        config=dataclasses.replace(search, num_steps=num_steps),
+        callback=callback,
+        time_budget=seconds,
         clock=clock,
-        watch=lambda steps, networks_fn: judge.watch(
-            "explore", steps, lambda: judge.make_front(fit_into(networks_fn()))
-        ),
     )
+    steps = int(state.num_steps.sum())
+    networks = latent_search.harden(state.picked, explorer.params, space=explorer.space)
     networks = fit_into(networks)
     seconds = judge.seconds() + (1 - share) * settings.seconds
     more = None
@@ -153,7 +168,7 @@ def _run_from(
     return found._replace(levels={"raw": raw} | found.levels)
 
 
-def _limit(config: SearchConfig, explorer: Explorer) -> SearchConfig:
+def _limit(config: SearchConfig, explorer: DescentProblem) -> SearchConfig:
     """The limits of a space."""
     spec = explorer.space.spec
     return dataclasses.replace(
@@ -166,7 +181,7 @@ def _limit(config: SearchConfig, explorer: Explorer) -> SearchConfig:
 
 def _make_explorer(
     way: Ablation, key: Key, task: QualityTask, settings: Settings
-) -> Explorer:
+) -> DescentProblem:
     start_key, key = jax.random.split(key)
     config = ExploreConfig(search=settings.search)
     limits = settings.pipeline.make_spec(task.train.x.shape[1], task.train.y.shape[1])

@@ -60,7 +60,7 @@ def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]
             with clock.paused():
                 found = {"status": "ok", "message": ""} | judge(outcome, task)
         except Exception as error:  # whatever it is, the benchmark goes on
-            message = f"{type(error).__name__}: {commands.describe(error)}"[:500]
+            message = f"{type(error).__name__}: {commands.describe_error(error)}"[:500]
             found = {"status": "failed", "message": message}
         record |= {
             "wall_seconds": time.monotonic() - begin,

@@ -29,11 +29,10 @@ from figures.quality import runs, tasks
 from figures.quality.tables import format_rows
 from figures.quality.tasks import QualityTask
 from figures.starts import newton
-from swajax import prior
+from swajax import latent_search, prior
 from swajax.data.problem import Problem
 from swajax.io import commands, files, png, runlog
-from swajax.latent_search import Data, DescentConfig, Point, descent
-from swajax.latent_search.descent import Budget, Explorer
+from swajax.latent_search import Data, DescentConfig, DescentProblem, Point
 from swajax.refine import batches
 from swajax.refine.quadratic import Fit
 from swajax.search.config import ExploreConfig, SearchConfig
@@ -160,11 +159,14 @@ def find(source: str, key: Key, task: QualityTask, config: StartsCommand) -> Net
     )
     explorer = explorer._replace(starts=_resize(explorer.starts, config.num_weights))
     points = SEARCHES[source](explorer, task, search, config)
-    return descent.harden(points, explorer.params, space=explorer.space)
+    return latent_search.harden(points, explorer.params, space=explorer.space)
 
 
 def _keep(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    explorer: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """The points [D, S, R, ...] as they are, for each decoder."""
     del task, search, config
@@ -178,23 +180,29 @@ def _keep(
 
 
 def _descend(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    explorer: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """The points after gradient descent, decoded at the size asked for."""
-    train, valid = task.train, task.valid
-    num = explorer.space.spec.max_depth * search.num_starts
-    state, _ = descent.run(
-        explorer,
-        Data(*train[:2], *valid[:2]),
-        search=search,
-        budget=Budget(candidate_steps=config.descent_steps * num),
+    state = latent_search.descend(
+        explorer.starts,
+        explorer.params,
+        Data(*task.train[:2], *task.valid[:2]),
+        space=explorer.space,
+        config=dataclasses.replace(search, num_steps=config.descent_steps),
+        time_budget=math.inf,
     )
     z = _resize(state.picked.z, config.num_weights)
     return Point(z, jnp.zeros_like(state.picked.threshold))
 
 
 def _newton(
-    explorer: Explorer, task: QualityTask, search: DescentConfig, config: StartsCommand
+    explorer: DescentProblem,
+    task: QualityTask,
+    search: DescentConfig,
+    config: StartsCommand,
 ) -> Point:
     """The points after Gauss-Newton steps through the decoders."""
     del search

@@ -82,7 +82,7 @@ def main(config: AccuracyCommand) -> None:
     config = _complete(config)
     commands.use_compilation_cache()
     folder = config.out / config.space
-    about = loaders.describe(config.space)
+    about = loaders.read_provenance(config.space)
     missing = [] if config.summarize else list(_find_missing(config, folder, about))
     table = accuracy_tables.find_table(folder, config.space)
     ranked = standalone_table.read_networks(table) if table else []

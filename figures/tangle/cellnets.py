@@ -16,6 +16,8 @@ from jaxtyping import Array, Float
 
 from figures.tangle.forms import Form
 from figures.tangle.supernets import Supernet, read_out
+from swajax.tangle.choices import Choice
+from swajax.tangle.layers import axes
 from swajax.tangle.layers import operations as operations_lib
 from swajax.tangle.layers.affine import draw_affine
 from swajax.tangle.layers.operations import OPERATIONS
@@ -66,11 +68,17 @@ def apply_edge(
         return cells.mix_edge(weights, x, p, **how)
     total = jnp.zeros_like(x[:, ::stride, ::stride])
     for place, name in enumerate(operations):
-        own = cells.take_edge(weights, operation=name) if form == "weo" else None
-        own = weights[place] if own is None else own
+        own = weights[place] if form == "ws" else take_edge(weights, operations, place)
         out = cells.apply_edge(own, x, operation=name, stride=stride)
         total = total + p[place] * out
     return total
+
+
+def take_edge(weights: Any, operations: Operations, place: int) -> Any:
+    """Weights of one operation, sliced."""
+    choice = Choice("edge", operations, "operation")
+    declared = cells.declare_edge(weights, choice, 0)
+    return axes.take(declared, weights, {"edge": (place,)})
 
 
 def make_nb201(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supernet:
@@ -133,7 +141,7 @@ def make_cells(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
             own, names = p[kind][place], config.operations
             return apply_edge(weights, x, own, names, form, stride=stride)
 
-        return digits_cell.run(config, params, x, mix)
+        return digits_cell.apply_graph(config, params, x, mix)
 
     shape = (cells.count_edges(config.graph), len(config.operations))
     return Supernet({"normal": shape, "reduce": shape}, init, apply, input_shape)

@@ -110,7 +110,7 @@ def compare_outputs(
 
     @jax.jit
     def alone(params: Any) -> Array:
-        return space.apply_alone(space.take(params, network), network, x)
+        return space.apply_standalone(space.take(params, network), network, x)
 
     return jax.jit(space.apply)(params, p, x), alone(params)
 

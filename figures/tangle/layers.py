@@ -123,7 +123,7 @@ def make_attention(
     def apply(w: Any, x: Any) -> Any:
         own, num_tokens = w[2], x.shape[1]
         ones = jnp.ones(own.qkv.shape[-1])
-        is_seen = np.tri(num_tokens, dtype=bool) if is_causal else None
+        causal = jnp.asarray(np.tri(num_tokens, dtype=bool)) if is_causal else None
 
         def attend(tokens: Any) -> Any:
             return attention.attend(
@@ -132,7 +132,7 @@ def make_attention(
                 keep_in=ones,
                 keep_heads=jnp.ones(own.qkv.shape[1]),
                 keep_out=ones,
-                is_seen=None if is_seen is None else jnp.asarray(is_seen),
+                attention_mask=causal,
             )
 
         return jax.vmap(attend)(_normalise(x, *w[:2]))

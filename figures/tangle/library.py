@@ -49,7 +49,7 @@ def count(name: str) -> dict[str, dict[str, Any]]:
 
     def step_alone(own: Any, x: Array, y: Array) -> Any:
         return jax.value_and_grad(
-            lambda w: _find_loss(space.apply_alone(w, largest, x), y)
+            lambda w: _find_loss(space.apply_standalone(w, largest, x), y)
         )(own)
 
     steps = _make_step(space), _make_step(unrolled)

@@ -21,12 +21,12 @@ from figures.tangle.forms import Form
 from swajax.tangle import experiment, selection
 from swajax.tangle.choices import (
     Architecture,
-    describe,
     discretise,
     extreme,
     from_genes,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.data.examples import Rows, divide, mean_over_blocks
 from swajax.tangle.data.loaders import load_split
@@ -73,7 +73,7 @@ ABLATIONS: dict[str, Method] = {
         "drnas", {"divergence_weight": 1e-3}, {"alpha_weight_decay": 0.0}
     ),
     "drnas-both-sides": Method(
-        "drnas", space={"sides": "both"}, spaces=("digits-macro", *VIT)
+        "drnas", space={"masking": "both"}, spaces=("digits-macro", *VIT)
     ),
     "drnas-outputs": Method("drnas", spaces=tuple(entangling.CONFIGS), form="weo"),
     "drnas-80": Method("drnas", weight_share=0.8),
@@ -158,7 +158,7 @@ def run(
     config = _make_config(settings, settings.train_steps)
     params = space.init(train_key) if found.params is None else found.params
     whole = task._replace(split=split)
-    scores = experiment.assess(
+    scores = experiment.evaluate_architecture(
         train_key, params, whole, found.architecture, config=config
     )
     if found.params is None:
@@ -169,7 +169,7 @@ def run(
     return jax.device_get(
         {
             "indices": found.architecture,
-            "options": describe(found.architecture, space.choices),
+            "options": to_options(found.architecture, space.choices),
             "num_passes": found.num_passes,
             "num_evaluated": found.num_evaluated,
             "seconds": found.seconds,
@@ -208,7 +208,7 @@ def _find(
             point["indices"] = discretise(state.alphas, choices)
         curve.append(point)
     begin = time.monotonic()
-    architecture = experiment.choose(
+    architecture = experiment.choose_architecture(
         choose_key,
         state,
         task,
@@ -216,7 +216,7 @@ def _find(
         select_by=method.select_by,
         evolution=settings.evolution,
     )
-    num = 0 if sampler.is_trained else settings.evolution.num_judged
+    num = 0 if sampler.is_trained else settings.evolution.num_evaluated
     seconds = last.seconds + time.monotonic() - begin
     params = None if method.form == "ws" else state.params
     return Found(architecture, params, last.num_passes, num, seconds, curve)
@@ -231,7 +231,7 @@ def _search_randomly(key: Key, task: SupernetTask, settings: Settings) -> Found:
 
     @jax.jit
     def train(key: Key, p: Any, rows: Rows, held: Rows) -> Any:
-        (score,) = standalone.train_and_judge(
+        (score,) = standalone.train_and_evaluate(
             key,
             rows,
             (held,),

@@ -27,10 +27,10 @@ from swajax.tangle.choices import (
     Probabilities,
     clear_absent,
     count_architectures,
-    describe,
     num_options,
     one_hot,
     to_architecture,
+    to_options,
 )
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Split
@@ -122,7 +122,7 @@ def main(config: TableCommand) -> None:
     rows = sorted(runlog.read_metrics(config.out), key=lambda row: row["network"])
     how = {k: v for k, v in configs.to_dict(config).items() if k != "out"}
     path = config.out / "table.json"
-    about = {"config": how, "data": loaders.describe(config.space)}
+    about = {"config": how, "data": loaders.read_provenance(config.space)}
     runlog.write_json(path, about | {"rows": rows})
     sys.stdout.write(f"{len(rows)} networks are in {path}\n")
 
@@ -190,7 +190,7 @@ def _score(
     valid, test = _train(splits, p, space=space, config=config.search_config())
     return {
         "indices": architecture,
-        "options": describe(architecture, space.choices),
+        "options": to_options(architecture, space.choices),
         "num_weights": count_weights(space, architecture),
         "valid_loss": valid.loss,
         "valid_accuracy": valid.accuracy,
@@ -208,7 +208,7 @@ def _train(
 
     def run(seed_and_split: Any) -> Any:
         seed, split = seed_and_split
-        return standalone.train_and_judge(
+        return standalone.train_and_evaluate(
             jax.random.key(seed),
             split.weights,
             (split.architecture, split.test),

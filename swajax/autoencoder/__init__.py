@@ -1,26 +1,31 @@
-"""Networks to points of one embedding space and back: `encode`, `decode`.
+"""Autoencoders of networks: `encode` a network into an embedding, `decode` it again.
 
 Three presets share one interface. `paper` is the convolutional autoencoder of
-arXiv:2410.08339; `compact` is ours, small and fast; `tabular` is ours too, for networks
-with any number of inputs and outputs, biases and mixed activations, and of every size.
-Parameters are plain pytrees; all functions are pure and take ONE example.
+arXiv:2410.08339; `compact` is our smaller and faster architecture for the same
+networks; `tabular` embeds networks of any number of inputs and outputs, with biases and
+mixed activations, and decodes them at any number of weights. Parameters are plain
+pytrees. All functions are pure and take ONE example; `jax.vmap` makes batches.
+
+Example:
+  >>> import functools, jax
+  >>> from swajax import autoencoder
+  >>> config = autoencoder.AutoencoderConfig(max_depth=1, max_width=3, num_probes=4)
+  >>> init = functools.partial(autoencoder.init, config=config)
+  >>> params = jax.eval_shape(init, jax.random.key(0))
+  >>> decode = functools.partial(autoencoder.decode, config=config, depth=1)
+  >>> z = jax.ShapeDtypeStruct((config.embedding_size,), "float32")
+  >>> jax.eval_shape(decode, params, z).first.shape
+  (3, 3)
 """
 
-import dataclasses
-import functools
-from typing import Any, Literal
-
-import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from swajax import network as network_lib
-from swajax.autoencoder import compact, tabular, tabular_tokens
-from swajax.autoencoder.paper import PaperAutoencoder
-from swajax.autoencoder.tabular_tokens import Embedding, Present
-from swajax.io import configs
-from swajax.types import DEFAULT_ACTIVATIONS, Activation, Key, Network, NetworkSpec
+from swajax.autoencoder.base import Embedding, Params, Present
+from swajax.autoencoder.config import AutoencoderConfig, make_autoencoder
+from swajax.types import Key, Network
 
 __all__ = [
     "AutoencoderConfig",
@@ -36,112 +41,40 @@ __all__ = [
     "respond",
 ]
 
-Params = Any
-
-MANY_WEIGHTS = 1e4  # no network of `tabular` has more
-
-SINGLE = {"activation": "sigmoid", "num_inputs": 3, "num_outputs": 1, "max_width": 7}
-PRESET_DEFAULTS = {
-    "compact": SINGLE | {"max_depth": 4},
-    "paper": SINGLE | {"max_depth": 4},
-    "tabular": {
-        "activation": "mixed",
-        "num_inputs": 8,
-        "num_outputs": 3,
-        "max_width": 8,
-        "max_depth": 3,
-    },
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class AutoencoderConfig:
-    """What an autoencoder is made of; what is not given follows its preset."""
-
-    preset: Literal["compact", "paper", "tabular"] = "compact"
-    """architecture: ours, that of arXiv:2410.08339, or ours for any table"""
-    activation: Activation | Literal["mixed"] | None = None
-    """activation of all hidden neurons of the embedded networks, or mixed: each neuron
-    has its own [compact, paper: sigmoid; tabular: mixed]"""
-    num_inputs: int | None = None
-    """inputs of the embedded networks, of tabular in training at most [3; tabular 8]"""
-    num_outputs: int | None = None
-    """outputs, of tabular in training, at most [1; tabular 3]"""
-    max_width: int | None = None
-    """neurons a hidden layer at most [7; tabular 8]"""
-    max_depth: int | None = None
-    """hidden layers at most; there is a decoder for each depth [4; tabular 3]"""
-    num_probes: int = 64
-    """points at which the encoder of `compact` reads the network"""
-
-    def __post_init__(self) -> None:
-        """Fill in what follows the preset; reject unknown choices and bad sizes."""
-        for name, value in PRESET_DEFAULTS.get(self.preset, SINGLE).items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        configs.check_choices(self)
-        is_tabular = self.preset == "tabular"
-        if (self.activation == "mixed") != is_tabular:
-            raise ValueError(f"no {self.activation} activation with {self.preset}")
-        if self.num_probes < 1:
-            raise ValueError(f"num_probes must be >= 1, got {self.num_probes}")
-        if self.num_outputs != 1 and not is_tabular:
-            raise ValueError(f"num_outputs must be 1, got {self.num_outputs}")
-        # Inputs are rows of a layer's matrix.
-        if self.max_width < self.num_inputs and not is_tabular:
-            raise ValueError(
-                f"max_width must be >= num_inputs = {self.num_inputs}, "
-                f"got {self.max_width}"
-            )
-        _ = self.spec
-
-    @property
-    def spec(self) -> NetworkSpec:
-        """Limits of the embedded networks."""
-        is_mixed = self.activation == "mixed"
-        return NetworkSpec(
-            num_inputs=self.num_inputs,
-            num_outputs=self.num_outputs,
-            max_width=self.max_width,
-            max_depth=self.max_depth,
-            activations=DEFAULT_ACTIVATIONS if is_mixed else (self.activation,),
-        )
-
-    @property
-    def embedding_size(self) -> int:
-        """Numbers in an embedding, Z; of `tabular` without the tokens."""
-        return 128
-
 
 def init(key: Key, *, config: AutoencoderConfig) -> Params:
-    """Fresh parameters; `key` is consumed."""
-    module, spec = _module(config), config.spec
-    network = network_lib.make_dense(spec)
-    if config.preset == "paper":
-        return module.init(key, network)
-    seen = probe(network, config=config)
-    if config.preset == "tabular":
-        return module.init(key, network, seen, jnp.ones(()), _all_present(network))
-    return module.init(key, network, seen)
+    """Return fresh parameters.
+
+    Args:
+      key: consumed.
+      config: configuration of the autoencoder.
+    """
+    return make_autoencoder(config).init(key)
 
 
 def probe_points(
     config: AutoencoderConfig, *, num_inputs: int | None = None
 ) -> Float[np.ndarray, "N I"]:
-    """The fixed points at which the encoder reads a network (not `paper`).
+    """Return the fixed points at which the encoder evaluates a network.
+
+    `paper` reads weights only: its array has no rows.
 
     Args:
-      config: of the autoencoder.
-      num_inputs: of the network, if it is not that of the configuration (`tabular`).
+      config: configuration of the autoencoder.
+      num_inputs: number of inputs of the network, by default that of the configuration
+        (`tabular` accepts others).
     """
     num_inputs = num_inputs or config.spec.num_inputs
-    if config.preset == "tabular":
-        return tabular_tokens.probe_points(num_inputs)
-    return compact.probe_points(config.num_probes, num_inputs)
+    return make_autoencoder(config).probe_points(num_inputs)
 
 
 def probe(network: Network, *, config: AutoencoderConfig) -> Float[Array, "N O"]:
-    """Outputs at the points that the encoder reads."""
+    """Evaluate a network at the probe points.
+
+    Args:
+      network: one network.
+      config: configuration of the autoencoder.
+    """
     points = jnp.asarray(probe_points(config, num_inputs=network.first.shape[0]))
     return network_lib.apply(network, points, activations=config.spec.activations)
 
@@ -155,28 +88,34 @@ def encode(
     probes: Float[Array, "N O"] | None = None,
     present: Present | None = None,
 ) -> Float[Array, " Z"] | Embedding:
-    """Embedding of one network.
+    """Embed one network.
 
     Args:
-      params: of `init` or of a checkpoint.
-      network: a network of `config.spec`; for `tabular` of any inputs and outputs,
-        each output best of mean 0 and variance 1 (`swajax.prior.standardise`).
-      config: of the autoencoder.
-      depth: number of hidden layers if known at compile time (`paper` then runs only
-        the encoder of this depth).
-      probes: `probe(network)` if the caller has it, since many networks are evaluated
-        faster together (`swajax.network.batched`).
-      present: which inputs and outputs there are, if the network is padded (`tabular`).
+      params: parameters from `init` or from a checkpoint.
+      network: a network of `config.spec`. `compact` and `paper` embed networks without
+        biases; under `jit` and `vmap`, where values cannot be checked, they ignore
+        biases. `tabular` accepts any number of inputs and outputs; outputs should have
+        mean 0 and variance 1 (`swajax.prior.standardise`).
+      config: configuration of the autoencoder.
+      depth: number of hidden layers, if known at compile time; `paper` then runs only
+        the encoder of this depth.
+      probes: outputs of the network at the probe points, if known. Evaluating many
+        networks together is faster (`swajax.network.batched`).
+      present: which inputs and outputs of a padded network exist (`tabular`).
+
+    Returns:
+      The embedding: [Z], or an `Embedding` with one token per input and output
+      (`tabular`).
+
+    Raises:
+      ValueError: `depth` is out of range, or a network for `compact` or `paper` has
+        biases.
     """
-    module = _module(config)
-    if config.preset == "paper":
-        return module.apply(params, network, depth=depth, method=module.encode)
-    if probes is None:
-        probes = probe(network, config=config)
-    if config.preset == "tabular":
-        present = _all_present(network) if present is None else present
-        return module.apply(params, network, probes, present, method=module.encode)
-    return module.apply(params, network, probes, method=module.encode)
+    if depth is not None:
+        _check_depth(depth, config)
+    return make_autoencoder(config).encode(
+        params, network, depth=depth, probes=probes, present=present
+    )
 
 
 def decode(
@@ -188,21 +127,29 @@ def decode(
     num_weights: Float[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> Network:
-    """The network with `depth` hidden layers that an embedding stands for.
+    """Decode an embedding into a network with `depth` hidden layers.
+
+    The gradient is straight-through: neuron masks (`compact`, `paper`), active weights
+    and activations (`tabular`) are discrete and change by jumps, and the gradient is
+    that of the sigmoid or softmax behind each decision (`swajax.network.gates`). It
+    therefore differs from finite differences, which see no effect of a decision that
+    stays the same.
 
     Args:
-      params: of `init` or of a checkpoint.
+      params: parameters from `init` or from a checkpoint.
       z: the embedding.
-      config: of the autoencoder.
-      depth: hidden layers.
-      num_weights: weights and biases that may be there (`tabular`); by default all.
-      present: which inputs and outputs there are, if some are padding (`tabular`).
+      config: configuration of the autoencoder.
+      depth: number of hidden layers, 1 to `config.max_depth`.
+      num_weights: number of active weights and biases (`tabular`), by default all.
+      present: which inputs and outputs exist, if some are padding (`tabular`).
+
+    Raises:
+      ValueError: `depth` is out of range, or the preset does not support `num_weights`
+        or `present`.
     """
-    module = _module(config)
-    if config.preset != "tabular":
-        return module.apply(params, z, depth=depth, method=module.decode)
-    args = _tabular_args(z, num_weights, present)
-    return module.apply(params, *args, depth=depth, method=module.decode)
+    _check_depth(depth, config)
+    options = _options(config, num_weights, present)
+    return make_autoencoder(config).decode(params, z, depth=depth, **options)
 
 
 def decode_all(
@@ -213,42 +160,34 @@ def decode_all(
     num_weights: Float[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> tuple[Network, ...]:
-    """The networks of all decoders, depth 1 to L; arguments as of `decode`."""
-    if config.preset == "tabular":
-        module = _module(config)
-        args = _tabular_args(z, num_weights, present)
-        return module.apply(params, *args, method=module.decode_all)
-    depths = range(1, config.spec.max_depth + 1)
-    return tuple(decode(params, z, config=config, depth=depth) for depth in depths)
+    """Decode with all decoders, depth 1 to L; arguments and gradient as in `decode`."""
+    options = _options(config, num_weights, present)
+    return make_autoencoder(config).decode_all(params, z, **options)
 
 
 def respond(
     params: Params, z: Embedding, *, config: AutoencoderConfig
 ) -> Float[Array, "N O"]:
-    """Outputs at the probe points of the function a point stands for (`tabular`)."""
-    module = _module(config)
-    return module.apply(params, z, method=module.respond)
+    """Return the outputs, at the probe points, of the function of an embedding.
+
+    Raises:
+      ValueError: the preset has no such function; only `tabular` does.
+    """
+    respond_fn = make_autoencoder(config).respond
+    if respond_fn is None:
+        raise ValueError(f"the preset {config.preset} has no respond function")
+    return respond_fn(params, z)
 
 
-def _tabular_args(
-    z: Embedding, num_weights: Float[Array, ""] | int | None, present: Present | None
-) -> tuple[Embedding, Float[Array, ""], Present]:
-    if present is None:
-        present = Present(jnp.ones(z.inputs.shape[0]), jnp.ones(z.outputs.shape[0]))
-    if num_weights is None:
-        num_weights = MANY_WEIGHTS
-    return z, jnp.asarray(num_weights, z.z.dtype), present
+def _check_depth(depth: int, config: AutoencoderConfig) -> None:
+    if not 1 <= depth <= config.max_depth:
+        raise ValueError(f"depth must be in 1..{config.max_depth}, got {depth}")
 
 
-def _all_present(network: Network) -> Present:
-    num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
-    return Present(jnp.ones(num_inputs), jnp.ones(num_outputs))
-
-
-@functools.cache
-def _module(config: AutoencoderConfig) -> nn.Module:
-    if config.preset == "paper":
-        return PaperAutoencoder(spec=config.spec)
-    if config.preset == "tabular":
-        return tabular.TabularAutoencoder(spec=config.spec)
-    return compact.CompactAutoencoder(spec=config.spec, num_probes=config.num_probes)
+def _options(config: AutoencoderConfig, num_weights: object, present: object) -> dict:
+    """Return the options of a decoder; reject those that the preset ignores."""
+    options = {"num_weights": num_weights, "present": present}
+    given = [name for name, value in options.items() if value is not None]
+    if given and not config.is_any_table:
+        raise ValueError(f"the preset {config.preset} does not support {given[0]}")
+    return options

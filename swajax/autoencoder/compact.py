@@ -1,21 +1,20 @@
 """Preset `compact`: dense residual encoder and decoders that also read the function.
 
-Ours, not the paper's. Same networks in and out as `paper` and the same four decoders
-on one embedding of 128 numbers. What makes it learn fast:
+Our own architecture. It embeds the same networks as `paper`, with the same number of
+decoders and the same embedding of 128 numbers. Three properties make it learn fast:
 
-* neurons are put in a canonical order and dead ends are removed before encoding, so
-  that networks which differ only by a permutation share one point;
+* before encoding, neurons are put in a canonical order and dead ends are removed, so
+  that networks which differ only by a permutation have the same embedding;
 * the encoder also reads the outputs of the network at fixed probe points, standardised,
-  with their mean and scale beside them;
-* a point is first decoded into the function it stands for, as outputs at the probe
-  points. Each decoder makes hidden layers and a draft of the readout, and the draft is
-  corrected in closed form, by ridge regression of those outputs on its last hidden
-  layer. All four decoders stay good everywhere, where without the correction one of
-  them wins nearly always and the others starve.
+  together with their mean and scale;
+* an embedding is first decoded into the function it represents, as outputs at the probe
+  points. Each decoder produces hidden layers and a draft of the readout, and the draft
+  is corrected in closed form, by ridge regression of those outputs on the last hidden
+  layer. All decoders stay accurate; without the correction one of them nearly always
+  wins and the others receive no gradient.
 """
 
 import math
-from typing import Any
 
 import flax.linen as nn
 import jax
@@ -23,24 +22,74 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from swajax.network import mask_weights, permute, remove_dead_ends, uniform_activation
+from swajax.autoencoder.base import (
+    FIXED_DEFAULTS,
+    Autoencoder,
+    Params,
+    Present,
+    Preset,
+    make_fixed_decoders,
+)
+from swajax.autoencoder.canonical import canonical_order
+from swajax.autoencoder.layers import (
+    RELATIVE_RIDGE,
+    ResidualBlock,
+    normalise,
+    solve_positive_definite,
+)
+from swajax.autoencoder.matrix import check_no_biases
+from swajax.network import apply, make_dense, uniform_activation
 from swajax.network.batched import apply_batch
 from swajax.network.gates import binarize
-from swajax.types import Network, NetworkSpec
+from swajax.prior import WEIGHT_BOUND
+from swajax.types import Key, Network, NetworkSpec
 
-WEIGHT_BOUND = 10.0  # the prior's weights lie in [-10, 10]
-# Weights that a fresh decoder emits: small, since large ones saturate sigmoids, and
-# then no gradient reaches the deep decoders.
+# Scale of the weights of a fresh decoder: large weights saturate sigmoids, and then the
+# deep decoders receive no gradient.
 WEIGHT_SCALE = 4.0
-RELATIVE_RIDGE = 1e-4
 KEEP_LOGIT = 2.0  # decoders start with every neuron present
 
 
-def probe_points(num_probes: int, num_inputs: int) -> Float[np.ndarray, "N I"]:
-    """Fixed points spread evenly over [-1, 1]^I: an additive recurrence.
+def make_compact(spec: NetworkSpec, num_probes: int) -> Autoencoder:
+    """Return the functions of the preset."""
+    module = CompactAutoencoder(spec=spec, num_probes=num_probes)
 
-    The steps are powers of the root of g^(I+1) = g + 1, which generalises the golden
-    ratio to I dimensions.
+    def points(num_inputs: int) -> Float[np.ndarray, "N I"]:
+        return probe_points(num_probes, num_inputs)
+
+    def probe(network: Network) -> Float[Array, "N O"]:
+        x = jnp.asarray(points(spec.num_inputs))
+        return apply(network, x, activations=spec.activations)
+
+    def init(key: Key) -> Params:
+        network = make_dense(spec)
+        return module.init(key, network, probe(network))
+
+    def encode(
+        params: Params,
+        network: Network,
+        *,
+        depth: int | None,
+        probes: Float[Array, "N O"] | None,
+        present: Present | None,
+    ) -> Float[Array, " Z"]:
+        del depth, present
+        check_no_biases(network)
+        probes = probe(network) if probes is None else probes
+        return module.apply(params, network, probes, method=module.encode)
+
+    decoders = make_fixed_decoders(module, spec.max_depth)
+    return Autoencoder(init, encode, *decoders, points)
+
+
+PRESET = Preset(make=make_compact, defaults=FIXED_DEFAULTS)
+
+
+def probe_points(num_probes: int, num_inputs: int) -> Float[np.ndarray, "N I"]:
+    """Return fixed points spread evenly over [-1, 1]^I, by an additive recurrence.
+
+    The steps are powers of 1/g for the root g of g^(I+1) = g + 1, which generalises the
+    golden ratio to I dimensions.
     """
     golden = 2.0
     for _ in range(64):
@@ -50,30 +99,8 @@ def probe_points(num_probes: int, num_inputs: int) -> Float[np.ndarray, "N I"]:
     return (2 * ((0.5 + index * steps) % 1) - 1).astype(np.float32)
 
 
-def canonical_order(network: Network) -> Network:
-    """The same function with dead ends removed and neurons sorted layer by layer.
-
-    The key of a neuron is the total absolute weight of the paths through it, which no
-    permutation of any layer changes; the largest comes first, absent neurons last.
-    """
-    network = remove_dead_ends(mask_weights(network))
-    num_layers = network.mask.shape[0]
-    forward = [jnp.abs(network.first).sum(0)]
-    for layer in range(num_layers - 1):
-        forward.append(forward[-1] @ jnp.abs(network.hidden[layer]))
-    at_output = jnp.abs(network.readout).sum(1)
-    backward = [at_output] * num_layers
-    for layer in reversed(range(num_layers - 1)):
-        feeds = jnp.abs(network.hidden[layer]) @ backward[layer + 1]
-        backward[layer] = jnp.where(layer == network.depth - 1, at_output, feeds)
-    # The small terms order constant neurons and those without outgoing weights.
-    key = (jnp.stack(forward) + 0.1) * (jnp.stack(backward) + 0.1)
-    order = jnp.argsort(-jnp.where(network.mask > 0, key, -1.0), axis=1)
-    return permute(network, order)
-
-
 class CompactAutoencoder(nn.Module):
-    """Encoder of any network of the family, one decoder a depth."""
+    """One encoder for all networks of the family and one decoder per depth."""
 
     spec: NetworkSpec
     num_probes: int
@@ -99,38 +126,25 @@ class CompactAutoencoder(nn.Module):
     def encode(
         self, network: Network, probes: Float[Array, "N O"]
     ) -> Float[Array, " Z"]:
-        """Embedding of one network, given its outputs at the probe points."""
+        """Embed one network, given its outputs at the probe points."""
         hidden = self.read(_features(network, probes))
         for block in self.encoder:
             hidden = block(hidden)
-        return self.embed(_normalise(hidden))
+        return self.embed(normalise(hidden))
 
     def decode(self, z: Float[Array, " Z"], *, depth: int) -> Network:
-        """The network that the decoder of this depth makes of an embedding."""
+        """Decode an embedding with the decoder of this depth."""
         return self.decoders[depth - 1](z, self.function(z))
 
     def __call__(self, network: Network, probes: Float[Array, "N O"]) -> list[Network]:
-        """Encode and decode by every decoder; touches all parameters."""
+        """Encode, then decode with every decoder; uses all parameters."""
         z = self.encode(network, probes)
         wanted = self.function(z)
         return [decoder(z, wanted) for decoder in self.decoders]
 
 
-class ResidualBlock(nn.Module):
-    """x + W2 silu(W1 norm(x))."""
-
-    width: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, " W"]) -> Float[Array, " W"]:
-        """Apply the block."""
-        normed = _normalise(x)
-        hidden = nn.silu(nn.Dense(self.width)(normed))
-        return x + nn.Dense(self.width)(hidden)
-
-
 class Function(nn.Module):
-    """z to the outputs at the probe points of the function it stands for."""
+    """Map z to the outputs, at the probe points, of the function it represents."""
 
     width: int
     num_probes: int
@@ -139,12 +153,12 @@ class Function(nn.Module):
     def __call__(self, z: Float[Array, " Z"]) -> Float[Array, " N"]:
         """Decode one embedding; scale and mean span decades, as in the encoder."""
         hidden = ResidualBlock(self.width)(nn.Dense(self.width)(z))
-        flat = nn.Dense(self.num_probes + 2)(_normalise(hidden))
+        flat = nn.Dense(self.num_probes + 2)(normalise(hidden))
         return flat[2:] * jnp.exp(flat[0]) + jnp.sinh(flat[1])
 
 
 class Decoder(nn.Module):
-    """z and the function it stands for to a network of one depth."""
+    """Map z and the function it represents to a network of one depth."""
 
     spec: NetworkSpec
     depth: int
@@ -155,8 +169,8 @@ class Decoder(nn.Module):
     def __call__(self, z: Float[Array, " Z"], wanted: Float[Array, " N"]) -> Network:
         """Decode one embedding.
 
-        Absent neurons keep their weights: they are ignored, but by them a gradient can
-        bring a neuron back.
+        Absent neurons keep their weights: `swajax.network.apply` ignores them, but
+        through them a gradient can bring a neuron back.
         """
         spec, depth = self.spec, self.depth
         shapes = {
@@ -169,7 +183,7 @@ class Decoder(nn.Module):
         hidden = nn.Dense(self.width)(z)
         for _ in range(self.num_blocks):
             hidden = ResidualBlock(self.width)(hidden)
-        hidden = nn.silu(_normalise(hidden))
+        hidden = nn.silu(normalise(hidden))
         sizes = [math.prod(shape) for shape in shapes.values()]
         flat = nn.Dense(sum(sizes))(hidden)
         parts = zip(shapes.items(), jnp.split(flat, np.cumsum(sizes)[:-1]), strict=True)
@@ -195,14 +209,14 @@ class Decoder(nn.Module):
 def correct_readout(
     network: Network, wanted: Float[Array, " N"], *, activation: str, depth: int
 ) -> Network:
-    """Change the readout so that the outputs at the probe points come near `wanted`.
+    """Fit the readout so that the outputs at the probe points approach `wanted`.
 
     The correction d of the readout r minimises |H (r + d) - wanted|^2 / N + ridge |d|^2
-    for the last hidden layer H; the ridge is relative to the size of H.
+    for the outputs H of the last hidden layer, with ridge = 1e-4 tr(H'H / N).
     """
     points = jnp.asarray(probe_points(len(wanted), network.first.shape[0]))
-    # Outputs of a network that reads out each neuron: the fast evaluation, of a batch
-    # of one, which `vmap` makes a batch of many.
+    # The outputs of a network that reads out each neuron are the last hidden layer. A
+    # batch of one takes the fast evaluation; `vmap` makes it a batch of many.
     neurons = network._replace(
         readout=jnp.eye(network.readout.shape[0]),
         readout_bias=jnp.zeros(network.readout.shape[0]),
@@ -212,14 +226,14 @@ def correct_readout(
     gram = hidden @ hidden.T / len(wanted)
     ridge = (RELATIVE_RIDGE * jnp.trace(gram) + 1e-9) * jnp.eye(len(gram))
     rest = wanted[None] - network.readout.T @ hidden
-    correction = solve(gram + ridge, hidden @ rest.T / len(wanted))
+    correction = solve_positive_definite(gram + ridge, hidden @ rest.T / len(wanted))
     return network._replace(readout=network.readout + correction)
 
 
 def _features(network: Network, probes: Float[Array, "N O"]) -> Float[Array, " F"]:
     network = canonical_order(network)
     center = probes.mean(0, keepdims=True)
-    # The floor keeps almost constant networks finite: their noise is not a signal.
+    # The floor keeps the features of almost constant networks finite.
     scale = jnp.maximum(probes.std(0, keepdims=True), 1e-4)
     depth = jax.nn.one_hot(network.depth - 1, network.mask.shape[0])
     numbers = (network.first, network.hidden, network.readout)
@@ -233,30 +247,3 @@ def _features(network: Network, probes: Float[Array, "N O"]) -> Float[Array, " F
             jnp.log(scale[0]),
         ]
     )
-
-
-def _normalise(x: Float[Array, " W"]) -> Float[Array, " W"]:
-    """Layer normalisation without parameters: what follows is a dense layer."""
-    return jax.nn.standardize(x)
-
-
-def solve(a: Float[Array, "H H"], b: Float[Array, "H O"]) -> Float[Array, "H O"]:
-    """a^-1 b for a positive definite a, by Gauss-Jordan elimination.
-
-    Many tiny systems under `vmap` are a few operations on whole batches this way, where
-    a library call is one call a system. A loop, since XLA would fuse the steps and
-    compute each of them many times; its gradient is another solution, 7 times faster
-    than one through the steps.
-    """
-
-    def eliminate(_: Any, b: Float[Array, "H O"]) -> Float[Array, "H O"]:
-        def body(index: Array, rows: Float[Array, "H C"]) -> Float[Array, "H C"]:
-            pivot = rows[index] / rows[index, index]
-            others = rows - rows[:, index, None] * pivot[None]
-            is_pivot = jnp.arange(len(a))[:, None] == index
-            return jnp.where(is_pivot, pivot[None], others)
-
-        rows = jnp.concatenate([a, b], axis=1)
-        return jax.lax.fori_loop(0, len(a), body, rows)[:, len(a) :]
-
-    return jax.lax.custom_linear_solve(lambda x: a @ x, b, eliminate, symmetric=True)

@@ -1,7 +1,9 @@
-"""TODO swajax/autoencoder/matrix.py."""
+"""The flattened form of a network without biases (arXiv:2410.08339)."""
 
 import chex
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from swajax.network import mask_weights, uniform_activation
@@ -9,12 +11,34 @@ from swajax.types import Network, NetworkSpec
 
 
 def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
-    """The flattened form of a network without biases, C = H d + 1 + d columns.
+    """Return the flattened form of a network, with C = H d + 1 + d columns.
 
     From left to right: d blocks of weights [fan in, fan out] with the inputs in the
-    middle rows of the first, the readout column, d columns of neuron masks
-    (arXiv:2410.08339, multi-scale representation; spec section 3).
+    middle rows of the first, the readout column, and d columns of neuron masks
+    (arXiv:2410.08339, multi-scale representation).
+
+    Args:
+      network: one network with one output, without biases.
+      depth: its number of hidden layers d.
+
+    Raises:
+      ValueError: the network has biases or another depth. Traced values (under `jit` or
+        `vmap`) are not checked: biases are dropped there, layers beyond `depth` too.
+
+    Example:
+      >>> spec = NetworkSpec(max_width=3, max_depth=1)
+      >>> network = from_matrix(jnp.ones((3, 5)), depth=1, spec=spec)
+      >>> to_matrix(network, depth=1).shape
+      (3, 5)
     """
+    check_no_biases(network)
+    if _is_concrete(network) and int(network.depth) != depth:
+        raise ValueError(f"depth must be {int(network.depth)}, got {depth}")
+    return flatten(network, depth=depth)
+
+
+def flatten(network: Network, *, depth: int) -> Float[Array, "H C"]:
+    """Return the form of `to_matrix` without its checks."""
     clean = mask_weights(network)
     width = network.mask.shape[-1]
     num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
@@ -28,9 +52,10 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
 def from_matrix(
     matrix: Float[Array, "H C"], *, depth: int, spec: NetworkSpec
 ) -> Network:
-    """Inverse of `to_matrix`: mask columns are taken as they are, biases are zero.
+    """Return the network of a flattened form: the inverse of `to_matrix`.
 
-    Weights of absent neurons stay as well: they are ignored, but by them a gradient can
+    Mask columns are kept as they are and biases are zero. Weights of absent neurons are
+    kept as well: `swajax.network.apply` ignores them, but through them a gradient can
     bring a neuron back. `mask_weights` clears them.
     """
     width = spec.max_width
@@ -49,3 +74,25 @@ def from_matrix(
         activation=uniform_activation(spec, matrix.dtype),
         depth=jnp.asarray(depth, jnp.int32),
     )
+
+
+def check_no_biases(network: Network) -> None:
+    """Reject a network with biases, which a form without biases would drop.
+
+    Traced values (under `jit`, `vmap` or `grad`) are not checked.
+
+    Raises:
+      ValueError: a present neuron or an output has a bias that is not zero.
+    """
+    if not _is_concrete(network):
+        return
+    mask = np.asarray(network.mask)
+    is_used = np.arange(len(mask))[:, None] < int(network.depth)
+    if (np.asarray(network.bias) * mask * is_used).any():
+        raise ValueError("a network without biases is required: a neuron has a bias")
+    if np.any(network.readout_bias):
+        raise ValueError("a network without biases is required: an output has a bias")
+
+
+def _is_concrete(network: Network) -> bool:
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in network)

@@ -1,4 +1,4 @@
-"""The autoencoders that come with the package, and those in a user's own files."""
+"""Pretrained autoencoders: those shipped with the package and those in files."""
 
 import importlib.resources
 from pathlib import Path
@@ -15,17 +15,23 @@ SHIPPED = importlib.resources.files("swajax") / "pretrained"
 def load_pretrained(
     preset: str | Path, activation: str | None = None
 ) -> tuple[Params, AutoencoderConfig]:
-    """Parameters and configuration of a pretrained autoencoder.
+    """Load parameters and configuration of a pretrained autoencoder.
 
     Args:
-      preset: name of a preset, or the path of a checkpoint file of parameters whose
-        header holds the configuration under "autoencoder".
-      activation: of the embedded networks; a file must agree if it is given.
+      preset: name of a preset, or path of a checkpoint file of parameters whose header
+        contains the configuration under "autoencoder".
+      activation: activation of the embedded networks; optional if only one autoencoder
+        of the preset is shipped. A file of another activation is refused.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: nothing of this kind is shipped (the message lists what is), or the
-        file is not sound.
+      ValueError: no such autoencoder is shipped (the message lists those that are), or
+        the file is damaged or of another kind.
+
+    Example:
+      >>> params, config = load_pretrained("compact", "sigmoid")
+      >>> config.num_inputs, config.max_depth
+      (3, 4)
     """
     path = Path(preset) if _is_path(preset) else _shipped_path(preset, activation)
     arrays, header = checkpoints.load(path)
@@ -45,7 +51,12 @@ def load_pretrained(
 
 
 def list_pretrained() -> list[tuple[str, str]]:
-    """Preset and activation of each autoencoder that is shipped, sorted."""
+    """Return preset and activation of each shipped autoencoder, sorted.
+
+    Example:
+      >>> ("compact", "sigmoid") in list_pretrained()
+      True
+    """
     if not SHIPPED.is_dir():
         return []
     names = (Path(entry.name) for entry in SHIPPED.iterdir())
@@ -68,6 +79,6 @@ def _shipped_path(preset: str, activation: str | None) -> Path:
         problem = "no" if not found else f"{len(found)} activations of the"
         raise ValueError(
             f"{problem} pretrained autoencoder '{wanted}'; shipped: {listed}. "
-            "A path to a checkpoint file is taken as well."
+            "The path of a checkpoint file is accepted as well."
         )
     return Path(str(SHIPPED / "{}_{}.safetensors".format(*found[0])))

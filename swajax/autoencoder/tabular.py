@@ -1,18 +1,19 @@
 """Preset `tabular`: one space for networks of any number of inputs and outputs.
 
-An embedding is a set of tokens: one global `z`, a small one an input and a small one
-an output. What belongs to an input or output is made of its token and of z alone, by
-the same parameters for all, so that permuting inputs permutes the result and one
-checkpoint serves any table.
+An embedding is a set of tokens: one global `z`, one small token per input and one per
+output. The weights of an input or output are computed from its token and z, by the same
+parameters for all, so that permuting inputs permutes the result and one checkpoint
+serves any table.
 
-Decoding is conditioned on size: the decoder is told how many weights it may use, emits
-all weights and a score for each, and exactly that many of highest score are open. One
-embedding so stands for networks of every size, and the space is multi-scale in sparsity
-as well as in depth.
+Decoding is conditioned on size: the decoder receives the number of weights, emits all
+weights and one score per weight, and keeps exactly that many of highest score active.
+One embedding thus represents networks of every size, and the space is multi-scale in
+sparsity as well as in depth.
 
-As in `compact`, the encoder reads the network, neurons in canonical order, and its
-outputs at probe points; and the readout that a decoder drafts is corrected in closed
-form, by ridge regression, here of open weights only, on the function that z stands for.
+As in `compact`, the encoder reads the network, with neurons in canonical order, and its
+outputs at probe points, and the readout drafted by a decoder is corrected in closed
+form, by ridge regression on the function that the embedding represents; here only
+active weights are corrected.
 """
 
 import flax.linen as nn
@@ -20,20 +21,103 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from swajax.autoencoder.compact import ResidualBlock, canonical_order
+from swajax.autoencoder.base import Autoencoder, Embedding, Params, Present, Preset
+from swajax.autoencoder.canonical import canonical_order
+from swajax.autoencoder.layers import ResidualBlock, normalise
 from swajax.autoencoder.tabular_decoder import Decoder
-from swajax.autoencoder.tabular_tokens import (
-    PROBES,
-    Embedding,
-    Present,
-    TokenBlock,
-    normalise,
+from swajax.autoencoder.tabular_tokens import PROBES, TokenBlock, probe_points
+from swajax.network import apply, make_dense
+from swajax.types import Key, Network, NetworkSpec
+
+UNLIMITED_WEIGHTS = 1e4  # more than any network of the preset has
+MAX_INPUTS = 512  # the encoder evaluates 10 probe points per input
+
+
+def make_tabular(spec: NetworkSpec, num_probes: int) -> Autoencoder:
+    """Return the functions of the preset; its number of probe points is fixed."""
+    del num_probes
+    module = TabularAutoencoder(spec=spec)
+
+    def probe(network: Network) -> Float[Array, "N O"]:
+        x = jnp.asarray(probe_points(network.first.shape[0]))
+        return apply(network, x, activations=spec.activations)
+
+    def init(key: Key) -> Params:
+        network = make_dense(spec)
+        present = _all_present(spec.num_inputs, spec.num_outputs)
+        return module.init(key, network, probe(network), jnp.ones(()), present)
+
+    def encode(
+        params: Params,
+        network: Network,
+        *,
+        depth: int | None,
+        probes: Float[Array, "N O"] | None,
+        present: Present | None,
+    ) -> Embedding:
+        del depth
+        probes = probe(network) if probes is None else probes
+        if present is None:
+            present = _all_present(network.first.shape[0], network.readout.shape[1])
+        return module.apply(params, network, probes, present, method=module.encode)
+
+    def decode(
+        params: Params,
+        z: Embedding,
+        *,
+        depth: int,
+        num_weights: Float[Array, ""] | int | None,
+        present: Present | None,
+    ) -> Network:
+        args = _fill_in(z, num_weights, present)
+        return module.apply(params, z, *args, depth=depth, method=module.decode)
+
+    def decode_all(
+        params: Params,
+        z: Embedding,
+        *,
+        num_weights: Float[Array, ""] | int | None,
+        present: Present | None,
+    ) -> tuple[Network, ...]:
+        args = _fill_in(z, num_weights, present)
+        return module.apply(params, z, *args, method=module.decode_all)
+
+    def respond(params: Params, z: Embedding) -> Float[Array, "N O"]:
+        return module.apply(params, z, method=module.respond)
+
+    return Autoencoder(init, encode, decode, decode_all, probe_points, respond)
+
+
+PRESET = Preset(
+    make=make_tabular,
+    defaults={
+        "activation": "mixed",
+        "num_inputs": 8,
+        "num_outputs": 3,
+        "max_width": 8,
+        "max_depth": 3,
+    },
+    is_any_table=True,
+    max_inputs=MAX_INPUTS,
 )
-from swajax.types import Network, NetworkSpec
+
+
+def _fill_in(
+    z: Embedding, num_weights: Float[Array, ""] | int | None, present: Present | None
+) -> tuple[Float[Array, ""], Present]:
+    """Return the size and the present inputs and outputs; by default, all."""
+    if present is None:
+        present = _all_present(len(z.inputs), len(z.outputs))
+    size = UNLIMITED_WEIGHTS if num_weights is None else num_weights
+    return jnp.asarray(size, z.z.dtype), present
+
+
+def _all_present(num_inputs: int, num_outputs: int) -> Present:
+    return Present(jnp.ones(num_inputs), jnp.ones(num_outputs))
 
 
 class TabularAutoencoder(nn.Module):
-    """Encoder of any network, one decoder a depth; I and O are those of the data."""
+    """One encoder for all networks and one decoder per depth; I and O are free."""
 
     spec: NetworkSpec
     embedding_size: int = 128
@@ -55,7 +139,7 @@ class TabularAutoencoder(nn.Module):
     def encode(
         self, network: Network, probes: Float[Array, "N O"], present: Present
     ) -> Embedding:
-        """Embedding of one network, given its outputs at the probe points."""
+        """Embed one network, given its outputs at the probe points."""
         return self.encoder(network, probes, present)
 
     def decode(
@@ -66,18 +150,18 @@ class TabularAutoencoder(nn.Module):
         *,
         depth: int,
     ) -> Network:
-        """The network of at most so many weights that the decoder of a depth makes."""
+        """Decode into a network of `depth` layers and at most `num_weights` weights."""
         wanted = self.function(point)
         return self.decoders[depth - 1](point, wanted, num_weights, present)
 
     def respond(self, point: Embedding) -> Float[Array, "N O"]:
-        """Outputs at the probe points of the function that a point stands for."""
+        """Return the outputs, at the probe points, of the function of an embedding."""
         return self.function(point)
 
     def decode_all(
         self, point: Embedding, num_weights: Float[Array, ""], present: Present
     ) -> tuple[Network, ...]:
-        """The networks of all decoders, depth 1 to L."""
+        """Decode with all decoders, depth 1 to L."""
         wanted = self.function(point)
         return tuple(f(point, wanted, num_weights, present) for f in self.decoders)
 
@@ -88,13 +172,13 @@ class TabularAutoencoder(nn.Module):
         num_weights: Float[Array, ""],
         present: Present,
     ) -> tuple[Network, ...]:
-        """Encode and decode by every decoder; touches all parameters."""
+        """Encode, then decode with every decoder; uses all parameters."""
         point = self.encode(network, probes, present)
         return self.decode_all(point, num_weights, present)
 
 
 class Encoder(nn.Module):
-    """A network and its outputs to tokens."""
+    """Map a network and its outputs at the probe points to tokens."""
 
     embedding_size: int
     token_size: int
@@ -110,7 +194,7 @@ class Encoder(nn.Module):
         num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
         responses = probes.reshape(num_inputs, -1, num_outputs).swapaxes(1, 2)
         of_output = jnp.concatenate([network.readout, network.readout_bias[None]]).T
-        # Each pair of an input and an output has its responses and both their weights.
+        # One vector per pair of an input and an output: responses and weights of both.
         pairs = nn.Dense(self.pair_width)(jnp.arcsinh(responses))
         pairs += nn.Dense(self.pair_width)(jnp.arcsinh(network.first))[:, None]
         pairs += nn.Dense(self.pair_width)(jnp.arcsinh(of_output))[None]
@@ -147,7 +231,7 @@ class Encoder(nn.Module):
 
 
 class Function(nn.Module):
-    """A point to the outputs at the probe points of the function it stands for."""
+    """Map an embedding to the outputs, at the probe points, of its function."""
 
     width: int
 
@@ -166,7 +250,7 @@ class Function(nn.Module):
 def _pool(
     rows: Float[Array, "*S W"], weight: Float[Array, "*S"], axis: int
 ) -> Float[Array, "*R V"]:
-    """Mean and root of the sum of squares of the rows that are there."""
+    """Return mean and Euclidean norm over the rows with weight 1."""
     weight = weight[..., None]
     mean = (rows * weight).sum(axis) / jnp.maximum(weight.sum(axis), 1)
     size = jnp.sqrt(jnp.square(rows * weight).sum(axis) + 1e-6)

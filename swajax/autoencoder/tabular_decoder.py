@@ -1,4 +1,4 @@
-"""Decoders of `tabular`: a point and a size to a network of one depth."""
+"""Decoders of `tabular`: an embedding and a size to a network of one depth."""
 
 import math
 
@@ -8,19 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from swajax.autoencoder.compact import RELATIVE_RIDGE, ResidualBlock, solve
-from swajax.autoencoder.tabular_tokens import (
-    PROBES,
-    Embedding,
-    Present,
-    TokenBlock,
+from swajax.autoencoder.base import Embedding, Present
+from swajax.autoencoder.layers import (
+    RELATIVE_RIDGE,
+    ResidualBlock,
     normalise,
-    probe_points,
+    solve_positive_definite,
 )
-from swajax.network import pack, unpack
+from swajax.autoencoder.tabular_tokens import PROBES, TokenBlock, probe_points
+from swajax.network import make_family, pack, unpack
 from swajax.network.batched import apply_batch
 from swajax.network.gates import ABSENT_SCORE, bottlenecks, choose, top_k_gates
-from swajax.prior import make_family
 from swajax.types import Network, NetworkSpec
 
 WEIGHT_SCALE = 2.0
@@ -28,7 +26,7 @@ SIZE_WAVES = (0.5, 1.0, 2.0, 4.0)
 
 
 class Decoder(nn.Module):
-    """A point, the function it stands for and a size to a network of one depth."""
+    """Map an embedding, its function and a number of weights to a network."""
 
     spec: NetworkSpec
     depth: int
@@ -42,7 +40,7 @@ class Decoder(nn.Module):
         num_weights: Float[Array, ""],
         present: Present,
     ) -> Network:
-        """Decode one embedding."""
+        """Decode one embedding with exactly `num_weights` weights, if possible."""
         network, scores = self._emit(point, num_weights)
         family = make_family(network.mask, network.activation, network.depth, *present)
         possible = pack(family)
@@ -62,7 +60,7 @@ class Decoder(nn.Module):
     def _emit(
         self, point: Embedding, num_weights: Float[Array, ""]
     ) -> tuple[Network, Network]:
-        """A weight for every place, and its score; called within the compact call."""
+        """Return a value and a score of every weight; called by `__call__` only."""
         width, num_kinds = self.spec.max_width, len(self.spec.activations)
         hidden = nn.Dense(self.width)(point.z)
         hidden += nn.Dense(self.width)(_size_features(num_weights))
@@ -94,7 +92,7 @@ class Decoder(nn.Module):
         )
 
     def _unused(self, num_axes: int) -> list[tuple[int, int]]:
-        """Padding of the layers that this decoder does not have."""
+        """Return the padding of the layers beyond the depth of this decoder."""
         return [(0, self.spec.max_depth - self.depth)] + [(0, 0)] * num_axes
 
 
@@ -107,27 +105,31 @@ def _correct_readout(
     depth: int,
     activations: tuple[str, ...],
 ) -> Network:
-    """Change open weights of the readout so that the responses come near `wanted`."""
+    """Fit the active readout weights so that the outputs approach `wanted`.
+
+    Ridge regression on the last hidden layer at the probe points, as in `compact`, one
+    system per output over its active weights.
+    """
     size = network.readout.shape[0]
     points = jnp.asarray(probe_points(network.first.shape[0]))
     neurons = network._replace(readout=jnp.eye(size), readout_bias=jnp.zeros(size))
     batch = jax.tree.map(lambda leaf: leaf[None], neurons)
     hidden = apply_batch(batch, points, activations=activations, depth=depth)[0].T
     hidden = jnp.concatenate([hidden, jnp.ones((1, hidden.shape[1]))])
-    # Points on the line of an absent input do not count.
+    # Points on the line of an absent input have weight 0.
     counts = jnp.repeat(present.inputs, len(PROBES))
     weighted = hidden * (counts / counts.sum())[None]
     gram = weighted @ hidden.T
     draft = jnp.concatenate([network.readout, network.readout_bias[None]])
-    is_open = jnp.concatenate([gates.readout, gates.readout_bias[None]])
+    is_active = jnp.concatenate([gates.readout, gates.readout_bias[None]])
     right = weighted @ wanted - gram @ draft
     ridge = RELATIVE_RIDGE * jnp.trace(gram) + 1e-9
 
     def correct(gate: Float[Array, " K"], right: Float[Array, " K"]) -> Array:
         matrix = gram * gate[:, None] * gate[None] + jnp.diag(ridge + 1 - gate)
-        return gate * solve(matrix, (gate * right)[:, None])[:, 0]
+        return gate * solve_positive_definite(matrix, (gate * right)[:, None])[:, 0]
 
-    draft += jax.vmap(correct, in_axes=1, out_axes=1)(is_open, right)
+    draft += jax.vmap(correct, in_axes=1, out_axes=1)(is_active, right)
     return network._replace(readout=draft[:-1], readout_bias=draft[-1])
 
 

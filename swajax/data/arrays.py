@@ -1,10 +1,10 @@
-"""Rows of numbers made ready for a search: distinct, in a fixed order, split in two.
+"""The rows of an estimator: equal rows merged, in a fixed order, split in two.
 
-Rows that are equal count as one with the sum of their weights, and rows are put in an
-order of their own. So a row of weight 2 is that row twice, to the last bit, and none is
-on both sides of the split into training and validation.
+Equal rows count as one with the sum of their weights, and the rows are sorted. So a row
+of weight 2 gives the same bits as that row twice, and no row is in both parts.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +12,14 @@ from jaxtyping import Float, Int
 from sklearn.utils import check_random_state
 
 from swajax.data.problem import Problem
+from swajax.data.splits import hold_out
+from swajax.io.configs import check_range
 
-MIN_ROWS = 10  # of fewer, all are trained on and chosen by
+MIN_ROWS = 10  # fewer rows are all used for both fitting and choosing
 
 
 class Parts(NamedTuple):
-    """Numbers of the rows to train on and to choose by, and a seed for the search."""
+    """Indices of the rows to fit and to choose by, and a seed for the search."""
 
     train: Int[np.ndarray, " _"]
     valid: Int[np.ndarray, " _"]
@@ -27,7 +29,20 @@ class Parts(NamedTuple):
 def merge(
     x: Float[np.ndarray, "N I"], y: np.ndarray, weight: Float[np.ndarray, " N"]
 ) -> Problem:
-    """Distinct rows in ascending order, with the sums of their weights, if above 0."""
+    """Return the distinct rows of positive weight, sorted, with the sums of weights.
+
+    >>> merge(np.array([[2.0], [1.0], [2.0]]), np.zeros(3), np.ones(3)).x
+    array([[1.],
+           [2.]])
+
+    Args:
+      x: inputs.
+      y: one number per row.
+      weight: weights >= 0, not all 0; the result has the sum 1.
+
+    Raises:
+      ValueError: the sum of the weights overflows.
+    """
     table = np.column_stack([x, y])[weight > 0]
     table, index = np.unique(table, axis=0, return_inverse=True)
     weight = np.bincount(index.ravel(), weight[weight > 0])
@@ -43,15 +58,22 @@ def split(
     share: float,
     random_state: int | np.random.RandomState | None,
 ) -> Parts:
-    """The share to choose by of each class, of which some rows stay; few stay all."""
-    if not 0 < share < 1:
-        raise ValueError(f"valid_share must be between 0 and 1, got {share}")
+    """Split rows in two by `splits.hold_out`, stratified by class.
+
+    Args:
+      codes: class of each row; all equal for a regression.
+      share: share of the rows to choose by, in (0, 1). Each class keeps a row to fit.
+      random_state: seed or generator, as in scikit-learn.
+
+    Raises:
+      ValueError: the share is not in (0, 1).
+    """
+    check_range("valid_share", share, above=0, below=1)
     rng = check_random_state(random_state)
-    rows, seed = rng.permutation(len(codes)), int(rng.randint(2**31 - 1))
-    rows = rows[np.argsort(codes[rows], kind="stable")]
-    # Every fifth, say, in the order of the classes, but the first of each.
-    is_valid = np.diff(np.floor(share * np.arange(len(rows) + 1) + 0.5)) > 0
-    is_valid &= np.diff(codes[rows], prepend=-1) == 0
-    if len(rows) < MIN_ROWS or not is_valid.any():
+    split_seed, seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
+    number = math.ceil(share * len(codes) - 1e-9)
+    number = min(number, len(codes) - len(np.unique(codes)))
+    if len(codes) < MIN_ROWS or number < 1:
+        rows = np.random.default_rng(split_seed).permutation(len(codes))
         return Parts(rows, rows, seed)
-    return Parts(rows[~is_valid], rows[is_valid], seed)
+    return Parts(*hold_out(codes, number, split_seed), seed)

@@ -1,4 +1,4 @@
-"""Tables that come with scikit-learn, and the benchmark functions as tables."""
+"""Built-in tables: data sets of scikit-learn, and the benchmark functions."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
 def load_built_in(data: str) -> tuple[pd.DataFrame, str] | None:
-    """The frame and its default target, if the name is a built-in one's.
+    """Return the frame and default target of a built-in table, or None.
 
-    Names may be spelled in any case; a path with a folder (`./sphere`) is a file.
+    Case is ignored. A path with a folder (`./sphere`) is a file, not a name.
     """
     if Path(data).name != data:
         return None
@@ -35,7 +35,7 @@ def load_built_in(data: str) -> tuple[pd.DataFrame, str] | None:
         return datasets.load_digits(as_frame=True).frame.rename(
             columns={"target": "digit"}
         ), "digit"
-    return _sample_function(data)
+    return _make_function_table(data)
 
 
 def _with_classes(bunch, target: str) -> tuple[pd.DataFrame, str]:
@@ -43,7 +43,7 @@ def _with_classes(bunch, target: str) -> tuple[pd.DataFrame, str]:
     return bunch.data.assign(**{target: names[bunch.target]}), target
 
 
-def _sample_function(data: str) -> tuple[pd.DataFrame, str] | None:
+def _make_function_table(data: str) -> tuple[pd.DataFrame, str] | None:
     name = functions.canonical_name(data)
     if name is None:
         return None

@@ -13,7 +13,8 @@ from pandas.api import types
 
 from swajax.data.messages import shown
 
-LARGEST = 1e100  # squares of larger numbers overflow when the table is scaled
+LARGEST = 1e100  # the squares of larger numbers overflow during scaling
+RESOLUTION = 64 * np.finfo(np.float64).eps  # range of a constant, relative to its size
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 BOOLEANS = {"false": 0.0, "true": 1.0}
 
@@ -21,23 +22,26 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b")
 
 
 class UnusableColumnError(ValueError):
-    """A whole column that is neither numbers nor text of a few categories."""
+    """A column holds neither numbers nor text of few categories."""
 
 
 def parse(column: pd.Series) -> pd.Series:
-    """Float64 with NaN for missing cells, or objects: stripped text and None.
+    """Convert a column to numbers or to text.
 
-    Booleans are numbers, 0 and 1. A column of the pandas type `category` is text, of
-    whatever its categories are.
+    Booleans become the numbers 0 and 1. A column of the pandas type `category` becomes
+    text, also if its categories are numbers.
+
+    Returns:
+      Either float64 with NaN for missing cells, or objects: stripped text and None.
 
     Raises:
-      UnusableColumnError: dates, complex numbers, lists: neither numbers nor text.
+      UnusableColumnError: dates, complex numbers or lists.
     """
-    _refuse_other_types(column)
+    _check_type(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return _like(column, to_text(column))
     values = to_numbers(column)
-    if not is_word(column, values).any():
+    if not is_text(column, values).any():
         return _like(column, values)
     text = to_text(column)
     if is_boolean(column):
@@ -46,33 +50,59 @@ def parse(column: pd.Series) -> pd.Series:
     return _like(column, text)
 
 
+def parse_cells(
+    column: pd.Series,
+) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
+    """Convert each cell to a number on its own, whatever the other cells are.
+
+    Returns:
+      Numbers (true and false as 1 and 0), NaN where there is none; and for each cell
+      whether it is text that is no number.
+
+    Raises:
+      UnusableColumnError: dates, complex numbers or lists.
+    """
+    _check_type(column)
+    values = to_numbers(column)
+    is_other = is_text(column, values)
+    rows = np.flatnonzero(is_other)
+    text = to_text(column.iloc[rows])
+    values[rows] = [BOOLEANS.get(cell.casefold(), np.nan) for cell in text]
+    return values, is_other & np.isnan(values)
+
+
 def to_numbers(column: pd.Series) -> Float[np.ndarray, " N"]:
-    """Each cell as a number, NaN where it is none."""
+    """Convert each cell to a number, or to NaN if it holds none."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     if not types.is_numeric_dtype(column.dtype):
         column = pd.to_numeric(column, errors="coerce")
-    return column.to_numpy(np.float64, na_value=np.nan)
+    return np.array(column.to_numpy(np.float64, na_value=np.nan))
 
 
 def to_text(column: pd.Series) -> np.ndarray:
-    """Each cell as stripped text, None where it is missing; 1.0 is `1`."""
+    """Convert each cell to stripped text, or to None if it is missing; 1.0 is `1`."""
     text = np.empty(len(column), dtype=object)
     text[:] = [_cell_text(cell) for cell in column.astype(object)]
     return text
 
 
 def is_missing(column: pd.Series) -> Bool[np.ndarray, " N"]:
-    """Which raw cells hold nothing, or a word for it."""
-    _refuse_other_types(column)
+    """Return for each raw cell whether it is empty or holds a word such as NA."""
+    _check_type(column)
     values = to_numbers(column)
-    return np.isnan(values) & ~is_word(column, values)
+    return np.isnan(values) & ~is_text(column, values)
 
 
-def is_word(
+def is_text(
     column: pd.Series, values: Float[np.ndarray, " N"]
 ) -> Bool[np.ndarray, " N"]:
-    """Which cells are neither numbers nor missing, given their `to_numbers`."""
+    """Return for each cell whether it is neither a number nor missing.
+
+    Args:
+      column: raw cells.
+      values: the same cells converted by `to_numbers`.
+    """
     is_other = np.isnan(values)
     if is_other.any():
         is_other[is_other] = [cell is not None for cell in to_text(column[is_other])]
@@ -80,7 +110,7 @@ def is_word(
 
 
 def is_boolean(column: pd.Series) -> bool:
-    """Whether all present cells are true or false, in any spelling of case."""
+    """Return whether all present cells are true or false, in any case."""
     if types.is_bool_dtype(column.dtype):
         return True
     if types.is_numeric_dtype(column.dtype):
@@ -90,56 +120,85 @@ def is_boolean(column: pd.Series) -> bool:
 
 
 def is_mostly_numbers(column: pd.Series) -> bool:
-    """Whether at least half of the raw cells that are not missing are numbers.
+    """Return whether at least half of the raw cells that are not missing are numbers.
 
-    A column of the pandas type `category` is text, as `parse` has it.
+    False for a column of the pandas type `category`, which is text.
     """
     if isinstance(column.dtype, pd.CategoricalDtype):
         return False
     is_number = ~np.isnan(to_numbers(column))
-    num_words = is_word(column, to_numbers(column)).sum()
-    return bool(is_number.sum() >= max(num_words, 1))
+    num_text = is_text(column, to_numbers(column)).sum()
+    return bool(is_number.sum() >= max(num_text, 1))
 
 
-def describe_word(column: pd.Series) -> str:
-    """The first raw cell that is text, its place, and that it is no number."""
-    row = int(np.argmax(is_word(column, to_numbers(column))))
+def describe_text(column: pd.Series, row: int | None = None) -> str:
+    """Return the message that a cell, by default the first text, is not a number."""
+    if row is None:
+        row = int(np.argmax(is_text(column, to_numbers(column))))
     cell = to_text(column.iloc[[row]])[0]
-    return f"{place(column, row)}: {shown(cell)} is not a number"
+    return f"{locate(column, row)}: {shown(cell)} is not a number"
+
+
+def fit_range(
+    values: Float[np.ndarray, "N ..."],
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """Return the centers and half the ranges of columns; half a range is 0 if constant.
+
+    The one rule of what is constant: the range is at most 64 times the resolution of
+    float64 at the largest absolute value, or below 1e-100.
+    """
+    # Halved first: the range of finite numbers may overflow.
+    low, high = values.min(axis=0) / 2, values.max(axis=0) / 2
+    largest = np.maximum(np.abs(low), np.abs(high))
+    half_range = np.asarray(high - low)
+    varies = (half_range > RESOLUTION * largest) & (half_range >= 0.5 / LARGEST)
+    return np.asarray(low + high), np.where(varies, half_range, 0.0)
 
 
 def is_constant(values: Float[np.ndarray, " N"]) -> bool:
-    """Whether a column varies too little to be scaled, relative to its size."""
-    spread = np.ptp(values)
-    return bool(spread <= 1e-9 * np.abs(values).max() or spread < 1 / LARGEST)
+    """Return whether a column is constant by the rule of `fit_range`.
+
+    >>> is_constant(np.array([1e9, 1e9 + 1e-3]))
+    False
+    >>> is_constant(np.array([0.1 + 0.2, 0.3]))
+    True
+    """
+    return bool(fit_range(values)[1] == 0)
 
 
 def looks_like_dates(column: pd.Series) -> bool:
-    """Whether the present cells of a text column all begin as dates do."""
+    """Return whether all present cells of a text column begin with a date."""
     return all(_DATE.match(cell) for cell in column if cell is not None)
 
 
 def check_size(column: pd.Series) -> None:
-    """Refuse infinite and enormous numbers, by their place; text passes."""
+    """Check that all numbers of a parsed column are finite and at most 1e100.
+
+    Raises:
+      ValueError: names the first number that is not, and its row and column.
+    """
     if column.dtype == object:
         return
     is_bad = np.abs(column.to_numpy()) > LARGEST
     if is_bad.any():
         row = int(np.argmax(is_bad))
         raise ValueError(
-            f"{place(column, row)}: {column.iloc[row]:g} is infinite or beyond "
+            f"{locate(column, row)}: {column.iloc[row]:g} is infinite or beyond "
             f"{LARGEST:g}"
         )
 
 
-def place(column: pd.Series, row: int) -> str:
-    """Where a cell stands: the index of a frame is named by what it counts."""
+def locate(column: pd.Series, row: int) -> str:
+    """Return line or row number and column name of a cell.
+
+    The name of the index says what it counts: lines of a file or rows.
+    """
     kind = column.index.name or "row"
     return f"{kind} {column.index[row]}, column {shown(column.name)}"
 
 
 def _like(column: pd.Series, values: np.ndarray) -> pd.Series:
-    # Without its type, pandas 3 takes an array of strings for `str`, and None for NaN.
+    # Without its dtype, pandas 3 reads an array of strings as `str`, and None as NaN.
     return pd.Series(values, column.index, dtype=values.dtype, name=column.name)
 
 
@@ -155,7 +214,8 @@ def _cell_text(cell: Any) -> str | None:
     return str(cell)
 
 
-def _refuse_other_types(column: pd.Series) -> None:
+def _check_type(column: pd.Series) -> None:
+    """Refuse columns of dates, complex numbers, time differences, lists and bytes."""
     dtype, name = column.dtype, shown(column.name)
     cells = column.dropna() if types.is_object_dtype(dtype) else ()
     is_date = types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype)

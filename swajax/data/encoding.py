@@ -1,14 +1,14 @@
-"""From the columns of a table to the inputs of a network, fitted on training rows.
+"""Encoding of the columns of a table as inputs of a network.
 
-An encoder is a few plain numbers and names a column, so that it can be written to a
-file and done again in any language:
+An encoder is fitted to training rows. It is a few numbers and names per column, so that
+it can be written to a file and applied in any language:
 
-- numeric: `x * scale + offset`, in [-1, 1] on the training rows; missing cells are
-  filled with the median of the training rows first.
-- two categories: one input, -1 for the first, +1 for the second in the order of the
-  letters, 0 for missing and unseen ones.
-- any other number of categories: an input for each, 1 or 0; all 0 for missing and
-  unseen ones.
+- numeric: missing cells are filled with the median of the training rows, then
+  `x * scale + offset`, in [-1, 1] on the training rows;
+- two categories: one input, -1 for the alphabetically first, +1 for the second, 0 for
+  missing and unseen ones;
+- any other number of categories: one input per category, 1 or 0; all are 0 for missing
+  and unseen ones.
 """
 
 import sys
@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float32
+from jaxtyping import Bool, Float32
 
 from swajax.data import columns, features
 from swajax.data.messages import listed, shown
@@ -27,18 +27,20 @@ FIELDS = {
     "numeric": ("name", "kind", "fill", "scale", "offset"),
     "category": ("name", "kind", "categories"),
 }
-LARGEST_INPUT = 1e30  # a single of these would make a float32 network overflow
+LARGEST_INPUT = 1e30  # larger inputs overflow in a float32 network
 
 
 class Column(NamedTuple):
-    """How one column is read; a numeric one has no categories."""
+    """Encoding of one column; only numeric columns have fill, scale and offset."""
 
     name: str
     kind: Literal["numeric", "category"]
-    fill: float = 0.0  # of missing cells, in the units of the column
+    fill: float = 0.0
+    """value for missing cells, in the units of the column"""
     scale: float = 1.0
     offset: float = 0.0
     categories: tuple[str, ...] = ()
+    """categories in alphabetical order; () for a numeric column"""
 
 
 class TableEncoder(NamedTuple):
@@ -47,14 +49,30 @@ class TableEncoder(NamedTuple):
     columns: tuple[Column, ...]
 
 
-def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
-    """An encoder of the training rows, and notes for the user.
+class EncodedRows(NamedTuple):
+    """Rows as inputs of a network, and what was filled or could not be read."""
 
-    Columns that are constant in these rows are left out, with a note; so is told what
-    missing cells are filled with.
+    inputs: Float32[np.ndarray, "N I"]
+    is_faulty: Bool[np.ndarray, " N"]
+    """whether a row has a cell that cannot be read; its inputs mean nothing"""
+    faults: tuple[str, ...]
+    """message of the first such cell of each column"""
+    num_filled: dict[str, int]
+    """number of missing cells by column, if there are any"""
+    num_unseen: dict[str, int]
+    """number of cells with a category that training has not seen, by column"""
+
+
+def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
+    """Fit an encoder to the training rows.
 
     Args:
-      frame: columns as in `tables.Table.frame`, of the training rows only.
+      frame: columns as in `tables.Table.frame`, of the training rows only. Columns that
+        are constant in these rows are left out.
+
+    Returns:
+      The encoder, and notes for the user: columns left out, and the number and the
+      replacement of missing cells.
 
     Raises:
       ValueError: no column varies.
@@ -72,10 +90,33 @@ def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
 
 
 def encode(encoder: TableEncoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
-    """Rows as inputs of a network; columns are found by name, others ignored.
+    """Encode rows as inputs of a network.
+
+    >>> column = Column("age", "numeric", fill=20.0, scale=0.1, offset=-2.0)
+    >>> encode(TableEncoder((column,)), pd.DataFrame({"age": [10, None, "30"]}))
+    array([[-1.],
+           [ 0.],
+           [ 1.]], dtype=float32)
+
+    Args:
+      encoder: a fitted encoder.
+      frame: raw columns; they are found by name, others are ignored.
 
     Raises:
-      ValueError: a column is missing or there twice, or holds what cannot be read.
+      ValueError: a column is missing, its name appears twice, or a cell cannot be read.
+    """
+    rows = encode_rows(encoder, frame)
+    if rows.faults:
+        raise ValueError(rows.faults[0])
+    return rows.inputs
+
+
+def encode_rows(encoder: TableEncoder, frame: pd.DataFrame) -> EncodedRows:
+    """Encode rows as `encode` does, but mark rows that cannot be read.
+
+    Raises:
+      ValueError: a column is missing, its name appears twice, or it holds dates, lists
+        or complex numbers.
     """
     if not frame.columns.is_unique:
         raise ValueError("a column name appears more than once")
@@ -84,17 +125,23 @@ def encode(encoder: TableEncoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N
         raise ValueError(
             f"missing columns {listed(missing)}; there are {listed(list(frame))}"
         )
-    inputs = [
+    encoded = [
         _encode_numbers(column, frame[column.name])
         if column.kind == "numeric"
         else _encode_categories(column, frame[column.name])
         for column in encoder.columns
     ]
-    return np.concatenate(inputs, axis=1, dtype=np.float32)
+    return EncodedRows(
+        np.concatenate([one.inputs for one in encoded], axis=1, dtype=np.float32),
+        np.any([one.is_faulty for one in encoded], axis=0),
+        tuple(fault for one in encoded for fault in one.faults),
+        {name: num for one in encoded for name, num in one.num_filled.items()},
+        {name: num for one in encoded for name, num in one.num_unseen.items()},
+    )
 
 
 def input_names(encoder: TableEncoder) -> tuple[str, ...]:
-    """A name an input, in their order: `age`, `color=red`."""
+    """Return one name per input, in order: `age`, `color=red`."""
     return tuple(
         name if kind == "numeric" else f"{name}={category}"
         for name, kind, *_, categories in encoder.columns
@@ -103,15 +150,15 @@ def input_names(encoder: TableEncoder) -> tuple[str, ...]:
 
 
 def encoder_to_dict(encoder: TableEncoder) -> dict[str, Any]:
-    """The encoder as values that JSON knows."""
+    """Return the encoder as JSON values."""
     return {"columns": [_column_to_dict(column) for column in encoder.columns]}
 
 
 def encoder_from_dict(values: Any) -> TableEncoder:
-    """The encoder that `encoder_to_dict` wrote.
+    """Rebuild an encoder from the values of `encoder_to_dict`.
 
     Raises:
-      ValueError: something else, naming what is wrong.
+      ValueError: the values are no encoder; names the fault.
     """
     _check_fields(values, ("columns",), "the encoder")
     if not isinstance(values["columns"], list) or not values["columns"]:
@@ -130,42 +177,53 @@ def _fit_column(column: pd.Series) -> Column:
     if column.dtype == object:
         categories = tuple(sorted(set(column.dropna())))
         return Column(column.name, "category", categories=categories)
-    values = column.to_numpy()
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    values = column.dropna().to_numpy()
+    center, half_range = map(float, columns.fit_range(values))
     return Column(
         column.name,
         "numeric",
-        fill=float(np.nanmedian(values)),
-        scale=2.0 / (high - low),
-        offset=-(low + high) / (high - low),
+        fill=float(np.median(values)),
+        scale=1 / half_range,
+        offset=-center / half_range,
     )
 
 
-def _encode_numbers(column: Column, cells: pd.Series) -> Float[np.ndarray, "N 1"]:
+def _encode_numbers(column: Column, cells: pd.Series) -> EncodedRows:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(object)
-    parsed = columns.parse(cells)
-    if parsed.dtype == object:
-        raise ValueError(columns.describe_word(cells))
-    values = parsed.fillna(column.fill).to_numpy()
+    values, is_text = columns.parse_cells(cells)
+    is_filled = np.isnan(values) & ~is_text
+    values[is_filled] = column.fill
     inputs = values * column.scale + column.offset
-    is_bad = ~(np.abs(inputs) <= LARGEST_INPUT)
-    if is_bad.any():
-        row = int(np.argmax(is_bad))
-        raise ValueError(
-            f"{columns.place(cells, row)}: {values[row]:g} is infinite, or beyond all "
-            "bounds of the training rows"
+    is_faulty = ~(np.abs(inputs) <= LARGEST_INPUT)  # text is NaN
+    faults = ()
+    if is_text.any():
+        faults = (columns.describe_text(cells, int(np.argmax(is_text))),)
+    elif is_faulty.any():
+        row = int(np.argmax(is_faulty))
+        faults = (
+            f"{columns.locate(cells, row)}: {values[row]:g} is infinite, or beyond all "
+            "bounds of the training rows",
         )
-    return inputs[:, None]
+    inputs[is_faulty] = 0.0
+    filled = _count(column, is_filled)
+    return EncodedRows(inputs[:, None], is_faulty, faults, filled, {})
 
 
-def _encode_categories(column: Column, cells: pd.Series) -> Float[np.ndarray, "N C"]:
-    is_category = columns.to_text(cells)[:, None] == np.array(
-        column.categories, dtype=object
-    )
+def _encode_categories(column: Column, cells: pd.Series) -> EncodedRows:
+    text = columns.to_text(cells)
+    is_category = text[:, None] == np.array(column.categories, dtype=object)
+    is_filled = np.array([cell is None for cell in text], dtype=bool)
+    is_unseen = ~is_filled & ~is_category.any(axis=1)
+    inputs = is_category.astype(np.float64)
     if len(column.categories) == 2:
-        return is_category @ np.array([[-1.0], [1.0]])
-    return is_category.astype(np.float64)
+        inputs = is_category @ np.array([[-1.0], [1.0]])
+    counts = _count(column, is_filled), _count(column, is_unseen)
+    return EncodedRows(inputs, np.zeros(len(text), bool), (), *counts)
+
+
+def _count(column: Column, is_counted: Bool[np.ndarray, " N"]) -> dict[str, int]:
+    return {column.name: int(is_counted.sum())} if is_counted.any() else {}
 
 
 def _describe_fills(

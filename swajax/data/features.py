@@ -1,4 +1,4 @@
-"""Columns to predict from: read, refused, or left out because they cannot matter."""
+"""Feature columns: conversion, checks, and removal of useless ones."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,16 +16,20 @@ MAX_CATEGORIES = 20
 def read_features(
     frame: pd.DataFrame, names: Sequence[str], *, is_chosen: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Features as `columns.parse` gives them, and notes on what was left out.
+    """Convert the features and leave out useless ones.
 
     Args:
       frame: raw columns.
-      names: of the features.
-      is_chosen: whether the user named them, so that an empty one is an error.
+      names: names of the features.
+      is_chosen: whether the user has named them, so that an empty one is an error.
+
+    Returns:
+      Columns as `columns.parse` returns them, and notes for the user: columns left
+      out, and text columns.
 
     Raises:
-      ValueError: text that is no category, dates, enormous numbers, too many features,
-        or none that varies.
+      ValueError: a column holds dates, text with too many values or numbers beyond
+        1e100; there are too many features; or none varies.
     """
     parsed, notes = _parse_all(frame, names)
     left_out = _find_useless(parsed)
@@ -38,11 +42,11 @@ def read_features(
     useless = {name for names in left_out.values() for name in names}
     kept = {name: column for name, column in parsed.items() if name not in useless}
     _check_number(kept)
-    return pd.DataFrame(kept), notes
+    return pd.DataFrame(kept), notes + _describe_categories(kept)
 
 
 def is_constant(column: pd.Series) -> bool:
-    """Whether a parsed column tells no rows apart; numbers are compared by their size.
+    """Return whether a parsed column is constant; for numbers, see `columns.fit_range`.
 
     Text that is missing in some rows and the same in all others is not constant.
     """
@@ -54,16 +58,16 @@ def is_constant(column: pd.Series) -> bool:
 
 
 def count_inputs(num_categories: int) -> int:
-    """Inputs of a network that a text column with so many categories becomes."""
+    """Return the number of inputs that a text column becomes."""
     return 1 if num_categories == 2 else num_categories
 
 
 def values_key(column: pd.Series) -> bytes:
-    """Equal for parsed columns of the same values, and in practice only for those."""
+    """Return a hash of the values of a parsed column, for comparisons."""
     if column.dtype == object:
         content = repr(column.tolist()).encode()
     else:
-        content = (column.to_numpy() + 0.0).tobytes()  # no negative zeros
+        content = (column.to_numpy() + 0.0).tobytes()  # -0.0 becomes 0.0
     return hashlib.sha256(content).digest()
 
 
@@ -92,15 +96,15 @@ def _parse_all(
 
 
 def _check_categories(raw: pd.Series, text: pd.Series) -> tuple[str, ...]:
-    """Refuse text that is no category; a note on numbers taken for categories."""
+    """Refuse text of too many values; return a note if most cells are numbers."""
     num_different = text.nunique()
     name = shown(raw.name)
     is_few = num_different <= MAX_CATEGORIES and 2 * num_different < len(text)
     if columns.is_mostly_numbers(raw):
-        word = columns.describe_word(raw)
+        fault = columns.describe_text(raw)
         if not is_few:
-            raise ValueError(f"{word}, unlike most of the column")
-        return (f"{word}: {name} is taken for {num_different} categories",)
+            raise ValueError(f"{fault}, unlike most of the column")
+        return (f"{fault}: {name} is read as {num_different} categories",)
     if not is_few:
         kind = "dates" if columns.looks_like_dates(text) else "text"
         raise columns.UnusableColumnError(
@@ -109,15 +113,34 @@ def _check_categories(raw: pd.Series, text: pd.Series) -> tuple[str, ...]:
     return ()
 
 
+def _describe_categories(kept: dict[str, pd.Series]) -> tuple[str, ...]:
+    """Return a note that lists the text columns and their numbers of values."""
+    texts = [
+        f"{shown(name)} ({column.nunique()} values)"
+        for name, column in kept.items()
+        if column.dtype == object
+    ]
+    if not texts:
+        return ()
+    more = f" and {len(texts) - 10} more" if len(texts) > 10 else ""
+    return (f"text columns read as categories: {', '.join(texts[:10])}{more}",)
+
+
 def _find_useless(parsed: dict[str, pd.Series]) -> dict[str, list[str]]:
-    """Names of the columns that cannot matter, by the reason."""
+    """Return the names of useless columns by the reason."""
     seen: dict[bytes, str] = {}
-    useless = {"no value at all": [], "constant": [], "copies of others": []}
+    nearly = "constant to the precision of float64"
+    useless = {
+        "no value at all": [],
+        "constant": [],
+        nearly: [],
+        "copies of others": [],
+    }
     for name, column in parsed.items():
         if column.isna().all():
             useless["no value at all"].append(name)
         elif is_constant(column):
-            useless["constant"].append(name)
+            useless["constant" if column.nunique() < 2 else nearly].append(name)
         elif seen.setdefault(values_key(column), name) != name:
             useless["copies of others"].append(name)
     return useless

@@ -1,8 +1,8 @@
-"""Eighteen two-input benchmark functions, sampled and scaled as CORNN does.
+"""Eighteen benchmark functions of two inputs, as in the CORNN suite (arXiv:2109.05606).
 
-The functions are the well-known ones of global optimisation, as the CORNN suite
-(arXiv:2109.05606) uses them for regression; written from the mathematics. Three differ
-from the textbook, which changes their minima but not their use here.
+They are standard functions of global optimisation, used for regression. The formulas of
+three of them differ from the usual ones, which changes their minima only; comments mark
+them.
 """
 
 from collections.abc import Callable
@@ -15,52 +15,30 @@ Values = Float[np.ndarray, "..."]
 
 
 class BenchmarkFunction(NamedTuple):
-    """A function of two inputs and the box it is sampled in."""
+    """A function of two inputs and the box from which its points are drawn."""
 
     fn: Callable[[Values, Values], Values]
     low: tuple[float, float]
     high: tuple[float, float]
 
 
-class FunctionSample(NamedTuple):
-    """Scaled points and labels of one function."""
-
-    x_train: Float[np.ndarray, "N I"]  # [-1, 1] by the domain
-    y_train: Float[np.ndarray, "N O"]  # [-1, 1] by the training labels
-    x_test: Float[np.ndarray, "M I"]
-    y_test: Float[np.ndarray, "M O"]  # by the training labels too: may exceed 1
-
-
-def sample_function(
-    name: str, *, seed: int, num_train: int = 3750, num_test: int = 1250
-) -> FunctionSample:
-    """Noise-free points uniform over the domain, scaled by the protocol of CORNN.
-
-    Args:
-      name: one of `FUNCTIONS`; case, blanks, dots and dashes do not matter.
-      seed: of the points.
-      num_train: points to train on (validation is to be carved out of these).
-      num_test: points to test on.
-
-    Raises:
-      ValueError: unknown name, or fewer than two training points.
-    """
-    if num_train < 2 or num_test < 0:
-        raise ValueError(
-            f"num_train must be >= 2 and num_test >= 0, got {num_train}, {num_test}"
-        )
-    points, values = sample_points(name, seed=seed, num_points=num_train + num_test)
-    function = FUNCTIONS[canonical_name(name)]
-    x = _to_unit(points, np.asarray(function.low), np.asarray(function.high))
-    train = values[:num_train]
-    y = _to_unit(values, train.min(), train.max())[:, None]
-    return FunctionSample(x[:num_train], y[:num_train], x[num_train:], y[num_train:])
-
-
 def sample_points(
     name: str, *, seed: int, num_points: int
 ) -> tuple[Float[np.ndarray, "N I"], Float[np.ndarray, " N"]]:
-    """Points uniform over the domain and the function there, unscaled."""
+    """Draw points uniformly from the domain of a function and evaluate it, unscaled.
+
+    >>> points, values = sample_points("sphere", seed=0, num_points=5)
+    >>> points.shape, values.shape
+    ((5, 2), (5,))
+
+    Args:
+      name: one of `FUNCTIONS`; case, blanks, dots and dashes are ignored.
+      seed: seed of the points; more points begin with the same ones.
+      num_points: number of points N.
+
+    Raises:
+      ValueError: the name is unknown.
+    """
     key = canonical_name(name)
     if key is None:
         raise ValueError(f"no function {name!r}; there are: {', '.join(FUNCTIONS)}")
@@ -71,7 +49,7 @@ def sample_points(
 
 
 def canonical_name(name: str) -> str | None:
-    """The key in `FUNCTIONS` that is meant (`Ackley N.2` is `ackley-n2`), or None."""
+    """Return the key in `FUNCTIONS` (`ackley-n2` for `Ackley N.2`), or None."""
     return {_letters(key): key for key in FUNCTIONS}.get(_letters(name))
 
 
@@ -79,12 +57,8 @@ def _letters(name: str) -> str:
     return "".join(char for char in name.casefold() if char.isalnum())
 
 
-def _to_unit(values: Values, low: Values | float, high: Values | float) -> Values:
-    return 2.0 * (values - low) / (high - low) - 1.0
-
-
 def _ackley_n2(x1: Values, x2: Values) -> Values:
-    # The textbook has 0.02.
+    # Usually 0.02.
     return -200.0 * np.exp(-0.2 * np.hypot(x1, x2))
 
 
@@ -106,7 +80,7 @@ def _cross_in_tray(x1: Values, x2: Values) -> Values:
 
 
 def _deckkers_aarts(x1: Values, x2: Values) -> Values:
-    # The textbook has 1e5 x1^2 + x2^2 in front.
+    # Usually 1e5 x1^2 + x2^2 comes first.
     square = x1**2 + x2**2
     return 1e5 * square - square**2 + 1e-5 * square**4
 
@@ -122,7 +96,7 @@ def _easom(x1: Values, x2: Values) -> Values:
 
 def _goldstein_price(x1: Values, x2: Values) -> Values:
     left = 19 - 14 * x1 + 3 * x1**2 - 14 * x2 + 6 * x1 * x2 + 3 * x2**2
-    # The textbook has 48 x2 here.
+    # Usually 48 x2.
     right = 18 - 32 * x1 + 12 * x1**2 + 4 * x2 - 36 * x1 * x2 + 27 * x2**2
     return (1 + (x1 + x2 + 1) ** 2 * left) * (30 + (2 * x1 - 3 * x2) ** 2 * right)
 

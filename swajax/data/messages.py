@@ -1,23 +1,31 @@
-"""Names and cells of a user's table, in messages of one line."""
+"""Names and cells of a user's table in messages of one line."""
 
 import difflib
 from collections.abc import Sequence
 
 
 def shown(name: str) -> str:
-    """Quoted, with nothing unprintable left, and cut when it is long."""
+    r"""Quote a name, escape unprintable characters and shorten it to 60 characters.
+
+    >>> print(shown("two\nlines"))
+    'two\nlines'
+    """
     quoted = repr(name)
     return quoted if len(quoted) <= 60 else f"{quoted[:56]}...{quoted[-1]}"
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names as one line, however many there are and whatever they hold."""
+    """Quote and join at most `most` names, and count the others.
+
+    >>> listed(["a", "b", "c"], 2)
+    "'a', 'b' and 1 more"
+    """
     text = ", ".join(map(shown, names[:most]))
     return text + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """The name that was probably meant, in brackets, or nothing."""
+    """Return the most similar known name as ` (did you mean ...?)`, or no text."""
     by_fold = {item.casefold(): item for item in known}
     close = difflib.get_close_matches(name.casefold()[:100], list(by_fold), n=1)
     return f" (did you mean {shown(by_fold[close[0]])}?)" if close else ""

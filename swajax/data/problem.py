@@ -1,4 +1,4 @@
-"""Rows that a network is fitted to, and their objective."""
+"""Rows to fit a network to or to evaluate it on, and their objective."""
 
 import math
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ class Problem(NamedTuple):
 
 
 MAX_ROWS = 20_000  # more rows cost time and hardly change the networks found
-LARGEST = 1e30  # float32 holds numbers up to here and their squares
+LARGEST = 1e30  # beyond, sums of products overflow in float32
 
 
 def choose_objective(classes: tuple[str, ...]) -> Objective:
@@ -39,7 +39,7 @@ def pad(problem: Problem) -> Problem:
     num_rows, num_inputs = problem.x.shape
     more_inputs = padded_inputs(num_inputs) - num_inputs
     more = padded_rows(num_rows) - num_rows
-    # Numbers beyond float32 are refused later as infinite ones are.
+    # The loss of such numbers is infinite, which is refused later.
     x, y = (np.asarray(a, np.float64) for a in problem[:2])
     x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
     weight = np.asarray(problem.weight, np.float64)
@@ -74,8 +74,8 @@ def thin(problem: Problem, num_rows: int = MAX_ROWS) -> Problem:
     return take_rows(problem, rows)
 
 
-def take_rows(problem: Problem, rows: np.ndarray) -> Problem:
-    """Return the rows of an index array or mask."""
+def take_rows(problem: Problem, rows: np.ndarray | slice) -> Problem:
+    """Return the rows of an index array, mask or slice."""
     return Problem(*(np.asarray(leaf)[rows] for leaf in problem))
 
 

@@ -1,7 +1,8 @@
-"""Files of tables as data frames of raw cells: text, Parquet and NPZ."""
+"""Table files as data frames of raw cells: text, Parquet and NPZ."""
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -12,25 +13,41 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Shaped
 
+from swajax.data import formats
 from swajax.data.built_in import NAMES, load_built_in
 from swajax.data.messages import did_you_mean, listed, shown
+from swajax.data.number_formats import Decimal
+
+MAX_HEADER_LINES = 20  # lines of a header whose quoted names hold line breaks
 
 
 class Source(NamedTuple):
-    """Raw columns; the name of the index says what it counts: lines or rows."""
+    """Raw columns and their defaults."""
 
     frame: pd.DataFrame
-    target: str | None = None  # by default
-    features: tuple[str, ...] | None = None  # by default, None for all others
+    """columns; the name of the index says what it counts, lines or rows"""
+    target: str | None = None
+    """default target, if there is one"""
+    features: tuple[str, ...] | None = None
+    """default features; None for all columns except the target"""
     notes: tuple[str, ...] = ()
+    """one line each, for the user"""
+    decimal: Decimal = "."
+    """`,` if numbers may have decimal commas"""
 
 
 def read_source(data: str) -> Source:
-    """The columns of a file, by what it holds, or of a built-in table.
+    """Read the columns of a file or of a built-in table.
+
+    The content decides the format. Files may be compressed with gzip; text may be UTF-8
+    or, with a byte order mark, UTF-16 or UTF-32.
+
+    Args:
+      data: path of the file, or name of a built-in table.
 
     Raises:
-      FileNotFoundError: no such file and no such built-in table.
-      ValueError: the file cannot be read as a table; line and cause are named.
+      FileNotFoundError: there is no such file and no such built-in table.
+      ValueError: the file cannot be read as a table; names line and cause.
     """
     built_in = load_built_in(data)
     if built_in is not None:
@@ -44,14 +61,16 @@ def read_source(data: str) -> Source:
             f"no such file: {data!r}{did_you_mean(data, NAMES)} "
             f"(built-in tables: {', '.join(NAMES)})"
         )
-    raw = path.read_bytes()
+    raw = formats.read_bytes(path)
     if not raw.strip():
         raise ValueError("the file is empty")
-    if raw.startswith(b"PAR1") or path.suffix.casefold() in (".parquet", ".pq"):
+    suffix = path.suffix.casefold()
+    if raw.startswith(formats.PARQUET) or suffix in (".parquet", ".pq"):
         return _read_parquet(raw)
-    if raw.startswith(b"PK") or path.suffix.casefold() == ".npz":
+    if raw.startswith(formats.ZIP) or suffix == ".npz":
         return _read_npz(raw)
-    return Source(_read_text(_decode(raw)))
+    formats.check_known(raw[: formats.MOST_BYTES])
+    return _read_text(_decode(raw))
 
 
 def _counted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -60,54 +79,88 @@ def _counted(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _decode(raw: bytes) -> str:
+    encoding = formats.find_encoding(raw[: formats.MOST_BYTES])
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise ValueError(f"line {line} is not UTF-8 text") from None
+        name = encoding.removesuffix("-sig").upper()
+        raise ValueError(f"line {line} is not {name} text") from None
     if "\0" in text:
         raise ValueError("holds zero bytes, expected a CSV or TSV text file")
     return text
 
 
-def _read_text(text: str) -> pd.DataFrame:
-    """Cells as strings, one row a line; the index is the line number in the file."""
-    header = text.partition("\n")[0]
+def _read_text(text: str) -> Source:
+    """Read cells as strings, one row per line; the index is the line in the file."""
+    header = read_header(io.StringIO(text, newline=""))
     if not header.strip():
         raise ValueError("line 1 must hold the column names, it is blank")
     lines = [line for line, _ in iterate_rows(io.StringIO(text, newline=""))]
     if len(lines) == 1:
         raise ValueError("only a line of column names, no rows of data")
+    delimiter = _find_delimiter(header)
     cells = pd.read_csv(
         io.StringIO(text),
-        sep=_find_delimiter(header),
+        sep=delimiter,
         header=None,
         dtype=str,
         keep_default_na=False,
         nrows=len(lines),
     )
     names = [name.strip() for name in cells.iloc[0]]
-    if not pd.to_numeric(pd.Series(names), errors="coerce").isna().any():
-        raise ValueError("line 1 must hold the column names, it holds numbers only")
+    notes = _check_names(names)
     frame = cells.iloc[1:].set_axis(names, axis=1)
     frame.index = pd.Index(lines[1:], name="line")
-    return _named(frame)
+    frame, more = _drop_unnamed(frame)
+    return Source(frame, notes=notes + more, decimal=find_decimal(header))
+
+
+def _check_names(names: list[str]) -> tuple[str, ...]:
+    """Refuse a first line of numbers, unless they count the columns; a note if so."""
+    points = pd.Series([name.replace(",", ".") for name in names])
+    if pd.to_numeric(points, errors="coerce").isna().any():
+        return ()
+    if names not in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
+        raise ValueError("line 1 must hold the column names, it holds numbers only")
+    return (f"line 1 holds the column names: {listed(names, 4)}",)
+
+
+def read_header(file: io.TextIOBase) -> str:
+    """Read the line of column names; names in quotes may hold line breaks.
+
+    Args:
+      file: opened with `newline=""`, at its beginning.
+    """
+    first = file.readline()
+    header, rest = first, itertools.islice(iter(file.readline, ""), MAX_HEADER_LINES)
+    while header.count('"') % 2:
+        line = next(rest, None)
+        if line is None:
+            return first
+        header += line
+    return header
+
+
+def find_decimal(header: str) -> Decimal:
+    """Return the decimal mark that numbers of a text file may have, by its header."""
+    return "." if _find_delimiter(header) == "," else ","
 
 
 def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
-    """Cells of each row and the line it begins in; blank lines at the end are no rows.
+    """Yield the first line and the cells of each row, without blank lines at the end.
 
-    pandas fills short lines up in silence, so the cells are counted here.
+    pandas pads short lines silently, so the cells are counted here.
 
     Args:
-      file: opened with `newline=""`, at its begin.
+      file: opened with `newline=""`, at its beginning.
 
     Raises:
       ValueError: rows differ in length, or the text is no table; names the line.
     """
     blank, start, num_columns = None, 1, 0
     try:
-        delimiter = _find_delimiter(file.readline())
+        delimiter = _find_delimiter(read_header(file))
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
@@ -131,24 +184,26 @@ def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
 
 
 def _find_delimiter(header: str) -> str:
-    """The most frequent mark outside of quoted names."""
+    """Return the most frequent delimiter outside of quoted names."""
     return max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def _read_parquet(raw: bytes) -> Source:
     try:
         frame = pd.read_parquet(io.BytesIO(raw))
-        # What pandas has stored as an index is a column of the file like others.
+        # A named index stored by pandas is a column of the file like others.
         named = [level for level in frame.index.names if level is not None]
         frame = frame.reset_index(named) if named else frame
-    except Exception as error:  # damaged metadata of pandas raises any kind
+    except Exception as error:  # damaged metadata raise any kind in pandas
         raise ValueError(f"not a readable Parquet file: {_first_line(error)}") from None
     frame.columns = [str(name).strip() for name in frame.columns]
-    return Source(_named(_counted(frame)))
+    frame, notes = _drop_unnamed(_counted(frame))
+    return Source(frame, notes=notes)
 
 
 def _read_npz(raw: bytes) -> Source:
-    """Arrays `x` [N, I] and `y` [N], or else every array a column."""
+    """Read arrays `x` [N, I] and `y` [N], or else one column per array [N]."""
+    formats.check_npz(raw)
     arrays = _load_arrays(raw)
     if "x" not in arrays or arrays["x"].ndim != 2:
         for name, array in arrays.items():
@@ -157,7 +212,8 @@ def _read_npz(raw: bytes) -> Source:
                     "expected arrays x [N, I] and y [N], or arrays [N] of one length "
                     f"as columns; {shown(name)} has the shape {array.shape}"
                 )
-        return Source(_named(_counted(pd.DataFrame(arrays))))
+        frame, notes = _drop_unnamed(_counted(pd.DataFrame(arrays)))
+        return Source(frame, notes=notes)
     inputs = _split_inputs(arrays.pop("x"), arrays.pop("feature_names", None))
     shape = inputs.index.shape
     others = {
@@ -167,16 +223,17 @@ def _read_npz(raw: bytes) -> Source:
     }
     ignored = sorted(set(arrays) - set(others))
     notes = (f"arrays ignored for their shape: {listed(ignored)}",) if ignored else ()
-    frame = _named(pd.concat([inputs, _counted(pd.DataFrame(others))], axis=1))
+    frame = pd.concat([inputs, _counted(pd.DataFrame(others))], axis=1)
+    frame, more = _drop_unnamed(frame)
     target = "y" if "y" in others else None
-    return Source(frame, target, tuple(filter(None, inputs.columns)), notes)
+    return Source(frame, target, tuple(filter(None, inputs.columns)), notes + more)
 
 
 def _load_arrays(raw: bytes) -> dict[str, np.ndarray]:
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # of zipfile, zlib and NumPy, if not of memory
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds
         raise ValueError(f"not a readable NPZ file: {_first_line(error)}") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind == "V":
@@ -197,13 +254,16 @@ def _split_inputs(
     return _counted(pd.DataFrame(x, columns=[str(name).strip() for name in names]))
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns that have a name: others are saved row indices."""
+def _drop_unnamed(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out columns without a name, which are saved row numbers, with a note."""
     counts = Counter(frame.columns)
     for name, count in counts.items():
         if name and count > 1:
             raise ValueError(f"column name {shown(name)} appears more than once")
-    return frame.loc[:, [bool(name) for name in frame.columns]]
+    if not counts[""]:
+        return frame, ()
+    note = f"columns without a name left out: {counts['']}"
+    return frame.loc[:, [bool(name) for name in frame.columns]], (note,)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,10 +1,10 @@
-"""Train, validation and test parts of a table, ready for training."""
+"""Training, validation and test parts of a table, encoded and scaled."""
 
 import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, Shaped
 from sklearn.model_selection import train_test_split
 
 from swajax.data import columns
@@ -15,7 +15,7 @@ from swajax.data.tables import Table
 
 
 class Dataset(NamedTuple):
-    """Parts of a table. Choose by validation; touch the test part once."""
+    """Parts of a table: to fit, to choose by, and for the final error only."""
 
     train: Problem
     valid: Problem
@@ -23,11 +23,11 @@ class Dataset(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """The way between the units of the table and those of training.
+    """The scaling of a table to inputs and targets of a network.
 
-    A network's output stands for `output * target_scale + target_offset` in a
-    regression, and for the log-odds of `classes` in a classification (of the second
-    against the first if there are two).
+    The prediction of a regression is `output * target_scale + target_offset`. The
+    outputs of a classification are one logit per class, or the log-odds of the second
+    of two classes.
     """
 
     encoder: TableEncoder
@@ -44,25 +44,30 @@ def split_table(
     test_share: float | int = 0.2,
     class_weight: Literal["balanced"] | None = None,
 ) -> tuple[Dataset, Scaling, tuple[str, ...]]:
-    """Split by rows at random and scale by what the training part shows.
+    """Split the rows at random, and scale all parts by the training part.
 
-    Classes get their shares of each part. Where they are too small for that, each has
-    a training row at least.
+    The split is stratified by class. If a class has too few rows for that, it has at
+    least one training row.
+
+    >>> from swajax.data.tables import load_table
+    >>> dataset, scaling, notes = split_table(load_table("iris"), seed=0)
+    >>> [len(part.x) for part in dataset]
+    [90, 30, 30]
 
     Args:
       table: the table, in its own units.
-      seed: of the split; the same seed gives the same rows.
+      seed: seed of the split, in [0, 2^32).
       valid_share: share of the rows to choose networks by.
       test_share: share of the rows for the final error; 0 for no test part.
-      class_weight: `balanced` multiplies the weights, in all parts, by
-        `N / (C * count)` of the training part's N rows, C classes and rows a class.
+      class_weight: `balanced` multiplies the weights in all parts by `N / (C * count)`,
+        for N training rows, C classes and `count` training rows of the class.
 
     Returns:
       The parts, the scaling, and notes for the user.
 
     Raises:
-      ValueError: a part would be empty or too small for the classes, or the target or
-        all features are constant in the training part.
+      ValueError: a part is empty or too small for the classes, or the target or all
+        features are constant in the training part.
     """
     if not (valid_share > 0 <= test_share and valid_share + test_share < 1):
         raise ValueError(
@@ -87,42 +92,31 @@ def split_table(
     return dataset, Scaling(encoder, scale, offset, table.classes), notes + more
 
 
-def _split_rows(
-    table: Table, valid_share: float, test_share: float | int, seed: int
-) -> tuple[list[Int[np.ndarray, " _"]], tuple[str, ...]]:
-    """Numbers of the rows for training, validation and perhaps test."""
-    num_rows = len(table.target)
-    num_valid, num_test = (
-        math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)
-    )
-    codes = table.target if table.task == "classification" else None
-    num_classes = 1 if codes is None else len(np.unique(codes))
-    num_train = num_rows - num_valid - num_test
-    if num_train < num_classes:
-        raise ValueError(
-            f"{table.source}: {num_rows} rows leave {num_train} to train on, fewer "
-            f"than {num_classes} classes; make valid_share and test_share smaller"
-        )
-    rest, held = np.arange(num_rows), []
-    for number in (num_test, num_valid) if num_test else (num_valid,):
-        rest, part = _hold_out(rest, codes, number, seed)
-        held.insert(0, part)
-    return [rest, *held], () if codes is None else _warn_of_absent_classes(table, held)
-
-
-def _hold_out(
-    rows: Int[np.ndarray, " N"],
-    codes: Int[np.ndarray, " _"] | None,
-    number: int,
-    seed: int,
+def hold_out(
+    codes: Shaped[np.ndarray, " N"], number: int, seed: int
 ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " H"]]:
-    """The rows that stay, of every class one at least, and the ones held out."""
-    if codes is None:
+    """Choose rows at random to hold out, stratified by class.
+
+    If a class has too few rows for its share, it keeps at least one row.
+
+    >>> kept, held = hold_out(np.array([0, 0, 0, 1, 1, 1]), 2, seed=0)
+    >>> np.sort(held // 3)  # one row of each class
+    array([0, 1])
+
+    Args:
+      codes: class of each row; all equal for a regression.
+      number: number of rows to hold out, at most N less the number of classes.
+      seed: seed of the choice, in [0, 2^32).
+
+    Returns:
+      Indices of the rows that are kept and of those held out, both shuffled.
+    """
+    rows, counts = np.arange(len(codes)), np.unique(codes, return_counts=True)[1]
+    if len(counts) == 1:
         return tuple(train_test_split(rows, test_size=number, random_state=seed))
-    counts = np.unique(codes[rows], return_counts=True)[1]
     if counts.min() >= 2 and min(number, len(rows) - number) >= len(counts):
         kept, held = train_test_split(
-            rows, test_size=number, random_state=seed, stratify=codes[rows]
+            rows, test_size=number, random_state=seed, stratify=codes
         )
         if len(np.unique(codes[kept])) == len(counts):
             return kept, held
@@ -132,35 +126,71 @@ def _hold_out(
     return np.concatenate([shuffled[first], others[number:]]), others[:number]
 
 
-def _warn_of_absent_classes(
+def fit_target(
+    values: Float[np.ndarray, " N"], weights: Float[np.ndarray, " N"] | None = None
+) -> tuple[float, float]:
+    """Return scale and offset of a target: its weighted deviation and mean.
+
+    The scale is 0 if the target is constant by the rule of `columns.fit_range`, and not
+    finite if the squares of the values overflow.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(values, weights=weights)
+        deviation = np.sqrt(np.average((values - mean) ** 2, weights=weights))
+    mean = np.clip(mean, values.min(), values.max())  # not outside by rounding
+    return 0.0 if columns.is_constant(values) else float(deviation), float(mean)
+
+
+def _split_rows(
+    table: Table, valid_share: float, test_share: float | int, seed: int
+) -> tuple[list[Int[np.ndarray, " _"]], tuple[str, ...]]:
+    """Return the row indices of training, validation and, if wanted, test part."""
+    num_rows = len(table.target)
+    num_valid, num_test = (
+        math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)
+    )
+    is_classes = table.task == "classification"
+    codes = table.target if is_classes else np.zeros(num_rows)
+    num_classes = len(np.unique(codes))
+    num_train = num_rows - num_valid - num_test
+    if num_train < num_classes:
+        raise ValueError(
+            f"{table.source}: {num_rows} rows leave {num_train} to train on, fewer "
+            f"than {num_classes} classes; make valid_share and test_share smaller"
+        )
+    rest, parts = np.arange(num_rows), []
+    for number in (num_test, num_valid) if num_test else (num_valid,):
+        kept, held = hold_out(codes[rest], number, seed)
+        parts.insert(0, rest[held])
+        rest = rest[kept]
+    return [rest, *parts], _note_absent_classes(table, parts) if is_classes else ()
+
+
+def _note_absent_classes(
     table: Table, held: list[Int[np.ndarray, " _"]]
 ) -> tuple[str, ...]:
     everywhere = set.intersection(*(set(table.target[part]) for part in held))
     absent = [name for code, name in enumerate(table.classes) if code not in everywhere]
     if not absent:
         return ()
-    return (
-        f"too few rows for every part of the split, some to train on: {listed(absent)}",
-    )
+    return (f"too few rows for every part of the split, classes: {listed(absent)}",)
 
 
 def _fit_target(table: Table, train: Int[np.ndarray, " N"]) -> tuple[float, float]:
-    """Scale and offset of the target: its deviation and mean in training, weighted."""
+    """Return scale and offset of the target in training; 1 and 0 for classes."""
     if table.task == "classification":
         return 1.0, 0.0
-    values = table.target[train]
-    if columns.is_constant(values):
+    weights = None if table.weight is None else table.weight[train]
+    scale, offset = fit_target(table.target[train], weights)
+    if scale == 0:
         raise ValueError(
             f"target {shown(table.target_name)} is constant in the training rows"
         )
-    weights = None if table.weight is None else table.weight[train]
-    mean = np.average(values, weights=weights)
-    deviation = np.sqrt(np.average((values - mean) ** 2, weights=weights))
-    return float(deviation), float(mean)
+    return scale, offset
 
 
 def _to_outputs(table: Table, scale: float, offset: float) -> Float[np.ndarray, "N O"]:
-    """What a network is to give: numbers, or the probabilities of classes."""
+    """Return the targets of a network: scaled numbers, or probabilities of classes."""
     if table.task == "regression":
         outputs = (table.target[:, None] - offset) / scale
         if np.abs(outputs).max() > LARGEST_INPUT:
@@ -177,7 +207,7 @@ def _to_outputs(table: Table, scale: float, offset: float) -> Float[np.ndarray, 
 def _weigh(
     table: Table, train: Int[np.ndarray, " N"], class_weight: str | None
 ) -> Float[np.ndarray, " M"]:
-    """Weights of all rows: their own, times those of their classes."""
+    """Return the weights of all rows: their own times those of their classes."""
     num_rows = len(table.target)
     weights = np.ones(num_rows) if table.weight is None else table.weight
     if class_weight is None:

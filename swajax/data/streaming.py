@@ -1,15 +1,17 @@
-"""Columns of a file some rows at a time: files may be larger than memory."""
+"""Columns of a file, some rows at a time: files may be larger than memory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pyarrow.parquet
 
-from swajax.data import readers
+from swajax.data import formats, readers
 from swajax.data.built_in import load_built_in
 from swajax.data.messages import listed, shown
+from swajax.data.number_formats import Decimal
 
 NUM_ROWS = 10_000
 
@@ -17,54 +19,72 @@ NUM_ROWS = 10_000
 def read_chunks(
     data: str, names: Sequence[str], num_rows: int = NUM_ROWS
 ) -> Iterator[pd.DataFrame]:
-    """Raw cells of the named columns, wherever they stand; others are ignored.
+    """Yield the raw cells of the named columns, in any order in the file.
 
-    CSV, TSV and Parquet files are read piece by piece, NPZ files and built-in tables at
-    once. They are understood as by `readers.read_source`.
+    CSV, TSV and Parquet files are read chunk by chunk, NPZ files and built-in tables as
+    a whole. Formats are those of `readers.read_source`.
 
     Args:
-      data: path of the file, or a built-in name.
-      names: of the columns.
-      num_rows: rows of a frame, at most.
+      data: path of the file, or name of a built-in table.
+      names: columns to read; others are ignored.
+      num_rows: maximum number of rows per frame.
 
     Raises:
-      FileNotFoundError: no such file and no such built-in table.
+      FileNotFoundError: there is no such file and no such built-in table.
       ValueError: a column is missing, or the file cannot be read; names the line.
     """
+    read_fn = {"text": _read_text, "parquet": _read_parquet, "whole": _read_whole}
+    return read_fn[_find_kind(data)](data, names, num_rows)
+
+
+def find_decimal(data: str) -> Decimal:
+    """Return the decimal mark that numbers of a file may have.
+
+    Args:
+      data: path of the file, or name of a built-in table.
+    """
+    if _find_kind(data) != "text":
+        return "."
+    with formats.open_text(Path(data), errors="replace") as file:
+        return readers.find_decimal(readers.read_header(file))
+
+
+def _find_kind(data: str) -> Literal["text", "parquet", "whole"]:
+    """Return how a file is read: by lines, by row groups, or as a whole."""
     path = Path(data)
     if load_built_in(data) is not None or not path.is_file():
-        return _slice(readers.read_source(data).frame, names, num_rows)
-    with path.open("rb") as file:
-        start = file.read(4)
-    suffix = path.suffix.casefold()
-    if start == b"PAR1" or suffix in (".parquet", ".pq"):
-        return _read_parquet(path, names, num_rows)
-    if start.startswith(b"PK") or suffix == ".npz":
-        return _slice(readers.read_source(data).frame, names, num_rows)
-    return _read_text(path, names, num_rows)
+        return "whole"
+    start, suffix = formats.read_start(path), path.suffix.casefold()
+    if start.startswith(formats.PARQUET) or suffix in (".parquet", ".pq"):
+        return "whole" if formats.is_gzip(path) else "parquet"
+    if start.startswith(formats.ZIP) or suffix == ".npz":
+        return "whole"
+    formats.check_known(start)
+    return "text"
 
 
-def _slice(
-    frame: pd.DataFrame, names: Sequence[str], num_rows: int
+def _read_whole(
+    data: str, names: Sequence[str], num_rows: int
 ) -> Iterator[pd.DataFrame]:
+    frame = readers.read_source(data).frame
     _find(list(frame), names)
     for start in range(0, len(frame), num_rows):
         yield frame.iloc[start : start + num_rows][list(names)]
 
 
 def _read_parquet(
-    path: Path, names: Sequence[str], num_rows: int
+    data: str, names: Sequence[str], num_rows: int
 ) -> Iterator[pd.DataFrame]:
     try:
-        file = pyarrow.parquet.ParquetFile(path)
+        file = pyarrow.parquet.ParquetFile(data)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"not a readable Parquet file: {error}") from None
     with file:
         stored = file.schema_arrow.names
-        places = _find([name.strip() for name in stored], names)
+        wanted = [stored[i] for i in _find([name.strip() for name in stored], names)]
         first = 1
-        for batch in file.iter_batches(num_rows, columns=[stored[i] for i in places]):
-            frame = batch.to_pandas(ignore_metadata=True)[[stored[i] for i in places]]
+        for batch in file.iter_batches(num_rows, columns=wanted):
+            frame = batch.to_pandas(ignore_metadata=True)[wanted]
             frame.columns = list(names)
             frame.index = pd.RangeIndex(first, first + len(frame), name="row")
             first += len(frame)
@@ -72,25 +92,28 @@ def _read_parquet(
 
 
 def _read_text(
-    path: Path, names: Sequence[str], num_rows: int
+    data: str, names: Sequence[str], num_rows: int
 ) -> Iterator[pd.DataFrame]:
-    """Cells as strings; the index is the line number in the file."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = readers.iterate_rows(file)
-        _, header = next(rows, (1, []))
-        places = _find([name.strip() for name in header], names)
-        wanted = ((line, [cells[i] for i in places]) for line, cells in rows)
-        while chunk := list(itertools.islice(wanted, num_rows)):
-            lines, cells = zip(*chunk, strict=True)
-            index = pd.Index(lines, name="line")
-            yield pd.DataFrame(list(cells), index, columns=list(names), dtype=str)
+    """Yield cells as strings; the index is the line number in the file."""
+    try:
+        with formats.open_text(Path(data)) as file:
+            rows = readers.iterate_rows(file)
+            _, header = next(rows, (1, []))
+            indices = _find([name.strip() for name in header], names)
+            wanted = ((line, [cells[i] for i in indices]) for line, cells in rows)
+            while chunk := list(itertools.islice(wanted, num_rows)):
+                lines, cells = zip(*chunk, strict=True)
+                index = pd.Index(lines, name="line")
+                yield pd.DataFrame(list(cells), index, columns=list(names), dtype=str)
+    except formats.GZIP_ERRORS as error:
+        raise ValueError(f"not a readable gzip file: {error}") from None
 
 
 def _find(header: list[str], names: Sequence[str]) -> list[int]:
-    """Places of the named columns.
+    """Return the indices of the named columns.
 
     Raises:
-      ValueError: a column is missing or there twice.
+      ValueError: a column is missing, or two have its name.
     """
     missing = [name for name in names if name not in header]
     if missing:

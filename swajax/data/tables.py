@@ -1,5 +1,6 @@
-"""One table to learn from, out of a file or built in, checked cell by cell."""
+"""A table to learn from: a file or a built-in table, checked cell by cell."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
-from swajax.data import columns
+from swajax.data import columns, number_formats
 from swajax.data.features import read_features, values_key
 from swajax.data.messages import did_you_mean, listed, shown
 from swajax.data.readers import Source, read_source
@@ -15,19 +16,26 @@ from swajax.data.targets import TaskKind, read_target
 
 MIN_ROWS = 10
 MAX_WEIGHT = 1e6  # times the median
+_INDEX_NAME = re.compile(r"Unnamed: \d+")  # as pandas names a saved index
 
 
 class Table(NamedTuple):
-    """Columns to predict from and one to predict, in the units of the file."""
+    """Features and target, in the units of the file."""
 
-    frame: pd.DataFrame  # float64 with NaN for missing, or objects: text and None
-    target: Float[np.ndarray, " N"] | Int[np.ndarray, " N"]  # numbers, or class codes
+    frame: pd.DataFrame
+    """features: float64 with NaN for missing cells, or objects: text and None"""
+    target: Float[np.ndarray, " N"] | Int[np.ndarray, " N"]
+    """numbers, or class codes"""
     task: TaskKind
-    classes: tuple[str, ...]  # names in the order of the codes; () for regression
-    weight: Float[np.ndarray, " N"] | None  # above 0, of the rows
+    classes: tuple[str, ...]
+    """names in the order of the codes; () for regression"""
+    weight: Float[np.ndarray, " N"] | None
+    """weights of the rows, above 0"""
     target_name: str
-    source: str  # what `load_table` was asked for
-    notes: tuple[str, ...]  # one line each, for the user
+    source: str
+    """the argument `data` of `load_table`"""
+    notes: tuple[str, ...]
+    """one line each, for the user"""
 
 
 def load_table(
@@ -38,31 +46,38 @@ def load_table(
     task: Literal["auto", "regression", "classification"] = "auto",
     weight: str | None = None,
 ) -> Table:
-    """A table from a file or a built-in one.
+    """Load a table from a file, or a built-in table.
 
-    CSV and TSV files are UTF-8 text with the column names in the first line, separated
-    by commas, semicolons or tabs. Parquet files are read by pandas. NPZ files hold `x`
-    [N, I], `y` [N] and perhaps `feature_names` [I] (further arrays [N] can be chosen by
-    name), or one array [N] a column. Columns without a name (a saved row index) are
-    ignored. Missing are empty cells, NA, N/A, NaN, null, None and ?, in any case.
+    CSV and TSV files are text, UTF-8 or UTF-16, with the column names in the first
+    line and commas, semicolons or tabs between the cells; they may be compressed with
+    gzip. In files with semicolons or tabs, commas may be decimal marks. Parquet files
+    are read by pandas. NPZ files hold either `x` [N, I], `y` [N] and optionally
+    `feature_names` [I] (further arrays [N] can be chosen by name), or one array [N] per
+    column. Missing cells are empty ones, NA, N/A, NaN, null, None and ?, in any case.
+    10% is read as 10.
 
-    A feature is numeric, with true and false for 1 and 0, or text with at most 20
-    different values, less than half as many as rows. Features that cannot matter are
-    left out, with a note: constant ones, copies of others, ones without any value.
+    A feature is numeric, with true and false as 1 and 0, or text with at most 20
+    different values that are fewer than half the rows. Useless features are left out,
+    with a note: constant ones, copies of others, ones without a value, saved row
+    numbers and columns without a name.
+
+    >>> table = load_table("iris")
+    >>> table.target_name, table.classes
+    ('species', ('setosa', 'versicolor', 'virginica'))
 
     Args:
-      data: path of the file, or a built-in name: one of `built_in.DATASETS`, from
-        scikit-learn, or of `functions.FUNCTIONS`; `./diabetes` would be a file.
-      target: column to predict; built-in tables have a default. Rows without it are
-        left out.
+      data: path of the file, or name of a built-in table: one of `built_in.DATASETS`,
+        from scikit-learn, or of `functions.FUNCTIONS`. `./diabetes` is a file.
+      target: column to predict; built-in tables have a default. Rows without a target
+        are left out.
       features: columns to predict from; by default all others.
-      task: whether to predict numbers or classes; `auto` takes text, booleans and few
-        different whole numbers for classes, by the rule of `targets.read_target`.
-      weight: column of the rows' weights, >= 0; rows of weight 0 are left out.
+      task: whether to predict numbers or classes; `auto` reads text, booleans and few
+        different whole numbers as classes, by the rule of `targets.read_target`.
+      weight: column of the weights of the rows, >= 0; rows of weight 0 are left out.
 
     Raises:
-      FileNotFoundError: no such file and no such built-in table.
-      ValueError: anything wrong inside, naming file, column and line.
+      FileNotFoundError: there is no such file and no such built-in table.
+      ValueError: the table cannot be used; names file, column and line.
     """
     try:
         return _load_table(data, target, features, task, weight)
@@ -80,11 +95,21 @@ def _load_table(
     source = read_source(data)
     target = target or source.target
     names = _choose_features(source, target, features, weight)
-    frame, notes = _drop_rows(
-        source.frame,
-        columns.is_missing(source.frame[target]),
+    notes = source.notes
+    if features is None:
+        names, more = _drop_row_numbers(source.frame, names)
+        notes += more
+    used = [target, *names] if weight is None else [target, weight, *names]
+    frame, more = number_formats.convert_columns(
+        source.frame, used, decimal=source.decimal
+    )
+    notes += more
+    frame, more = _drop_rows(
+        frame,
+        columns.is_missing(frame[target]),
         f"the target {shown(target)} is missing",
     )
+    notes += more
     weights = None
     if weight is not None:
         weights = _read_weights(frame[weight])
@@ -94,7 +119,7 @@ def _load_table(
         raise ValueError(f"{len(frame)} rows of data, at least {MIN_ROWS} are needed")
     goal = read_target(frame[target], task)
     inputs, more = read_features(frame, names, is_chosen=features is not None)
-    notes += goal.notes + more + _warn_of_twins(inputs, frame[target])
+    notes += goal.notes + more + _note_copies_of_target(inputs, frame[target])
     return Table(
         frame=inputs.reset_index(drop=True),
         target=goal.values,
@@ -103,7 +128,7 @@ def _load_table(
         weight=weights,
         target_name=target,
         source=data,
-        notes=source.notes + notes,
+        notes=notes,
     )
 
 
@@ -113,7 +138,7 @@ def _choose_features(
     features: Sequence[str] | None,
     weight: str | None,
 ) -> list[str]:
-    """Names of the columns to predict from; target and weight are checked as well."""
+    """Return the names of the features; check those of target and weight too."""
     names = list(source.frame.columns)
     if target is None:
         raise ValueError(f"choose the --target out of {listed(names)}")
@@ -137,6 +162,21 @@ def _choose_features(
     return list(features)
 
 
+def _drop_row_numbers(
+    frame: pd.DataFrame, names: list[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Leave out columns named as pandas names a saved index, if they count the rows."""
+    dropped = []
+    for name in filter(_INDEX_NAME.fullmatch, names):
+        numbers = columns.to_numbers(frame[name])
+        if len(numbers) and (numbers == numbers[0] + np.arange(len(numbers))).all():
+            dropped.append(name)
+    if not dropped:
+        return names, ()
+    kept = [name for name in names if name not in dropped]
+    return kept, (f"features left out, saved row numbers: {listed(dropped)}",)
+
+
 def _drop_rows(
     frame: pd.DataFrame, is_dropped: Bool[np.ndarray, " N"], reason: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -150,10 +190,14 @@ def _drop_rows(
 
 
 def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
-    """Weights >= 0, not all 0, none of them enormous."""
+    """Return the weights of the rows: >= 0, not all 0, none above 1e6 times the median.
+
+    Raises:
+      ValueError: names the first weight that is missing, negative or too large.
+    """
     parsed = columns.parse(column)
     if parsed.dtype == object:
-        raise ValueError(f"{columns.describe_word(column)}; it is a weight")
+        raise ValueError(f"{columns.describe_text(column)}; it is a weight")
     columns.check_size(parsed)
     weights = parsed.to_numpy()
     positive = weights[weights > 0]
@@ -165,14 +209,14 @@ def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
     ):
         if is_bad.any():
             raise ValueError(
-                f"{columns.place(column, int(np.argmax(is_bad)))}: {fault}"
+                f"{columns.locate(column, int(np.argmax(is_bad)))}: {fault}"
             )
     if not positive.size:
         raise ValueError(f"all weights in column {shown(column.name)} are 0")
     return weights
 
 
-def _warn_of_twins(frame: pd.DataFrame, target: pd.Series) -> tuple[str, ...]:
+def _note_copies_of_target(frame: pd.DataFrame, target: pd.Series) -> tuple[str, ...]:
     key = values_key(columns.parse(target))
-    twins = [name for name in frame if values_key(frame[name]) == key]
-    return (f"the same values as the target: {listed(twins)}",) if twins else ()
+    copies = [name for name in frame if values_key(frame[name]) == key]
+    return (f"the same values as the target: {listed(copies)}",) if copies else ()

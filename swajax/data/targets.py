@@ -1,4 +1,4 @@
-"""What to predict: numbers or classes, and which."""
+"""The target of a table as numbers or as class codes."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -16,7 +16,7 @@ MAX_AUTO_CLASSES = 20
 
 
 class Target(NamedTuple):
-    """Values of the target, as in `tables.Table`."""
+    """The target as in `tables.Table`, and notes for the user."""
 
     values: Float[np.ndarray, " N"] | Int[np.ndarray, " N"]
     task: TaskKind
@@ -25,17 +25,18 @@ class Target(NamedTuple):
 
 
 def read_target(column: pd.Series, task: Literal["auto"] | TaskKind) -> Target:
-    """A raw column without missing cells as numbers or class codes.
+    """Convert a raw column without missing cells to numbers or class codes.
 
-    Text and booleans are classes. Numbers are classes if they are whole and either
-    there are only two different ones, or at most 20 and at most 5 % as many as rows.
+    Text and booleans are classes. Numbers are classes if all are whole and there are
+    either two different ones, or at most 20 and at most 5 % of the number of rows.
 
     Args:
       column: raw cells, none of them missing.
-      task: `auto` chooses by the rule above and says so in the notes.
+      task: `auto` decides by the rule above, with a note.
 
     Raises:
-      ValueError: neither numbers nor classes that can be learned.
+      ValueError: the column holds neither numbers that vary nor 2 to 50 classes of two
+        rows each.
     """
     if task not in ("auto", *get_args(TaskKind)):
         raise ValueError(
@@ -50,26 +51,28 @@ def read_target(column: pd.Series, task: Literal["auto"] | TaskKind) -> Target:
         codes, classes = _encode_classes(column, parsed)
         return Target(codes, task, classes, notes)
     if parsed.dtype == object:
-        raise ValueError(f"{columns.describe_word(column)}; it is the target")
+        raise ValueError(f"{columns.describe_text(column)}; it is the target")
     columns.check_size(parsed)
     values = parsed.to_numpy()
     if columns.is_constant(values):
+        precision = " to the precision of float64" if np.ptp(values) else ""
         raise ValueError(
-            f"target {shown(column.name)} is constant ({values[0]:g}); it must vary"
+            f"target {shown(column.name)} is constant ({values[0]:g}){precision}; it "
+            "must vary"
         )
     return Target(values, task, (), notes)
 
 
 def _choose_task(column: pd.Series, parsed: pd.Series) -> tuple[TaskKind, str]:
-    """The task and the reason, which names the way to override it."""
+    """Return the task and its reason, which names the option that overrides it."""
     if columns.is_boolean(column):
         return "classification", "is true or false (--task regression for 1 and 0)"
     if parsed.dtype == object:
         if not columns.is_mostly_numbers(column):
             return "classification", "is text"
         raise ValueError(
-            f"{columns.describe_word(column)}, unlike most of the target "
-            "(--task classification takes each text for a class)"
+            f"{columns.describe_text(column)}, unlike most of the target "
+            "(--task classification reads each text as a class)"
         )
     num_different = parsed.nunique()
     is_whole = bool((parsed == np.round(parsed)).all())
@@ -82,16 +85,17 @@ def _choose_task(column: pd.Series, parsed: pd.Series) -> tuple[TaskKind, str]:
         )
     return (
         "regression",
-        "holds numbers (--task classification takes them for classes)",
+        "holds numbers (--task classification reads them as classes)",
     )
 
 
 def _encode_classes(
     column: pd.Series, parsed: pd.Series
 ) -> tuple[Int[np.ndarray, " N"], tuple[str, ...]]:
-    """Codes in the order of the numbers, or of the letters if any class is no number.
+    """Return class codes and class names.
 
-    Numbers are named as the shortest text of their value: 1 for 1.0 and 01.
+    Codes ascend with the numbers, or alphabetically if a class is no number. The name
+    of a number is its shortest text: 1 for 1.0 and 01.
     """
     name = shown(column.name)
     is_number = parsed.dtype != object and not columns.is_boolean(column)

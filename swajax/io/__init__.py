@@ -1,1 +1,1 @@
-"""Files, settings, logs and commands; nothing here knows what a network is."""
+"""Files, configurations, run folders and commands; host code without networks."""

@@ -1,8 +1,11 @@
-"""Trees of arrays in safetensors files: written whole or not at all, never executed.
+"""Trees of arrays in safetensors files, written atomically and read without pickle.
 
-The arrays are named by their path in the tree, as in `params/Dense_0/kernel`. The
-file's metadata hold one JSON text under "swajax": the format version, the caller's
-header, which arrays are stored in half precision, and a checksum of it all.
+Each array is named by its path in the tree, as in `params/Dense_0/kernel`. The metadata
+of the file hold one JSON text under "swajax": the format version, the caller's header,
+the names of the arrays in half precision, and a checksum of all these and the arrays.
+
+Functions that handle trees and typed keys import JAX themselves, so that reading the
+arrays of a file does not load it.
 """
 
 import json
@@ -11,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
@@ -25,17 +26,18 @@ VERSION = 1
 def save(
     path: Path | str, tree: Any, *, header: Mapping[str, Any], is_half: bool = False
 ) -> None:
-    """Write a tree of arrays, replacing the file at once.
+    """Write a tree of arrays, replacing the file atomically.
 
     Args:
       path: the file; its folder must exist.
-      tree: any pytree of arrays, scalars and typed keys. Arrays that are sharded over
-        several hosts must be gathered before.
-      header: what JSON can hold; comes back from `load`.
-      is_half: store float32 arrays as float16; `load` gives float32 again.
+      tree: any pytree of arrays, scalars and typed keys. Arrays sharded over several
+        hosts must be gathered first.
+      header: JSON values, returned by `load`.
+      is_half: store float32 arrays as float16; `load` returns them as float32.
 
     Raises:
       ValueError: two leaves have the same name, or a number exceeds float16.
+      OSError: the file cannot be written; the error names it.
     """
     arrays = {name: _to_numpy(leaf) for name, leaf in _named_leaves(tree).items()}
     halved = [n for n, a in arrays.items() if is_half and a.dtype == np.float32]
@@ -44,7 +46,7 @@ def save(
     record = {
         "format": FORMAT,
         "version": VERSION,
-        "header": json.loads(json.dumps(header)),  # as `load` will see it
+        "header": json.loads(json.dumps(header)),  # as `load` reads it
         "halved": halved,
     }
     record["checksum"] = _checksum(arrays, record)
@@ -53,11 +55,11 @@ def save(
 
 
 def load(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """All arrays of a file by name, and the header given to `save`.
+    """Read the arrays of a file, by name, and the header given to `save`.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: the file is damaged, truncated or not of this format.
+      ValueError: the file is damaged, truncated or of another format.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,24 +80,39 @@ def load(path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def restore(path: Path | str, like: Any) -> Any:
-    """The tree of a file, in the structure of another.
+    """Read a tree from a file.
 
     Args:
       path: a file written by `save`.
-      like: a tree with the same names, shapes and dtypes; `jax.ShapeDtypeStruct`
-        leaves, as from `jax.eval_shape`, will do. Typed keys get its key type.
+      like: a tree of the same structure, shapes and dtypes. Its leaves may be
+        `jax.ShapeDtypeStruct`, as `jax.eval_shape` returns them. Typed keys get the key
+        type of their leaf.
+
+    Returns:
+      A tree with the structure and the kinds of leaves of `like`.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: the file is not sound, or an array is missing, unexpected or of
-        another shape or dtype; the first such array is named.
+      ValueError: the file is damaged, or an array is missing, unexpected or of another
+        shape or dtype; names the first such array.
     """
     arrays, _ = load(path)
     return from_arrays(arrays, like, source=str(path))
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray], like: Any, *, source: str) -> Any:
-    """As `restore`, for arrays that `load` has read; errors name the source."""
+    """Build a tree from the arrays of `load`, as `restore` does.
+
+    Args:
+      arrays: arrays by name.
+      like: as in `restore`.
+      source: file or other origin of the arrays, for error messages.
+
+    Raises:
+      ValueError: as in `restore`.
+    """
+    import jax
+
     leaves = _named_leaves(like)
     for name, leaf in leaves.items():
         _check_array(arrays.get(name), leaf, f"{source}: array '{name}'")
@@ -106,7 +123,9 @@ def from_arrays(arrays: Mapping[str, np.ndarray], like: Any, *, source: str) -> 
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves by name, in the tree's own order."""
+    """Return the leaves of a tree by name, in the order of the tree."""
+    import jax
+
     named: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
@@ -117,29 +136,40 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def _is_key(leaf: Any) -> bool:
+    """Return whether a leaf is an array of typed keys, possibly an abstract one."""
+    import jax
+
     dtype = getattr(leaf, "dtype", None)
-    return dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    return dtype is not None and jax.numpy.issubdtype(dtype, jax.dtypes.prng_key)
 
 
 def _to_numpy(leaf: Any) -> np.ndarray:
+    """Return a leaf as an array in C order; keys become their integers."""
+    import jax
+
     array = np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-    # safetensors writes the buffer as it lies in memory.
+    # safetensors writes the memory of an array, whatever its order.
     return np.array(array, order="C")
 
 
 def _from_numpy(array: np.ndarray, leaf: Any) -> Any:
-    """The array as the kind of value that the leaf is."""
+    """Convert an array to the kind of value that the leaf is."""
+    import jax
+
     if _is_key(leaf):
-        impl = jax.random.key_impl(jnp.empty((), leaf.dtype))
+        impl = jax.random.key_impl(jax.numpy.empty((), leaf.dtype))
         return jax.random.wrap_key_data(array, impl=impl)
     if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
-        return jnp.asarray(array)
+        return jax.numpy.asarray(array)
     if isinstance(leaf, np.ndarray):
         return array
     return array[()] if isinstance(leaf, np.generic) else array.item()
 
 
 def _check_array(array: np.ndarray | None, leaf: Any, place: str) -> None:
+    """Check that an array is there, with the shape and dtype of the leaf."""
+    import jax
+
     if array is None:
         raise ValueError(f"{place} is missing")
     data = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
@@ -179,7 +209,7 @@ def _parse_record(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], record: Mapping[str, Any]) -> int:
-    """CRC-32 of names, dtypes, shapes, numbers and the rest of the record."""
+    """Return the CRC-32 of names, dtypes, shapes, numbers and the record."""
     value = zlib.crc32(json.dumps(record, sort_keys=True).encode())
     for name in sorted(arrays):
         array = arrays[name]

@@ -1,4 +1,4 @@
-"""What the commands share: parsing, and errors as one line and an exit code."""
+"""Shared parts of the commands: parsing, and errors as one line and an exit code."""
 
 import contextlib
 import io
@@ -6,12 +6,14 @@ import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import jax
 import tyro
+
+from swajax.io.configs import check_range
 
 Config = TypeVar("Config")
 
@@ -26,23 +28,29 @@ def run_command(
     name: str,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parse the command line, run the command, and give its exit code.
+    """Parse the command line, run the command and return its exit code.
+
+    Characters that the terminal cannot encode are written as escapes. A `UserWarning`
+    is written as one line.
 
     Args:
-      main_fn: the command; it has saved its state when it lets a `KeyboardInterrupt`
-        through.
-      config_class: frozen dataclass of the options, field docstrings are the help.
-      name: as typed by the user, `python -m swajax.search`.
-      arguments: by default those of the process.
+      main_fn: the command; it has saved its state when it raises `KeyboardInterrupt`.
+      config_class: frozen dataclass of the options; field docstrings are the help.
+      name: name of the command in messages, such as `python -m swajax.search`.
+      arguments: command line without the name; by default that of the process.
 
     Returns:
-      0; 2 after an expected error (`ValueError`, `OSError`), told in one line on
-      stderr; 130 after Ctrl-C. Anything else is a bug and keeps its traceback.
+      0 on success; 2 after an expected error (`ValueError`, `OSError`), written as one
+      line to stderr; 130 after Ctrl-C. Any other exception is a bug and propagates.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        main_fn(parse(config_class, name=name, arguments=arguments))
+        with _one_line_warnings(name):
+            main_fn(parse(config_class, name=name, arguments=arguments))
     except (ValueError, OSError) as error:
-        sys.stderr.write(f"{name}: error: {describe(error)}\n")
+        sys.stderr.write(f"{name}: error: {describe_error(error)}\n")
         return EXIT_ERROR
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: interrupted\n")
@@ -53,11 +61,16 @@ def run_command(
 def parse(
     config_class: type[Config], *, name: str, arguments: Sequence[str] | None = None
 ) -> Config:
-    """The configuration that a command line asks for.
+    """Return the configuration that a command line specifies.
+
+    Args:
+      config_class: frozen dataclass of the options.
+      name: name of the command in the help.
+      arguments: command line without the name; by default that of the process.
 
     Raises:
-      ValueError: the options are wrong.
-      SystemExit: with code 0 after `--help`.
+      ValueError: an option is unknown, missing or has a wrong value.
+      SystemExit: with code 0, after `--help`.
     """
     stderr = io.StringIO()
     try:
@@ -70,29 +83,83 @@ def parse(
         raise ValueError(f"{message} (see --help)") from None
 
 
-def use_compilation_cache() -> None:
-    """Keep compiled programs under the user's cache folder, for the next run.
+def check_seed_and_budget(seed: int, time_budget: float | int | None = None) -> None:
+    """Check the two options that most commands share.
 
-    What the user has set (`JAX_COMPILATION_CACHE_DIR`) holds.
+    Args:
+      seed: seed of all random choices, in [0, 2^32).
+      time_budget: seconds, above 0; None for no limit.
+
+    Raises:
+      ValueError: a value is out of its range; names the option.
     """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be in [0, 2^32), got {seed}")
+    check_range("time_budget", time_budget, above=0, unit="s")
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs in the user's cache folder for later runs.
+
+    `JAX_COMPILATION_CACHE_DIR` has precedence. Without a writable cache folder,
+    programs are compiled again in each run; a warning says so.
+    """
+    import jax  # here, so that commands without compiled programs do not load it
+
     if jax.config.jax_compilation_cache_dir is not None:
         return
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    jax.config.update("jax_compilation_cache_dir", str(Path(root) / "swajax"))
+    folder = _make_cache_folder()
+    if folder is None:
+        warnings.warn(
+            "no writable cache folder: programs are compiled again in each run "
+            "(JAX_COMPILATION_CACHE_DIR names one)",
+            stacklevel=2,
+        )
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def describe(error: Exception) -> str:
-    """An error in one line."""
+def describe_error(error: Exception) -> str:
+    """Return the message of an error as one line, with the file of an `OSError`."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _unbox(text: str) -> str:
-    """The message in what tyro draws: title, message and advice between rulers.
+def _make_cache_folder() -> Path | None:
+    """Create the cache folder; None if that fails or the user has no home."""
+    try:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(root) / "swajax"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (RuntimeError, OSError):  # no home; or no right to write there
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
-    It draws boxes where the terminal can show them and plain rulers elsewhere.
+
+@contextlib.contextmanager
+def _one_line_warnings(name: str) -> Iterator[None]:
+    """Write each `UserWarning` as one line, without its place in the code."""
+    show = warnings.showwarning
+
+    def show_short(message: Any, category: type[Warning], *where: Any) -> None:
+        if category is not UserWarning:
+            show(message, category, *where)
+            return
+        sys.stderr.write(f"{name}: note: {' '.join(str(message).split())}\n")
+
+    warnings.showwarning = show_short
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
+def _unbox(text: str) -> str:
+    """Extract the message from tyro's output: title, message, advice between rulers.
+
+    tyro draws boxes where the terminal can show them and plain rulers elsewhere.
     """
     _, *lines = (line.strip("│ ") for line in text.strip().splitlines())
     body = itertools.takewhile(_is_text, itertools.dropwhile(_is_ruler, lines))

@@ -1,4 +1,4 @@
-"""Configurations, frozen dataclasses, to plain JSON values and back."""
+"""Configurations: frozen dataclasses to JSON values and back, and range checks."""
 
 import dataclasses
 import types
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The fields of a configuration as what JSON can hold; tuples become lists."""
+    """Return the fields of a configuration as JSON values; tuples become lists."""
     return {
         field.name: _to_plain(getattr(config, field.name))
         for field in dataclasses.fields(config)
@@ -19,11 +19,15 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
-    """The configuration that `to_dict` has turned into values; absent ones default.
+    """Rebuild a configuration from the values of `to_dict`.
+
+    Args:
+      config_class: frozen dataclass, possibly with dataclasses as fields.
+      values: values by field name; fields without a value get their default.
 
     Raises:
-      ValueError: a field is unknown, absent without a default, or of a wrong type, or
-        the class itself refuses a value.
+      ValueError: a field is unknown, has no value and no default, or has a value of a
+        wrong type; or the class itself refuses a value.
     """
     hints = typing.get_type_hints(config_class)
     fields = {}
@@ -39,10 +43,10 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
 
 
 def check_choices(config: Any) -> None:
-    """Reject values of `Literal` fields, None among them, that are no choice.
+    """Check the fields with a `Literal` type against their choices.
 
     Raises:
-      ValueError: names the field, the choices and the value.
+      ValueError: a value, possibly None, is no choice; names the field and the choices.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
         options = (hint, *typing.get_args(hint))
@@ -54,6 +58,80 @@ def check_choices(config: Any) -> None:
             )
 
 
+def check_range(
+    name: str,
+    value: float | int | None,
+    *,
+    minimum: float | int | None = None,
+    maximum: float | int | None = None,
+    above: float | int | None = None,
+    below: float | int | None = None,
+    unit: str = "",
+) -> None:
+    """Check that a number is in a range.
+
+    >>> check_range("share", 0.5, above=0, below=1)
+    >>> check_range("num_steps", 0, minimum=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: num_steps must be >= 1, got 0
+
+    Args:
+      name: name of the number in the message.
+      value: number to check; None, an absent option, passes. NaN never does.
+      minimum: smallest value allowed.
+      maximum: largest value allowed.
+      above: bound that is itself not allowed, instead of `minimum`.
+      below: bound that is itself not allowed, instead of `maximum`.
+      unit: unit of the number, for the message.
+
+    Raises:
+      ValueError: the number is out of the range; names it and the range.
+    """
+    if value is None:
+        return
+    is_inside = (
+        (minimum is None or value >= minimum)
+        and (maximum is None or value <= maximum)
+        and (above is None or value > above)
+        and (below is None or value < below)
+        and value == value  # NaN is in no range, not even in an unlimited one
+    )
+    if not is_inside:
+        allowed = _describe_range(minimum, maximum, above, below)
+        unit = f" {unit}" if unit else ""
+        raise ValueError(f"{name} must be {allowed}{unit}, got {value}")
+
+
+def check_fields(config: Any, *names: str, **bounds: float | int) -> None:
+    """Check several fields of a configuration by `check_range` with the same bounds.
+
+    Raises:
+      ValueError: the first field that is out of the range.
+    """
+    for name in names:
+        check_range(name, getattr(config, name), **bounds)
+
+
+def _describe_range(
+    minimum: float | int | None,
+    maximum: float | int | None,
+    above: float | int | None,
+    below: float | int | None,
+) -> str:
+    """Return a range as `>= 1`, `in 1..17`, `in (0, 1]` and the like."""
+    low = above if minimum is None else minimum
+    high = below if maximum is None else maximum
+    if high is None:
+        return f"> {low}" if minimum is None else f">= {low}"
+    if low is None:
+        return f"< {high}" if maximum is None else f"<= {high}"
+    if isinstance(minimum, int) and isinstance(maximum, int):
+        return f"in {low}..{high}"
+    left, right = "(" if minimum is None else "[", ")" if maximum is None else "]"
+    return f"in {left}{low}, {high}{right}"
+
+
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
@@ -63,7 +141,7 @@ def _to_plain(value: Any) -> Any:
 
 
 def _from_plain(hint: Any, value: Any, place: str) -> Any:
-    """A value as its annotation wants it, which JSON cannot tell."""
+    """Convert a JSON value to the type of an annotation."""
     kind, choices = typing.get_origin(hint), typing.get_args(hint)
     if kind in (typing.Union, types.UnionType):
         return _from_union(choices, value, place)

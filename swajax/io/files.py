@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds the old content or the new, never a half."""
+"""Atomic writing of files: a reader finds the old content or the new one."""
 
 import contextlib
 import errno
@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import jax
-
 
 def is_writer() -> bool:
-    """Whether this process writes files: the first of several hosts does."""
+    """Return whether this process writes files; of several hosts, the first does."""
+    import jax  # here, so that reading and writing files does not load it
+
     return jax.process_index() == 0
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
-    """Replace a file at once, durably; does nothing on hosts that do not write."""
+    """Replace a file atomically and durably; do nothing unless `is_writer()`.
+
+    Raises:
+      OSError: the file cannot be written; the error names it.
+    """
     if not is_writer():
         return
     with replacing(path) as file:
@@ -25,12 +29,19 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path | str) -> Iterator[BinaryIO]:
-    """A file to write to, which takes the place of another when all went well."""
+    """Open a temporary file that replaces `path` if the block succeeds.
+
+    Args:
+      path: file to write; its folder must exist. It is unchanged if the block raises.
+
+    Raises:
+      OSError: the file cannot be written; the error names `path`.
+    """
     path = Path(path)
-    # A fixed name: what a killed process left behind is overwritten by the next.
+    # The name is fixed, so the next write replaces the remains of a killed process.
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with naming_full_disk(path), temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -42,13 +53,25 @@ def replacing(path: Path | str) -> Iterator[BinaryIO]:
         raise
 
 
+@contextlib.contextmanager
+def naming_full_disk(path: Path | str) -> Iterator[None]:
+    """Add the name of the file to an error of a full disk, which has none."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if is_full and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def check_new(path: Path) -> None:
-    """Refuse a place for a result before the work is done.
+    """Check that a result can be written to a new file, before the work begins.
 
     Raises:
-      FileExistsError: there is something already; results are never overwritten.
-      NotADirectoryError: the folder is missing.
-      PermissionError: nothing can be written into the folder.
+      FileExistsError: the file exists; results are never overwritten.
+      NotADirectoryError: the folder does not exist.
+      PermissionError: the folder is not writable.
     """
     if path.exists():
         raise FileExistsError(f"{path} exists: choose another --out")

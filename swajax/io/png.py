@@ -1,22 +1,23 @@
-"""Writing matplotlib figures as PNG."""
+"""Matplotlib figures as PNG files."""
 
 import io
 import warnings
 from pathlib import Path
-
-from matplotlib.axis import Axis
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from typing import TYPE_CHECKING
 
 from swajax.io import files
 
-POSITIVE, NEGATIVE = "#1f6fb4", "#c2500a"  # also told apart by the colour-blind
+if TYPE_CHECKING:
+    import matplotlib.axis
+    import matplotlib.figure
+
+POSITIVE, NEGATIVE = "#1f6fb4", "#c2500a"  # distinct for colour-blind readers too
 
 
-def save(path: Path, figure: Figure) -> None:
-    """A file that is whole or not there.
+def save(path: Path, figure: "matplotlib.figure.Figure") -> None:
+    """Write a figure as PNG, replacing the file atomically.
 
-    Letters that no installed font has are drawn as boxes, without a warning each.
+    Characters missing from all installed fonts are drawn as boxes, without warnings.
     """
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -25,8 +26,11 @@ def save(path: Path, figure: Figure) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def thin_log_ticks(axis: Axis) -> None:
-    """Few and plain numbers on a logarithmic axis, however short it is."""
+def thin_log_ticks(axis: "matplotlib.axis.Axis") -> None:
+    """Put at most 7 plain numbers on a logarithmic axis, for any range of values."""
+    # Here, so that commands that draw nothing do not load matplotlib.
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
     low, high = axis.get_view_interval()
     is_short, is_long = high <= 4 * low, high > 300 * low
     subs = (1,) if is_long else (1, 2, 5)

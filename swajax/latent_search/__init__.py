@@ -1,19 +1,33 @@
-"""Training in the embedding space: gradient descent on z through frozen decoders.
+"""Search in an embedding space: gradient descent on z through frozen decoders.
 
-arXiv:2410.08339, search (spec section 6). A candidate is one start with one decoder and
-one sparsity weight. All of them, [D decoders, S sparsity weights, R starts], run in one
-compiled program. All but `run` is pure and works under jit, vmap and scan in other
-code, for example vmapped over data sets::
+The search of arXiv:2410.08339. A candidate is one start with one decoder and one
+sparsity weight. All candidates, [D decoders, S sparsity weights, R starts], run in one
+compiled program. `descend` is the loop on the host and `find_networks` collects its
+best networks. `init`, `step`, `chunk`, `validate` and `collect` are pure and work under
+`jit`, `vmap` and `scan` in other code, for example vmapped over data sets::
 
     space = make_space(autoencoder_config)
     starts = make_starts(
         key, params, config=config, autoencoder_config=autoencoder_config
     )
-    result, state = run(starts, params, data, space=space, config=config)
+    result, state = find_networks(starts, params, data, space=space, config=config)
+
+The page of `swajax.autoencoder` has the whole example.
 """
 
-from swajax.latent_search.config import Data, DescentConfig, Point, make_optimizer
-from swajax.latent_search.loop import DescentProgress, run
+from swajax.latent_search.config import (
+    Data,
+    DescentConfig,
+    Point,
+    decay_factor,
+    make_optimizer,
+)
+from swajax.latent_search.loop import (
+    DescentProgress,
+    NetworksFn,
+    descend,
+    find_networks,
+)
 from swajax.latent_search.losses import (
     candidate_loss,
     hard_objective,
@@ -21,22 +35,38 @@ from swajax.latent_search.losses import (
     make_hard_networks,
     penalty,
 )
-from swajax.latent_search.result import SearchResult, collect
-from swajax.latent_search.spaces import Space, make_space, make_starts
+from swajax.latent_search.result import DescentResult, collect, harden
+from swajax.latent_search.spaces import (
+    DescentProblem,
+    Space,
+    TabularPoint,
+    check_table,
+    make_space,
+)
+from swajax.latent_search.starts import draw_starts, make_starts
 from swajax.latent_search.state import DescentState, chunk, init, step, validate
 
 __all__ = [
     "Data",
     "DescentConfig",
+    "DescentProblem",
     "DescentProgress",
+    "DescentResult",
     "DescentState",
+    "NetworksFn",
     "Point",
-    "SearchResult",
     "Space",
+    "TabularPoint",
     "candidate_loss",
+    "check_table",
     "chunk",
     "collect",
+    "decay_factor",
+    "descend",
+    "draw_starts",
+    "find_networks",
     "hard_objective",
+    "harden",
     "init",
     "loss_fn",
     "make_hard_networks",
@@ -44,7 +74,6 @@ __all__ = [
     "make_space",
     "make_starts",
     "penalty",
-    "run",
     "step",
     "validate",
 ]

@@ -1,4 +1,4 @@
-"""Functions of candidates over the axes [D, S, R], in blocks of bounded memory."""
+"""Functions over all candidates, axes [D, S, R], in blocks of bounded memory."""
 
 import functools
 import operator
@@ -14,14 +14,17 @@ from jaxtyping import Array, Bool
 def over_depths(
     fn: Callable[..., Any], args: tuple[Any, ...], *, num_depths: int, max_block: int
 ) -> Any:
-    """Results [D, S, R, ...] of fn(*args, depth=d) for args with leaves [D, S, R, ...].
+    """Apply a function of candidates of one depth to candidates of all depths.
 
     Args:
-      fn: takes leaves [B, ...] of candidates of one depth, gives leaves [B, ...]. Each
-        decoder has its own shapes, so it is traced once for each depth.
-      args: pytrees of candidates.
-      num_depths: D.
-      max_block: B at most.
+      fn: maps leaves [B, ...] of candidates of one `depth` to leaves [B, ...]. It is
+        traced once per depth, since each decoder has its own shapes.
+      args: pytrees of candidates with leaves [D, S, R, ...].
+      num_depths: number of depths D.
+      max_block: largest number of candidates B per call.
+
+    Returns:
+      Results of fn(*args, depth=d) with leaves [D, S, R, ...].
     """
     outs = [
         _in_blocks(
@@ -35,12 +38,12 @@ def over_depths(
 
 
 def over_candidates(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of one candidate over [D, S, R]."""
+    """Map a function of one candidate over the axes [D, S, R]."""
     return jax.vmap(jax.vmap(jax.vmap(fn)))
 
 
 def select(condition: Bool[Array, "D S R"], new: Any, old: Any) -> Any:
-    """Candidate by candidate: `new` where the condition holds, else `old`."""
+    """Return `new` for candidates that meet the condition, else `old`."""
 
     def pick(a: Array, b: Array) -> Array:
         extra = (1,) * (a.ndim - condition.ndim)
@@ -50,12 +53,12 @@ def select(condition: Bool[Array, "D S R"], new: Any, old: Any) -> Any:
 
 
 def _in_blocks(fn: Callable[..., Any], args: tuple[Any, ...], max_block: int) -> Any:
-    """fn(*args) for leaves [S, R, ...], at most so many candidates at a time."""
+    """Return fn(*args) for leaves [S, R, ...], `max_block` candidates per call."""
     lead = jax.tree.leaves(args)[0].shape[:2]
     num = lead[0] * lead[1]
     num_blocks = -(-num // max_block)
     block = -(-num // num_blocks)
-    # Repeats fill up the last block.
+    # Repeated candidates fill up the last block.
     index = np.arange(num_blocks * block).reshape(num_blocks, block) % num
     flat = jax.tree.map(lambda leaf: leaf.reshape(num, *leaf.shape[2:]), args)
     if num_blocks == 1:

@@ -1,52 +1,62 @@
-"""What is searched and how: configuration, space, data, optimizer, starts."""
+"""Configuration, data, point, optimizer and learning-rate decay of a descent."""
 
 import dataclasses
 import functools
+import math
 from typing import Any, Literal, NamedTuple
 
 import optax
 from jaxtyping import Array, Float
 
+LAST_RATE = 0.01  # learning rate at the end of a cosine decay, relative to the first
+
 
 @dataclasses.dataclass(frozen=True)
 class DescentConfig:
-    """How to search; numbers of arXiv:2410.08339 (search) unless it says otherwise."""
+    """Settings of a descent; [paper] marks the values of arXiv:2410.08339.
+
+    Raises:
+      ValueError: a count below one, or bad sparsity weights.
+    """
 
     num_steps: int = 2000
-    """optimizer steps of each candidate, rounded up to whole chunks (paper: 30,000)"""
+    """largest number of optimizer steps per candidate, rounded up to whole chunks; the
+    learning rates decay over this budget [paper: 30,000]"""
     num_starts: int = 16
-    """starts for each decoder and sparsity weight (paper: 1)"""
+    """number of starts per decoder and sparsity weight [paper: 1]"""
     starts: Literal["encoded", "uniform"] = "encoded"
-    """embeddings of random networks, or uniform in [0, 1) as in the paper"""
+    """embeddings of random networks, or uniform in [0, 1) [paper]"""
     num_screened: int = 32
-    """starts drawn for each one searched: that of lowest error is kept (paper: 1)"""
+    """number of points drawn per start, of which the one of lowest error is kept
+    [paper: 1]"""
     sparsity_weights: tuple[float, ...] = (1 / 7000, 10 / 7000, 30 / 7000, 100 / 7000)
-    """weights of the penalty relative to its scale, searched at once (paper: 1/7000)"""
+    """weights of the sparsity penalty relative to its scale; all are searched at once
+    [paper: 1/7000]"""
     penalty_scale: Literal["variance", "first_mse"] = "variance"
-    """error the penalty is relative to: of the mean of y, or of the start (paper)"""
+    """scale of the penalty: variance of y, or the error at the start [paper]"""
     learning_rate: float = 0.1
-    """step size of z"""
+    """initial learning rate of z"""
     threshold_learning_rate: float = 0.01
-    """step size of the threshold"""
+    """initial learning rate of the threshold"""
     decay: Literal["cosine", "constant"] = "cosine"
-    """course of both step sizes over the steps (paper: constant)"""
+    """decay of both learning rates: to 1 % at the end of the budget, or none [paper]"""
     max_threshold: float = 3.0
-    """the threshold is kept between 0 and this"""
+    """upper bound of the threshold; the lower bound is 0"""
     gate_sharpness: float = 100.0
-    """steepness of the soft threshold on the weights"""
+    """slope of the sigmoid in the soft threshold of the weights"""
     count_sharpness: float = 10.0
-    """steepness of the soft count of weights above the threshold"""
+    """slope of the sigmoid in the soft count of weights above the threshold"""
     count_cost: float = 0.5
-    """penalty of one weight above the threshold"""
+    """penalty per weight above the threshold"""
     size_cost: float = 0.1
-    """penalty of a weight per unit of its absolute value"""
+    """penalty per unit of the absolute value of a weight"""
     chunk_steps: int = 50
-    """steps between two validations, and between two reports to the host"""
+    """number of steps between two validations and between two reports"""
     block_size: int = 16_384
-    """candidates times points evaluated together: bounds the memory of a step"""
+    """largest number of candidates times points evaluated at once; bounds the memory"""
 
     def __post_init__(self) -> None:
-        """Reject counts below one and sparsity weights that are none or negative."""
+        """Reject counts below one and sparsity weights that are empty or negative."""
         counts = "num_steps", "num_starts", "num_screened", "chunk_steps", "block_size"
         for name in counts:
             if getattr(self, name) < 1:
@@ -59,7 +69,7 @@ class DescentConfig:
 
 
 class Data(NamedTuple):
-    """Training and validation part of a table; the test part never comes here."""
+    """Training and validation rows of a table, scaled to about unit size."""
 
     x: Float[Array, "*B N I"]
     y: Float[Array, "*B N O"]
@@ -68,24 +78,43 @@ class Data(NamedTuple):
 
 
 class Point(NamedTuple):
-    """What is optimized for each candidate."""
+    """The optimized variables of a candidate."""
 
-    z: Any  # [*B, Z] or a pytree of such
+    z: Any  # [*B, Z] or a pytree of such arrays
     threshold: Float[Array, "*B"]
 
 
 @functools.cache
 def make_optimizer(config: DescentConfig) -> optax.GradientTransformation:
-    """Adam on a `Point`, one step size for z and one for the threshold."""
+    """Return Adam on a `Point`, with one learning rate for z and one for the threshold.
+
+    With `decay` "cosine" both fall to 1 % over `num_steps` steps.
+    """
 
     def adam(learning_rate: float) -> optax.GradientTransformation:
         if config.decay == "constant":
             return optax.adam(learning_rate)
         return optax.adam(
-            optax.cosine_decay_schedule(learning_rate, config.num_steps, alpha=0.01)
+            optax.cosine_decay_schedule(learning_rate, config.num_steps, LAST_RATE)
         )
 
     return optax.partition(
         {"z": adam(config.learning_rate), "t": adam(config.threshold_learning_rate)},
         Point(z="z", threshold="t"),
     )
+
+
+def decay_factor(progress: float, *, config: DescentConfig) -> float:
+    """Return the learning rate relative to its initial value, on the host.
+
+    Args:
+      progress: used share of the budget, in [0, 1].
+      config: `decay` "cosine" falls from 1 to 0.01, "constant" is 1 throughout.
+
+    Example:
+      >>> decay_factor(0.5, config=DescentConfig())
+      0.505
+    """
+    if config.decay == "constant":
+        return 1.0
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * progress)) / 2

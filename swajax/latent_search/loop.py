@@ -1,31 +1,45 @@
-"""The search from start to end on the host, and what it has found."""
+"""The loop of a descent on the host: ends by steps, seconds or Ctrl-C."""
 
+import dataclasses
+import functools
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from swajax.latent_search.config import Data, DescentConfig, make_optimizer
-from swajax.latent_search.result import SearchResult, _collect
+from swajax.latent_search.config import (
+    Data,
+    DescentConfig,
+    decay_factor,
+    make_optimizer,
+)
+from swajax.latent_search.result import DescentResult, collect, harden
 from swajax.latent_search.spaces import Space
 from swajax.latent_search.state import DescentState, chunk, init
+from swajax.types import Network
+
+NetworksFn = Callable[[], Network]
 
 
 class DescentProgress(NamedTuple):
-    """What the callback of `run` sees after each chunk, on the host."""
+    """Argument of the callback after each chunk, on the host."""
 
-    step: int
-    num_steps: int
+    step: int  # optimizer steps per candidate
+    num_steps: int  # the budget, in whole chunks
+    network_steps: int  # optimizer steps times candidates
     seconds: float
-    best_loss: Float[np.ndarray, "D S"]  # lowest of the starts
-    objective: Float[np.ndarray, "D S"]  # of validation, lowest of the starts
+    best_loss: Float[np.ndarray, "D S"]  # training, lowest of the starts
+    objective: Float[np.ndarray, "D S"]  # validation, lowest of the starts
+    networks_fn: NetworksFn  # hard-thresholded networks of all candidates, [D S R, ...]
 
 
-def run(
+def descend(
     starts: Any,
     params: Any,
     data: Data | Callable[[int], Data],
@@ -35,57 +49,140 @@ def run(
     optimizer: optax.GradientTransformation | None = None,
     callback: Callable[[DescentProgress], None] | None = None,
     time_budget: float | None = None,
-) -> tuple[SearchResult, DescentState]:
-    """Search to the end, the time budget or Ctrl-C, and collect the best.
+    clock: Callable[[], float] = time.monotonic,
+) -> DescentState:
+    """Descend from all starts until the steps or seconds are used, or Ctrl-C.
+
+    Learning rates decay with the used share of the budget. Without a time budget this
+    share is known for each step, step / `config.num_steps`. With one it is the larger
+    of the shares of steps and of seconds, known only between chunks, and the learning
+    rates are constant within a chunk.
 
     Args:
-      starts: of `make_starts`, or any other z, [R K, Z], K = `config.num_screened`.
-      params: of the decoders; they stay as they are.
-      data: training and validation part, scaled to about unit size; or mini-batches, a
-        function of the number of the chunk, from 0, that gives data of equal shapes.
+      starts: points z, [R K, Z] with K = `config.num_screened`, from `make_starts`.
+      params: parameters of the decoders; they are not changed.
+      data: training and validation rows; or mini-batches, a function of the chunk
+        number (0 for screening the starts) that returns data of equal shapes.
       space: decoders and family of networks.
-      config: of the search.
-      optimizer: acts on the `Point` of one candidate; default of the configuration.
+      config: settings of the descent; `num_steps` is a budget.
+      optimizer: acts on the `Point` of one candidate, by default `make_optimizer`. With
+        a time budget its updates are multiplied by `decay_factor`.
       callback: called after each chunk.
-      time_budget: seconds, compilation included, after which no chunk begins.
+      time_budget: seconds, compilation included, after which no chunk begins; one chunk
+        is always taken. Infinity is allowed.
+      clock: returns seconds.
+
+    Returns:
+      The state of all candidates after the last complete chunk.
 
     Raises:
-      ValueError: no candidate has a finite error.
-      KeyboardInterrupt: Ctrl-C came before the first chunk had ended.
+      ValueError: the data or the number of starts do not fit.
+      KeyboardInterrupt: Ctrl-C before the first chunk is complete.
     """
-    begin = time.monotonic()
-    optimizer = optimizer or make_optimizer(config)
-    static = {"space": space, "config": config}
+    begin, step, is_timed = clock(), 0, time_budget is not None
     draw = data if callable(data) else lambda _: data
-    state = _init(starts, params, draw(0), optimizer=optimizer, **static)
-    num_chunks = -(-config.num_steps // config.chunk_steps)
-    lowest = None
+    if optimizer is None:
+        own = dataclasses.replace(config, decay="constant") if is_timed else config
+        optimizer = make_optimizer(own)
+    static = {"space": space, "config": config, "optimizer": optimizer}
+    first = draw(0)
+    _check_data(first, space)
+    state = _init(starts, params, first, **static)
     try:
-        for index in range(1, num_chunks + 1):
-            # Not donated: the state is small, and Ctrl-C may come before the new one.
-            batch = draw(index)
-            state = _chunk(state, params, batch, optimizer=optimizer, **static)
-            lowest = jax.device_get(_lowest(state))
-            seconds = time.monotonic() - begin
+        while True:
+            used = _used_share(step, clock() - begin, config, time_budget)
+            if used >= 1:
+                return state
+            rate = jnp.float32(decay_factor(used, config=config)) if is_timed else None
+            batch = draw(1 + step // config.chunk_steps)
+            new = _chunk(state, params, batch, rate=rate, **static)
+            state = jax.block_until_ready(new)
+            step += config.chunk_steps
             if callback is not None:
-                steps = (index * config.chunk_steps, num_chunks * config.chunk_steps)
-                callback(DescentProgress(*steps, seconds, *lowest))
-            if time_budget is not None and seconds >= time_budget:
-                break
+                seconds = clock() - begin
+                callback(_report(state, params, step, seconds, space, config))
     except KeyboardInterrupt:
-        if lowest is None:
+        if not step:
             raise
-    if not np.isfinite(lowest[1]).any():
+    return state
+
+
+def find_networks(
+    starts: Any,
+    params: Any,
+    data: Data | Callable[[int], Data],
+    *,
+    space: Space,
+    config: DescentConfig,
+    **options: Any,
+) -> tuple[DescentResult, DescentState]:
+    """Descend and collect the best network of each depth and sparsity weight.
+
+    Args:
+      starts: as in `descend`, like all other arguments.
+      params: likewise.
+      data: likewise; the result is evaluated on the data of chunk 0.
+      space: likewise.
+      config: likewise.
+      **options: `optimizer`, `callback`, `time_budget` and `clock` of `descend`.
+
+    Raises:
+      ValueError: no candidate has a finite error, or arguments do not fit.
+      KeyboardInterrupt: Ctrl-C before the first chunk is complete.
+    """
+    state = descend(starts, params, data, space=space, config=config, **options)
+    if not np.isfinite(state.picked_objective).any():
         raise ValueError(
             "no candidate has a finite error: data or parameters of the decoders "
             "hold infinite or huge numbers"
         )
-    return _collect(state, params, draw(0), **static), state
+    first = data(0) if callable(data) else data
+    return _collect(state, params, first, space=space, config=config), state
+
+
+def _used_share(
+    step: int, seconds: float, config: DescentConfig, time_budget: float | None
+) -> float:
+    """Return the used share of the budget; 0 before the first chunk."""
+    by_steps = step / config.num_steps
+    if time_budget is None or not step:
+        return by_steps
+    by_clock = seconds / time_budget if time_budget > 0 else math.inf
+    return max(by_steps, by_clock)
+
+
+def _report(
+    state: DescentState,
+    params: Any,
+    step: int,
+    seconds: float,
+    space: Space,
+    config: DescentConfig,
+) -> DescentProgress:
+    return DescentProgress(
+        step,
+        -(-config.num_steps // config.chunk_steps) * config.chunk_steps,
+        step * state.loss.size,
+        seconds,
+        *jax.device_get(_lowest(state)),
+        functools.partial(harden, state.picked, params, space=space),
+    )
+
+
+def _check_data(data: Data, space: Space) -> None:
+    wanted = (space.spec.num_inputs, space.spec.num_outputs) * 2
+    for name, array, num_columns in zip(Data._fields, data, wanted, strict=True):
+        if array.ndim != 2 or array.shape[1] != num_columns:
+            raise ValueError(
+                f"data.{name} must have the shape [rows, {num_columns}], "
+                f"got {list(array.shape)}"
+            )
 
 
 _STATIC = ("space", "config", "optimizer")
 _init = jax.jit(init, static_argnames=_STATIC)
-_chunk = jax.jit(chunk, static_argnames=_STATIC)
+_chunk = jax.jit(chunk, static_argnames=_STATIC)  # not donated: Ctrl-C keeps the old
+_collect = jax.jit(collect, static_argnames=("space", "config"))
 
 
 @jax.jit

@@ -1,4 +1,4 @@
-"""What a candidate is worth: soft while it is trained, hard when it is judged."""
+"""Candidate losses: soft gates for training, hard thresholds for validation."""
 
 import functools
 from typing import Any
@@ -27,9 +27,20 @@ def candidate_loss(
     config: DescentConfig,
     depth: int,
 ) -> Float[Array, ""]:
-    """Loss of ONE candidate: MSE of the soft-thresholded network plus penalty.
+    """Return the training loss of ONE candidate: error plus sparsity penalty.
 
-    The reference; `loss_fn` has the same numbers for many candidates together.
+    The error is the mean loss (`space.objective`) of the soft-thresholded network. This
+    is the reference implementation; `loss_fn` computes the same for a batch.
+
+    Args:
+      point: z and threshold of the candidate.
+      penalty_weight: weight of the penalty.
+      params: parameters of the decoders.
+      x: inputs of the training rows.
+      y: targets of the training rows.
+      space: decoders, family of networks and objective.
+      config: gates and costs.
+      depth: number of hidden layers of the decoded network.
     """
     network = space.decode_fn(params, point.z, depth)
     soft = _soften(network, point.threshold, config)
@@ -42,16 +53,17 @@ def candidate_loss(
 def penalty(
     network: Network, threshold: Float[Array, ""], *, config: DescentConfig
 ) -> Float[Array, ""]:
-    """Soft count of the weights above the threshold plus their size.
+    """Return the sparsity penalty: soft count of large weights plus their size.
 
-    The sum of 0.5 sigmoid(10 (|W| - t)) + 0.1 |W| over the weights and biases that are
-    there: those of absent neurons cost nothing. The count has a gradient by the masks,
-    of what a neuron's weights cost together; the paper's masks have none.
+    The penalty is the sum of 0.5 sigmoid(10 (|W| - t)) + 0.1 |W| over weights and
+    biases; those of absent neurons cost nothing (arXiv:2410.08339, search). The
+    gradient by a neuron mask is the summed cost of the neuron's weights; in the paper
+    masks have no gradient.
     """
     weights = pack(mask_weights(network))
     is_there = jax.lax.stop_gradient((weights != 0).astype(weights.dtype))
     gate = pack(mask_weights(unpack(is_there, network)))
-    # At zero |W| has the slope 1 in JAX: an absent neuron must not feel it.
+    # In JAX |W| has slope 1 at zero, which must not reach absent neurons.
     size = is_there * jnp.abs(weights)
     above = jax.nn.sigmoid(config.count_sharpness * (size - threshold))
     return jnp.sum(config.count_cost * gate * above + config.size_cost * size)
@@ -68,7 +80,7 @@ def loss_fn(
     config: DescentConfig,
     depth: int,
 ) -> Float[Array, " B"]:
-    """`candidate_loss` of B candidates with one decoder, evaluated together."""
+    """Return `candidate_loss` of B candidates with one decoder, evaluated together."""
     networks = jax.vmap(lambda z: space.decode_fn(params, z, depth))(points.z)
     soften = functools.partial(_soften, config=config)
     soft = jax.vmap(soften)(networks, points.threshold)
@@ -87,7 +99,17 @@ def hard_objective(
     config: DescentConfig,
     depth: int,
 ) -> Float[Array, " B"]:
-    """The limit of `loss_fn` for steep gates, given hard-thresholded networks."""
+    """Return the limit of `loss_fn` for steep gates.
+
+    Args:
+      networks: B hard-thresholded networks, from `make_hard_networks`.
+      penalty_weight: weights of the penalty.
+      x: inputs of the validation rows.
+      y: targets of the validation rows.
+      space: family of networks and objective.
+      config: costs.
+      depth: number of hidden layers of the networks.
+    """
     size = jnp.abs(jax.vmap(pack)(networks))
     costs = config.count_cost * (size > 0) + config.size_cost * size
     mse = _batch_error(networks, x, y, space=space, depth=depth)
@@ -97,7 +119,7 @@ def hard_objective(
 def make_hard_networks(
     points: Point, params: Any, *, space: Space, depth: int
 ) -> Network:
-    """Decode B candidates, without weights below the threshold or of absent neurons."""
+    """Decode B candidates; remove absent neurons and weights below the threshold."""
 
     def decode(point: Point) -> Network:
         network = mask_weights(space.decode_fn(params, point.z, depth))
@@ -114,7 +136,7 @@ def _batch_error(
     space: Space,
     depth: int,
 ) -> Float[Array, " B"]:
-    """Mean loss over the points, of B networks of one depth."""
+    """Return the mean loss over the points, for B networks of one depth."""
     out = apply_batch(networks, x, activations=space.spec.activations, depth=depth)
     each = functools.partial(losses, objective=space.objective)
     return jax.vmap(each, in_axes=(0, None))(out.mT, y.T).mean(axis=1)

@@ -1,10 +1,11 @@
-"""TODO swajax/latent_search/result.py."""
+"""Networks found by a descent."""
 
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from swajax.latent_search.candidates import over_depths
@@ -18,24 +19,34 @@ from swajax.objectives import losses
 from swajax.types import Network
 
 
-class SearchResult(NamedTuple):
-    """The picked start of each depth and sparsity weight; leaves lead with [D, S]."""
+class DescentResult(NamedTuple):
+    """Best start of each depth and sparsity weight; leaves [D, S, ...]."""
 
     network: Network  # hard-thresholded
     point: Point
     start: Int[Array, "*B D S"]
-    objective: Float[Array, "*B D S"]  # of validation, with penalty: what it won by
+    objective: Float[
+        Array, "*B D S"
+    ]  # validation error plus penalty; the best start has the lowest
     train_mse: Float[Array, "*B D S"]
     valid_mse: Float[Array, "*B D S"]
     num_weights_raw: Int[Array, "*B D S"]
-    num_weights: Int[Array, "*B D S"]  # effective: of the simplified network
-    num_neurons: Int[Array, "*B D S"]  # effective
+    num_weights: Int[Array, "*B D S"]  # of the simplified network
+    num_neurons: Int[Array, "*B D S"]  # of the simplified network
 
 
 def collect(
     state: DescentState, params: Any, data: Data, *, space: Space, config: DescentConfig
-) -> SearchResult:
-    """For each depth and sparsity weight the start with the best validation."""
+) -> DescentResult:
+    """Return the start with the best validation of each depth and sparsity weight.
+
+    Args:
+      state: from `chunk` or `descend`.
+      params: parameters of the decoders.
+      data: training and validation rows.
+      space: decoders and family of networks.
+      config: settings of the descent.
+    """
     start = jnp.argmin(state.picked_objective, axis=-1).astype(jnp.int32)
 
     def take(leaf: Array) -> Array:
@@ -48,7 +59,7 @@ def collect(
     activations = space.spec.activations
     simplify_fn = functools.partial(simplify, activations=activations)
 
-    def describe(points: Point, *, depth: int) -> dict[str, Any]:
+    def evaluate(points: Point, *, depth: int) -> dict[str, Any]:
         networks = make_hard_networks(points, params, space=space, depth=depth)
         out = apply_batch(networks, x, activations=activations, depth=depth)
         each = functools.partial(losses, objective=space.objective)
@@ -65,7 +76,7 @@ def collect(
 
     point, objective = jax.tree.map(take, (state.picked, state.picked_objective))
     found = over_depths(
-        describe,
+        evaluate,
         (point,),
         num_depths=space.spec.max_depth,
         max_block=max(1, config.block_size // x.shape[0]),
@@ -73,7 +84,31 @@ def collect(
     found = jax.tree.map(
         lambda leaf: leaf[:, :, 0], found | {"point": point, "objective": objective}
     )
-    return SearchResult(start=start, **found)
+    return DescentResult(start=start, **found)
 
 
-_collect = jax.jit(collect, static_argnames=("space", "config"))
+def harden(points: Point, params: Any, *, space: Space) -> Network:
+    """Return the hard-thresholded networks of all candidates, on the host.
+
+    Args:
+      points: leaves [D, S, R, ...], as `DescentState.picked`.
+      params: parameters of the decoders.
+      space: decoders and family of networks.
+
+    Returns:
+      Networks with leaves [D S R, ...].
+    """
+    networks = [
+        _harden_depth(points, params, space=space, depth=depth + 1)
+        for depth in range(space.spec.max_depth)
+    ]
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *networks)
+
+
+@functools.partial(jax.jit, static_argnames=("space", "depth"))
+def _harden_depth(points: Point, params: Any, *, space: Space, depth: int) -> Network:
+    """Return the networks [S R, ...] of one decoder."""
+    own = jax.tree.map(
+        lambda leaf: leaf[depth - 1].reshape(-1, *leaf.shape[3:]), points
+    )
+    return make_hard_networks(own, params, space=space, depth=depth)

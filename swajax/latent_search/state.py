@@ -1,35 +1,43 @@
-"""The state of a search and its pure steps: init, step, validate, chunk."""
+"""State of a descent and its pure functions: init, step, validate, chunk."""
 
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from swajax.latent_search.candidates import over_candidates, over_depths, select
-from swajax.latent_search.config import Data, DescentConfig, Point, make_optimizer
+from swajax.latent_search.config import (
+    Data,
+    DescentConfig,
+    Point,
+    make_optimizer,
+)
 from swajax.latent_search.losses import hard_objective, loss_fn, make_hard_networks
+from swajax.latent_search.screening import screen
 from swajax.latent_search.spaces import Space
 
 
 class DescentState(NamedTuple):
     """All candidates; every leaf has the leading axes [D, S, R].
 
-    It holds the loss and the gradient of its own point, so that `best` has seen every
-    point visited, the last one too. Before the first step these are inf and zero: that
-    step stays at the start and evaluates it, and so the evaluation is compiled once.
+    D depths (one decoder each), S sparsity weights, R starts. The state holds the loss
+    and the gradient of its own point, so that `best` includes every point visited, also
+    the last. Before the first step they are inf and zero: the first step evaluates the
+    starts without moving, so that the evaluation is compiled only once.
     """
 
+    num_steps: Int[Array, "*B D S R"]  # optimizer steps taken
     point: Point
-    loss: Float[Array, "*B D S R"]  # stays inf for a start that is not finite
+    loss: Float[Array, "*B D S R"]  # inf if no point was finite
     gradient: Point
     opt_state: optax.OptState
     penalty_weight: Float[Array, "*B D S R"]
-    best: Point  # by training loss
+    best: Point  # of lowest training loss
     best_loss: Float[Array, "*B D S R"]
-    picked: Point  # by validation of the hard-thresholded network
-    picked_objective: Float[Array, "*B D S R"]
+    picked: Point  # of lowest `picked_objective`
+    picked_objective: Float[Array, "*B D S R"]  # hard-thresholded, validation rows
 
 
 def init(
@@ -41,21 +49,30 @@ def init(
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
 ) -> DescentState:
-    """Every decoder and sparsity weight at its starts, not yet evaluated.
+    """Return the state of every decoder and sparsity weight at its starts.
 
     Args:
-      starts: z, [R K, Z]: each decoder keeps the best of K = `config.num_screened`.
-      params: of the decoders.
-      data: training and validation part.
+      starts: points z, [R K, Z]; each decoder keeps the one of lowest error of each K =
+        `config.num_screened`.
+      params: parameters of the decoders.
+      data: training and validation rows.
       space: decoders and family of networks.
-      config: of the search.
-      optimizer: acts on the `Point` of one candidate; default of the configuration.
+      config: settings of the descent.
+      optimizer: acts on the `Point` of one candidate, by default `make_optimizer`.
+
+    Raises:
+      ValueError: the number of starts is not a multiple of `config.num_screened`.
     """
     optimizer = optimizer or make_optimizer(config)
     first = jax.tree.leaves(starts)[0]
+    if first.shape[0] % config.num_screened:
+        raise ValueError(
+            f"the number of starts must be a multiple of num_screened = "
+            f"{config.num_screened}, got {first.shape[0]}"
+        )
     weights = jnp.asarray(config.sparsity_weights, first.dtype)
     static = {"space": space, "config": config}
-    z, first_mse = _screen(starts, params, data, **static)
+    z, first_mse = screen(starts, params, data, **static)
     lead = (space.spec.max_depth, weights.shape[0], *first_mse.shape[1:])
     z = jax.tree.map(
         lambda leaf: jnp.broadcast_to(leaf[:, None], (*lead, *leaf.shape[2:])), z
@@ -67,6 +84,7 @@ def init(
         scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     infinite = jnp.full(lead, jnp.inf, first.dtype)
     return DescentState(
+        num_steps=jnp.zeros(lead, jnp.int32),
         point=point,
         loss=infinite,
         gradient=jax.tree.map(jnp.zeros_like, point),
@@ -87,16 +105,29 @@ def step(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """One optimizer step of every candidate.
+    """Take one optimizer step of every candidate.
 
     A step to a loss or gradient that is not finite is not taken, and other candidates
-    do not notice; the optimizer's moments go on, so that its next try is another one.
+    are not affected; the optimizer's moments are updated, so that the next attempt
+    differs.
+
+    Args:
+      state: from `init` or `step`.
+      params: parameters of the decoders.
+      data: training and validation rows.
+      space: decoders and family of networks.
+      config: settings of the descent.
+      optimizer: as in `init`.
+      rate: factor of the optimizer's updates, by default 1.
     """
     optimizer = optimizer or make_optimizer(config)
     updates, opt_state = over_candidates(optimizer.update)(
         state.gradient, state.opt_state, state.point
     )
+    if rate is not None:
+        updates = jax.tree.map(lambda leaf: rate * leaf, updates)
     point = optax.apply_updates(state.point, updates)
     threshold = jnp.clip(point.threshold, 0.0, config.max_threshold)
     point = point._replace(threshold=threshold)
@@ -107,6 +138,7 @@ def step(
     point, loss, gradient = select(is_finite, (point, loss, gradient), old)
     is_best = loss < state.best_loss
     return state._replace(
+        num_steps=state.num_steps + 1,
         point=point,
         loss=loss,
         gradient=gradient,
@@ -119,9 +151,9 @@ def step(
 def validate(
     state: DescentState, params: Any, data: Data, *, space: Space, config: DescentConfig
 ) -> DescentState:
-    """Update `picked`: the best hard-thresholded network that validation has seen.
+    """Update `picked`, the point whose hard-thresholded network validates best.
 
-    It looks at the current point and at the best one by training loss.
+    The current point and the one of lowest training loss are compared with `picked`.
     """
 
     def loss(points: Point, weight: Array, *, depth: int) -> Float[Array, " B"]:
@@ -130,7 +162,7 @@ def validate(
         static = {"space": space, "config": config, "depth": depth}
         return hard_objective(networks, weight, x, y, **static)
 
-    # Side by side as if there were twice as many sparsity weights.
+    # Both points are evaluated together, stacked along the sparsity weights.
     args = ((state.point, state.penalty_weight), (state.best, state.penalty_weight))
     losses = over_depths(
         loss,
@@ -155,12 +187,14 @@ def chunk(
     space: Space,
     config: DescentConfig,
     optimizer: optax.GradientTransformation | None = None,
+    rate: Float[Array, ""] | None = None,
 ) -> DescentState:
-    """`config.chunk_steps` steps, then a validation."""
+    """Take `config.chunk_steps` steps, then validate; arguments as in `step`."""
     static = {"space": space, "config": config}
+    options = {"optimizer": optimizer, "rate": rate}
 
     def body(state: DescentState, _: None) -> tuple[DescentState, None]:
-        return step(state, params, data, optimizer=optimizer, **static), None
+        return step(state, params, data, **options, **static), None
 
     state, _ = jax.lax.scan(body, state, None, length=config.chunk_steps)
     return validate(state, params, data, **static)
@@ -175,13 +209,13 @@ def _evaluate(
     space: Space,
     config: DescentConfig,
 ) -> tuple[Float[Array, "D S R"], Point, Bool[Array, "D S R"]]:
-    """Loss and gradient of every candidate, and whether both are finite."""
+    """Return loss and gradient of every candidate, and whether both are finite."""
 
     def value_and_grad(points: Point, weight: Array, *, depth: int) -> tuple:
         def total(points: Point) -> tuple[Array, Array]:
             static = {"space": space, "config": config, "depth": depth}
             losses = loss_fn(points, weight, params, data.x, data.y, **static)
-            # No candidate enters another's loss: the sum has the gradient of each.
+            # No loss depends on another candidate: the sum has the gradient of each.
             return losses.sum(), losses
 
         (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(points)
@@ -196,42 +230,3 @@ def _evaluate(
         num_depths=space.spec.max_depth,
         max_block=max(1, config.block_size // data.x.shape[0]),
     )
-
-
-def _screen(
-    starts: Any, params: Any, data: Data, *, space: Space, config: DescentConfig
-) -> tuple[Any, Float[Array, "D R"]]:
-    """Of each K starts the one of lowest error, z [D, R, Z], and its error.
-
-    Most random networks are far from any given data, and many are too flat there to
-    leave; drawing is much cheaper than searching.
-    """
-
-    def mse(points: Point, *, depth: int) -> Float[Array, " B"]:
-        free = jnp.zeros_like(points.threshold)
-        static = {"space": space, "config": config, "depth": depth}
-        return loss_fn(points, free, params, data.x, data.y, **static)
-
-    first = jax.tree.leaves(starts)[0]
-    num_screened, num_depths = config.num_screened, space.spec.max_depth
-    lead = (num_depths, first.shape[0] // num_screened, num_screened)
-    z = jax.tree.map(
-        lambda leaf: jnp.broadcast_to(
-            leaf.reshape(*lead[1:], *leaf.shape[1:]), (*lead, *leaf.shape[1:])
-        ),
-        starts,
-    )
-    errors = over_depths(
-        mse,
-        (Point(z, jnp.zeros(lead, first.dtype)),),
-        num_depths=num_depths,
-        max_block=max(1, config.block_size // data.x.shape[0]),
-    )
-    errors = jnp.where(jnp.isfinite(errors), errors, jnp.inf)
-    kept = jnp.argmin(errors, axis=2, keepdims=True)
-
-    def take(leaf: Array) -> Array:
-        index = kept.reshape(*kept.shape, *[1] * (leaf.ndim - 3))
-        return jnp.take_along_axis(leaf, index, axis=2)[:, :, 0]
-
-    return jax.tree.map(take, (z, errors))

@@ -1,1 +1,1 @@
-"""Fitted networks with their table: fronts, evaluation, prediction, files."""
+"""Fitted networks with their table: fronts, evaluation, prediction and files."""

@@ -1,4 +1,4 @@
-"""TODO swajax/model/evaluation.py."""
+"""Sizes and errors of the networks of a front: the only use of the test rows."""
 
 import functools
 from typing import Any, NamedTuple
@@ -8,41 +8,60 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from swajax.data.messages import shown
 from swajax.data.problem import Problem
 from swajax.data.splits import Dataset, Scaling
 from swajax.model.front import Front
 from swajax.network import apply, count_neurons
 from swajax.types import Network
 
-
-class FrontTable(NamedTuple):
-    """A row a network, smallest first."""
-
-    rows: list[
-        dict[str, Any]
-    ]  # num_weights, num_neurons, depth, <measure>_<part>, pick
-    measures: tuple[str, str]  # names of the two measures, the one to minimise first
-    pick: int
-
+REGRESSION, CLASSIFICATION = ("rmse", "r2"), ("log_loss", "accuracy")
+TITLES = {
+    "rmse": "RMSE in the units of {} (R2)",
+    "log_loss": "log loss of {} (share of rows that are right)",
+}
+WIDTHS = (7, 7, 6, 19, 19)  # of the columns of the table as text
 
 _count_neurons = jax.jit(jax.vmap(count_neurons))
+
+
+class FrontTable(NamedTuple):
+    """One row per network, by ascending size."""
+
+    rows: list[dict[str, Any]]
+    """num_weights, num_neurons, depth, valid_loss, valid_loss_diff_se, is_picked and,
+    for each measure and part, `<measure>_<part>`, such as rmse_test"""
+    measures: tuple[str, str]
+    """names of the two measures, the minimised one first"""
+    pick: int
+    """index of the picked network"""
 
 
 def tabulate(
     front: Front, dataset: Dataset, scaling: Scaling, *, activations: tuple[str, ...]
 ) -> FrontTable:
-    """Sizes and errors of all networks: the one look at the test part.
+    """Evaluate all networks of a front on all parts of a table, the test part included.
 
-    Measures are the root mean squared error in the units of the target and R2, or the
-    log loss in nats and the share of rows whose class is right. Weights of rows count.
+    The measures of a regression are the root mean squared error, in the units of the
+    target, and R2; those of a classification are the log loss, in nats, and the share
+    of rows whose class is right. Rows count by their weights.
+
+    Args:
+      front: networks that read the rows of `dataset`.
+      dataset: parts of a table.
+      scaling: the scaling of the rows.
+      activations: names of the activations of the networks.
     """
     parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
-    measured = {
-        name: _measure(front.network, part, scaling, activations)
+    measures = CLASSIFICATION if scaling.classes else REGRESSION
+    errors = {
+        f"{measure}_{name}": values
         for name, part in parts.items()
         if part is not None
+        for measure, values in zip(
+            measures, _evaluate(front.network, part, scaling, activations), strict=True
+        )
     }
-    measures = ("log_loss", "accuracy") if scaling.classes else ("rmse", "r2")
     neurons = np.asarray(_count_neurons(front.network))
     rows = [
         {
@@ -50,12 +69,8 @@ def tabulate(
             "num_neurons": int(neurons[index]),
             "depth": int(front.network.depth[index]) if neurons[index] else 0,
             "valid_loss": float(front.valid_loss[index]),
-            "valid_gap_error": float(front.gap_error[index]),
-            **{
-                f"{measure}_{part}": float(values[which][index])
-                for part, values in measured.items()
-                for which, measure in enumerate(measures)
-            },
+            "valid_loss_diff_se": float(front.valid_loss_diff_se[index]),
+            **{name: float(values[index]) for name, values in errors.items()},
             "is_picked": index == front.pick,
         }
         for index in range(len(front.num_weights))
@@ -63,41 +78,82 @@ def tabulate(
     return FrontTable(rows, measures, front.pick)
 
 
-def _errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
-    first, second = (row[f"{measure}_{part}"] for measure in measures)
-    return f"{first:.4g} ({second:.3f})"
+def format_table(table: FrontTable, *, target: str, picked: str) -> str:
+    """Return a table as text, with a mark at the picked network.
 
-
-def _measure(
-    networks: Network, part: Problem, scaling: Scaling, activations: tuple[str, ...]
-) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    """Both measures of each network on one part."""
-    outputs = predict(networks, part.x, activations=activations)
-    average = functools.partial(np.average, axis=1, weights=part.weight)
-    if not scaling.classes:
-        squares = average(np.square(outputs - part.y[None])[..., 0])
-        variance = np.average(
-            np.square(part.y - np.average(part.y, axis=0, weights=part.weight))[:, 0],
-            weights=part.weight,
-        )
-        r2 = 1 - squares / variance if variance > 0 else np.full(len(squares), np.nan)
-        return np.sqrt(squares) * scaling.target_scale, r2
-    if outputs.shape[-1] == 1:  # log-odds of the second class
-        outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=-1)
-        truth = np.concatenate([1 - part.y, part.y], axis=-1)[None]
-    else:
-        truth = part.y[None]
-    log_total = np.logaddexp.reduce(outputs, axis=-1)
-    right = outputs.argmax(axis=-1) == truth.argmax(axis=-1)
-    return average(log_total - (outputs * truth).sum(axis=-1)), average(right)
+    Args:
+      table: the networks and their errors.
+      target: name of the target.
+      picked: reason for the pick.
+    """
+    first = table.measures[0]
+    parts = [p for p in ("valid", "test") if f"{first}_{p}" in table.rows[0]]
+    lines = [
+        f"{TITLES[first].format(shown(target))}; >: picked, {picked}",
+        _format_line(" ", "weights", "neurons", "layers", *parts),
+    ]
+    for row in table.rows:
+        sizes = (row["num_weights"], row["num_neurons"], row["depth"])
+        cells = [_format_errors(row, table.measures, part) for part in parts]
+        mark = ">" if row["is_picked"] else " "
+        lines.append(_format_line(mark, *map(str, sizes), *cells))
+    return "\n".join(lines)
 
 
 def predict(
     networks: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "K N O"]:
-    """Outputs of K networks, as float64."""
+    """Compute the outputs of K networks, returned as float64."""
     out = _apply(networks, jnp.asarray(x), activations=activations)
     return np.asarray(out, np.float64)
+
+
+def _evaluate(
+    networks: Network, part: Problem, scaling: Scaling, activations: tuple[str, ...]
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Compute both measures of each network on one part."""
+    outputs = predict(networks, part.x, activations=activations)
+    if scaling.classes:
+        return _evaluate_classes(outputs, part)
+    rmse, r2 = _evaluate_numbers(outputs, part)
+    return rmse * scaling.target_scale, r2
+
+
+def _evaluate_numbers(
+    outputs: Float[np.ndarray, "K N 1"], part: Problem
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Compute the root mean squared error, in scaled units, and R2."""
+    average = functools.partial(np.average, weights=part.weight)
+    squares = average(np.square(outputs - part.y[None])[..., 0], axis=1)
+    mean = average(part.y, axis=0)
+    variance = average(np.square(part.y - mean)[:, 0])
+    r2 = 1 - squares / variance if variance > 0 else np.full(len(squares), np.nan)
+    return np.sqrt(squares), r2
+
+
+def _evaluate_classes(
+    outputs: Float[np.ndarray, "K N O"], part: Problem
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Compute the log loss and the share of rows whose class is right."""
+    y = part.y
+    if outputs.shape[-1] == 1:  # the log-odds of the second class
+        outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=-1)
+        y = np.concatenate([1 - y, y], axis=-1)
+    log_total = np.logaddexp.reduce(outputs, axis=-1)
+    losses = log_total - (outputs * y[None]).sum(axis=-1)
+    is_right = outputs.argmax(axis=-1) == y[None].argmax(axis=-1)
+    average = functools.partial(np.average, axis=1, weights=part.weight)
+    return average(losses), average(is_right)
+
+
+def _format_errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
+    first, second = (row[f"{measure}_{part}"] for measure in measures)
+    return f"{first:.4g} ({second:.3f})"
+
+
+def _format_line(mark: str, *cells: str) -> str:
+    pairs = zip(cells, WIDTHS[: len(cells)], strict=True)
+    return " ".join((mark, *(f"{cell:>{width}}" for cell, width in pairs)))
 
 
 @functools.partial(jax.jit, static_argnames="activations")

@@ -1,7 +1,7 @@
-"""One found network and its table: what predicts, is kept in a file, and is exported.
+"""A fitted network with its scaling: prediction, files, and the input of exports.
 
-A `Model` needs neither the run nor the estimator that it came from. Host code: NumPy in
-float64, without a compiler.
+A `Model` is independent of the run or estimator that it comes from. Host code in NumPy
+and float64, without compilation.
 """
 
 from collections.abc import Mapping
@@ -24,29 +24,30 @@ FIELDS = ("target", "classes", "encoder", "target_scale", "target_offset")
 
 
 class Model(NamedTuple):
-    """A network with the way from the cells of a table to what it predicts.
+    """A network with the scaling from the cells of a table to predictions.
 
-    Its leaves are NumPy arrays, its masks 0 or 1, its neurons of one activation each,
-    and it has no dead parts, as `swajax.network.simplify` leaves it.
+    The leaves are NumPy arrays, masks are 0 or 1, each neuron has one activation, and
+    no weight is dead: the form that `swajax.network.simplify` returns.
     """
 
     network: Network
     activations: tuple[str, ...]
     scaling: Scaling
-    target: str  # name of the predicted column
+    target: str
+    """name of the predicted column"""
 
     @property
     def num_weights(self) -> int:
-        """Weights and biases that are not zero."""
+        """Number of non-zero weights and biases."""
         return int(count_weights(self.network))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Columns of the table, in the order of training."""
+        """Names of the columns that are read, in the order of training."""
         return tuple(column.name for column in self.scaling.encoder.columns)
 
     def encode(self, frame: pd.DataFrame) -> Float32[np.ndarray, "N I"]:
-        """Rows as inputs of the network; columns are found by name.
+        """Convert rows to inputs of the network; columns are found by name.
 
         Raises:
           ValueError: a column is missing, or a cell cannot be read.
@@ -54,27 +55,46 @@ class Model(NamedTuple):
         return encode(self.scaling.encoder, frame)
 
     def outputs(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N O"]:
-        """From encoded rows: numbers in the units of the target, log-odds or logits."""
+        """Compute the outputs for encoded rows.
+
+        They are numbers in the units of the target (regression), the log-odds of the
+        second of two classes, or one logit per class.
+        """
         x = np.asarray(x, np.float64)
         out = evaluate(self.network, x, activations=self.activations)
         return out * self.scaling.target_scale + self.scaling.target_offset
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Predicted numbers, or names of classes, one a row."""
+        """Predict one number or one class name per row.
+
+        Args:
+          frame: columns of the table, found by name.
+
+        Raises:
+          ValueError: a column is missing, or a cell cannot be read.
+        """
         if not self.scaling.classes:
             return self.outputs(self.encode(frame))[:, 0]
         names = np.array(self.scaling.classes, dtype=object)
         return names[self.predict_proba(frame).argmax(axis=1)]
 
     def predict_proba(self, frame: pd.DataFrame) -> Float[np.ndarray, "N C"]:
-        """Probabilities of the classes, in the order of `scaling.classes`."""
+        """Predict the probabilities of the classes, in the order of `scaling.classes`.
+
+        Raises:
+          ValueError: as in `predict`, or the target is a number.
+        """
         if not self.scaling.classes:
             raise ValueError(f"{self.target!r} is a number, it has no classes")
         return to_probabilities(self.outputs(self.encode(frame)))
 
 
 def to_probabilities(outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N C"]:
-    """Of two classes from log-odds [N, 1], of more from a logit each."""
+    """Convert log-odds [N, 1] of two classes, or one logit per class, to probabilities.
+
+    >>> to_probabilities(np.array([[0.0]]))
+    array([[0.5, 0.5]])
+    """
     if outputs.shape[1] == 1:
         return expit(outputs * [[-1.0, 1.0]])
     return softmax(outputs, axis=1)
@@ -83,7 +103,13 @@ def to_probabilities(outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N 
 def evaluate(
     network: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "N O"]:
-    """Outputs of one network in NumPy, at once for any number of rows: no compiler."""
+    """Compute the outputs of one network in NumPy, without compilation.
+
+    Args:
+      network: as in `Model`: NumPy arrays, one activation per neuron.
+      x: encoded rows.
+      activations: names of the activations of the network.
+    """
     for layer in range(network.depth):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = x @ weights + network.bias[layer]
@@ -95,7 +121,7 @@ def evaluate(
 
 
 def count_weights(network: Network) -> np.ndarray | np.integer:
-    """Numbers that are not zero, of each of networks [...] without dead parts."""
+    """Count the non-zero weights and biases of networks [...] without dead weights."""
     batch = np.ndim(network.depth)
     counts = [
         np.count_nonzero(leaf, axis=tuple(range(batch, leaf.ndim)))
@@ -105,7 +131,7 @@ def count_weights(network: Network) -> np.ndarray | np.integer:
 
 
 def save(path: Path | str, model: Model) -> None:
-    """Write a model, replacing the file at once; `from_file` gives the same bits."""
+    """Write a model, replacing the file atomically; `swajax.load` reads it exactly."""
     scaling = model.scaling
     header = {
         "target": model.target,
@@ -121,10 +147,15 @@ def save(path: Path | str, model: Model) -> None:
 def from_file(
     arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], *, source: str
 ) -> Model:
-    """The model in the arrays and the header of a file.
+    """Build a model from the arrays and the header of a file.
+
+    Args:
+      arrays: leaves of the network, by name.
+      header: the scaling and the names, as `save` writes them.
+      source: name of the file, for error messages.
 
     Raises:
-      ValueError: they do not fit each other, or are of another version; names both.
+      ValueError: a part is missing, of another version, or does not fit the others.
     """
     try:
         model = _read(arrays, header)
@@ -155,7 +186,7 @@ def _read(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Model:
 
 
 def _check(model: Model) -> None:
-    """Refuse what could not have been found by a search."""
+    """Check shapes, names and numbers: refuse a model that no search can find."""
     network, scaling = model.network, model.scaling
     num_layers, width = network.mask.shape
     num_inputs = len(input_names(scaling.encoder))
@@ -185,6 +216,6 @@ def _check(model: Model) -> None:
     if not (is_present | (network.mask == 0)).all() or not (
         ((kinds == 0) | (kinds == 1)).all() and (kinds.sum(axis=-1) == 1).all()
     ):
-        raise ValueError("a neuron is half there, or of two activations")
+        raise ValueError("a mask is not 0 or 1, or a neuron has two activations")
     if not np.isfinite([scaling.target_scale, scaling.target_offset]).all():
         raise ValueError("the scaling of the target is not finite")

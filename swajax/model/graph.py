@@ -1,7 +1,7 @@
-"""A network as the terms that are really there, to be written out one by one.
+"""A network as a graph of named values with their non-zero terms, for exports.
 
-Values have names: x1, x2, ... are inputs that some neuron reads, h1, h2, ... neurons,
-y1, y2, ... outputs.
+Names of values: x1, x2, ... for the inputs that some neuron reads, h1, h2, ... for the
+neurons, y1, y2, ... for the outputs.
 """
 
 from collections.abc import Callable
@@ -15,25 +15,25 @@ from swajax.model.fitted import Model
 
 
 class Input(NamedTuple):
-    """One input of the network: a scaled number, or a value for each category."""
+    """One input of the network: a scaled number, or a value per category."""
 
     name: str
-    row: int  # of `Network.first`
+    row: int  # in `Network.first`
     column: Column
-    values: tuple[float, ...]  # by category, 0 for any other cell; () of a number
+    values: tuple[float, ...]  # per category, 0 for all other cells; () for a number
 
 
 class Neuron(NamedTuple):
-    """activation(bias + sum of weight * value); outputs are linear."""
+    """One neuron, activation(bias + sum of weight * value); outputs are linear."""
 
     name: str
     activation: str
     bias: float
-    terms: tuple[tuple[str, float], ...]  # name of a value, weight
+    terms: tuple[tuple[str, float], ...]  # (name of a value, weight)
 
 
 class Graph(NamedTuple):
-    """All that a model computes, in order."""
+    """All inputs, neurons and outputs of a model, in the order of computation."""
 
     inputs: tuple[Input, ...]
     layers: tuple[tuple[Neuron, ...], ...]
@@ -41,23 +41,23 @@ class Graph(NamedTuple):
 
     @property
     def neurons(self) -> tuple[Neuron, ...]:
-        """Those of all layers, in an order in which they can be computed."""
+        """Neurons of all layers, in the order of computation."""
         return tuple(neuron for layer in self.layers for neuron in layer)
 
     @property
     def numbers(self) -> tuple[Column, ...]:
-        """Numeric columns that are read."""
+        """Numeric columns that the network reads."""
         return tuple(i.column for i in self.inputs if i.column.kind == "numeric")
 
     @property
     def categories(self) -> tuple[Column, ...]:
-        """Text columns that are read."""
+        """Text columns that the network reads."""
         columns = [i.column for i in self.inputs if i.column.kind == "category"]
         return tuple(dict.fromkeys(columns))
 
 
 def make_graph(model: Model) -> Graph:
-    """The neurons, inputs and terms of a model; what is zero or absent is left out."""
+    """Return the graph of a model, without zero weights and absent neurons."""
     network = model.network
     is_read = (network.first[:, network.mask[0] > 0] != 0).any(axis=1)
     inputs = _find_inputs(model, is_read)
@@ -65,7 +65,7 @@ def make_graph(model: Model) -> Graph:
     layers, count = [], 0
     for layer in range(network.depth):
         neurons = _make_neurons(model, layer, names, count)
-        names = {place: neuron.name for place, neuron in neurons.items()}
+        names = {index: neuron.name for index, neuron in neurons.items()}
         layers.append(tuple(neurons.values()))
         count += len(neurons)
     biases = zip(network.readout_bias.tolist(), network.readout.T, strict=True)
@@ -77,22 +77,27 @@ def make_graph(model: Model) -> Graph:
 
 
 class Scale(NamedTuple):
-    """`(cell - center) * scale + rest`, so that a float32 cell loses no digits."""
+    """A scaling `(cell - center) * scale + rest` that is exact for float32 cells."""
 
     center: float
     scale: float
-    rest: float  # what rounding the center to float32 leaves, if that matters
+    rest: float  # correction for the rounding of the center to float32; 0 if negligible
 
 
 def to_scale(column: Column) -> Scale:
-    """The scaling of a numeric column, for arithmetic in float32."""
+    """Return the scaling of a numeric column, for arithmetic in float32."""
     center = float(np.float32(-column.offset / column.scale))
     rest = center * column.scale + column.offset
     return Scale(center, column.scale, rest if abs(rest) > 3e-7 else 0.0)
 
 
 def format_sum(neuron: Neuron, number_fn: Callable[[float], str]) -> str:
-    """`bias + weight * value - ...`, numbers as `number_fn` writes them."""
+    """Return the text `bias + weight * value - ...`.
+
+    Args:
+      neuron: the terms and the bias; a bias of 0 is left out if there are terms.
+      number_fn: formats a number.
+    """
     text = number_fn(neuron.bias) if neuron.bias or not neuron.terms else ""
     for value, weight in neuron.terms:
         if text:
@@ -104,7 +109,7 @@ def format_sum(neuron: Neuron, number_fn: Callable[[float], str]) -> str:
 
 
 def _find_inputs(model: Model, is_read: Bool[np.ndarray, " I"]) -> tuple[Input, ...]:
-    """The inputs that are read, in the order of the encoder."""
+    """Return the inputs that the network reads, in the order of the encoder."""
     found = [
         (column, values)
         for column in model.scaling.encoder.columns
@@ -117,7 +122,10 @@ def _find_inputs(model: Model, is_read: Bool[np.ndarray, " I"]) -> tuple[Input, 
 
 
 def _values(column: Column) -> list[tuple[float, ...]]:
-    """Of each input of a column, its value by category (see `swajax.data.encoding`)."""
+    """Return the values per category of each input of a column.
+
+    See `swajax.data.encoding`.
+    """
     if column.kind == "numeric":
         return [()]
     num = len(column.categories)
@@ -129,21 +137,29 @@ def _values(column: Column) -> list[tuple[float, ...]]:
 def _make_neurons(
     model: Model, layer: int, names: dict[int, str], count: int
 ) -> dict[int, Neuron]:
-    """The neurons of a layer by their places; `names` are of the values before it."""
+    """Return the neurons of a layer, by their index in the padded layer.
+
+    Args:
+      model: the network.
+      layer: index of the layer.
+      names: names of the values of the layer before, by index.
+      count: number of neurons in the layers before.
+    """
     network = model.network
     weights = network.first if layer == 0 else network.hidden[layer - 1]
     kinds = network.activation[layer].argmax(axis=-1).tolist()
-    places = np.flatnonzero(network.mask[layer]).tolist()
+    present = np.flatnonzero(network.mask[layer]).tolist()
     return {
-        place: Neuron(
+        index: Neuron(
             name=f"h{number}",
-            activation=model.activations[kinds[place]],
-            bias=float(network.bias[layer, place]),
-            terms=_terms(weights[:, place], names),
+            activation=model.activations[kinds[index]],
+            bias=float(network.bias[layer, index]),
+            terms=_terms(weights[:, index], names),
         )
-        for number, place in enumerate(places, count + 1)
+        for number, index in enumerate(present, count + 1)
     }
 
 
 def _terms(weights: np.ndarray, names: dict[int, str]) -> tuple[tuple[str, float], ...]:
+    """Return the non-zero weights of a neuron, with the names of their values."""
     return tuple((names[i], float(weights[i])) for i in names if weights[i] != 0)

@@ -1,11 +1,10 @@
-"""What a search leaves in its folder, read back."""
+"""The networks and rows that a search has written into its folder."""
 
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Dataset
 from swajax.io import checkpoints
 from swajax.model import fitted
@@ -17,37 +16,38 @@ MAX_ROWS = 10_000
 
 
 def load(path: Path | str, size: int | None = None) -> Model:
-    """A network that a search has found, ready to predict and to be exported.
+    """Load a network found by a search, for prediction or export.
 
     Args:
-      path: folder of a run of `python -m swajax.search`, or a file of one model.
-      size: the best network with at most so many weights; by default the picked one.
+      path: folder of a run of `python -m swajax.search`, or file of one model.
+      size: load the best network with at most this many weights; by default the picked
+        one.
 
     Raises:
-      FileNotFoundError: there is no such folder, or no finished run in it.
+      FileNotFoundError: there is no such path, or no finished run in the folder.
       ValueError: the file is damaged or of another version, or all networks are larger.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such folder or file")
     if not path.is_dir():
-        return _choose(path, size)
+        return _read_model(path, size)
     file = path / NETWORKS_FILE
     if not file.is_file():
         kind = "an unfinished run" if (path / "config.json").is_file() else "no run"
         raise FileNotFoundError(f"{path}: {kind} of a search, {file.name} is missing")
-    return _choose(file, size)
+    return _read_model(file, size)
 
 
 def write_rows(folder: Path | str, dataset: Dataset) -> None:
-    """Keep the validation and test rows as the networks read them.
+    """Write the validation and test rows, as the networks read them.
 
-    By them numbers are rounded and predictions drawn when the table is gone. Of large
-    tables the first are kept, which are as random as any: the split has shuffled them.
+    Exports and reports use them when the table is no longer there. Only the first
+    `MAX_ROWS` rows of each part are written; they are random, since the split shuffles.
     """
     parts = {"valid": dataset.valid, "test": dataset.test}
     kept = {
-        name: Problem(*(leaf[:MAX_ROWS] for leaf in part))
+        name: take_rows(part, slice(MAX_ROWS))
         for name, part in parts.items()
         if part is not None
     }
@@ -55,11 +55,11 @@ def write_rows(folder: Path | str, dataset: Dataset) -> None:
 
 
 def read_rows(folder: Path | str) -> dict[str, Problem]:
-    """The rows that `write_rows` kept: `valid` and, if there are any, `test`.
+    """Read the rows written by `write_rows`: `valid` and, if there is one, `test`.
 
     Raises:
-      FileNotFoundError: the run has none.
-      ValueError: the file is damaged.
+      FileNotFoundError: the run has no file of rows.
+      ValueError: the file is damaged or of another version.
     """
     path = Path(folder) / ROWS_FILE
     arrays, header = checkpoints.load(path)
@@ -73,8 +73,8 @@ def read_rows(folder: Path | str) -> dict[str, Problem]:
         raise ValueError(f"{path}: not written by this version of swajax") from error
 
 
-def _choose(path: Path, size: int | None) -> Model:
-    """One network of a file, which holds one or a whole front."""
+def _read_model(path: Path, size: int | None) -> Model:
+    """Read one network from a file of one model or of a whole front."""
     arrays, header = checkpoints.load(path)
     if np.ndim(arrays.get("depth", 0)) == 0:
         model = fitted.from_file(arrays, header, source=str(path))
@@ -91,7 +91,7 @@ def _choose(path: Path, size: int | None) -> Model:
         pick = max(i for i, num in enumerate(sizes) if num <= size)
     if not 0 <= pick < len(depth):
         raise ValueError(f"{path}: no network {pick} among {len(depth)}")
-    one = jax.tree.map(lambda leaf: leaf[pick], arrays)
+    one = {name: leaf[pick] for name, leaf in arrays.items()}
     return fitted.from_file(one, header, source=str(path))
 
 

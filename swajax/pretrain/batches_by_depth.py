@@ -1,4 +1,4 @@
-"""Batches and loss of the presets `compact` and `paper`, in groups of equal depth."""
+"""Batches and loss of `compact` and `paper`, in groups of equal depth."""
 
 from typing import Any
 
@@ -22,7 +22,14 @@ def batch_loss(
     *,
     config: PretrainingConfig,
 ) -> tuple[Float[Array, ""], Metrics]:
-    """Loss of networks, grouped by depth 1 to L, compared at the points x."""
+    """Return the loss of a batch and its parts.
+
+    Args:
+      params: parameters of the autoencoder.
+      groups: networks of depth 1 to L, from `sample_groups`.
+      x: points at which networks and decoded networks are compared.
+      config: settings of the pretraining.
+    """
     z, y = encode_groups(params, groups, x, config=config.autoencoder)
     errors = decoder_errors(params, z, x, y, config=config.autoencoder)
     variance = y.var(axis=1).mean(axis=-1)
@@ -36,7 +43,14 @@ def sample_groups(
     config: AutoencoderConfig,
     sharding: NamedSharding | None = None,
 ) -> tuple[Network, ...]:
-    """`num` fresh networks in equal groups of depth 1 to L; `key` is consumed."""
+    """Sample `num` networks in equal groups of depth 1 to L.
+
+    Args:
+      key: consumed.
+      num: number of networks, a multiple of L (rounded down).
+      config: configuration of the autoencoder.
+      sharding: distribution of the networks over devices.
+    """
 
     def sample_group(depth: int) -> Network:
         return prior.sample_batch(
@@ -57,9 +71,9 @@ def encode_groups(
     *,
     config: AutoencoderConfig,
 ) -> tuple[Float[Array, "B Z"], Float[Array, "B N O"]]:
-    """Embeddings of networks, grouped by depth 1 to L, and their outputs at x.
+    """Embed networks grouped by depth 1 to L and evaluate them at x.
 
-    What the encoder reads and what the loss compares is one evaluation.
+    Probe points of the encoder and points of the loss share one evaluation.
     """
     probes = jnp.asarray(autoencoder.probe_points(config))
     points = jnp.concatenate([probes, x])
@@ -69,7 +83,7 @@ def encode_groups(
     ]
     y = jnp.concatenate(outputs)
     seen = y[:, : len(probes)]
-    if config.preset == "compact":  # one encoder for all depths
+    if config.is_encoder_shared:
         z = _encode(params, _concatenate(groups), seen, config=config)
     else:
         parts = zip(groups, jnp.split(seen, len(groups)), strict=True)
@@ -90,7 +104,7 @@ def decoder_errors(
     *,
     config: AutoencoderConfig,
 ) -> Float[Array, "L B"]:
-    """Mean squared error, against y at x, of what each decoder makes of z."""
+    """Return the mean squared error of each decoder of z, against y at x."""
     decoded = jax.vmap(lambda one: autoencoder.decode_all(params, one, config=config))
     errors = []
     for depth, networks in enumerate(decoded(z), start=1):

@@ -1,4 +1,4 @@
-"""Batches and loss of the preset `tabular`: networks of all kinds together."""
+"""Batches and loss of `tabular`: networks of all shapes together."""
 
 import functools
 from typing import NamedTuple
@@ -21,11 +21,11 @@ MIN_WEIGHTS = 3
 
 
 class Batch(NamedTuple):
-    """Networks of all kinds, padded to common numbers of inputs and outputs."""
+    """Networks of all shapes, padded to common numbers of inputs and outputs."""
 
     network: Network
     present: Present
-    num_weights: Float[Array, " B"]  # that the decoders may use
+    num_weights: Float[Array, " B"]  # to decode with
 
 
 def sample_batch(
@@ -36,10 +36,17 @@ def sample_batch(
     sharding: NamedSharding | None = None,
     num_inputs: Int[Array, ""] | None = None,
 ) -> Batch:
-    """`num` fresh networks with standardised outputs, and sizes to decode them at.
+    """Sample `num` networks with standardised outputs, and sizes to decode them at.
 
-    A size is between 3 weights and a quarter more than the network has, uniform in its
-    logarithm.
+    The logarithm of a size is uniform between those of 3 and of 1.25 times the number
+    of weights of the network.
+
+    Args:
+      key: consumed.
+      num: number of networks.
+      config: configuration of the autoencoder.
+      sharding: distribution of the networks over devices.
+      num_inputs: number of inputs of all networks, by default random.
     """
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(num))
     if sharding is not None:
@@ -65,12 +72,19 @@ def sample_batch(
 def batch_loss(
     params: Params, batch: Batch, x: Float[Array, "N I"], *, config: PretrainingConfig
 ) -> tuple[Float[Array, ""], Metrics]:
-    """Loss of networks and of the sizes they are decoded at, at the points x."""
+    """Return the loss of a batch and its parts.
+
+    Args:
+      params: parameters of the autoencoder.
+      batch: networks and sizes, from `sample_batch`.
+      x: points at which networks and decoded networks are compared.
+      config: settings of the pretraining.
+    """
     model = config.autoencoder
     z, seen, y = encode_batch(params, batch, x, config=model)
     errors = decoder_errors(params, z, batch, x, y, config=model)
     variance = variance_of(y, batch.present)
-    # All networks have a first output, at the same points: their common ground.
+    # Functional distances use the first output, which all networks have.
     loss, metrics = combine(errors, variance, flatten(z), y[..., :1], config=config)
     responses = score(
         response_errors(params, z, batch, seen, config=model)[None],
@@ -84,7 +98,7 @@ def batch_loss(
 def encode_batch(
     params: Params, batch: Batch, x: Float[Array, "N I"], *, config: AutoencoderConfig
 ) -> tuple[Embedding, Float[Array, "B M O"], Float[Array, "B N O"]]:
-    """Embeddings of networks, and their outputs at the probe points and at x."""
+    """Embed networks; return also their outputs at the probe points and at x."""
     probes = jnp.asarray(autoencoder.probe_points(config, num_inputs=x.shape[1]))
     points = jnp.concatenate([probes, x])
     y = apply_batch(batch.network, points, activations=config.spec.activations)
@@ -108,7 +122,7 @@ def decoder_errors(
     *,
     config: AutoencoderConfig,
 ) -> Float[Array, "L B"]:
-    """Mean squared error, against y at x, of what each decoder makes at its size."""
+    """Return the mean squared error of each decoder at the given sizes, at x."""
 
     def decode(z: Embedding, size: Array, present: Present) -> tuple[Network, ...]:
         return autoencoder.decode_all(
@@ -132,23 +146,23 @@ def response_errors(
     *,
     config: AutoencoderConfig,
 ) -> Float[Array, " B"]:
-    """Mean squared error of the functions that points stand for, at the probes."""
+    """Return the mean squared error of the functions of embeddings, at the probes."""
     respond = functools.partial(autoencoder.respond, params, config=config)
     error = jnp.square(jax.vmap(respond)(z) - seen)
-    # Points on the line of an absent input do not count.
+    # Points on the line of an absent input have weight 0.
     counts = jnp.repeat(batch.present.inputs, len(PROBES), axis=1)
     error = (error * counts[..., None]).sum(axis=1) / counts.sum(axis=1)[:, None]
     return _mean_over_outputs(error, batch.present)
 
 
 def flatten(z: Embedding) -> Float[Array, "B D"]:
-    """Embeddings of a batch as rows: z, the inputs' tokens, the first output's."""
+    """Return embeddings as rows: z, tokens of all inputs, token of the first output."""
     num = len(z.z)
     return jnp.concatenate([z.z, z.inputs.reshape(num, -1), z.outputs[:, 0]], axis=1)
 
 
 def variance_of(y: Float[Array, "B N O"], present: Present) -> Float[Array, " B"]:
-    """Variance of the outputs over the points, mean over the outputs there are."""
+    """Return the variance of the outputs over the points, mean over present outputs."""
     return _mean_over_outputs(y.var(axis=1), present)
 
 

@@ -1,4 +1,4 @@
-"""How an autoencoder is trained: configuration and optimizer."""
+"""Settings and optimizer of a pretraining."""
 
 import dataclasses
 from typing import Literal
@@ -8,9 +8,9 @@ import optax
 from swajax.autoencoder import AutoencoderConfig
 from swajax.io import configs
 
-MUON_ITERATIONS = 4  # Newton-Schulz; the fifth costs more time than it is worth
+MUON_ITERATIONS = 4  # Newton-Schulz iterations; a fifth costs more than it gains
 
-# `paper` is section 5 of the spec, but for the number of networks.
+# `paper`: arXiv:2410.08339, pretraining, except for the number of networks.
 PRESET_DEFAULTS = {
     "compact": {
         "error": "log",
@@ -47,45 +47,54 @@ PRESET_DEFAULTS = {
 
 @dataclasses.dataclass(frozen=True)
 class PretrainingConfig:
-    """How an autoencoder is trained; what is not given follows its preset."""
+    """Settings of a pretraining; fields that are None get the preset's default.
+
+    Raises:
+      ValueError: an unknown choice or a number out of range.
+
+    Example:
+      >>> config = PretrainingConfig(AutoencoderConfig("paper"))
+      >>> config.optimizer, config.batch_size
+      ('adam', 32)
+    """
 
     autoencoder: AutoencoderConfig
-    """what is trained"""
+    """configuration of the autoencoder"""
     loss: Literal["min", "mean"] = "min"
-    """error of the best decoder of a network, or the average over its decoders"""
+    """min: error of the best decoder of each network; mean: average over decoders"""
     error: Literal["log", "normalised", "raw"] | None = None
     """log(0.002 + MSE/variance) [compact, tabular], MSE/variance, or MSE [paper]"""
     mean_weight: float | None = None
-    """weight of the mean loss beside the min loss; keeps all decoders alive
-    [compact, tabular 0.1; paper 0]"""
+    """weight of the mean loss added to the min loss, so that every decoder receives
+    gradients [compact, tabular 0.1; paper 0]"""
     geometry_weight: float | None = None
     """weight of 1 - correlation of embedding distances with functional distances
     [compact 0.5, tabular 0.2, paper 0]"""
     response_weight: float | None = None
-    """weight of the error of the outputs that an embedding stands for at the probe
-    points [tabular 0.2, others 0]"""
+    """tabular: weight of the error of the decoded function at the probe points
+    [tabular 0.2, others 0]"""
     batch_size: int | None = None
-    """networks a step, but for tabular a multiple of the number of depths
-    [compact 1024, tabular 512, paper 32]"""
+    """number of networks per step, a multiple of the number of depths except for
+    tabular [compact 1024, tabular 512, paper 32]"""
     num_points: int = 128
-    """random points in [-1, 1]^I at which networks are compared"""
+    """number of random points in [-1, 1]^I at which networks are compared"""
     num_steps: int = 12_000
-    """optimizer steps of the whole schedule"""
+    """number of optimizer steps"""
     optimizer: Literal["muon", "adam"] | None = None
-    """muon: orthogonalised momentum for matrices, Adam at a fifth of the rate for the
-    rest [compact, tabular]; or Adam for all [paper]"""
+    """muon: orthogonalised momentum for matrices, Adam at a fifth of the rate for
+    other parameters [compact, tabular]; adam: Adam for all [paper]"""
     learning_rate: float | None = None
-    """peak of the learning rate [compact, tabular 5e-3; paper 1e-4]"""
+    """largest learning rate [compact, tabular 5e-3; paper 1e-4]"""
     schedule: Literal["cosine", "halving"] | None = None
-    """fall to 0 after a warm-up [compact, tabular], or halve after each fifth
-    [paper]"""
+    """learning rate: cosine decay to 0 after a warm-up [compact, tabular], or halving
+    after each fifth of the steps [paper]"""
     warmup_steps: int = 200
-    """steps over which the learning rate rises, if the schedule is cosine"""
+    """number of warm-up steps of the cosine schedule"""
     clip_norm: float = 1.0
-    """gradients are scaled down to this global norm"""
+    """largest global norm of the gradient; larger gradients are scaled down"""
 
     def __post_init__(self) -> None:
-        """Fill in what follows the preset; reject unknown choices and bad sizes."""
+        """Fill in the defaults of the preset; reject bad choices and numbers."""
         for name, value in PRESET_DEFAULTS[self.autoencoder.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -93,13 +102,16 @@ class PretrainingConfig:
         if self.batch_size < 1 or self.batch_size % self.num_groups:
             raise ValueError(
                 f"batch_size must be a positive multiple of {self.num_groups}, one "
-                f"group of networks a depth, got {self.batch_size}"
+                f"group of networks per depth, got {self.batch_size}"
             )
         for name in ("num_points", "num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if self.response_weight and self.autoencoder.preset != "tabular":
-            raise ValueError("response_weight is of the preset tabular alone")
+        if self.response_weight and not self.autoencoder.is_any_table:
+            raise ValueError(
+                f"response_weight must be 0 with the preset {self.autoencoder.preset}, "
+                f"got {self.response_weight}"
+            )
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
@@ -110,13 +122,12 @@ class PretrainingConfig:
 
     @property
     def num_groups(self) -> int:
-        """Equal groups that a batch is made of; networks of a group share a shape."""
-        model = self.autoencoder
-        return 1 if model.preset == "tabular" else model.spec.max_depth
+        """Number of equal groups of a batch; networks of a group have one depth."""
+        return 1 if self.autoencoder.is_any_table else self.autoencoder.max_depth
 
 
 def make_optimizer(config: PretrainingConfig) -> optax.GradientTransformation:
-    """What the configuration says, with gradients clipped by their global norm."""
+    """Return the optimizer of a configuration, with clipping of the global norm."""
     peak, num_steps = config.learning_rate, config.num_steps
     if config.schedule == "cosine":
         warmup = min(config.warmup_steps, num_steps // 2)
@@ -127,8 +138,8 @@ def make_optimizer(config: PretrainingConfig) -> optax.GradientTransformation:
     clip = optax.clip_by_global_norm(config.clip_norm)
     if config.optimizer == "adam":
         return optax.chain(clip, optax.adam(schedule))
-    # Of the decoders some win rarely and have small gradients; an orthogonalised
-    # update moves their matrices as far as those of the others.
+    # Decoders that rarely win have small gradients; an orthogonalised update moves
+    # their matrices as far as those of the others.
     muon = optax.contrib.muon(
         schedule,
         ns_steps=MUON_ITERATIONS,

@@ -1,4 +1,4 @@
-"""Curves of a pretraining run, drawn from its metrics.jsonl."""
+"""Curves of a pretraining run from its metrics.jsonl."""
 
 from pathlib import Path
 
@@ -18,7 +18,11 @@ PANELS = {
 
 
 def draw_curves(folder: Path | str) -> Path:
-    """Write curves.png into a run folder: losses and validation against steps."""
+    """Draw losses and validation metrics against steps; write curves.png.
+
+    Returns:
+      The path of the picture, in the run folder.
+    """
     lines = runlog.read_metrics(folder)
     figure = Figure(figsize=(10, 7), layout="constrained")
     for axes, (title, names) in zip(

@@ -1,4 +1,4 @@
-"""Distances of embeddings against distances of functions, as loss and as measures."""
+"""Distances of embeddings compared with distances of functions."""
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ from swajax.types import Key, Network
 def distance_correlation(
     z: Float[Array, "B Z"], y: Float[Array, "B N O"]
 ) -> Float[Array, ""]:
-    """Correlation over all pairs of embedding distance and log functional distance.
+    """Return the correlation over all pairs of embedding and log functional distance.
 
-    The functional distance is the root mean square of the difference in outputs; it
-    spans decades, hence its logarithm.
+    The functional distance is the root mean squared difference in outputs. It spans
+    decades, hence its logarithm.
     """
     by_embedding = pairwise_distances(z)
     by_function = jnp.log(pairwise_distances(y.reshape(len(y), -1)) + 1e-3)
@@ -30,7 +30,7 @@ def distance_correlation(
 
 
 def pairwise_distances(rows: Float[Array, "B D"]) -> Float[Array, "B B"]:
-    """Root mean squared difference of each two rows; smooth at 0."""
+    """Return the root mean squared difference of each pair of rows; smooth at 0."""
     squares = jnp.square(rows).mean(axis=1)
     products = rows @ rows.T / rows.shape[1]
     squared = squares[:, None] + squares[None] - 2 * products
@@ -42,12 +42,15 @@ def summarise_geometry(
     permuted: Float[np.ndarray, "B Z"],
     y: Float[np.ndarray, "B D"],
 ) -> dict[str, float]:
-    """Spearman correlation over all pairs, and recall of permuted copies.
+    """Return the Spearman correlation over all pairs and the recall of copies.
 
     Args:
       z: embeddings of networks.
-      permuted: embeddings of copies with their neurons permuted.
-      y: outputs of the networks, a row each.
+      permuted: embeddings of copies with permuted neurons.
+      y: outputs of the networks, one row per network.
+
+    Returns:
+      `spearman` and `recall_at_1`, see `swajax.pretrain.validation.validate`.
     """
     upper = np.triu_indices(len(z), k=1)
     by_function, by_embedding = _distances(y, y)[upper], _distances(z, z)[upper]
@@ -58,7 +61,7 @@ def summarise_geometry(
 
 
 def shuffle_neurons(key: Key, networks: Network) -> Network:
-    """A batch of networks, the neurons of each in a random order; `key` is consumed."""
+    """Put the neurons of each network of a batch in random order; consumes `key`."""
     scores = jax.random.uniform(key, networks.mask.shape)
     return jax.vmap(permute)(networks, jnp.argsort(scores, axis=-1))
 
@@ -66,7 +69,7 @@ def shuffle_neurons(key: Key, networks: Network) -> Network:
 def _distances(
     a: Float[np.ndarray, "B D"], b: Float[np.ndarray, "C D"]
 ) -> Float[np.ndarray, "B C"]:
-    # In float64: the difference of large squares is small for near neighbours.
+    # In float64: for near neighbours the difference of large squares is small.
     a, b = a.astype(np.float64), b.astype(np.float64)
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
     return np.sqrt(np.maximum(squares - 2 * a @ b.T, 0) / a.shape[1])

@@ -1,6 +1,6 @@
-"""What a pretraining run leaves in its folder, and how it goes on from there.
+"""Files of a pretraining run.
 
-state.safetensors   all of the run after the last chunk
+state.safetensors   state of the run after the last chunk
 best.safetensors    parameters of the best validation so far
 """
 
@@ -8,22 +8,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swajax.io import checkpoints, configs
-from swajax.pretrain import PretrainingConfig, PretrainingState
+from swajax.pretrain import PretrainingState
+from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.provenance import describe_run, read_provenance
 
 STATE_FILE = "state.safetensors"
 BEST_FILE = "best.safetensors"
 
-# What is told of the training itself, in a line of the log, and not of a validation.
+# Keys of metrics.jsonl that describe the training; all others are of a validation.
 TRAINING_METRICS = ("step", "seconds", "loss", "min_loss", "min_mse", "geometry")
 
 
 class PretrainProgress(NamedTuple):
-    """How far a run has come."""
+    """Progress of a run, stored with its state."""
 
-    best: float  # explained variance
+    best: float  # largest explained variance so far
     seconds: float
-    before: dict[str, Any] | None  # what made the first parameters
+    before: dict[str, Any] | None  # provenance of the initial parameters
 
 
 def save_best(
@@ -31,19 +32,25 @@ def save_best(
     params: Any,
     line: dict[str, Any],
     *,
-    config: PretrainingConfig,
-    seed: int,
+    config: PretrainCommand,
     before: dict[str, Any] | None,
 ) -> None:
-    """Replace the best parameters; `line` is that of the log."""
+    """Replace the best parameters.
+
+    Args:
+      folder: the run folder.
+      params: parameters of the autoencoder.
+      line: metrics of the step, as logged.
+      config: options of the run.
+      before: provenance of the initial parameters.
+    """
     measured = {k: value for k, value in line.items() if k not in TRAINING_METRICS}
     header = {
-        "autoencoder": configs.to_dict(config.autoencoder),
+        "autoencoder": configs.to_dict(config.training.autoencoder),
         "step": line["step"],
         "validation": measured,
         "provenance": describe_run(
             config,
-            seed=seed,
             step=line["step"],
             seconds=line["seconds"],
             before=before,
@@ -60,7 +67,7 @@ def save_state(
 
 
 def read_progress(folder: Path, start_from: Path | None) -> PretrainProgress:
-    """How far the run of a folder has come; of several hosts all must agree."""
+    """Return the progress of the run of a folder; all hosts must see the same files."""
     if not (folder / STATE_FILE).exists():
         return PretrainProgress(-float("inf"), 0.0, read_provenance(start_from))
     _, header = checkpoints.load(folder / STATE_FILE)

@@ -1,4 +1,4 @@
-"""What all pretraining minimises: errors of decoded networks, and the geometry."""
+"""Loss of a pretraining: errors of decoded networks and geometry of embeddings."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -8,8 +8,8 @@ from swajax.pretrain.geometry import distance_correlation
 
 Metrics = dict[str, Float[Array, "*T"]]
 
-VARIANCE_FLOOR = 1e-6  # a network this constant is compared in absolute terms
-LOG_FLOOR = 0.002  # smaller errors, relative to the variance, hardly pay
+VARIANCE_FLOOR = 1e-6  # networks of smaller variance are compared by absolute errors
+LOG_FLOOR = 0.002  # relative errors far below this hardly change the loss
 
 
 def combine(
@@ -20,14 +20,14 @@ def combine(
     *,
     config: PretrainingConfig,
 ) -> tuple[Float[Array, ""], Metrics]:
-    """The loss of a batch, and what it is made of.
+    """Return the loss of a batch and its parts.
 
     Args:
-      errors: mean squared errors of each decoder.
-      variance: of the networks' outputs.
+      errors: mean squared error of each decoder.
+      variance: variance of the outputs of each network.
       z: embeddings.
-      y: outputs of the networks.
-      config: weights and kinds of the terms.
+      y: outputs of the networks at N points.
+      config: `loss`, `error` and the weights of the terms.
     """
     scores = score(errors, variance, error=config.error)
     best, mean = scores.min(axis=0).mean(), scores.mean()
@@ -43,7 +43,7 @@ def combine(
 def score(
     errors: Float[Array, "L B"], variance: Float[Array, " B"], *, error: str
 ) -> Float[Array, "L B"]:
-    """What is minimised, out of mean squared errors."""
+    """Return mean squared errors on the scale of `PretrainingConfig.error`."""
     if error == "raw":
         return errors
     ratio = errors / (variance + VARIANCE_FLOOR)[None]

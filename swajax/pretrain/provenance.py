@@ -1,36 +1,49 @@
-"""Where parameters come from: the runs that made them, one after another."""
+"""Provenance of parameters: the chain of runs that trained them."""
 
+import dataclasses
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
-from swajax.io import checkpoints, configs
-from swajax.pretrain import PretrainingConfig
+from swajax.io import checkpoints
+from swajax.pretrain.command import PretrainCommand
+
+# Options without effect on the parameters of a step, and paths: the initial parameters
+# have their own provenance.
+OMITTED = (
+    "training",
+    "seed",
+    "time_budget",
+    "out",
+    "resume",
+    "start_from",
+    "coordinator",
+    "num_processes",
+    "process_id",
+)
 
 
 def describe_run(
-    training: PretrainingConfig,
+    config: PretrainCommand,
     *,
-    seed: int,
     step: int,
     seconds: float,
     before: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """What made a checkpoint, for its header.
+    """Return the provenance of a checkpoint, for its header.
 
     Args:
-      training: settings of the run.
-      seed: of the run.
-      step: at which the checkpoint was taken.
-      seconds: of training until then.
-      before: the same of the parameters that the run has started from.
+      config: options of the run.
+      step: step of the checkpoint.
+      seconds: seconds of training up to this step.
+      before: provenance of the initial parameters, if they come from a checkpoint.
     """
     return {
-        "command": format_command(training, seed),
-        "seed": seed,
+        "command": format_command(config),
+        "seed": config.seed,
         "step": step,
-        "num_networks": step * training.batch_size,
+        "num_networks": step * config.training.batch_size,
         "minutes": round(seconds / 60, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "before": before,
@@ -38,34 +51,45 @@ def describe_run(
 
 
 def read_provenance(path: Path | None) -> dict[str, Any] | None:
-    """What made the checkpoint of a file, shipped or of a run; None for no file.
+    """Return the provenance of a checkpoint file; None for no file.
 
     Raises:
-      ValueError: the file does not tell.
+      ValueError: the file has none.
     """
     if path is None:
         return None
     header = checkpoints.load(path)[1]
     if "provenance" not in header:
-        raise ValueError(f"{path} does not tell which run has made it")
+        raise ValueError(f"{path} does not tell which run trained it")
     return header["provenance"]
 
 
-def format_command(training: PretrainingConfig, seed: int) -> str:
-    """The command line that gives this run, with all that is not by default."""
-    default = type(training)(
-        autoencoder=type(training.autoencoder)(preset=training.autoencoder.preset)
-    )
-    values, usual = configs.to_dict(training), configs.to_dict(default)
-    model = values.pop("autoencoder")
-    given = {name: model[name] for name in ("preset", "activation")}
-    given |= {name: value for name, value in values.items() if value != usual[name]}
-    given |= {"seed": seed}
-    words = [f"--{name.replace('_', '-')} {value}" for name, value in given.items()]
+def format_command(config: PretrainCommand) -> str:
+    """Return the command line of a run, with every option that is not the default.
+
+    Preset, activation and seed are always named; see `OMITTED` for exceptions.
+    """
+    training, model = config.training, config.training.autoencoder
+    usual_model = type(model)(preset=model.preset)
+    usual = type(training)(autoencoder=usual_model)
+    options = {"preset": model.preset, "activation": model.activation}
+    options |= _differences(model, usual_model)
+    options |= _differences(training, usual, omitted=("autoencoder",))
+    options |= _differences(config, PretrainCommand(usual), omitted=OMITTED)
+    options |= {"seed": config.seed}
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
     return " ".join(["python -m swajax.pretrain", *words])
 
 
+def _differences(
+    config: Any, usual: Any, omitted: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    names = [field.name for field in dataclasses.fields(config)]
+    pairs = {name: (getattr(config, name), getattr(usual, name)) for name in names}
+    return {n: a for n, (a, b) in pairs.items() if a != b and n not in omitted}
+
+
 def list_runs(provenance: dict[str, Any]) -> list[dict[str, Any]]:
-    """All runs behind a checkpoint, the first one first."""
+    """Return the provenance of all runs behind a checkpoint, oldest first."""
     before = provenance.get("before")
     return [*(list_runs(before) if before else []), provenance]

@@ -1,4 +1,4 @@
-"""The state of a pretraining and its pure steps: init, step, chunk."""
+"""State of a pretraining and its pure functions: init, step, chunk."""
 
 from typing import Any, NamedTuple
 
@@ -9,14 +9,14 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Int
 
 from swajax import autoencoder
-from swajax.pretrain import batches_by_depth, batches_tabular
 from swajax.pretrain.config import PretrainingConfig
 from swajax.pretrain.losses import Metrics
+from swajax.pretrain.presets import PRESETS
 from swajax.types import Key
 
 
 class PretrainingState(NamedTuple):
-    """All that a step changes; `key` stays and is folded with `step`."""
+    """Parameters and optimizer state; a step folds `step` into the constant `key`."""
 
     params: Any
     opt_state: optax.OptState
@@ -27,7 +27,13 @@ class PretrainingState(NamedTuple):
 def init(
     key: Key, *, config: PretrainingConfig, optimizer: optax.GradientTransformation
 ) -> PretrainingState:
-    """Fresh state; `key` is consumed."""
+    """Return a fresh state.
+
+    Args:
+      key: consumed.
+      config: settings of the pretraining.
+      optimizer: from `make_optimizer`.
+    """
     init_key, key = jax.random.split(key)
     params = autoencoder.init(init_key, config=config.autoencoder)
     step = jnp.zeros((), jnp.int32)
@@ -41,18 +47,25 @@ def step(
     optimizer: optax.GradientTransformation,
     sharding: NamedSharding | None = None,
 ) -> tuple[PretrainingState, Metrics]:
-    """One optimizer step on a fresh batch, split over devices by `sharding`."""
+    """Take one optimizer step on a fresh batch.
+
+    Args:
+      state: from `init` or `step`.
+      config: settings of the pretraining.
+      optimizer: as in `init`.
+      sharding: distribution of the batch over devices.
+
+    Returns:
+      The next state, and the loss and its parts before the step.
+    """
     key = jax.random.fold_in(state.key, state.step)
     network_key, point_key = jax.random.split(key)
     model, num = config.autoencoder, config.batch_size
-    if model.preset == "tabular":
-        sample, batch_loss = batches_tabular.sample_batch, batches_tabular.batch_loss
-    else:
-        sample, batch_loss = batches_by_depth.sample_groups, batches_by_depth.batch_loss
-    batch = sample(network_key, num, config=model, sharding=sharding)
+    preset = PRESETS[model.preset]
+    batch = preset.sample_batch(network_key, num, config=model, sharding=sharding)
     shape = (config.num_points, model.spec.num_inputs)
     x = jax.random.uniform(point_key, shape, minval=-1.0)
-    grads, metrics = jax.grad(batch_loss, has_aux=True)(
+    grads, metrics = jax.grad(preset.batch_loss, has_aux=True)(
         state.params, batch, x, config=config
     )
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -68,7 +81,7 @@ def chunk(
     optimizer: optax.GradientTransformation,
     sharding: NamedSharding | None = None,
 ) -> tuple[PretrainingState, Metrics]:
-    """`num_steps` steps as one scan; metrics come a row a step."""
+    """Take `num_steps` steps as one scan; metrics have one row per step."""
 
     def body(state: PretrainingState, _: None) -> tuple[PretrainingState, Metrics]:
         return step(state, config=config, optimizer=optimizer, sharding=sharding)

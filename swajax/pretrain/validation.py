@@ -1,38 +1,13 @@
-"""How good an autoencoder is on networks it has never seen, and how its space lies."""
+"""Validation of an autoencoder on unseen networks."""
 
-import functools
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int
-
-from swajax import autoencoder
-from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig
-from swajax.network.batched import apply_batch
-from swajax.pretrain.geometry import shuffle_neurons, summarise_geometry
-from swajax.pretrain.validation_tabular import validate_tabular
+from swajax.pretrain.presets import PRESETS
 from swajax.types import Key
 
-NUM_NETWORKS = 1600  # arXiv:2410.08339: MPE is a mean over this many
+NUM_NETWORKS = 1600  # arXiv:2410.08339 averages the MPE over this number of networks
 NUM_GEOMETRY = 1000  # networks whose distances are compared
-
-
-class Fidelity(NamedTuple):
-    """Per network: how well the best decoder, or each one, gives its function back."""
-
-    mse: Float[Array, "L B"]
-    mpe_percent: Float[Array, "L B"]
-    variance: Float[Array, " B"]
-    depth: Int[Array, " B"]
-
-
-def grid(num_inputs: int, *, num_each: int = 10) -> Float[np.ndarray, "N I"]:
-    """Regular grid over [-1, 1]^I, `num_each` points an axis (spec section 5)."""
-    axis = np.linspace(-1, 1, num_each, dtype=np.float32)
-    return np.stack(np.meshgrid(*[axis] * num_inputs), axis=-1).reshape(-1, num_inputs)
 
 
 def validate(
@@ -43,95 +18,26 @@ def validate(
     num_networks: int = NUM_NETWORKS,
     num_geometry: int = NUM_GEOMETRY,
 ) -> dict[str, float]:
-    """All measures of an autoencoder on fresh networks, as plain numbers.
+    """Return the metrics of an autoencoder on fresh random networks.
 
-    The explained variance of a network is 1 - MSE/variance of its best decoder. Its
-    MPE is the median over the points of |prediction - y| / |y|, the least over the
-    decoders, in percent. `spearman` is the rank correlation of embedding distances
-    with functional distances (root mean square of the difference in outputs) over all
-    pairs; `recall_at_1` is how often the nearest embedding to a neuron-permuted copy
-    of a network is that of the network itself.
+    `explained_variance` is the median over the networks of 1 - MSE/variance of the best
+    decoder. `spearman` is the rank correlation of embedding distances with functional
+    distances (root mean squared difference in outputs) over all pairs. `recall_at_1`
+    is the share of networks whose embedding is the nearest to that of their copy with
+    permuted neurons. Further metrics depend on the preset.
 
     Args:
-      params: of the autoencoder.
+      params: parameters of the autoencoder.
       key: consumed; the same key gives the same networks.
-      config: of the autoencoder.
-      num_networks: for the errors, a multiple of the number of depths.
-      num_geometry: for the two measures of the space, likewise.
+      config: configuration of the autoencoder.
+      num_networks: number of networks of the errors, a multiple of the number of depths
+        (rounded down).
+      num_geometry: number of networks of `spearman` and `recall_at_1`, likewise.
     """
-    if config.preset == "tabular":
-        return validate_tabular(
-            params,
-            key,
-            config=config,
-            num_networks=num_networks,
-            num_geometry=num_geometry,
-        )
-    fidelity_key, geometry_key = jax.random.split(key)
-    fidelity = jax.device_get(
-        _fidelity(params, fidelity_key, config=config, num=num_networks)
+    return PRESETS[config.preset].validate(
+        params,
+        key,
+        config=config,
+        num_networks=num_networks,
+        num_geometry=num_geometry,
     )
-    geometry = jax.device_get(
-        _geometry(params, geometry_key, config=config, num=num_geometry)
-    )
-    return summarise(fidelity) | summarise_geometry(*geometry)
-
-
-def summarise(fidelity: Fidelity) -> dict[str, float]:
-    """Medians and means over the networks, and which decoder wins how often."""
-    best, mpe = fidelity.mse.min(axis=0), fidelity.mpe_percent.min(axis=0)
-    # A network without variance cannot be explained by more than a constant.
-    explained = 1 - best / np.maximum(fidelity.variance, 1e-12)
-    num_decoders = len(fidelity.mse)
-    wins = np.bincount(fidelity.mse.argmin(axis=0), minlength=num_decoders)
-    summary = {
-        "explained_variance": np.median(explained),
-        "explained_variance_q25": np.quantile(explained, 0.25),
-        "mpe_percent": np.median(mpe),
-        "mpe_percent_mean": mpe.mean(),
-        "mse": best.mean(),
-    }
-    for depth in range(1, num_decoders + 1):
-        mine = fidelity.depth == depth
-        summary[f"explained_variance_depth_{depth}"] = np.median(explained[mine])
-        summary[f"mpe_percent_depth_{depth}"] = np.median(mpe[mine])
-        summary[f"wins_decoder_{depth}"] = wins[depth - 1] / wins.sum()
-    return {name: float(value) for name, value in summary.items()}
-
-
-@functools.partial(jax.jit, static_argnames=("config", "num"))
-def _fidelity(
-    params: Any, key: Key, *, config: AutoencoderConfig, num: int
-) -> Fidelity:
-    points = jnp.asarray(grid(config.spec.num_inputs))
-    groups = pretraining.sample_groups(key, num, config=config)
-    z, y = pretraining.encode_groups(params, groups, points, config=config)
-    decoded = jax.vmap(lambda one: autoencoder.decode_all(params, one, config=config))(
-        z
-    )
-    mse, mpe = [], []
-    for depth, networks in enumerate(decoded, start=1):
-        out = apply_batch(
-            networks, points, activations=config.spec.activations, depth=depth
-        )
-        mse.append(jnp.square(out - y).mean(axis=(1, 2)))
-        relative = jnp.abs(out - y) / jnp.maximum(jnp.abs(y), 1e-12)
-        mpe.append(100 * jnp.median(relative, axis=(1, 2)))
-    depth = jnp.concatenate([group.depth for group in groups])
-    variance = y.var(axis=1).mean(axis=-1)
-    return Fidelity(jnp.stack(mse), jnp.stack(mpe), variance, depth)
-
-
-@functools.partial(jax.jit, static_argnames=("config", "num"))
-def _geometry(
-    params: Any, key: Key, *, config: AutoencoderConfig, num: int
-) -> tuple[Float[Array, "B Z"], Float[Array, "B Z"], Float[Array, "B D"]]:
-    points = jnp.asarray(grid(config.spec.num_inputs))
-    groups = pretraining.sample_groups(key, num, config=config)
-    z, y = pretraining.encode_groups(params, groups, points, config=config)
-    shuffled = tuple(
-        shuffle_neurons(jax.random.fold_in(key, index), group)
-        for index, group in enumerate(groups)
-    )
-    permuted, _ = pretraining.encode_groups(params, shuffled, points, config=config)
-    return z, permuted, y.reshape(len(y), -1)

@@ -1,4 +1,4 @@
-"""How good a `tabular` autoencoder is: by size, depth and number of inputs."""
+"""Validation of `tabular`: errors by size, depth and number of inputs; geometry."""
 
 import dataclasses
 import functools
@@ -16,13 +16,13 @@ from swajax.pretrain.geometry import shuffle_neurons, summarise_geometry
 from swajax.types import Key
 
 SIZES = (8, 16, 32, 64)
-MORE_INPUTS = (16, 32)  # than in training
+MORE_INPUTS = (16, 32)  # more inputs than in training
 GEOMETRY_INPUTS = 4
 NUM_POINTS = 256
 
 
 class Fidelity(NamedTuple):
-    """Per network: how well it is given back at a size."""
+    """Explained variance of each decoder for each network at one size."""
 
     explained: Float[Array, "L B"]  # 1 - MSE/variance of each decoder
     depth: Int[Array, " B"]
@@ -37,11 +37,11 @@ def validate_tabular(
     num_networks: int,
     num_geometry: int,
 ) -> dict[str, float]:
-    """Explained variance of unseen networks, and the geometry of the space.
+    """Return the metrics of `swajax.pretrain.validation.validate`.
 
-    Decoders may use as many weights as the network itself, but for
-    `explained_variance_size_K`, which are of all networks decoded with K weights. All
-    are medians over networks of the best decoder.
+    All explained variances are those of the best decoder, medians over networks.
+    Networks are decoded with their own numbers of weights, for
+    `explained_variance_size_K` with at most K weights.
     """
     keys = jax.random.split(key, 3)
     measure = functools.partial(_measure, params, num=num_networks)
@@ -86,7 +86,7 @@ def _measure(
     config: AutoencoderConfig,
     num: int,
 ) -> Fidelity:
-    """Decoded with so many weights, at most as many as the network has."""
+    """Decode with `size` weights, at most the number that the network has."""
     batch_key, point_key = jax.random.split(key)
     batch = batches_tabular.sample_batch(
         batch_key, num, config=config, num_inputs=num_inputs
@@ -108,7 +108,7 @@ def _measure(
 def _embed(
     params: Any, key: Key, *, config: AutoencoderConfig, num: int
 ) -> tuple[Float[Array, "B Z"], Float[Array, "B Z"], Float[Array, "B D"]]:
-    """Embeddings of networks, of neuron-permuted copies, and the outputs."""
+    """Return embeddings of networks, those of neuron-permuted copies, and outputs."""
     num_inputs = jnp.asarray(config.num_inputs)
     batch = batches_tabular.sample_batch(key, num, config=config, num_inputs=num_inputs)
     shape = (4 * NUM_POINTS, config.num_inputs)

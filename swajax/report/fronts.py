@@ -1,48 +1,19 @@
-"""A front of networks as a text table and as a picture, in the units of the target."""
+"""Pictures of a front: error against size."""
 
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swajax.data.messages import shown
 from swajax.model.evaluation import FrontTable
 from swajax.report import fonts
 from swajax.report.markup import show
 from swajax.report.results_file import PARTS
 
 LINE_STYLES = ("--", ":", "-.")
-
-
-def format_table(table: FrontTable, *, target: str, picked: str) -> str:
-    """Return the front as text, with the picked network marked.
-
-    Args:
-      table: sizes and errors.
-      target: name of the target.
-      picked: reason for the pick.
-    """
-    parts = [
-        p for p in ("valid", "test") if f"{table.measures[0]}_{p}" in table.rows[0]
-    ]
-    title = {
-        "rmse": f"RMSE in the units of {shown(target)} (R2)",
-        "log_loss": f"log loss of {shown(target)} (accuracy)",
-    }[table.measures[0]]
-    lines = [
-        f"{title}; > marks the picked network, {picked}",
-        _line(" ", "weights", "neurons", "layers", *parts),
-    ]
-    for row in table.rows:
-        cells = [_errors(row, table.measures, part) for part in parts]
-        mark = ">" if row["is_picked"] else " "
-        sizes = (row["num_weights"], row["num_neurons"], row["depth"])
-        lines.append(_line(mark, *map(str, sizes), *cells))
-    return "\n".join(lines)
 
 
 def draw(
@@ -94,11 +65,6 @@ def _make_figure(
     return figure
 
 
-def _errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
-    first, second = (row[f"{measure}_{part}"] for measure in measures)
-    return f"{first:.4g} ({second:.3f})"
-
-
 def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:
     key = f"{table.measures[0]}_{part}"
     if key in table.rows[0]:
@@ -107,8 +73,3 @@ def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:
         axes.plot(sizes, errors, marker, ms=4, label=PARTS[part])
         if min(errors) > 0 and max(errors) > 30 * min(errors):
             axes.set_yscale("log")
-
-
-def _line(mark: str, *cells: str) -> str:
-    widths = (7, 7, 6, *[19] * (len(cells) - 3))
-    return " ".join((mark, *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))))

@@ -71,11 +71,8 @@ class SearchCommand:
     """folder for the results, which must be new or empty [runs/search-NAME-NUMBER]"""
 
     def __post_init__(self) -> None:
-        """Refuse seeds and budgets out of range."""
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
-        if self.time_budget is not None and not self.time_budget > 0:
-            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        """Check seed and budget."""
+        commands.check_seed_and_budget(self.seed, self.time_budget)
 
 
 def main(config: SearchCommand) -> None:
@@ -125,7 +122,7 @@ def main(config: SearchCommand) -> None:
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
-        f"{fronts.format_table(outcome, target=table.target_name, picked=picked)}\n"
+        f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 
@@ -196,7 +193,7 @@ def _make_callback(bar: tqdm, folder: Path) -> Callable[[SearchProgress], None]:
 
 def _format_first(seconds: float, pool: Pool) -> str:
     """Format the first networks: sizes and training losses."""
-    front = pools.make_front(pool, pool.loss, np.zeros(len(pool.loss)))
+    front = pools.front_of(pool, pool.loss, np.zeros(len(pool.loss)))
     cells = [
         f"{size}: {loss:.3g}"
         for size, loss in zip(front.num_weights, front.train_loss, strict=True)

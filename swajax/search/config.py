@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from swajax.io.configs import check_fields
 from swajax.objectives import Objective
 from swajax.refine import buckets
 from swajax.search.sources import SOURCES, SourceName, choose_sources
@@ -55,20 +56,18 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Refuse values out of range, and sources that are unknown or repeated."""
-        for name in ("num_starts", "num_kept"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        for name in ("num_rounds", "max_perturbed", "max_error", "weight_decay"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be a number >= 0, got {value}")
-        if not 3 <= self.max_weights <= buckets.BUCKETS[-1] - 1:
-            raise ValueError(
-                f"max_weights must be in 3..{buckets.BUCKETS[-1] - 1}, "
-                f"got {self.max_weights}"
-            )
-        if not 0 < self.source_share < 1:
-            raise ValueError(f"source_share must be in (0, 1), got {self.source_share}")
+        check_fields(self, "num_starts", "num_kept", minimum=1)
+        check_fields(
+            self,
+            "num_rounds",
+            "max_perturbed",
+            "max_error",
+            "weight_decay",
+            minimum=0,
+            below=math.inf,
+        )
+        check_fields(self, "max_weights", minimum=3, maximum=buckets.BUCKETS[-1] - 1)
+        check_fields(self, "source_share", above=0, below=1)
         _check_names(self.sources)
         self.make_spec(num_inputs=1, num_outputs=1)
 

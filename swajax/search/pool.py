@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from swajax.model.front import Front
+from swajax.model.front import Front, make_front
 from swajax.types import Network
 
 # Same structure and loss within 2 %: treated as duplicates.
@@ -100,45 +100,21 @@ def _find_structure(network: Network) -> Int[np.ndarray, " R"]:
     return table @ factors
 
 
-def make_front(
+def front_of(
     pool: Pool,
     valid_loss: Float[np.ndarray, " R"],
-    gap_error: Float[np.ndarray, " R"],
+    valid_loss_diff_se: Float[np.ndarray, " R"],
     *,
     max_error: float | None = None,
 ) -> Front:
-    """The networks that no smaller or equally small one beats on validation data.
-
-    Picked is the smallest within one standard error of the best (Breiman et al.,
-    1984), that of the difference on the same rows: both find the same rows hard, and
-    the error of a loss near 0 says nothing. Or, with `max_error`, the smallest whose
-    validation loss is at most that, or else the best.
-
-    Args:
-      pool: networks.
-      valid_loss: of each.
-      gap_error: standard error of each one's loss minus that of the best.
-      max_error: greatest loss to pick.
-
-    Raises:
-      ValueError: no validation loss is finite.
-    """
-    valid_loss = np.where(np.isfinite(valid_loss), valid_loss, np.inf)
-    order = np.lexsort((valid_loss, pool.num_weights))
-    lowest = np.minimum.accumulate(valid_loss[order])
-    kept = order[lowest < np.concatenate([[np.inf], lowest[:-1]])]
-    if not len(kept):
-        raise ValueError("no network has a finite validation loss")
-    best = kept[-1]
-    limit = valid_loss[best] + gap_error[kept] if max_error is None else max_error
-    fits = valid_loss[kept] <= limit
-    return Front(
-        pool.take(kept).network,
-        pool.num_weights[kept],
-        pool.loss[kept],
-        valid_loss[kept],
-        gap_error[kept],
-        int(np.argmax(fits)) if fits.any() else len(kept) - 1,
+    """Select the front of a pool: `swajax.model.front.make_front`."""
+    return make_front(
+        pool.network,
+        pool.num_weights,
+        pool.loss,
+        valid_loss,
+        valid_loss_diff_se,
+        max_error=max_error,
     )
 
 

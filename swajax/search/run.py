@@ -229,12 +229,12 @@ def select(pool: Pool, job: Job) -> Front:
 def _select(pool: Pool, job: Job) -> Front:
     pool = pool.take(_is_small(pool, job.config))
     pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
-    front = pools.make_front(pool, *job.validate(pool.network))
+    front = pools.front_of(pool, *job.validate(pool.network))
     polished = _polish_front(front, job)
     # Both compete: only validation rows tell which is better.
     pool = pools.join([job.make_pool(part) for part in (front.network, polished)])
     scores = job.validate(pool.network)
-    front = pools.make_front(pool, *scores, max_error=job.config.max_error)
+    front = pools.front_of(pool, *scores, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
 

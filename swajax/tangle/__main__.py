@@ -1,4 +1,4 @@
-"""The command `python -m swajax.tangle`: architecture search in a supernet."""
+"""Command `python -m swajax.tangle`: architecture search in a supernet."""
 
 import dataclasses
 import functools
@@ -13,70 +13,76 @@ import numpy as np
 from tqdm import tqdm
 
 from swajax.data.problem import choose_objective
-from swajax.data.splits import split_table
-from swajax.data.tables import load_table
+from swajax.data.splits import Dataset, Scaling, split_table
+from swajax.data.tables import Table, load_table
 from swajax.io import commands, configs, runlog
-from swajax.tangle import experiment, journal, plots
-from swajax.tangle.choices import describe, extreme
+from swajax.tangle import experiment, journal, networks, plots
+from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Rows, Split, divide
 from swajax.tangle.experiment import SupernetTask
-from swajax.tangle.journal import Place
+from swajax.tangle.journal import SearchPoint
 from swajax.tangle.samplers import Sampler, make_sampler
 from swajax.tangle.selection import EvolutionConfig
 from swajax.tangle.spaces import make_space
+from swajax.tangle.spaces.base import count_weights
+from swajax.tangle.train import standalone
 from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Key
 
 NAME = "python -m swajax.tangle"
+TEST_SHARE = 0.2  # of the rows of a table
 
 
 @dataclasses.dataclass(frozen=True)
 class TangleCommand:
-    """Search an architecture by weight entanglement, then train what is found."""
+    """Search an architecture by weight entanglement, then train the network found."""
 
     space: Literal["mlp", "digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
         "digits-macro"
     )
     """search space; all but mlp have their own data"""
     sampler: Literal["darts", "drnas", "gdas", "spos"] = "drnas"
-    """how architectures are drawn; spos chooses one in a second stage"""
-    loaders: str | None = None
-    """table for the space mlp: a file or a built-in one [diabetes]"""
+    """sampler of architectures: softmax (darts), Dirichlet (drnas), Gumbel (gdas), or
+    uniform with the network chosen in a second stage (spos)"""
+    data: str | None = None
+    """table for the space mlp: a file or a built-in table [diabetes]"""
     target: str | None = None
-    """column to predict; built-in tables have a default"""
+    """column to predict [the default of a built-in table]"""
     projection: Literal["softmax", "sparsemax"] = "softmax"
-    """of darts"""
+    """map of darts from architecture vectors to probabilities"""
     divergence_weight: float = 0.0
-    """of the anchor of drnas"""
-    sides: Literal["in", "both"] = "in"
-    """mask what reads a dimension, or what writes it too, as in the paper; not for
-    digits-cell, where no dimension is chosen"""
+    """weight of the divergence that keeps drnas near the uniform distribution"""
+    masking: Literal["input", "both"] = "input"
+    """input: only the layer that reads a dimension masks it; both: the layer that
+    writes it masks it too, as in the paper; digits-cell chooses no dimension"""
     search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
-    """of the supernet"""
-    # Weights that learn few rows by heart make vectors close what they can: half of 600
-    # images gave a regret of 0.60 nats, 80 % one of 0.07 (figures/out/tangle).
+    """settings of supernet training"""
+    # Weights overfit few rows, and the vectors then close options: half of 600 images
+    # gave a regret of 0.60 nats, 80 % one of 0.07 (figures/tangle).
     weight_share: float = 0.8
-    """of the rows that are not the test's: for weights; the others are for vectors"""
+    """fraction of the rows outside of the test set that trains weights; the others
+    train the architecture vectors"""
     train_steps: int = 360
-    """steps to train what is found, further and anew"""
+    """training steps of the network found, with inherited and with fresh weights"""
     select_by: experiment.SelectBy = "evolution"
     """second stage of spos"""
     evolution: EvolutionConfig = dataclasses.field(default_factory=EvolutionConfig)
-    """size of the second stage"""
+    """size of the second stage of spos"""
     num_starts: int = 3
-    """searches of one split, as one batch"""
+    """searches with different seeds on one split, run as one batch"""
     seed: int = 0
-    """of the split and of the starts"""
+    """seed of the row split and of the starts"""
     time_budget: float | None = None
-    """seconds after which the search ends; what it has found is trained all the same"""
+    """seconds after which the search stops; the networks found so far are then
+    trained"""
     out: Path | None = None
-    """folder for the results, new; by default runs/ and a name"""
+    """folder for the results, which must be new [runs/tangle-SPACE-SAMPLER-NUMBER]"""
     resume: Path | None = None
-    """folder of a run to go on with; its own settings hold, others are ignored"""
+    """folder of a run to resume; its stored options replace all others"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Reject numbers out of range and options that do not apply."""
         for name in ("num_starts", "train_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -93,7 +99,7 @@ class TangleCommand:
             ("target", self.target is not None, self.space == "mlp"),
             ("projection", self.projection != "softmax", self.sampler == "darts"),
             ("divergence_weight", self.divergence_weight, self.sampler == "drnas"),
-            ("sides", self.sides != "in", self.space != "digits-cell"),
+            ("masking", self.masking != "input", self.space != "digits-cell"),
             ("search.order second", is_second, not is_spos),
             ("select_by", not is_evolution, is_spos),
             ("evolution", self.evolution != EvolutionConfig(), is_spos),
@@ -106,51 +112,65 @@ class TangleCommand:
 
 
 def main(config: TangleCommand) -> None:
-    """Search, choose and assess, beside the largest and the smallest network."""
+    """Search, then evaluate the networks found, the largest and the smallest one."""
     commands.use_compilation_cache()
-    folder, config = _find_run(config)
+    folder, config = _resolve_run(config)
     task, sampler = make_task(config), _make_sampler(config)
-    if config.resume is None:  # only now: what is refused leaves no folder behind
+    if config.resume is None:  # after all checks, so that none leaves a folder behind
         runlog.make_run_folder(folder, config)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     try:
-        place = _search(folder, keys[0], task, sampler, config)
+        point = _search(folder, keys[0], task, sampler, config)
         plots.draw_search(folder, task.space.choices, sampler)
-        rows = _finish(folder, keys[1:], place, task, sampler, config)
+        rows = _evaluate(folder, keys[1:], point, task, sampler, config)
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; go on by --resume {folder}\n")
+        sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
         raise
-    num_passes = place.step * experiment.count_passes(sampler, config.search)
+    about = {"data": loaders.read_provenance(config.space)}
+    if config.space == "mlp":
+        table, _, scaling = _split_table(config)
+        about |= networks.write_front(folder, table, scaling, task.space.config)
+    num_passes = point.step * experiment.count_passes(sampler, config.search)
     results = {
-        "step": place.step,
-        "seconds": place.seconds,
+        "step": point.step,
+        "seconds": point.seconds,
         "num_passes": num_passes,
         "rows": rows,
-        "data": loaders.describe(config.space),
+        "versions": runlog.find_versions(),
         "config": configs.to_dict(config),
+        **about,
     }
     runlog.write_json(folder / "results.json", results)
     sys.stdout.write(
-        f"step {place.step} of {config.search.num_steps}, {place.seconds:.0f} s, "
-        f"{num_passes} passes a start\n{_format(rows)}\n"
-        f"results.json and pictures are in {folder}\n"
+        f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
+        f"{num_passes} gradient passes per start\n{_format(rows)}\n"
+        f"results are in {folder}\n"
     )
 
 
 def make_task(config: TangleCommand) -> SupernetTask:
-    """Space and rows; of a table 20 % are for the test."""
+    """Make space and rows; 20 % of a table are test rows."""
     if config.space in loaders.LOADERS:
-        options = {} if config.sides == "in" else {"sides": config.sides}
+        options = {} if config.masking == "input" else {"masking": config.masking}
         split = loaders.load_split(config.space, config.seed)
         split = divide(split, config.weight_share)
         return SupernetTask(make_space(config.space, **options), split, "softmax")
-    table = load_table(config.data or "diabetes", target=config.target)
-    valid_share = 0.8 * (1 - config.weight_share)
-    dataset, scaling, _ = split_table(table, seed=config.seed, valid_share=valid_share)
+    _, dataset, scaling = _split_table(config)
     split = Split(*(Rows(part.x, part.y) for part in dataset))
     sizes = {"num_inputs": split.test.x.shape[1], "num_outputs": split.test.y.shape[1]}
-    space = make_space("mlp", **sizes, sides=config.sides)
+    space = make_space("mlp", **sizes, masking=config.masking)
     return SupernetTask(space, split, choose_objective(scaling.classes))
+
+
+def _split_table(config: TangleCommand) -> tuple[Table, Dataset, Scaling]:
+    table = load_table(config.data or "diabetes", target=config.target)
+    dataset, scaling, _ = split_table(
+        table,
+        seed=config.seed,
+        valid_share=(1 - TEST_SHARE) * (1 - config.weight_share),
+        test_share=TEST_SHARE,
+    )
+    return table, dataset, scaling
 
 
 def _make_sampler(config: TangleCommand) -> Sampler:
@@ -162,8 +182,8 @@ def _make_sampler(config: TangleCommand) -> Sampler:
     return make_sampler(config.sampler, **options)
 
 
-def _find_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
-    """The folder and the configuration, of a new run or of the one to resume."""
+def _resolve_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
+    """Return folder and configuration, of a new run or of the run to resume."""
     if config.resume is None:
         name = f"tangle-{config.space}-{config.sampler}"
         return config.out or runlog.default_run_folder(name), config
@@ -173,12 +193,16 @@ def _find_run(config: TangleCommand) -> tuple[Path, TangleCommand]:
 
 
 def _search(
-    folder: Path, key: Key, task: SupernetTask, sampler: Sampler, config: TangleCommand
-) -> Place:
-    """The search to its end, or to that of the budget; Ctrl-C keeps what is found.
+    folder: Path,
+    key: Key,
+    task: SupernetTask,
+    sampler: Sampler,
+    config: TangleCommand,
+) -> SearchPoint:
+    """Search to the last step, the end of the budget, or Ctrl-C.
 
     Raises:
-      KeyboardInterrupt: before the first report there is nothing to keep.
+      KeyboardInterrupt: Ctrl-C before the first report, when there is no result.
     """
     how = {
         "sampler": sampler,
@@ -186,49 +210,47 @@ def _search(
         "num_starts": config.num_starts,
     }
     make_fn = functools.partial(experiment.make_states, key, task, **how)
-    place, begin = journal.resume(folder, make_fn), time.monotonic()
-    spent, total = place.seconds, config.search.num_steps
+    point, begin = journal.resume(folder, make_fn), time.monotonic()
+    spent, total = point.seconds, config.search.num_steps
     reports = experiment.search(
-        key, task, state=place.state, first_step=place.step, **how
+        key, task, state=point.state, first_step=point.step, **how
     )
     try:
-        with tqdm(
-            total=total, initial=place.step, unit="step", disable=None
-        ) as progress_bar:
+        with tqdm(total=total, initial=point.step, unit="step", disable=None) as bar:
             for progress in reports:
                 taken = time.monotonic() - begin
-                line = journal.log(folder, progress, spent + taken)
-                place = Place(progress.step, spent + taken, progress.state)
+                line = journal.log_progress(folder, progress, spent + taken)
+                point = SearchPoint(progress.step, spent + taken, progress.state)
                 shown = f"{np.mean(line['chosen_loss']):.4g}"
-                progress_bar.set_postfix(chosen_loss=shown, refresh=False)
-                progress_bar.update(progress.step - progress_bar.n)
+                bar.set_postfix(chosen_loss=shown, refresh=False)
+                bar.update(progress.step - bar.n)
                 if config.time_budget is not None and taken >= config.time_budget:
                     break
     except KeyboardInterrupt:
-        if place.state is None:
+        if point.state is None:
             raise
-        sys.stderr.write("\nthe search ends here; what it has found is trained\n")
-    return place
+        sys.stderr.write("\nsearch stopped; training the networks found so far\n")
+    return point
 
 
-def _finish(
+def _evaluate(
     folder: Path,
     keys: jax.Array,
-    place: Place,
+    point: SearchPoint,
     task: SupernetTask,
     sampler: Sampler,
     config: TangleCommand,
 ) -> list[dict[str, Any]]:
-    """Scores of what each start has found, and of the largest and smallest network."""
+    """Return scores per start of the network found, the largest and the smallest."""
     choices = task.space.choices
     train = dataclasses.replace(config.search, num_steps=config.train_steps)
-    rows = journal.read_assessed(folder, place.step)
+    rows = journal.read_evaluated(folder, point.step)
     names = (config.sampler, "largest", "smallest")
     planned = list(itertools.product(range(config.num_starts), names))
     for start, name in planned[len(rows) :]:
-        state = jax.tree.map(lambda leaf, s=start: leaf[s], place.state)
+        state = jax.tree.map(lambda leaf, s=start: leaf[s], point.state)
         if name == config.sampler:
-            architecture = experiment.choose(
+            architecture = experiment.choose_architecture(
                 jax.random.fold_in(keys[0], start),
                 state,
                 task,
@@ -238,16 +260,32 @@ def _finish(
             )
         else:
             architecture = extreme(choices, is_largest=name == "largest")
+        space, split, objective = task
+        how = {"space": space, "architecture": architecture, "objective": objective}
         own = jax.random.fold_in(keys[1], start)
-        scores = experiment.assess(own, state.params, task, architecture, config=train)
-        options = describe(architecture, choices)
-        rows.append({"name": name, "start": start, "options": options} | scores)
-        journal.save_assessed(folder, place.step, jax.device_get(rows))
+        candidates = standalone.train_candidates(
+            own, state.params, split.weights, config=train, **how
+        )
+        scores = standalone.score_candidates(candidates, split.test, **how)
+        if space.name == "mlp" and name == config.sampler:
+            valid = standalone.score_candidates(candidates, split.architecture, **how)
+            networks.save_candidates(
+                folder,
+                start,
+                candidates,
+                valid,
+                architecture=architecture,
+                space=space,
+            )
+        about = {"num_weights": count_weights(space, architecture)}
+        options = to_options(architecture, choices)
+        rows.append({"name": name, "start": start, "options": options} | scores | about)
+        journal.save_evaluated(folder, point.step, jax.device_get(rows))
     return jax.device_get(rows)
 
 
 def _format(rows: list[dict[str, Any]]) -> str:
-    """A table of test losses."""
+    """Format a table of test losses."""
     lines = ["network    start  weights  inherited  finetuned  retrained (test loss)"]
     for row in rows:
         losses = [row[n]["loss"] for n in ("inherited", "finetuned", "retrained")]

@@ -1,10 +1,10 @@
-"""What is chosen: choices with options, architectures, and their probabilities.
+"""Choices with options, architectures, and probabilities of options.
 
-Letters: K options of a choice, R rows (copies of it, layers for one), G genes (rows of
-all choices).
+Letters: K options of a choice, R rows (copies of the choice, such as layers), G genes
+(rows of all choices).
 
-An architecture is a mapping from the name of each choice to the index of an option for
-each row. Probabilities [R, K] of the same names are what a supernet is evaluated at.
+An architecture maps the name of each choice to the index of one option per row. A
+supernet is evaluated at probabilities [R, K] of the same names.
 """
 
 import dataclasses
@@ -23,61 +23,72 @@ Kind = Literal["size", "ratio", "kernel", "depth", "operation"]
 Architecture = Mapping[str, tuple[int, ...]]
 Probabilities = Mapping[str, Float[Array, "_ _"]]  # [R, K] of each choice
 
-SUM_TOLERANCE = 1e-3  # probabilities in single precision
+SUM_TOLERANCE = 1e-3  # of probabilities in single precision
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One choice, made once for each row; its options in any order."""
+    """One choice, made once per row; its options may be in any order.
+
+    Example:
+      >>> Choice("width", (2, 4)).table.astype(int)
+      array([[1, 1, 0, 0],
+             [1, 1, 1, 1]])
+    """
 
     name: str
     """key of its probabilities"""
     options: tuple[int | float, ...] | tuple[str, ...]
     """sizes, ratios, depths, or names of operations"""
     kind: Kind = "size"
-    """size keeps the first entries, ratio the first ones by another size, kernel the
-    centre, depth the first layers; of operations the space knows what they share"""
+    """entries that an option keeps: size the first ones, ratio the first ones relative
+    to another size, kernel the centre, depth the first layers; the space defines what
+    operations share"""
     num_rows: int = 1
-    """how often the choice is made"""
+    """number of times the choice is made"""
     ranks: tuple[int, ...] = ()
-    """of operations, larger for larger ones; by default all are alike"""
+    """rank of each operation by its number of weights; by default all are equal"""
     is_layered: bool = False
-    """whether the rows are layers, of which a choice of kind depth keeps the first"""
+    """whether rows are layers, the first of which the choice of kind depth keeps"""
 
     def __post_init__(self) -> None:
-        """Reject what is no choice, and options that do not nest."""
-        place, options = f"choice {self.name!r}", self.options
+        """Reject invalid choices and options that do not nest."""
+        label, options = f"choice {self.name!r}", self.options
         if self.kind not in get_args(Kind):
             raise ValueError(
-                f"{place}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
+                f"{label}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
             )
         if len(options) < 2:
-            raise ValueError(f"{place}: needs two options or more, got {options}")
+            raise ValueError(f"{label}: needs two options or more, got {options}")
         if len(set(options)) < len(options):
-            raise ValueError(f"{place}: options must differ, got {options}")
+            raise ValueError(f"{label}: options must differ, got {options}")
         if self.num_rows < 1:
-            raise ValueError(f"{place}: num_rows must be >= 1, got {self.num_rows}")
+            raise ValueError(f"{label}: num_rows must be >= 1, got {self.num_rows}")
         if self.kind == "operation":
             return
         if self.kind == "ratio":
             if any(isinstance(o, str) or o <= 0 for o in options):
-                raise ValueError(f"{place}: ratios must be > 0, got {options}")
+                raise ValueError(f"{label}: ratios must be > 0, got {options}")
             return
         least = 0 if self.kind == "size" else 1
         if any(not isinstance(o, int) or o < least for o in options):
             raise ValueError(
-                f"{place}: options of kind {self.kind} do not nest unless they are "
+                f"{label}: options of kind {self.kind} do not nest unless they are "
                 f"whole numbers >= {least}, got {options}"
             )
         if self.kind == "kernel":
             try:
                 masks.centre(options)
             except ValueError as error:
-                raise ValueError(f"{place}: {error}") from error
+                raise ValueError(f"{label}: {error}") from error
 
     @property
     def table(self) -> Bool[np.ndarray, "K ..."]:
-        """What each option keeps (see `swajax.tangle.layers.masks`)."""
+        """Entries that each option keeps, see `swajax.tangle.layers.masks`.
+
+        Raises:
+          ValueError: the kind is ratio or operation.
+        """
         if self.kind in ("operation", "ratio"):
             raise ValueError(f"choice {self.name!r}: {self.kind}s have no table")
         make = masks.centre if self.kind == "kernel" else masks.prefix
@@ -87,10 +98,10 @@ class Choice:
 def one_hot(
     architecture: Architecture, choices: Sequence[Choice]
 ) -> dict[str, Float[Array, "_ _"]]:
-    """The probabilities of one architecture.
+    """Return the one-hot probabilities of an architecture.
 
     Raises:
-      ValueError: an index is no option's; names the choice.
+      ValueError: an index is out of range; the message names the choice.
     """
     for choice in choices:
         index, num = np.asarray(architecture[choice.name]), len(choice.options)
@@ -109,9 +120,11 @@ def one_hot(
 
 
 def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture:
-    """The likeliest option of each row, of probabilities or of architecture vectors.
+    """Return the most probable option of each row, the first one of equal options.
 
-    Of equal ones the first.
+    Args:
+      scores: probabilities or architecture vectors [R, K] of each choice.
+      choices: of the space.
 
     Raises:
       ValueError: a score is not finite.
@@ -122,17 +135,22 @@ def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture
 
 
 def harden(scores: Mapping[str, Float[Array, "... _ _"]]) -> dict[str, Array]:
-    """Probability 1 for the likeliest option of each row; `discretise` inside jit."""
+    """Return one-hot rows of the most probable options; works under jit."""
     return {
         name: jax.nn.one_hot(values.argmax(axis=-1), values.shape[-1])
         for name, values in scores.items()
     }
 
 
-def describe(
+def to_options(
     architecture: Architecture, choices: Sequence[Choice]
 ) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
-    """The options of an architecture instead of their indices."""
+    """Return the options of an architecture instead of their indices.
+
+    Example:
+      >>> to_options({"width": (1, 0)}, [Choice("width", (2, 4), num_rows=2)])
+      {'width': (4, 2)}
+    """
     return {
         c.name: tuple(c.options[index] for index in architecture[c.name])
         for c in choices
@@ -140,7 +158,7 @@ def describe(
 
 
 def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
-    """The largest or the smallest network; of operations that are alike the first."""
+    """Return the largest or the smallest network; the first one of equal operations."""
 
     def pick(choice: Choice) -> int:
         sizes = choice.options if choice.kind != "operation" else choice.ranks
@@ -150,7 +168,7 @@ def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
 
 
 def count_architectures(choices: Sequence[Choice]) -> int:
-    """Number of networks: options of layers that are not there play no part."""
+    """Return the number of networks; options of absent layers do not count."""
     rest = [c for c in choices if not c.is_layered and c.kind != "depth"]
     layer = math.prod(len(c.options) for c in choices if c.is_layered)
     depths = [c.options for c in choices if c.kind == "depth"]
@@ -159,14 +177,14 @@ def count_architectures(choices: Sequence[Choice]) -> int:
 
 
 def num_options(choices: Sequence[Choice]) -> tuple[int, ...]:
-    """Number of options of each of the G genes."""
+    """Return the number of options of each of the G genes."""
     return tuple(len(c.options) for c in choices for _ in range(c.num_rows))
 
 
 def from_genes(
     genes: Int[Array, " G"], choices: Sequence[Choice]
 ) -> dict[str, Float[Array, "_ _"]]:
-    """The probabilities of an architecture given by all its indices in a row."""
+    """Return the one-hot probabilities of an architecture given by its genes."""
     parts = jnp.split(genes, np.cumsum([c.num_rows for c in choices])[:-1])
     return {
         c.name: jax.nn.one_hot(part, len(c.options))
@@ -177,33 +195,33 @@ def from_genes(
 def clear_absent(
     genes: Int[Array, "B G"], choices: Sequence[Choice]
 ) -> Int[Array, "B G"]:
-    """The same networks, with 0 for the genes of layers that are not there."""
+    """Set the genes of absent layers to 0, which changes no network."""
     layers = [
         np.arange(c.num_rows) if c.is_layered else [-1] * c.num_rows for c in choices
     ]
-    place = 0
+    start = 0
     for choice in choices:
         if choice.kind == "depth":
-            depth = jnp.asarray(choice.options)[genes[:, place]]
+            depth = jnp.asarray(choice.options)[genes[:, start]]
             is_used = np.concatenate(layers)[None] < depth[:, None]
             return jnp.where(is_used, genes, 0)
-        place += choice.num_rows
+        start += choice.num_rows
     return genes
 
 
 def to_architecture(
     genes: Sequence[int] | Int[np.ndarray, " G"], choices: Sequence[Choice]
 ) -> Architecture:
-    """The architecture given by all its indices in a row."""
+    """Return the architecture given by its genes."""
     indices = iter(int(gene) for gene in genes)
     return {c.name: tuple(next(indices) for _ in range(c.num_rows)) for c in choices}
 
 
 def check_finite(scores: Probabilities, choices: Sequence[Choice]) -> None:
-    """Reject scores that are missing, misshapen or not finite; for use outside jit.
+    """Reject missing, misshapen and non-finite scores; for use outside of jit.
 
     Raises:
-      ValueError: names the choice and what is wrong.
+      ValueError: the message names the choice and the fault.
     """
     names = {c.name for c in choices}
     if set(scores) != names:
@@ -223,10 +241,10 @@ def check_finite(scores: Probabilities, choices: Sequence[Choice]) -> None:
 def check_probabilities(
     probabilities: Probabilities, choices: Sequence[Choice]
 ) -> None:
-    """Reject what are no probabilities; for use outside jit.
+    """Reject values that are no probabilities; for use outside of jit.
 
     Raises:
-      ValueError: names the choice and what is wrong.
+      ValueError: the message names the choice and the fault.
     """
     check_finite(probabilities, choices)
     for choice in choices:

@@ -1,7 +1,7 @@
-"""A search from start to end: supernet, choice of a network, its scores.
+"""A complete search: supernet, choice of a network, its scores.
 
-Host code around compiled functions; several starts go through all of it as one batch
-until their architectures differ.
+Host code around compiled functions; several starts run as one batch until their
+architectures differ.
 """
 
 import functools
@@ -33,14 +33,16 @@ from swajax.tangle.train.supernet import Losses, SupernetState
 from swajax.types import Key
 
 NUM_REPORTS = 30
-NUM_DRAWN = 50  # networks of which a report of a sampler without vectors has the best
-NUM_SCORED = 4096  # outputs by which that one is found and scored
+NUM_DRAWN = (
+    50  # networks drawn per report of a sampler without vectors, which has the best
+)
+NUM_SCORED = 4096  # outputs that select and score that one
 
 SelectBy = Literal["evolution", "random"]
 
 
 class SupernetTask(NamedTuple):
-    """What is searched, and on which rows."""
+    """Search space, rows and objective."""
 
     space: SearchSpace
     split: Split
@@ -48,14 +50,14 @@ class SupernetTask(NamedTuple):
 
 
 class SupernetProgress(NamedTuple):
-    """A search after some steps; arrays lead with the starts."""
+    """Progress of a search; arrays have a leading axis of starts."""
 
     step: int
     num_passes: int  # forward and backward passes of the supernet so far
-    seconds: float  # of the steps since the search was begun or resumed, no scores
+    seconds: float  # of steps since the start or resume, without scores
     state: SupernetState
     losses: Losses  # means since the last report
-    score: standalone.Score  # of the network chosen so far, with inherited weights
+    score: standalone.Score  # of the current choice, with inherited weights
 
 
 def make_states(
@@ -66,7 +68,7 @@ def make_states(
     config: SupernetConfig,
     num_starts: int,
 ) -> SupernetState:
-    """The state of all starts before the first step of `search` with the same key."""
+    """Return the states that `search` with the same key starts from."""
     make = functools.partial(
         supernet.make_state, space=task.space, sampler=sampler, config=config
     )
@@ -83,50 +85,36 @@ def search(
     state: SupernetState | None = None,
     first_step: int = 0,
 ) -> Iterator[SupernetProgress]:
-    """The state of all starts, about `NUM_REPORTS` times.
+    """Run a search and yield its progress about `NUM_REPORTS` times.
 
-    The score is taken on the rows for architectures: of the likeliest network, or, on
-    `NUM_SCORED` outputs, of the best of `NUM_DRAWN` random ones if vectors are not
-    trained.
+    Scores are taken on the rows for architectures: of the most probable network or, if
+    vectors are not trained, of the best of `NUM_DRAWN` random networks on `NUM_SCORED`
+    outputs.
 
     Args:
-      key: of the whole search; the same, too, if it goes on.
-      task: what is searched.
+      key: of the whole search, the same when it is resumed.
+      task: search space, rows and objective.
       sampler: vectors to probabilities.
-      config: how the supernet is trained.
-      num_starts: searches side by side.
-      state: to go on from, by default `make_states`.
-      first_step: the step of that state, as it was reported.
+      config: settings of supernet training.
+      num_starts: number of searches in the batch.
+      state: to resume from, by default `make_states`.
+      first_step: the reported step of that state.
 
     Raises:
-      ValueError: a loss is not finite; the step is named.
+      ValueError: a loss is not finite; the message names the step.
     """
     if state is None:
         how = {"sampler": sampler, "config": config, "num_starts": num_starts}
         state = make_states(key, task, **how)
     keys = jax.random.split(jax.random.split(key)[1], num_starts)
     each = -(-config.num_steps // NUM_REPORTS)
-    score_chosen = _score_likeliest if sampler.is_trained else _score_drawn
-    score_fn = jax.jit(functools.partial(score_chosen, task.space, task.objective))
-    steps = functools.partial(
-        supernet.search_steps,
-        space=task.space,
-        sampler=sampler,
-        loss_fn=supernet.make_loss_fn(task.space, task.objective),
-        config=config,
-    )
+    score_fn = _score_likeliest if sampler.is_trained else _score_drawn
+    fixed = {"space": task.space, "objective": task.objective}
     rows, seconds = (task.split.weights, task.split.architecture), 0.0
-
-    @functools.partial(jax.jit, static_argnames="num")
-    def advance(
-        state: SupernetState, keys: Array, step: Array, rows: Any, num: int
-    ) -> Any:
-        own = functools.partial(steps, num=num)
-        return jax.vmap(own, in_axes=(0, 0, None, None, None))(state, keys, step, *rows)
-
     for step in range(first_step, config.num_steps, each):
         num, begin = min(each, config.num_steps - step), time.monotonic()
-        state, losses = advance(state, keys, step, rows, num)
+        how = {"num": num, "sampler": sampler, "config": config}
+        state, losses = _advance(state, keys, step, rows, **how, **fixed)
         supernet.check_losses(jax.device_get(losses), step)
         seconds += time.monotonic() - begin
         yield SupernetProgress(
@@ -135,18 +123,18 @@ def search(
             seconds,
             state,
             jax.tree.map(lambda a: a.mean(axis=-1), losses),
-            score_fn(state, task.split.architecture),
+            score_fn(state, task.split.architecture, **fixed),
         )
 
 
 def count_passes(sampler: Sampler, config: SupernetConfig) -> int:
-    """Forward and backward passes of a step; looking ahead takes three."""
+    """Return the forward and backward passes per step."""
     if not sampler.is_trained:
         return 1
-    return 4 if config.order == "second" else 2
+    return 4 if config.order == "second" else 2  # the step ahead takes three
 
 
-def choose(
+def choose_architecture(
     key: Key,
     state: SupernetState,
     task: SupernetTask,
@@ -155,15 +143,18 @@ def choose(
     select_by: SelectBy,
     evolution: selection.EvolutionConfig,
 ) -> Architecture:
-    """The network of one start: the likeliest, or of a second stage if none is.
+    """Choose the network of one start.
+
+    It is the most probable one if vectors are trained, otherwise the best one of a
+    second stage by inherited weights on the rows for architectures.
 
     Args:
       key: of the second stage.
       state: of one start, without a leading axis.
-      task: what was searched.
-      sampler: whether vectors were trained.
-      select_by: the second stage, with as many networks judged either way.
-      evolution: its size.
+      task: search space, rows and objective.
+      sampler: of the search.
+      select_by: method of the second stage; both evaluate the same number of networks.
+      evolution: size of the second stage.
 
     Raises:
       ValueError: vectors, or losses of all networks, are not finite.
@@ -175,13 +166,13 @@ def choose(
 
     @jax.jit
     def select(key: Key, params: Any, rows: Rows) -> selection.Selection:
-        def judge(p: Any) -> Array:
+        def evaluate(p: Any) -> Array:
             return mean_over_blocks(functools.partial(loss_fn, params, p), rows)
 
         if select_by == "evolution":
-            return selection.evolve(key, judge, choices, config=evolution)
-        num = evolution.num_judged
-        return selection.random_search(key, judge, choices, num=num)
+            return selection.evolve(key, evaluate, choices, config=evolution)
+        num = evolution.num_evaluated
+        return selection.random_search(key, evaluate, choices, num=num)
 
     found = select(key, state.params, task.split.architecture)
     if not np.isfinite(found.losses[0]):
@@ -189,7 +180,7 @@ def choose(
     return to_architecture(np.asarray(found.genes[0]), choices)
 
 
-def assess(
+def evaluate_architecture(
     key: Key,
     params: Any,
     task: SupernetTask,
@@ -197,43 +188,55 @@ def assess(
     *,
     config: SupernetConfig,
 ) -> dict[str, Any]:
-    """Test scores of a network: inherited from a supernet, trained on, trained anew.
+    """Return test scores of a network with inherited, finetuned and fresh weights.
 
     Args:
       key: of fresh weights and of batches.
       params: of the supernet.
-      task: what was searched.
+      task: search space, rows and objective.
       architecture: of the network.
       config: of both trainings, on the rows for weights.
+
+    Returns:
+      The loss and accuracy of each kind of weights, and `num_weights`.
     """
-    space = task.space
-    how = {"space": space, "architecture": architecture, "objective": task.objective}
-    train = jax.jit(functools.partial(standalone.train, config=config, **how))
-
-    @jax.jit
-    def judge(weights: Any, x: Array, y: Array) -> standalone.Score:
-        predict = functools.partial(space.apply_alone, weights, architecture)
-        return standalone.predict_and_judge(
-            predict, Rows(x, y), objective=task.objective
-        )
-
-    init_key, tune_key, train_key = jax.random.split(key, 3)
-    inherited = space.take(params, architecture)
-    fresh = space.take(space.init(init_key), architecture)
-    candidates = {
-        "inherited": inherited,
-        "finetuned": train(tune_key, inherited, task.split.weights),
-        "retrained": train(train_key, fresh, task.split.weights),
-    }
-    scores = {
-        name: judge(weights, *task.split.test)._asdict()
-        for name, weights in candidates.items()
-    }
+    space, split, objective = task
+    how = {"space": space, "architecture": architecture, "objective": objective}
+    found = standalone.train_candidates(
+        key, params, split.weights, config=config, **how
+    )
+    scores = standalone.score_candidates(found, split.test, **how)
     return scores | {"num_weights": count_weights(space, architecture)}
 
 
+@functools.partial(
+    jax.jit, static_argnames=("num", "space", "objective", "sampler", "config")
+)
+def _advance(
+    state: SupernetState,
+    keys: Array,
+    first_step: Array | int,
+    rows: tuple[Rows, Rows],
+    *,
+    num: int,
+    space: SearchSpace,
+    objective: Objective,
+    sampler: Sampler,
+    config: SupernetConfig,
+) -> tuple[SupernetState, Losses]:
+    """Run steps of all starts."""
+    loss_fn = supernet.make_loss_fn(space, objective)
+    how = {"space": space, "sampler": sampler, "loss_fn": loss_fn, "config": config}
+
+    def advance(state: SupernetState, key: Key) -> tuple[SupernetState, Losses]:
+        return supernet.search_steps(state, key, first_step, *rows, num=num, **how)
+
+    return jax.vmap(advance)(state, keys)
+
+
+@functools.partial(jax.jit, static_argnames=("space", "objective"))
 def _score_likeliest(
-    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+    state: SupernetState, rows: Rows, *, space: SearchSpace, objective: Objective
 ) -> standalone.Score:
     def score(params: Any, p: Probabilities) -> standalone.Score:
         return _score(space, objective, params, p, rows)
@@ -241,8 +244,9 @@ def _score_likeliest(
     return jax.vmap(score)(state.params, harden(state.alphas))
 
 
+@functools.partial(jax.jit, static_argnames=("space", "objective"))
 def _score_drawn(
-    space: SearchSpace, objective: Objective, state: SupernetState, rows: Rows
+    state: SupernetState, rows: Rows, *, space: SearchSpace, objective: Objective
 ) -> standalone.Score:
     rows = keep_outputs(rows, NUM_SCORED)
     genes = selection.draw_genes(jax.random.key(0), space.choices, num=NUM_DRAWN)
@@ -262,5 +266,5 @@ def _score_drawn(
 def _score(
     space: SearchSpace, objective: Objective, params: Any, p: Probabilities, rows: Rows
 ) -> standalone.Score:
-    predict = functools.partial(space.apply, params, p)
-    return standalone.predict_and_judge(predict, rows, objective=objective)
+    predict_fn = functools.partial(space.apply, params, p)
+    return standalone.evaluate(predict_fn, rows, objective=objective)

@@ -1,8 +1,8 @@
-"""What a search leaves in its run folder, and how another goes on from there.
+"""Files of a search in its run folder, from which it can be resumed.
 
 state.safetensors   states of all starts after the last report
-metrics.jsonl       a line a report, with the architecture vectors
-assessed.json       scores of what was found, network by network
+metrics.jsonl       one line per report, with the architecture vectors
+evaluated.json      scores of the networks evaluated so far
 """
 
 import json
@@ -17,19 +17,30 @@ from swajax.tangle.experiment import SupernetProgress
 from swajax.tangle.train.supernet import SupernetState
 
 STATE_FILE = "state.safetensors"
-ASSESSED_FILE = "assessed.json"
+EVALUATED_FILE = "evaluated.json"
 
 
-class Place(NamedTuple):
-    """How far a search has come."""
+class SearchPoint(NamedTuple):
+    """A point of a search from which it can be resumed."""
 
     step: int
-    seconds: float
-    state: SupernetState | None  # none before the first report
+    seconds: float  # of all sessions so far
+    state: SupernetState | None  # None before the first report
 
 
-def log(folder: Path, progress: SupernetProgress, seconds: float) -> dict[str, Any]:
-    """Append a report to the log and replace the state; gives the line."""
+def log_progress(
+    folder: Path, progress: SupernetProgress, seconds: float
+) -> dict[str, Any]:
+    """Append a report to the log and replace the stored state.
+
+    Args:
+      folder: of the run.
+      progress: the report.
+      seconds: of all sessions so far.
+
+    Returns:
+      The line of the log.
+    """
     line = {
         "step": progress.step,
         "num_passes": progress.num_passes,
@@ -47,12 +58,12 @@ def log(folder: Path, progress: SupernetProgress, seconds: float) -> dict[str, A
     return line
 
 
-def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> Place:
-    """Where the search of a folder has come to; later lines of its log are dropped.
+def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> SearchPoint:
+    """Read the last point of a search; later lines of its log are dropped.
 
     Args:
       folder: of the run.
-      make_fn: gives states of the right structure; only their shapes are used.
+      make_fn: returns states of the right structure; only their shapes are used.
 
     Raises:
       ValueError: the file of the state is damaged or of another search.
@@ -60,21 +71,21 @@ def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> Place:
     path = folder / STATE_FILE
     if not path.exists():
         runlog.truncate_metrics(folder, 0)
-        return Place(0, 0.0, None)
+        return SearchPoint(0, 0.0, None)
     state = checkpoints.restore(path, jax.eval_shape(make_fn))
     _, header = checkpoints.load(path)
     runlog.truncate_metrics(folder, header["step"])
-    return Place(header["step"], header["seconds"], state)
+    return SearchPoint(header["step"], header["seconds"], state)
 
 
-def save_assessed(folder: Path, step: int, rows: list[dict[str, Any]]) -> None:
-    """Replace the scores of what was found after a step."""
-    runlog.write_json(folder / ASSESSED_FILE, {"step": step, "rows": rows})
+def save_evaluated(folder: Path, step: int, rows: list[dict[str, Any]]) -> None:
+    """Replace the scores of the networks that were found after a step."""
+    runlog.write_json(folder / EVALUATED_FILE, {"step": step, "rows": rows})
 
 
-def read_assessed(folder: Path, step: int) -> list[dict[str, Any]]:
-    """The scores of what was found after this very step; none if there are none."""
-    path = folder / ASSESSED_FILE
+def read_evaluated(folder: Path, step: int) -> list[dict[str, Any]]:
+    """Read the scores of the networks that were found after this very step."""
+    path = folder / EVALUATED_FILE
     if not path.exists():
         return []
     found = json.loads(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Pictures of a search, drawn from the metrics.jsonl of its run folder."""
+"""Plots of a search from the metrics.jsonl of its run folder."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def draw_search(folder: Path, choices: Sequence[Choice], sampler: Sampler) -> No
     Args:
       folder: of the run.
       choices: of its space.
-      sampler: makes probabilities of vectors.
+      sampler: its map from vectors to probabilities.
     """
     lines = runlog.read_metrics(folder)
     draw_curve(folder / "curve.png", lines)
@@ -41,7 +41,7 @@ def draw_search(folder: Path, choices: Sequence[Choice], sampler: Sampler) -> No
 
 
 def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
-    """What a search would have given if it had ended earlier.
+    """Draw the score of the current choice against gradient passes.
 
     Args:
       path: of the PNG file.
@@ -55,17 +55,17 @@ def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
         values = np.array([line[name] for line in lines])  # [reports, starts]
         axes.plot(passes, values, color="0.75", linewidth=1)
         axes.plot(passes, values.mean(axis=1), color=png.POSITIVE)
-        axes.set(xlabel="gradient passes of a start", ylabel=CHOSEN[name])
+        axes.set(xlabel="gradient passes per start", ylabel=CHOSEN[name])
         axes.grid(alpha=0.3)
-    figure.suptitle("network chosen so far, inherited weights, architecture rows")
-    _tell_starts(panels[0], values.shape[1])
+    figure.suptitle("current choice, inherited weights, architecture rows")
+    _add_legend(panels[0], values.shape[1])
     png.save(path, figure)
 
 
-def _tell_starts(axes: Axes, num_starts: int) -> None:
+def _add_legend(axes: Axes, num_starts: int) -> None:
     mean, start = axes.lines[-1], axes.lines[0]
     if num_starts > 1:
-        axes.legend([mean, start], [f"mean of {num_starts}", "a start"], fontsize=8)
+        axes.legend([mean, start], [f"mean of {num_starts}", "one start"], fontsize=8)
 
 
 def draw_probabilities(
@@ -74,13 +74,13 @@ def draw_probabilities(
     history: Sequence[Mapping[str, Float[np.ndarray, "_ _ _"]]],
     choices: Sequence[Choice],
 ) -> None:
-    """A panel for each row of each choice: its probabilities, mean over starts.
+    """Draw the probabilities of each row of each choice, mean over starts.
 
     Args:
       path: of the PNG file.
-      passes: gradient passes of a start, report by report.
+      passes: gradient passes per start, report by report.
       history: probabilities [S, R, K] of S starts, report by report.
-      choices: what they stand for; of very many rows the first are drawn.
+      choices: of the space; at most `MAX_ROWS` rows are drawn.
     """
     rows = [(c, row) for c in choices for row in range(c.num_rows)][:MAX_ROWS]
     num_columns = min(4, len(rows))
@@ -91,13 +91,13 @@ def draw_probabilities(
         shares = np.stack([report[choice.name][:, row].mean(0) for report in history])
         for option, share in zip(choice.options, shares.T, strict=True):
             axes.plot(passes, share, label=str(option))
-        place = f" {row + 1}" if choice.num_rows > 1 else ""
-        axes.set_title(f"{choice.name}{place}", fontsize=9)
+        suffix = f" {row + 1}" if choice.num_rows > 1 else ""
+        axes.set_title(f"{choice.name}{suffix}", fontsize=9)
         axes.legend(fontsize=7, loc="upper left", ncols=-(-len(choice.options) // 4))
         axes.set_ylim(0, 1)
         axes.tick_params(labelsize=7)
     for axes in panels[len(rows) :]:
         axes.axis("off")
-    figure.supxlabel("gradient passes of a start", fontsize=9)
+    figure.supxlabel("gradient passes per start", fontsize=9)
     figure.supylabel("probability, mean over starts", fontsize=9)
     png.save(path, figure)

@@ -1,11 +1,12 @@
-"""Samplers of architectures: pairs of init and sample, as optimizers are in optax.
+"""Samplers of architectures: records of pure functions, like optimizers in optax.
 
     sampler = make_sampler("drnas")
     alphas = sampler.init(key, space.choices)
     probabilities = sampler.sample(key, alphas, progress)
 
 One draw serves a whole step: all layers that share a choice see the same probabilities.
-The next sampler is a function here that returns a `Sampler`, and a line in `SAMPLERS`.
+A new sampler is a function that returns a `Sampler`, and one line in `SAMPLERS`; the
+property tests then cover it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,25 +27,25 @@ INITIAL_SCALE = 1e-3  # of the architecture vectors, arXiv:2312.10440
 
 
 class Sampler(NamedTuple):
-    """How architecture vectors become probabilities; all functions are pure."""
+    """A map from architecture vectors to probabilities; all functions are pure."""
 
     init: Callable[[Key, Sequence[Choice]], dict[str, Array]]
     """key and choices to architecture vectors [R, K]"""
     sample: Callable[[Key, Alphas, Any], dict[str, Array]]
     """key, vectors and progress of the search in 0..1 to probabilities [R, K]"""
     mean: Callable[[Array], Array]
-    """vectors [..., K] to the probabilities that draws have on average"""
+    """vectors [..., K] to the mean of the draws"""
     penalty: Callable[[Alphas], Float[Array, ""]]
-    """added to the loss of the vectors"""
+    """vectors to a term that is added to their loss"""
     is_trained: bool
-    """whether the vectors are trained at all"""
+    """whether the vectors are trained"""
 
 
 def darts(*, projection: Literal["softmax", "sparsemax"] = "softmax") -> Sampler:
-    """Relaxation without chance (arXiv:1806.09055); first or second order alike.
+    """Return the deterministic relaxation of DARTS (arXiv:1806.09055).
 
     Args:
-      projection: onto the simplex; sparsemax closes unlikely options entirely.
+      projection: onto the simplex; sparsemax gives improbable options exactly 0.
     """
     maps = {"softmax": jax.nn.softmax, "sparsemax": simplex.sparsemax}
     if projection not in maps:
@@ -58,14 +59,19 @@ def darts(*, projection: Literal["softmax", "sparsemax"] = "softmax") -> Sampler
 
 
 def drnas(*, divergence_weight: float = 0.0) -> Sampler:
-    """Draws from a Dirichlet distribution (arXiv:2006.10355).
+    """Return the Dirichlet sampler of DrNAS (arXiv:2006.10355).
 
-    Two anchors keep it near the uniform one: weight decay of the vectors, which is the
-    optimizer's (`optimizers.make_alpha_optimizer`), or the divergence here.
+    An anchor keeps the distribution near the uniform one: either weight decay of the
+    vectors (`optimizers.make_alpha_optimizer`) or a Kullback-Leibler divergence.
 
     Args:
-      divergence_weight: of the Kullback-Leibler anchor, 1e-3 in the paper; then the
-        optimizer's weight decay should be 0.
+      divergence_weight: weight of the divergence, 1e-3 in the paper; the weight decay
+        should then be 0.
+
+    Example:
+      >>> sampler = drnas()
+      >>> sampler.mean(jnp.zeros((1, 2))).tolist()
+      [[0.5, 0.5]]
     """
     if not divergence_weight >= 0:
         raise ValueError(f"divergence_weight must be >= 0, got {divergence_weight}")
@@ -84,11 +90,11 @@ def drnas(*, divergence_weight: float = 0.0) -> Sampler:
 
 
 def gdas(*, first_temperature: float = 10.0, last_temperature: float = 0.1) -> Sampler:
-    """One-hot draws with a softened gradient (arXiv:1910.04465).
+    """Return the one-hot Gumbel sampler of GDAS (arXiv:1910.04465).
 
     Args:
-      first_temperature: at the start of the search.
-      last_temperature: at its end; linear between.
+      first_temperature: of the gradient at the start of the search.
+      last_temperature: at its end; linear in between.
     """
     if not first_temperature >= last_temperature > 0:
         raise ValueError(
@@ -109,9 +115,9 @@ def gdas(*, first_temperature: float = 10.0, last_temperature: float = 0.1) -> S
 
 
 def spos() -> Sampler:
-    """Uniform one-hot draws; the first of two stages (arXiv:1904.00420).
+    """Return the uniform one-hot sampler of SPOS (arXiv:1904.00420).
 
-    The second chooses a network by `swajax.tangle.selection`.
+    It is the first of two stages; `swajax.tangle.selection` then chooses a network.
     """
 
     def sample(key: Key, alphas: Alphas, progress: Any) -> Probabilities:
@@ -133,10 +139,14 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
 
 
 def make_sampler(name: str, **options: Any) -> Sampler:
-    """The sampler of a name.
+    """Return the sampler of a name.
+
+    Args:
+      name: key of `SAMPLERS`.
+      **options: arguments of its function.
 
     Raises:
-      ValueError: unknown name, or an option that is wrong.
+      ValueError: the name is unknown or an option is wrong.
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler must be one of {list(SAMPLERS)}, got {name!r}")
@@ -156,7 +166,7 @@ def _draw_each(
     draw_fn: Callable[..., Array], key: Key, alphas: Alphas
 ) -> Probabilities:
     keys = jax.random.split(key, len(alphas))
-    # By name: a pytree of vectors comes back sorted, and draws must not change by it.
+    # In the order of names: jit sorts mappings, which must not change the draws.
     return {
         name: draw_fn(own, alphas[name])
         for own, name in zip(keys, sorted(alphas), strict=True)

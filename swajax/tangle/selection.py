@@ -1,8 +1,7 @@
-"""The second stage of a two-stage search: choose a network by its loss in a supernet.
+"""Second stage of a two-stage search: choose a network by its loss in a supernet.
 
-Both searches take any loss of an architecture: that of the weights inherited from a
-supernet (SPOS, arXiv:1904.00420), or that of a network trained on its own, which is
-plain random search.
+Both searches accept any loss of an architecture: with weights inherited from a supernet
+(SPOS, arXiv:1904.00420), or after standalone training, which is plain random search.
 """
 
 import dataclasses
@@ -27,7 +26,7 @@ LossFn = Callable[[Probabilities], Float[Array, ""]]
 
 
 class Selection(NamedTuple):
-    """The best networks, best first; a loss that is not finite counts as infinite."""
+    """The best networks, best first; a non-finite loss counts as infinite."""
 
     genes: Int[Array, "B G"]  # see `choices.to_architecture`
     losses: Float[Array, " B"]
@@ -35,23 +34,23 @@ class Selection(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class EvolutionConfig:
-    """Size of an evolution; the numbers of arXiv:1904.00420."""
+    """Size of an evolutionary search; defaults of arXiv:1904.00420."""
 
     num_rounds: int = 20
-    """rounds after the random first one"""
+    """rounds after the first, random one"""
     num_kept: int = 10
-    """parents"""
+    """parents per round"""
     num_mutated: int = 25
-    """children of one parent a round"""
+    """mutated children per round"""
     num_crossed: int = 25
-    """children of two parents a round"""
+    """crossed children (of two parents) per round"""
     mutation_rate: float = 0.2
-    """probability that a row is drawn anew"""
+    """probability that a gene is redrawn"""
     batch_size: int = 10
     """networks evaluated at once"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Reject numbers out of range."""
         for name in ("num_rounds", "num_kept", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -72,12 +71,12 @@ class EvolutionConfig:
 
     @property
     def num_children(self) -> int:
-        """Networks evaluated a round."""
+        """Number of networks evaluated per round."""
         return self.num_mutated + self.num_crossed
 
     @property
-    def num_judged(self) -> int:
-        """Networks evaluated in all rounds."""
+    def num_evaluated(self) -> int:
+        """Number of networks evaluated in all rounds."""
         return self.num_children * (self.num_rounds + 1)
 
 
@@ -90,7 +89,16 @@ def random_search(
     num_kept: int = 1,
     batch_size: int = 10,
 ) -> Selection:
-    """The best of so many networks drawn uniformly, with repetition."""
+    """Return the best of `num` networks drawn uniformly with repetition.
+
+    Args:
+      key: consumed.
+      loss_fn: one-hot probabilities to a loss.
+      choices: of the space.
+      num: networks to evaluate.
+      num_kept: networks to return.
+      batch_size: networks evaluated at once.
+    """
     genes = draw_genes(key, choices, num=num)
     losses = _evaluate(loss_fn, genes, choices, batch_size)
     return _keep_best(genes, losses, num_kept, choices)
@@ -103,9 +111,15 @@ def evolve(
     *,
     config: EvolutionConfig = EvolutionConfig(),
 ) -> Selection:
-    """The best networks of an evolution; children known already are drawn anew.
+    """Return the best networks of an evolution; known children are redrawn.
 
-    Evaluates `config.num_judged` networks.
+    It evaluates `config.num_evaluated` networks.
+
+    Args:
+      key: consumed.
+      loss_fn: one-hot probabilities to a loss.
+      choices: of the space.
+      config: size of the evolution.
     """
     first_key, key = jax.random.split(key)
     start = random_search(
@@ -128,7 +142,7 @@ def evolve(
 
 
 def draw_genes(key: Key, choices: Sequence[Choice], *, num: int) -> Int[Array, "B G"]:
-    """So many architectures, every option as likely as the others of its choice."""
+    """Draw `num` architectures, with equal probabilities of the options of a choice."""
     limits = np.asarray(num_options(choices), np.int32)
     return jax.random.randint(key, (num, len(limits)), 0, limits[None])
 
@@ -178,7 +192,7 @@ def _keep_best(
     num: int,
     choices: Sequence[Choice],
 ) -> Selection:
-    """The best ones, each but once unless there are too few."""
+    """Keep the best networks, each once unless there are too few."""
     is_bad = ~jnp.isfinite(losses) | _is_repeated(genes, choices)
     order = jnp.argsort(jnp.where(is_bad, jnp.inf, losses))[:num]
     return Selection(genes[order], jnp.where(is_bad, jnp.inf, losses)[order])
@@ -187,7 +201,7 @@ def _keep_best(
 def _is_repeated(
     genes: Int[Array, "B G"], choices: Sequence[Choice]
 ) -> Bool[Array, " B"]:
-    """Which rows are networks that have stood before."""
+    """Return which rows repeat the network of an earlier row."""
     genes = clear_absent(genes, choices)
     is_equal = (genes[:, None] == genes[None]).all(axis=2)
     return jnp.tril(is_equal, -1).any(axis=1)

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from flax.traverse_util import unflatten_dict
 
-from swajax import prior
-from swajax.autoencoder import paper
+from swajax.autoencoder import paper, paper_layers
 from swajax.autoencoder.matrix import from_matrix, to_matrix
 from swajax.network import apply
 from swajax.network.gates import binarize
 from swajax.types import NetworkSpec
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 SPEC = NetworkSpec()
 DEPTHS = range(1, SPEC.max_depth + 1)
 MODULE = paper.PaperAutoencoder(SPEC)
@@ -45,7 +44,7 @@ def test_number_of_parameters(variables, key):
 def test_initialisation_is_xavier_uniform_over_the_whole_layer(key):
     """A part of a dense layer 6144 -> 512 and a convolution 32 -> 64."""
     part = paper.part_of_xavier(6144, 512)(key, (768, 512))
-    conv = paper.Conv(64).init(key, jnp.zeros((4, 5, 32)))["params"]
+    conv = paper_layers.Conv(64).init(key, jnp.zeros((4, 5, 32)))["params"]
     for kernel, fans in ((part, 6144 + 512), (conv["kernel"], 9 * (32 + 64))):
         np.testing.assert_allclose(jnp.abs(kernel).max(), (6 / fans) ** 0.5, rtol=1e-3)
     assert not conv["bias"].any()
@@ -57,7 +56,7 @@ def test_initialisation_is_xavier_uniform_over_the_whole_layer(key):
 )
 def test_convolution_is_that_of_flax(key, shape, channels, stride):
     """Folded: two rows, two rows of stride 2, one channel. The last is not folded."""
-    ours = paper.Conv(channels, stride=stride)
+    ours = paper_layers.Conv(channels, stride=stride)
     theirs = nn.Conv(channels, (3, 3), strides=stride, padding=1)
     x = jax.random.normal(key, shape)
     variables = theirs.init(key, x)
@@ -66,31 +65,6 @@ def test_convolution_is_that_of_flax(key, shape, channels, stride):
     _assert_close(actual, expected)
     cotangent = jax.random.normal(key, expected.shape)
     jax.tree.map(_assert_close, pull(cotangent), pull_expected(cotangent))
-
-
-def test_encoding_does_not_ask_for_the_depth_at_compile_time(variables, key):
-    def both(variables, network, depth):
-        known = MODULE.apply(variables, network, depth, method="encode")
-        return known, MODULE.apply(variables, network, method="encode")
-
-    depth = 3
-    network = prior.sample(key, spec=SPEC, depth=depth)
-    known, unknown = jax.jit(both, static_argnums=2)(variables, network, depth)
-    np.testing.assert_allclose(known, unknown, rtol=1e-5, atol=1e-6)
-
-
-def test_vmap_is_a_loop(variables, key):
-    def encode_and_decode(network):
-        z = MODULE.apply(variables, network, 2, method="encode")
-        return MODULE.apply(variables, z, 1, method="decode")
-
-    networks = prior.sample_batch(key, 3, spec=SPEC, depth=2)
-    batch = jax.jit(jax.vmap(encode_and_decode))(networks)
-    one = jax.jit(encode_and_decode)
-    for index in range(3):
-        expected = one(jax.tree.map(lambda leaf, i=index: leaf[i], networks))
-        actual = jax.tree.map(lambda leaf, i=index: leaf[i], batch)
-        jax.tree.map(_assert_close, actual, expected)
 
 
 def test_decoded_record_is_padded(variables, key):
@@ -102,6 +76,24 @@ def test_decoded_record_is_padded(variables, key):
     assert not network.mask[2:].any()
     assert not network.hidden[1:].any()
     assert not network.bias.any()
+
+
+def test_the_flattened_form_refuses_what_it_would_drop():
+    network = from_matrix(jnp.ones((7, 9)), depth=1, spec=SPEC)
+    wanted = np.ones((7, 9))
+    wanted[[0, 1, 5, 6], :7] = 0  # the three inputs are in the middle rows
+    np.testing.assert_array_equal(to_matrix(network, depth=1), wanted)
+    with pytest.raises(ValueError, match="depth must be 1, got 2"):
+        to_matrix(network, depth=2)
+    biased = network._replace(bias=network.bias.at[0, 3].set(0.5))
+    with pytest.raises(ValueError, match="a neuron has a bias"):
+        to_matrix(biased, depth=1)
+    # Biases of unused layers and absent neurons have no effect.
+    unused = network._replace(bias=network.bias.at[1].set(0.5))
+    np.testing.assert_array_equal(to_matrix(unused, depth=1), wanted)
+    # Traced values are not checked.
+    flat = jax.jit(to_matrix, static_argnames="depth")(biased, depth=1)
+    np.testing.assert_array_equal(flat, wanted)
 
 
 def test_a_gradient_can_bring_an_absent_neuron_back():
@@ -133,9 +125,9 @@ def test_gradient_of_mask_rounding(variables, key, is_mask_trained):
 
 
 def test_stored_statistics_are_not_trained(key):
-    norm, x = paper.StoredNorm(), jax.random.normal(key, (2, 3, 4))
+    norm, x = paper_layers.StoredNorm(), jax.random.normal(key, (2, 3, 4))
     variables = norm.init(key, x)
-    oracle = nn.BatchNorm(use_running_average=True, epsilon=paper.NORM_EPSILON)
+    oracle = nn.BatchNorm(use_running_average=True, epsilon=paper_layers.NORM_EPSILON)
     stats = {"mean": jnp.arange(4.0), "var": jnp.arange(1.0, 5)}
     variables = {**variables, "batch_stats": stats}
     _assert_close(norm.apply(variables, x), oracle.apply(variables, x))
@@ -153,7 +145,7 @@ def test_upsampling_is_a_transposed_convolution(key, maybe_jit):
         for k, shape in zip(keys, [(2, 3, 4), (3, 3, 4, 5)], strict=False)
     )
     expected, pull_expected = jax.vjp(oracle, x, kernel)
-    actual, pull = jax.vjp(maybe_jit(paper.upsample), x, kernel)
+    actual, pull = jax.vjp(maybe_jit(paper_layers.upsample), x, kernel)
     _assert_close(actual, expected)
     cotangent = jax.random.normal(keys[2], expected.shape)
     jax.tree.map(_assert_close, pull(cotangent), pull_expected(cotangent))

@@ -1,4 +1,4 @@
-"""Benchmark functions: known values, sampling and scaling."""
+"""Benchmark functions: known values and points."""
 
 import numpy as np
 import pytest
@@ -35,29 +35,22 @@ def test_function_has_its_known_values(name):
 
 
 @pytest.mark.parametrize("name", functions.FUNCTIONS)
-def test_sample_is_scaled_by_domain_and_training_labels(name):
-    sample = functions.sample_function(name, seed=3, num_train=400, num_test=100)
+def test_points_fill_the_domain(name):
     function = functions.FUNCTIONS[name]
     points, values = functions.sample_points(name, seed=3, num_points=500)
-    x = np.concatenate([sample.x_train, sample.x_test])
+    assert points.shape == (500, 2) and values.shape == (500,)
     low, high = np.array(function.low), np.array(function.high)
-    np.testing.assert_allclose(low + (x + 1) / 2 * (high - low), points, atol=1e-9)
-    assert np.abs(x).max() <= 1 and np.abs(x).max() > 0.95
-    assert (sample.y_train.min(), sample.y_train.max()) == (-1.0, 1.0)
-    train, test = values[:400], values[400:]
-    expected = np.interp(test, [train.min(), train.max()], [-1, 1])
-    inside = (test >= train.min()) & (test <= train.max())
-    np.testing.assert_allclose(sample.y_test[inside, 0], expected[inside], atol=1e-9)
-    assert sample.x_test.shape == (100, 2) and sample.y_test.shape == (100, 1)
+    unit = (points - low) / (high - low)
+    assert (unit.min(axis=0) >= 0).all() and (unit.max(axis=0) <= 1).all()
+    assert (np.ptp(unit, axis=0) > 0.95).all()
+    np.testing.assert_array_equal(values, function.fn(*points.T))
+    assert np.isfinite(values).all()
 
 
-def test_sample_defaults_seeds_and_names():
-    sample = functions.sample_function("Booth", seed=0)
-    assert sample.x_train.shape == (3750, 2) and sample.x_test.shape == (1250, 2)
-    again = functions.sample_function("booth", seed=0)
-    np.testing.assert_array_equal(sample.y_test, again.y_test)
-    assert (functions.sample_function("booth", seed=1).x_test != sample.x_test).all()
+def test_seeds_and_names():
+    points, _ = functions.sample_points("Booth", seed=0, num_points=9)
+    again, _ = functions.sample_points("booth", seed=0, num_points=20)
+    np.testing.assert_array_equal(points, again[:9])
+    assert (functions.sample_points("booth", seed=1, num_points=9)[0] != points).all()
     with pytest.raises(ValueError, match=r"'griewank'.*himmelblau"):
-        functions.sample_function("griewank", seed=0)
-    with pytest.raises(ValueError, match="num_train"):
-        functions.sample_function("booth", seed=0, num_train=1)
+        functions.sample_points("griewank", seed=0, num_points=9)

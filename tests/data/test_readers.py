@@ -1,5 +1,7 @@
 """Files of tables: every format read the same, every fault told in one line."""
 
+import bz2
+import gzip
 import io
 import zipfile
 
@@ -68,6 +70,11 @@ SAME_TABLE = {
     "windows.csv": _text().replace("\n", "\r\n"),
     "blank_end.csv": _text() + "\n  \n",
     "quoted.csv": _text(header='"a", b ,c,y'),
+    "table.csv.gz": gzip.compress(_text().encode()),
+    "table.parquet.gz": gzip.compress(_parquet(COLUMNS)),
+    "utf16.csv": _text().encode("utf-16"),
+    "utf16_big.csv": b"\xfe\xff" + _text().encode("utf-16-be"),
+    "utf32.csv": _text().encode("utf-32"),
     "index.csv": _text([f"{i},{line}" for i, line in enumerate(LINES)], "," + HEADER),
     "no_suffix": _text(),
     "table.parquet": _parquet(COLUMNS),
@@ -85,6 +92,55 @@ def test_every_format_reads_the_same(write, name):
     table = tables.load_table(path, target="y")
     _assert_is_the_table(table)
     assert table.source == path
+    pieces = list(streaming.read_chunks(path, ["c", "a"], num_rows=5))
+    assert [len(piece) for piece in pieces] == [5, 5, 2]
+    whole = readers.read_source(path).frame[["c", "a"]]
+    pd.testing.assert_frame_equal(pd.concat(pieces), whole, check_index_type=False)
+
+
+@pytest.mark.parametrize("start", [0, 1])
+def test_names_that_count_the_columns_are_names(write, start):
+    names = [str(start + i) for i in range(4)]
+    table = tables.load_table(write(_text(header=",".join(names))), target=names[3])
+    assert tuple(table.frame) == tuple(names[:3])
+    assert table.notes[0].startswith(f"line 1 holds the column names: '{start}', ")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_names_in_quotes_may_hold_line_breaks(write, delimiter):
+    header = delimiter.join(['"size, in\nmm; ""wide"""', "b", "c", "y"])
+    path = write(_text([line.replace(",", delimiter) for line in LINES], header))
+    name = 'size, in\nmm; "wide"'
+    source = readers.read_source(path)
+    assert list(source.frame) == [name, "b", "c", "y"]
+    assert source.frame.index.tolist() == list(range(3, 15))
+    pieces = list(streaming.read_chunks(path, [name]))
+    assert pieces[0][name].tolist() == [str(i) for i in range(12)]
+
+
+def test_a_quote_that_never_ends_is_no_long_header(write):
+    path = write(_text(header='a",b,c,y'))
+    assert list(readers.read_source(path).frame) == ['a"', "b", "c", "y"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_saved_row_numbers_are_left_out_with_a_note(write, first):
+    lines = [f"{i + first},{line}" for i, line in enumerate(LINES)]
+    path = write(_text(lines, "Unnamed: 0," + HEADER))
+    table = tables.load_table(path, target="y")
+    assert "features left out, saved row numbers: 'Unnamed: 0'" in table.notes
+    _assert_is_the_table(table)
+    chosen = tables.load_table(path, target="y", features=["Unnamed: 0"])
+    assert tuple(chosen.frame) == ("Unnamed: 0",)
+    lines[3] = "9" + lines[3]
+    other = tables.load_table(write(_text(lines, "Unnamed: 0," + HEADER)), target="y")
+    assert tuple(other.frame) == ("Unnamed: 0", "a", "b", "c")
+
+
+def test_columns_without_a_name_are_left_out_with_a_note(write):
+    lines = [f"{i},{line}" for i, line in enumerate(LINES)]
+    table = tables.load_table(write(_text(lines, "," + HEADER)), target="y")
+    assert table.notes[0] == "columns without a name left out: 1"
 
 
 def test_npz_defaults(write):
@@ -157,7 +213,8 @@ BAD_FILES = {
     "blank.csv": ("\n \n", "empty"),
     "header only.csv": (HEADER + "\n", "no rows"),
     "blank first line.csv": ("\n" + _text(), "line 1 .* blank"),
-    "no header.csv": (_text(LINES, "1,2,3,4"), "line 1 .* column names"),
+    "no header.csv": (_text(LINES, "1,2,4,3"), "line 1 .* column names"),
+    "no comma header.csv": ("1,5;2;4\n" * 12, "line 1 .* column names"),
     "duplicate names.csv": (_text(header="a,a,c,y"), "'a' appears more than once"),
     "blank line inside.csv": (_with_line(""), "line 5 is blank"),
     "short line.csv": (_with_line("3,9,0"), "line 5 has 3 cells, .* 4"),
@@ -166,7 +223,8 @@ BAD_FILES = {
     "open last quote.csv": (_with_line('3,9,0,"7'), "line 5 is not a line of a table"),
     "long field.csv": (_with_line(f"3,{'9' * 200_000},0,7"), "line 5 .* limit"),
     "latin.csv": (_with_line("3,9,0,X").encode().replace(b"X", b"\xff"), "line 5"),
-    "UTF-16.csv": (_text().encode("utf-16"), "line 1 is not UTF-8"),
+    "UTF-16 without mark.csv": (_text().encode("utf-16-le"), "zero bytes"),
+    "odd UTF-16.csv": (_text().encode("utf-16")[:-1], "is not UTF-16 text"),
     "zero bytes.csv": (_text() + "\0", "zero bytes"),
     "few.csv": (_text(LINES[:9]), "9 rows of data, at least 10"),
     "text.parquet": (_text(), "not a readable Parquet file"),
@@ -181,7 +239,14 @@ BAD_FILES = {
     "text.npz": (_text(), "not a readable NPZ file"),
     "cut.npz": (GOOD_NPZ[:-40], "not a readable NPZ file"),
     "damaged.npz": (GOOD_NPZ.replace(b"NUMPY", b"NUMPi"), "not a readable NPZ file"),
-    "workbook.xlsx": (_zip(sheet="<xml/>"), "not a readable NPZ file"),
+    "workbook.xlsx": (_zip(**{"xl/workbook.xml": ""}), "an Excel workbook"),
+    "sheet.ods": (_zip(**{"content.xml": ""}), "an OpenDocument file"),
+    "table.zip": (_zip(**{"table.csv": _text()}), "a ZIP archive without arrays"),
+    "old.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel or Word file"),
+    "table.csv.bz2": (bz2.compress(_text().encode()), "a bzip2 archive"),
+    "array.npy": (b"\x93NUMPY\x01\x00", "a single NumPy array, expected a CSV"),
+    "cut.csv.gz": (gzip.compress(_text().encode())[:-9], "not a readable gzip file"),
+    "damaged.csv.gz": (b"\x1f\x8b" + _text().encode(), "not a readable gzip file"),
     "pickle.npz": (_npz(x=INPUTS, y=np.array([{}] * 12)), "not a readable NPZ file"),
     "lengths.npz": (_npz(a=ROWS, y=ROWS[1:]), r"'y' has the shape \(11,\)"),
     "names.npz": (_npz(x=INPUTS, y=ROWS, feature_names=["a"]), "feature_names"),

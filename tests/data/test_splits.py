@@ -213,6 +213,37 @@ def test_column_constant_in_training_is_left_out():
         splits.split_table(_numbered(target=ROWS + rare * 1e90), seed=4)
 
 
+CODES = {
+    "numbers": np.zeros(20),
+    "even": np.repeat([0, 1], 10),
+    "rare": np.array([0] * 18 + [1] * 2),
+    "single": np.array([0] * 18 + [1, 2]),
+}
+
+
+@pytest.mark.parametrize("case", CODES)
+@pytest.mark.parametrize("number", [1, 4, 17])
+def test_held_out_rows_are_others_and_every_class_stays(case, number):
+    codes = CODES[case]
+    for seed in range(3):
+        kept, held = splits.hold_out(codes, number, seed)
+        np.testing.assert_array_equal(np.sort([*kept, *held]), np.arange(20))
+        assert len(held) == number and set(codes[kept]) == set(codes)
+        again = splits.hold_out(codes, number, seed)
+        np.testing.assert_array_equal(kept, again[0])
+
+
+def test_targets_are_scaled_by_one_rule_at_any_offset():
+    wave = np.sin(ROWS)
+    for offset in (0.0, 1e9, 1e12):
+        scale, center = splits.fit_target(offset + wave)
+        np.testing.assert_allclose(scale, wave.std(), rtol=1e-3)
+        np.testing.assert_allclose(center, offset + wave.mean(), rtol=1e-12)
+    assert splits.fit_target(1e16 + wave)[0] == 0
+    assert splits.fit_target(np.full(3, 0.1)) == (0.0, 0.1)
+    assert not np.isfinite(splits.fit_target(1e200 * wave)[0])
+
+
 @pytest.mark.parametrize("shares", [(0.6, 0.4), (0.0, 0.2), (0.2, -0.1), (1.0, 0.0)])
 def test_bad_shares(shares):
     with pytest.raises(ValueError, match="valid_share"):
@@ -238,5 +269,8 @@ def test_a_file_from_end_to_end(tmp_path):
     dataset, scaling, notes = splits.split_table(table, seed=1)
     assert encoding.input_names(scaling.encoder) == ("age", "color=red")
     assert set(np.unique(dataset.train.x[:, 1])) == {-1.0, 0.0, 1.0}
-    assert table.notes == ("classification, as 'label' is text",)
+    assert table.notes == (
+        "classification, as 'label' is text",
+        "text columns read as categories: 'color' (2 values)",
+    )
     assert len(notes) == 1 and scaling.classes == ("no", "yes")

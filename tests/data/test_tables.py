@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from swajax.data import functions, tables
+from swajax.data import encoding, functions, tables
 
 NUM_ROWS = 40
 ROWS = np.arange(NUM_ROWS)
@@ -79,6 +79,32 @@ def test_useless_columns_are_left_out_with_a_note(write):
     assert "'empty'" in _note(table, "no value at all")
     assert "'same', 'word', 'half'" in _note(table, "constant")
     assert "'copy', 'copied_mark'" in _note(table, "copies")
+
+
+def test_text_columns_are_told(write):
+    path = write(color=_cycle("red", "blue", ""), kind=_cycle("u", "v", "w"))
+    note = _note(tables.load_table(path, target="y"), "read as categories")
+    assert note.endswith("'color' (2 values), 'kind' (3 values)")
+
+
+def test_columns_of_a_large_offset_are_used(write):
+    wave = np.round(500 * np.sin(ROWS)).astype(int)
+    path = write(ns=1_700_000_000_000_000_000 + 10**6 * wave, y=1e9 + wave / 1e3)
+    table = tables.load_table(path, target="y", features=["ns"])
+    encoder, _ = encoding.fit_encoder(table.frame)
+    x = encoding.encode(encoder, table.frame)[:, 0]
+    middle, half = (wave.max() + wave.min()) / 2, np.ptp(wave) / 2
+    np.testing.assert_allclose(x, (wave - middle) / half, atol=1e-5)
+
+
+def test_columns_that_vary_less_than_float64_resolves_are_told(write):
+    path = write(ns=1_700_000_000_000_000_000 + ROWS * 256)
+    note = _note(tables.load_table(path, target="y"), "precision of float64")
+    assert note.endswith(": 'ns'")
+    with pytest.raises(
+        ValueError, match=r"constant \(.*\) to the precision of float64"
+    ):
+        tables.load_table(path, target="ns")
 
 
 def test_a_copy_of_the_target_is_told(write):

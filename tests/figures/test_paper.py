@@ -18,7 +18,7 @@ from figures.paper import describe
 from swajax import autoencoder
 from swajax.io import checkpoints, commands, configs
 from swajax.network import apply, count_weights, simplify
-from swajax.pretrain.validation import Fidelity, summarise
+from swajax.pretrain.validation_by_depth import Fidelity, summarise
 from swajax.types import NetworkSpec
 
 SCRIPTS = Path(__file__).parents[1] / "figures"

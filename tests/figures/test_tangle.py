@@ -227,7 +227,7 @@ def test_bytes_of_the_supernets_of_the_package(monkeypatch, name):
     monkeypatch.setitem(spaces.SPACES, name, (own, make))
     monkeypatch.setitem(library.BATCHES, name, (4, tangle_cases.SHAPES[name][1:]))
     found = library.count(name)
-    space = tangle_cases.make_small(name, "in")
+    space = tangle_cases.make_small(name)
     params = jax.eval_shape(space.init, jax.random.key(0))
     num = sum(leaf.size for leaf in jax.tree.leaves(params))
     largest = choices.extreme(space.choices, is_largest=True)
@@ -338,7 +338,7 @@ def test_bad_options_are_one_line(
     assert message in err and err.count("\n") == 1
 
 
-def assess_quickly(key, params, task, architecture, *, config):
+def evaluate_quickly(key, params, task, architecture, *, config):
     """Scores without training."""
     del key, params, config
     stages = ("inherited", "finetuned", "retrained")
@@ -347,7 +347,7 @@ def assess_quickly(key, params, task, architecture, *, config):
 
 
 def test_the_accuracy_command_runs_once_and_compares(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(experiment, "assess", assess_quickly)
+    monkeypatch.setattr(experiment, "evaluate_architecture", evaluate_quickly)
     names = ("darts", "spos-random", "random", "largest")
     arguments = ("--quick", "--seeds", "1", "--out", str(tmp_path))
     arguments += ("--methods", *names)
@@ -409,8 +409,10 @@ def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
     judged = methods._judge_all(params, task, networks)
     x, y = task.split.architecture
     for network, loss in zip(networks, judged, strict=True):
-        out = space.apply_alone(space.take(params, network), network, jnp.asarray(x))
-        own = standalone.judge(out, Rows(x, y), objective="softmax").loss
+        out = space.apply_standalone(
+            space.take(params, network), network, jnp.asarray(x)
+        )
+        own = standalone.score_outputs(out, Rows(x, y), objective="softmax").loss
         np.testing.assert_allclose(loss, own, rtol=1e-5)
 
 

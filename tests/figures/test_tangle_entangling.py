@@ -22,7 +22,7 @@ CASES = ("digits-vit", "digits-cell", "digits-cell, all else")
 
 def make_mixing(case):
     """The space, the same with outputs mixed, weights and inputs."""
-    space, params, x = make_case(case, "in")
+    space, params, x = make_case(case)
     config = entangling.CONFIGS[space.name](**SMALL[case])
     return space, mix_outputs(space, config), params, x
 

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from tangle_cases import SMALL, draw_probabilities, make_case
 
-from figures.tangle import entangling, layers, methods, sharing
+from figures.tangle import cellnets, entangling, layers, methods, sharing
 from figures.tangle.methods import Settings
 from figures.tangle.sharing import share_weights
 from swajax.tangle import experiment
 from swajax.tangle.data.examples import Rows, Split
 from swajax.tangle.experiment import SupernetTask
-from swajax.tangle.spaces import cells
 from swajax.tangle.spaces.digits_cell import DigitsCellConfig
 from swajax.tangle.spaces.digits_macro import DigitsMacroConfig
 
@@ -35,7 +34,7 @@ def slice_for_all(params):
 
 
 def test_options_that_are_equal_slices_are_the_superposition():
-    space, params, x = make_case("digits-macro", "in")
+    space, params, x = make_case("digits-macro")
     sharing, p = share_weights(space, CONFIG), draw_probabilities(space)
     found = jax.jit(sharing.apply)(slice_for_all(params), p, x)
     wanted = jax.jit(space.apply)(params, p, x)
@@ -43,7 +42,7 @@ def test_options_that_are_equal_slices_are_the_superposition():
 
 
 def test_options_have_weights_of_their_own():
-    space, *_ = make_case("digits-macro", "in")
+    space, *_ = make_case("digits-macro")
     sharing = share_weights(space, CONFIG)
     assert sharing.choices == space.choices
     convolutions, _ = sharing.init(jax.random.key(0))
@@ -61,8 +60,9 @@ def slice_edges(params):
     """For every operation of an edge its slice of the entangled weights."""
 
     def slice_cell(cell):
+        names = CELL_CONFIG.operations
         edges = [
-            tuple(cells.take_edge(edge, operation=n) for n in CELL_CONFIG.operations)
+            tuple(cellnets.take_edge(edge, names, n) for n in range(len(names)))
             for edge in cell.edges
         ]
         return cell._replace(edges=tuple(edges))
@@ -71,7 +71,7 @@ def slice_edges(params):
 
 
 def test_operations_that_are_equal_slices_are_the_entangled_ones():
-    space, params, x = make_case("digits-cell", "in")
+    space, params, x = make_case("digits-cell")
     p = draw_probabilities(space)
     own = share_weights(space, CELL_CONFIG)
     found = jax.jit(own.apply)(slice_edges(params), p, x)
@@ -80,7 +80,7 @@ def test_operations_that_are_equal_slices_are_the_entangled_ones():
 
 
 def test_operations_of_an_edge_have_weights_of_their_own():
-    space, *_ = make_case("digits-cell", "in")
+    space, *_ = make_case("digits-cell")
     own = share_weights(space, CELL_CONFIG)
     params = own.init(jax.random.key(0))
     assert {len(edge) for cell in params.cells for edge in cell.edges} == {3}
@@ -96,7 +96,7 @@ def test_operations_of_an_edge_have_weights_of_their_own():
 @pytest.mark.parametrize("name", sharing.CONFIGS)
 def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch, name):
     config = {"digits-macro": CONFIG, "digits-cell": CELL_CONFIG}[name]
-    space, _, x = make_case(name, "in")
+    space, _, x = make_case(name)
     y = jnp.eye(config.num_classes)[jnp.arange(len(x)) % config.num_classes]
     rows = Rows(np.asarray(x), np.asarray(y))
     split = Split(weights=rows, architecture=rows, test=rows)

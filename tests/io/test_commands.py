@@ -1,11 +1,14 @@
 """What the commands share: one clear line and an exit code for each ending."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Literal
 
+import jax
 import pytest
 
 from swajax.io import commands
@@ -105,6 +108,67 @@ def test_help_shows_the_docstrings(capsys):
     for text in (f"usage: {NAME}", "Search small networks.", "optimizer steps"):
         assert text in out
     assert err == ""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_any_terminal_shows_any_name(encoding):
+    code = f"""
+import dataclasses, sys, warnings
+from swajax.io import commands
+@dataclasses.dataclass(frozen=True)
+class Config:
+    name: str
+def main(config):
+    print(config.name)
+    warnings.warn(config.name)
+    raise ValueError(config.name)
+arguments = ["--name", {chr(0x6570)!r}]
+sys.exit(commands.run_command(main, Config, name="c", arguments=arguments))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+    )
+    assert (ended.returncode, ended.stdout) == (2, "\\u6570\n")
+    assert ended.stderr == "c: note: \\u6570\nc: error: \\u6570\n"
+
+
+@pytest.mark.parametrize("case", ["no home", "read-only home"])
+def test_a_user_without_a_cache_folder_gets_a_note(monkeypatch, tmp_path, case):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def home():
+        if case == "no home":
+            raise RuntimeError("Could not determine home directory.")
+        (tmp_path / "file").touch()
+        return tmp_path / "file"
+
+    monkeypatch.setattr(Path, "home", home)
+    folder = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        with pytest.warns(UserWarning, match="no writable cache folder"):
+            commands.use_compilation_cache()
+        assert jax.config.jax_compilation_cache_dir is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", folder)
+
+
+@pytest.mark.parametrize(
+    ("seed", "budget", "message"),
+    [
+        (-1, None, r"seed must be in \[0, 2\^32\), got -1"),
+        (2**32, None, "seed must be in"),
+        (0, 0, "time_budget must be > 0 s, got 0"),
+        (0, float("nan"), "time_budget must be > 0 s, got nan"),
+    ],
+)
+def test_seeds_and_budgets(seed, budget, message):
+    commands.check_seed_and_budget(2**32 - 1, 0.1)
+    with pytest.raises(ValueError, match=message):
+        commands.check_seed_and_budget(seed, budget)
 
 
 def test_the_package_imports_no_command():

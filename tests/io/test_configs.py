@@ -55,6 +55,36 @@ def test_bad_values_are_named(values, message):
         configs.from_dict(Config, values)
 
 
+@pytest.mark.parametrize(
+    ("value", "bounds", "allowed"),
+    [
+        (0, {"minimum": 1}, ">= 1"),
+        (0.0, {"above": 0}, "> 0"),
+        (18, {"minimum": 1, "maximum": 17}, "in 1..17"),
+        (1.0, {"above": 0, "below": 1}, r"in \(0, 1\)"),
+        (1.5, {"above": 0, "maximum": 1}, r"in \(0, 1\]"),
+        (-1, {"minimum": 0, "below": 5}, r"in \[0, 5\)"),
+        (2, {"maximum": 1}, "<= 1"),
+        (2, {"below": 2}, "< 2"),
+        (float("nan"), {"above": 0, "unit": "s"}, "> 0 s"),
+        (float("inf"), {"minimum": 0, "below": float("inf")}, r"in \[0, inf\)"),
+    ],
+)
+def test_ranges(value, bounds, allowed):
+    with pytest.raises(ValueError, match=f"x must be {allowed}, got {value}"):
+        configs.check_range("x", value, **bounds)
+
+
+def test_numbers_in_their_ranges_and_absent_ones_pass():
+    for value in (None, 1, 1.5, 2):
+        configs.check_range("x", value, minimum=1, maximum=2)
+        configs.check_range("x", value, above=0.99, below=2.01)
+    spec = NetworkSpec()
+    configs.check_fields(spec, "max_width", "max_depth", minimum=1)
+    with pytest.raises(ValueError, match="max_depth must be >= 5, got 4"):
+        configs.check_fields(spec, "max_width", "max_depth", minimum=5)
+
+
 def test_unknown_choices_are_named():
     configs.check_choices(Config(lr=1.0, loss="mean"))
     with pytest.raises(ValueError, match=r"loss must be one of .*'min'.* got 'max'"):

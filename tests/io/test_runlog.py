@@ -1,6 +1,7 @@
 """Run folders: nothing overwritten, nothing lost but a half-written line."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -33,6 +34,37 @@ def test_an_empty_folder_is_taken_and_a_used_one_refused(tmp_path):
     with pytest.raises(FileExistsError, match="exists"):
         runlog.make_run_folder(folder / "config.json", Config())
     assert (folder / "config.json").read_bytes() == before
+
+
+def test_a_folder_without_results_is_used_again(tmp_path):
+    make = functools.partial(runlog.make_run_folder, tmp_path, is_resumable=False)
+    make(Config())
+    runlog.log_metrics(tmp_path, {"loss": 1.0})
+    make(Config(num_steps=9))
+    assert runlog.read_config(tmp_path, Config).num_steps == 9
+    assert runlog.read_metrics(tmp_path) == []
+    (tmp_path / "results.json").touch()
+    with pytest.raises(FileExistsError, match="exists and is not empty"):
+        make(Config())
+
+
+def test_every_changed_byte_of_a_configuration_is_noticed(tmp_path):
+    folder = runlog.make_run_folder(tmp_path, Config(out=Path("a")))
+    path = folder / "config.json"
+    whole = path.read_bytes()
+    for place, byte in enumerate(whole):
+        for other in {ord("0"), ord("7"), byte ^ 1} - {byte}:
+            path.write_bytes(whole[:place] + bytes([other]) + whole[place + 1 :])
+            if bytes([byte, other]).isspace():
+                continue  # the layout means nothing
+            with pytest.raises(ValueError, match=r"config\.json: "):
+                runlog.read_config(folder, Config)
+
+
+def test_a_configuration_of_an_older_version_has_no_checksum(tmp_path):
+    (tmp_path / "config.json").write_text('{"num_steps": 5}')
+    with pytest.warns(UserWarning, match=r"config\.json has no checksum"):
+        assert runlog.read_config(tmp_path, Config) == Config(num_steps=5)
 
 
 def test_default_folders_are_numbered_on(tmp_path):

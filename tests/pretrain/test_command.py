@@ -20,10 +20,11 @@ from swajax.autoencoder.pretrained import load_pretrained
 from swajax.io import checkpoints, commands, runlog
 from swajax.pretrain import __main__ as pretrain_command
 from swajax.pretrain import journal
+from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.curves import draw_curves
 
 NAME = "python -m swajax.pretrain"
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NUM_STEPS, CHUNK = 12, 4
 # Also for the processes: 16 networks a step, and an odd number to validate.
 ARGUMENTS = (
@@ -31,9 +32,7 @@ ARGUMENTS = (
     f"--learning-rate 1e-3 --warmup-steps 0 --num-steps {NUM_STEPS} "
     f"--chunk-steps {CHUNK} --validation-chunks 2 --validation-networks 17"
 ).split()
-COMMAND = commands.parse(
-    pretrain_command.PretrainCommand, name=NAME, arguments=ARGUMENTS
-)
+COMMAND = commands.parse(PretrainCommand, name=NAME, arguments=ARGUMENTS)
 TRAINING = COMMAND.training
 MODEL = TRAINING.autoencoder
 # Quicker to compile, for processes whose numbers need not be the same bit for bit.
@@ -177,6 +176,14 @@ def test_a_resumed_run_has_the_same_numbers(reference, tmp_path):
     assert [n["step"] for n in runlog.read_metrics(command.out)] == [CHUNK]
     assert (command.out / journal.BEST_FILE).is_file()
     assert_same_numbers(resume(command.out), reference)
+
+
+def test_a_run_killed_before_its_first_saved_state_logs_each_step_once(
+    reference, tmp_path
+):
+    folder = runlog.make_run_folder(tmp_path / "run", COMMAND)
+    runlog.log_metrics(folder, {"step": CHUNK, "loss": 1.0})
+    assert_same_numbers(resume(folder), reference)
 
 
 def test_kill_loses_at_most_a_chunk(reference, tmp_path):

@@ -11,12 +11,11 @@ from swajax import autoencoder
 from swajax.io import checkpoints, commands, configs, runlog
 from swajax.pretrain import __main__ as pretrain_command
 from swajax.pretrain import journal
+from swajax.pretrain.command import PretrainCommand
 
 NAME = "python -m swajax.pretrain"
 ARGUMENTS = "--max-depth 2 --max-width 3 --num-probes 4 --batch-size 16".split()
-COMMAND = commands.parse(
-    pretrain_command.PretrainCommand, name=NAME, arguments=ARGUMENTS
-)
+COMMAND = commands.parse(PretrainCommand, name=NAME, arguments=ARGUMENTS)
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def refused(capsys):
     def run(*arguments):
         code = commands.run_command(
             pretrain_command.main,
-            pretrain_command.PretrainCommand,
+            PretrainCommand,
             name=NAME,
             arguments=[*ARGUMENTS, *map(str, arguments)],
         )
@@ -100,5 +99,5 @@ def test_a_foreign_checkpoint_is_no_start(refused, tmp_path):
     wide = dataclasses.replace(COMMAND.training.autoencoder, max_width=4)
     make_file(path, wide, header={"autoencoder": configs.to_dict(wide)})
     message = refused("--start-from", path, *out)
-    assert f"{path} holds " in message and "not what is trained" in message
+    assert f"{path} holds " in message and "not the configuration to train" in message
     assert not (tmp_path / "run").exists()

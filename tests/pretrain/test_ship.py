@@ -6,10 +6,15 @@ import pytest
 
 from swajax import autoencoder
 from swajax.autoencoder import AutoencoderConfig, pretrained
-from swajax.io import checkpoints, configs
+from swajax.io import checkpoints, commands, configs
 from swajax.pretrain import PretrainingConfig, ship
+from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.journal import BEST_FILE
-from swajax.pretrain.provenance import describe_run, read_provenance
+from swajax.pretrain.provenance import (
+    describe_run,
+    format_command,
+    read_provenance,
+)
 
 MODEL = AutoencoderConfig(preset="compact", activation="tanh", num_probes=8)
 MEASURES = {"explained_variance": 0.9, "mpe_percent_mean": 3.0}
@@ -36,8 +41,7 @@ def make_run(folder, params, *, step, before=None):
     folder.mkdir()
     training = PretrainingConfig(autoencoder=MODEL, num_steps=step, batch_size=1000)
     made = describe_run(
-        training,
-        seed=step,
+        PretrainCommand(training, seed=step),
         step=step,
         seconds=60.0 * step,
         before=read_provenance(before),
@@ -61,7 +65,9 @@ def measure(errors):
 def test_half_precision_is_taken_if_it_keeps_the_errors(
     half_error, num_bytes, tmp_path, shipped, params, monkeypatch
 ):
-    monkeypatch.setattr(ship, "measure", measure({False: 1.0, True: half_error}))
+    monkeypatch.setattr(
+        ship, "validate_shipped", measure({False: 1.0, True: half_error})
+    )
     ship.main(ship.ShipCommand(make_run(tmp_path / "run", params, step=5)))
     path = shipped / "compact_tanh.safetensors"
     stored, header = checkpoints.load(path)
@@ -73,7 +79,7 @@ def test_half_precision_is_taken_if_it_keeps_the_errors(
 
 
 def test_the_chain_of_runs_is_told(tmp_path, shipped, params, monkeypatch):
-    monkeypatch.setattr(ship, "measure", measure({False: 1.0, True: 1.0}))
+    monkeypatch.setattr(ship, "validate_shipped", measure({False: 1.0, True: 1.0}))
     ship.main(ship.ShipCommand(make_run(tmp_path / "one", params, step=7)))
     first = shipped / "compact_tanh.safetensors"
     two = make_run(tmp_path / "two", params, step=20, before=first)
@@ -89,7 +95,7 @@ def test_the_chain_of_runs_is_told(tmp_path, shipped, params, monkeypatch):
 
 
 def test_the_mean_of_two_files_can_be_shipped(tmp_path, shipped, params, monkeypatch):
-    monkeypatch.setattr(ship, "measure", measure({False: 1.0, True: 1.1}))
+    monkeypatch.setattr(ship, "validate_shipped", measure({False: 1.0, True: 1.1}))
     one = make_run(tmp_path / "one", params, step=5)
     twice = jax.tree.map(lambda leaf: 2 * leaf, params)
     two = make_run(tmp_path / "two", twice, step=7) / BEST_FILE
@@ -104,5 +110,27 @@ def test_the_mean_of_two_files_can_be_shipped(tmp_path, shipped, params, monkeyp
 def test_a_file_that_does_not_tell_is_refused(tmp_path, params):
     path = tmp_path / "old.safetensors"
     checkpoints.save(path, params, header={"autoencoder": configs.to_dict(MODEL)})
-    with pytest.raises(ValueError, match="does not tell which run"):
+    with pytest.raises(ValueError, match="does not tell which run trained it"):
         read_provenance(path)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--preset compact --activation sigmoid --seed 0",
+        "--preset compact --activation tanh --num-inputs 2 --max-width 3 "
+        "--num-probes 8 --num-steps 9 --learning-rate 0.003 --chunk-steps 5 "
+        "--validation-networks 17 --seed 4",
+        "--preset tabular --activation mixed --geometry-weight 0.5 --seed 1",
+    ],
+)
+def test_a_command_names_every_option_that_is_not_the_default(options):
+    name = "python -m swajax.pretrain"
+    config = commands.parse(PretrainCommand, name=name, arguments=options.split())
+    assert format_command(config) == f"{name} {options}"
+
+
+def test_the_stored_page_is_that_of_the_headers():
+    assert (ship.SHIPPED / "PROVENANCE.md").read_text("utf-8") == (
+        ship.format_provenance()
+    )

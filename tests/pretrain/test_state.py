@@ -7,11 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from autoencoder_cases import TINY
 
 from swajax import autoencoder, network
 from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig
 from swajax.pretrain import PretrainingConfig, batches_by_depth, geometry, losses
+from swajax.pretrain.presets import PRESETS
 
 MODEL = AutoencoderConfig(max_depth=2, max_width=3, num_probes=4)
 TRAINING = PretrainingConfig(autoencoder=MODEL, batch_size=16, num_points=8)
@@ -94,11 +96,10 @@ def test_decoder_errors_are_those_of_each_network(key):
 @pytest.mark.parametrize(
     "config",
     [
-        TRAINING,
+        *[PretrainingConfig(TINY[preset], batch_size=4) for preset in PRESETS],
         dataclasses.replace(TRAINING, optimizer="adam", geometry_weight=0.0),
-        PretrainingConfig(AutoencoderConfig("paper"), batch_size=4, num_points=8),
     ],
-    ids=["muon", "adam", "paper"],
+    ids=[*PRESETS, "adam"],
 )
 def test_a_step_keeps_structure_and_dtypes(key, config):
     static = {"config": config, "optimizer": pretraining.make_optimizer(config)}

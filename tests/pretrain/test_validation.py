@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from swajax import autoencoder, pretrain
+from swajax import autoencoder
 from swajax.autoencoder import AutoencoderConfig
 from swajax.network import uniform_activation
 from swajax.network.batched import apply_batch
-from swajax.pretrain import geometry, validation
-from swajax.pretrain.validation import Fidelity
+from swajax.pretrain import batches_by_depth, geometry
+from swajax.pretrain import validation_by_depth as validation
+from swajax.pretrain.validation_by_depth import Fidelity
 from swajax.types import Network
 
 CONFIG = AutoencoderConfig(num_inputs=2, max_width=3, max_depth=2, activation="tanh")
@@ -95,8 +96,8 @@ def test_fidelity_of_constant_decoders(monkeypatch, networks):
     y = np.random.default_rng(2).normal(size=(4, 100, 1)).astype(np.float32)
     embed = lambda *args, **kwargs: (jnp.asarray(z), jnp.asarray(y))  # noqa: E731
     monkeypatch.setattr(autoencoder, "decode_all", decode_all)
-    monkeypatch.setattr(pretrain, "sample_groups", lambda *a, **k: (networks,))
-    monkeypatch.setattr(pretrain, "encode_groups", embed)
+    monkeypatch.setattr(batches_by_depth, "sample_groups", lambda *a, **k: (networks,))
+    monkeypatch.setattr(batches_by_depth, "encode_groups", embed)
     # Not compiled: a program made of these must not be kept.
     fidelity_fn = validation._fidelity.__wrapped__
     fidelity = fidelity_fn(None, jax.random.key(0), config=CONFIG, num=4)

@@ -61,7 +61,7 @@ def test_the_front_is_that_of_brute_force(seed):
     assert names(front.network) == kept and len(kept) > 2
     np.testing.assert_array_equal(front.num_weights, sizes[kept])
     np.testing.assert_array_equal(front.valid_loss, loss[kept])
-    np.testing.assert_array_equal(front.gap_error, error[kept])
+    np.testing.assert_array_equal(front.valid_loss_diff_se, error[kept])
     assert (np.diff(front.num_weights) > 0).all() and (
         np.diff(front.valid_loss) < 0
     ).all()

@@ -107,7 +107,7 @@ def test_the_front_is_what_it_says(found):
     np.testing.assert_allclose(front.train_loss, loss, rtol=1e-6, atol=1e-12)
     loss, error = errors(front, make_problem(1))
     np.testing.assert_allclose(front.valid_loss, loss, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(front.gap_error, error, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(front.valid_loss_diff_se, error, rtol=1e-6, atol=1e-12)
 
 
 def test_the_stages_follow_each_other_and_only_improve(found):

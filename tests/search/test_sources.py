@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import autoencoder, prior
+from swajax import autoencoder
 from swajax.autoencoder import AutoencoderConfig
+from swajax.autoencoder.tabular import MAX_INPUTS
 from swajax.data.problem import Problem
 from swajax.io import checkpoints, configs
-from swajax.latent_search import DescentConfig, spaces
-from swajax.network import count_weights, pack
+from swajax.latent_search import DescentConfig
 from swajax.network.batched import apply_batch
 from swajax.search import sources
 from swajax.search.config import (
@@ -34,12 +34,6 @@ NAMES = ("random", "direct", "latent", "tangle")
 
 
 @pytest.fixture(scope="module")
-def networks():
-    key = jax.random.key(0)
-    return prior.sample_starts(key, num=6, spec=SPEC, max_weights=20)
-
-
-@pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     init = jax.jit(functools.partial(autoencoder.init, config=MODEL))
     params = init(jax.random.key(0))
@@ -55,43 +49,6 @@ def draw_part(num, seed=0, weight=None):
     y = np.stack([x[:, 0] * x[:, 1], np.sin(3 * x[:, 2])], axis=1)
     weight = np.ones(num) if weight is None else weight
     return Problem(x, np.float32(y), np.float32(weight))
-
-
-def test_points_of_weights_are_the_networks_they_come_from(networks):
-    points = spaces.unfold_starts(jax.random.key(1), networks)
-    space = spaces.make_direct_space(SPEC, "squared")
-    x = jax.random.uniform(jax.random.key(2), (20, 3), minval=-1.0)
-    for depth in (1, 2):
-        decode = jax.jit(jax.vmap(lambda z, d=depth: space.decode_fn(None, z, d)))
-        decoded = decode(points)
-        assert (decoded.depth == depth).all()
-        mine = np.asarray(networks.depth) == depth
-        out, wanted = (
-            apply_batch(n, x, activations=SPEC.activations)[mine]
-            for n in (decoded, networks)
-        )
-        assert mine.any()
-        np.testing.assert_allclose(out, wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_points_of_weights_have_exactly_the_size_they_say(networks):
-    points = spaces.unfold_starts(jax.random.key(1), networks)
-    space = spaces.make_direct_space(SPEC, "squared")
-    sizes = jnp.array([3.0, 5.0, 9.0, 12.0, 20.0, 30.0])
-    points = points._replace(log_size=jnp.log(sizes))
-    decoded = jax.vmap(lambda z: space.decode_fn(None, z, 2))(points)
-    np.testing.assert_array_equal(jax.vmap(count_weights)(decoded), sizes)
-
-
-def test_points_of_weights_have_gradients_for_closed_gates_too(networks):
-    points = spaces.unfold_starts(jax.random.key(1), networks)
-    space = spaces.make_direct_space(SPEC, "squared")
-    one = jax.tree.map(lambda leaf: leaf[0], points)
-    loss = lambda z: jnp.square(pack(space.decode_fn(None, z, 2)) - 1).sum()  # noqa: E731
-    gradient = jax.grad(loss)(one)
-    is_open = pack(space.decode_fn(None, one, 2)) != 0
-    assert np.any(gradient.weights[is_open]) and np.any(gradient.scores[~is_open])
-    assert not np.any(gradient.weights[~is_open])
 
 
 def find(names, seconds=float("inf"), num_starts=8, rows=None, **options):
@@ -212,9 +169,9 @@ def test_too_many_inputs_for_a_space_are_refused(options):
     config = dataclasses.replace(
         LIMITS, sources=("latent",), descent=options["descent"]
     )
-    config.check(descent_source.MAX_INPUTS, "squared")
+    config.check(MAX_INPUTS, "squared")
     with pytest.raises(ValueError, match="random, direct or tangle"):
-        config.check(descent_source.MAX_INPUTS + 1, "squared")
+        config.check(MAX_INPUTS + 1, "squared")
 
 
 def test_all_rows_are_taken_while_they_are_few_and_weigh_alike():

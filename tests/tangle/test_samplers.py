@@ -1,29 +1,20 @@
-"""Samplers: what their draws are distributed like, and what their gradients are."""
+"""Properties of every sampler."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.test_util import check_grads
-from scipy import stats
 
 from swajax.tangle import simplex
-from swajax.tangle.choices import (
-    Choice,
-    check_probabilities,
-    describe,
-    discretise,
-    extreme,
-    from_genes,
-    one_hot,
-    to_architecture,
-)
+from swajax.tangle.choices import Choice, check_probabilities
 from swajax.tangle.samplers import SAMPLERS, make_sampler
 
 CHOICES = (
     Choice("width", (4, 2, 8), "size", num_rows=3),
     Choice("activation", ("tanh", "sigmoid"), "operation"),
 )
+
+
 CASES = {
     "darts": {},
     "darts-sparsemax": {"projection": "sparsemax"},
@@ -108,81 +99,6 @@ def test_gradients_of_samples_are_finite_and_there_if_vectors_are_trained(case):
         assert bool(np.any(values)) == sampler.is_trained, name
 
 
-def test_sparsemax_by_hand_and_as_a_projection(maybe_jit):
-    found = maybe_jit(simplex.sparsemax)(jnp.asarray([[1.0, 0.8, 0.1], [3.0, 0, 0]]))
-    np.testing.assert_allclose(found, [[0.6, 0.4, 0.0], [1.0, 0.0, 0.0]], atol=1e-6)
-    inside = jnp.asarray([[0.2, 0.5, 0.3]])
-    np.testing.assert_allclose(simplex.sparsemax(inside + 7), inside, atol=1e-6)
-
-
-@pytest.mark.usefixtures("x64")
-def test_deterministic_maps_have_their_true_gradients():
-    alphas = jnp.asarray([[1.0, 0.8, 0.1, -2.0]], jnp.float64)
-    check_grads(jax.jit(simplex.sparsemax), (alphas,), order=1, rtol=1e-6)
-    check_grads(jax.jit(simplex.dirichlet_divergence), (alphas,), order=1, rtol=1e-5)
-
-
-@pytest.mark.usefixtures("x64")
-def test_dirichlet_draws_have_a_pathwise_gradient():
-    """The gradient of the mean of draws is that of the distribution's mean."""
-    alphas = jnp.asarray([[0.5, -0.4, 0.2]], jnp.float64)
-    scale = jnp.asarray([[1.0, 2.0, 4.0]])
-
-    def mean(alphas):
-        beta = simplex.concentration(alphas)
-        return (scale * beta).sum() / beta.sum()
-
-    slope = jax.grad(lambda a, key: (scale * simplex.dirichlet(key, a)).sum())
-    found = draw_many(lambda key: slope(alphas, key))
-    error = found.std(axis=0) / len(found) ** 0.5
-    assert (np.abs(found.mean(axis=0) - jax.grad(mean)(alphas)) < 4 * error).all()
-    assert error.max() < 0.05
-
-
-def test_dirichlet_draws_are_those_of_scipy():
-    beta = np.asarray(simplex.concentration(ALPHAS[0]))
-    np.testing.assert_allclose(beta, [1.5, np.exp(-1), 1.2], rtol=1e-6)
-    draws = draw_many(lambda key: simplex.dirichlet(key, ALPHAS[:1]))[:, 0]
-    marginal = stats.beta(beta[0], beta[1:].sum())
-    assert stats.kstest(draws[:, 0], marginal.cdf).pvalue > 1e-3
-
-
-def test_dirichlet_draws_of_several_choices_are_independent():
-    alphas = {"a": ALPHAS[:1], "b": ALPHAS[:1]}
-    draws = draw_many(lambda key: jnp.stack([*simplex.dirichlet(key, alphas).values()]))
-    first, second = draws[:, 0, 0, 0], draws[:, 1, 0, 0]
-    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / len(first) ** 0.5
-
-
-def test_dirichlet_divergence_by_hand():
-    assert simplex.dirichlet_divergence(jnp.zeros((2, 3))) == pytest.approx(0, abs=1e-5)
-    # Dirichlet(2, 1) has density 2 x on the unit interval.
-    x = np.linspace(1e-6, 1, 200_001)
-    wanted = np.trapezoid(2 * x * np.log(2 * x), x)
-    found = simplex.dirichlet_divergence(jnp.asarray([[1.0, 0.0]]))
-    assert found == pytest.approx(wanted, rel=1e-4)
-
-
-def test_gumbel_draws_are_one_hot_with_the_softmax_as_probabilities():
-    draws = draw_many(lambda key: simplex.gumbel(key, ALPHAS, 3.0))
-    assert set(np.unique(draws)) == {0.0, 1.0}
-    p = np.asarray(jax.nn.softmax(ALPHAS))
-    error = np.sqrt(p * (1 - p) / len(draws))
-    assert (np.abs(draws.mean(axis=0) - p) < 4 * error).all()
-
-
-def test_gumbel_draws_have_the_gradient_of_the_softened_ones():
-    key, scale = jax.random.key(3), jnp.arange(6.0).reshape(2, 3)
-
-    def soft(alphas):
-        noise = jax.random.gumbel(key, alphas.shape)
-        return (scale * jax.nn.softmax((alphas + noise) / 2.0)).sum()
-
-    found = jax.grad(lambda a: (scale * simplex.gumbel(key, a, 2.0)).sum())(ALPHAS)
-    # log softmax and its argument differ by a constant of each row.
-    np.testing.assert_allclose(found, jax.grad(soft)(ALPHAS), rtol=1e-4, atol=1e-5)
-
-
 def test_the_temperature_of_gdas_falls_linearly():
     sampler = make_sampler("gdas", first_temperature=10.0, last_temperature=0.1)
     scale, key = jnp.asarray([[0.0, 1.0, 3.0]]), jax.random.key(4)
@@ -202,48 +118,6 @@ def test_the_temperature_of_gdas_falls_linearly():
         np.testing.assert_allclose(found, wanted(temperature), rtol=1e-3, atol=1e-5)
 
 
-def test_single_path_draws_are_uniform_whatever_the_vectors():
-    draws = draw_many(lambda key: simplex.uniform_one_hot(key, 100 * ALPHAS))
-    assert set(np.unique(draws)) == {0.0, 1.0}
-    error = np.sqrt(2 / 9 / len(draws))
-    assert (np.abs(draws.mean(axis=0) - 1 / 3) < 4 * error).all()
-
-
-def test_architectures_there_and_back():
-    architecture = {"width": (2, 0, 1), "activation": (1,)}
-    p = one_hot(architecture, CHOICES)
-    assert discretise(p, CHOICES) == architecture
-    assert to_architecture([2, 0, 1, 1], CHOICES) == architecture
-    from_row = from_genes(jnp.asarray([2, 0, 1, 1]), CHOICES)
-    jax.tree.map(np.testing.assert_array_equal, from_row, p)
-    words = describe(architecture, CHOICES)
-    assert words == {"width": (8, 4, 2), "activation": ("sigmoid",)}
-    largest = extreme(CHOICES, is_largest=True)
-    assert describe(largest, CHOICES)["width"] == (8, 8, 8)
-    assert describe(extreme(CHOICES, is_largest=False), CHOICES)["width"] == (2, 2, 2)
-
-
-def spoil(name, values):
-    p = one_hot({"width": (2, 0, 1), "activation": (1,)}, CHOICES)
-    return p | {name: jnp.asarray(values)}
-
-
-@pytest.mark.parametrize(
-    ("check", "p", "message"),
-    [
-        (discretise, spoil("activation", [[0.0, np.nan]]), "'activation': not finite"),
-        (discretise, spoil("activation", [[np.inf, 0.0]]), "'activation': not finite"),
-        (discretise, spoil("activation", [[1.0]]), r"must be \(1, 2\), got \(1, 1\)"),
-        (discretise, spoil("depth", [[1.0]]), r"choices must be \['activation'"),
-        (check_probabilities, spoil("activation", [[0.5, 0.6]]), "sum to 1"),
-        (check_probabilities, spoil("activation", [[1.5, -0.5]]), "be >= 0"),
-    ],
-)
-def test_what_are_no_probabilities_is_refused(check, p, message):
-    with pytest.raises(ValueError, match=message):
-        check(p, CHOICES)
-
-
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -258,20 +132,3 @@ def test_what_are_no_probabilities_is_refused(check, p, message):
 def test_bad_samplers_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         make_sampler(name, **options)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("a", (3,)), "needs two options or more"),
-        (("a", (3, 3)), "options must differ"),
-        (("a", (1, 2), "kernel"), "do not nest: all must be odd, or all even"),
-        (("a", (1, 3), "kernel", 0), "num_rows must be >= 1"),
-        (("a", (0, 1), "depth"), "options of kind depth do not nest"),
-        (("a", (-1, 1)), "options of kind size do not nest"),
-        (("a", ("x", "y")), "options of kind size do not nest"),
-    ],
-)
-def test_bad_choices_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Choice(*arguments)

@@ -13,20 +13,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from swajax.autoencoder import AutoencoderConfig
+from swajax import latent_search
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import MAX_ROWS, Problem
-from swajax.latent_search import Data, DescentConfig, descent, spaces
-from swajax.latent_search.descent import Budget, Explorer
+from swajax.latent_search import (
+    Data,
+    DescentConfig,
+    DescentProblem,
+    DescentProgress,
+    check_table,
+    direct,
+)
 from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Activation, Key, NetworkSpec
 
-MAX_INPUTS = 512
 BATCH_ROWS = 4096  # rows of a mini-batch
 
-MakeExplorer = Callable[[Key, StartRequest], Explorer]
+MakeProblem = Callable[[Key, StartRequest], DescentProblem]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,51 +50,57 @@ class DescentSourceConfig:
     """the gradient descent"""
 
 
-def find(key: Key, request: StartRequest, *, make_explorer: MakeExplorer) -> Starts:
+def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Starts:
     """Descend from random points and return the best network of each candidate."""
-    explorer = make_explorer(key, request)
-    _check_limits(explorer.space.spec, request.limits)
-    config = request.options.descent
-    num = config.num_starts * len(config.sparsity_weights)
-    num *= explorer.space.spec.max_depth
-    budget = Budget(seconds=request.seconds, candidate_steps=config.num_steps * num)
-    networks, num_steps = descent.descend(
-        explorer,
+    problem = make_problem(key, request)
+    _check_limits(problem.space.spec, request.limits)
+
+    def callback(progress: DescentProgress) -> None:
+        if request.watch is not None:
+            request.watch(progress.network_steps, progress.networks_fn)
+
+    state = latent_search.descend(
+        problem.starts,
+        problem.params,
         functools.partial(draw_rows, request.train, request.valid),
-        search=config,
-        budget=budget,
+        space=problem.space,
+        config=request.options.descent,
+        callback=callback,
+        time_budget=request.seconds,
         clock=request.clock,
-        watch=request.watch,
     )
-    networks = resize.fit_into(networks, explorer.space.spec, request.limits)
-    return Starts(networks, num_steps)
+    found = latent_search.harden(state.picked, problem.params, space=problem.space)
+    networks = resize.fit_into(found, problem.space.spec, request.limits)
+    return Starts(networks, int(state.num_steps.sum()))
 
 
-def make_direct(key: Key, request: StartRequest) -> Explorer:
-    """Weights of random networks as points, [R K, ...] (K screened for each start)."""
-    config, limits = request.options.descent, request.limits
-    key, network_key = jax.random.split(key)
-    networks = spaces.draw_networks(network_key, config, limits, request.max_weights)
-    starts = spaces.unfold_starts(key, networks)
-    return Explorer(spaces.make_direct_space(limits, request.objective), None, starts)
+def make_direct(key: Key, request: StartRequest) -> DescentProblem:
+    """Return weights of random networks, [R K, ...] (K screened per start)."""
+    limits = request.limits
+    starts = direct.make_direct_starts(
+        key,
+        config=request.options.descent,
+        spec=limits,
+        max_weights=request.max_weights,
+    )
+    space = direct.make_direct_space(limits, request.objective)
+    return DescentProblem(space, None, starts)
 
 
-def make_latent(key: Key, request: StartRequest) -> Explorer:
-    """Embeddings of random networks, [R K, ...]; the space has limits of its own."""
+def make_latent(key: Key, request: StartRequest) -> DescentProblem:
+    """Return embeddings of random networks, [R K, ...]; the space sets limits."""
     options, limits = request.options, request.limits
     params, model = load_pretrained(options.preset, options.activation)
-    if model.preset == "tabular":
-        space = spaces.make_tabular_space(model, limits, request.objective)
-        networks = spaces.draw_networks(
-            key, options.descent, space.spec, request.max_weights
-        )
-        starts = spaces.encode_starts(params, networks, model=model)
-    else:
-        space = spaces.make_compact_space(model, num_inputs=limits.num_inputs)
-        starts = spaces.draw_compact_starts(
-            key, params, config=options.descent, autoencoder_config=model
-        )
-    return Explorer(space, params, starts)
+    space = latent_search.make_space(model, limits=limits, objective=request.objective)
+    starts = latent_search.draw_starts(
+        key,
+        params,
+        config=options.descent,
+        autoencoder_config=model,
+        limits=limits,
+        max_weights=request.max_weights,
+    )
+    return DescentProblem(space, params, starts)
 
 
 def check_latent(
@@ -102,28 +113,11 @@ def check_latent(
     """
     _, model = load_pretrained(options.preset, options.activation)
     _check_limits(model.spec, limits)
-    _check_table(limits.num_inputs, objective, options, model)
-
-
-def _check_table(
-    num_inputs: int,
-    objective: Objective,
-    options: DescentSourceConfig,
-    model: AutoencoderConfig,
-) -> None:
-    if model.preset == "tabular" and num_inputs > MAX_INPUTS:
-        raise ValueError(
-            f"the space {options.preset} reads at most {MAX_INPUTS} inputs, the table "
-            f"has {num_inputs}; use --sources random, direct or tangle"
-        )
-    is_served = num_inputs <= model.num_inputs and objective == "squared"
-    if model.preset != "tabular" and not is_served:
-        task = "regression" if objective == "squared" else "classification"
-        raise ValueError(
-            f"the space {options.preset} has networks of up to {model.num_inputs} "
-            f"inputs and one number as output, the table is a {task} of {num_inputs} "
-            "inputs; use --sources random, direct or tangle"
-        )
+    try:
+        check_table(model, num_inputs=limits.num_inputs, objective=objective)
+    except ValueError as error:
+        advice = "use --sources random, direct or tangle"
+        raise ValueError(f"{error}; {advice}") from error
 
 
 def _check_limits(spec: NetworkSpec, limits: NetworkSpec) -> None:
@@ -155,10 +149,10 @@ def draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
 
 
 DIRECT = Source(
-    functools.partial(find, make_explorer=make_direct), options_field="descent"
+    functools.partial(find, make_problem=make_direct), options_field="descent"
 )
 LATENT = Source(
-    functools.partial(find, make_explorer=make_latent),
+    functools.partial(find, make_problem=make_latent),
     check=check_latent,
     options_field="descent",
 )

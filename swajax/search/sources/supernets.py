@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
+from swajax.io.configs import check_fields
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.tangle.choices import harden
@@ -43,9 +44,7 @@ class SupernetSourceConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers below one."""
-        for name in ("num_supernets", "num_drawn"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_fields(self, "num_supernets", "num_drawn", minimum=1)
 
 
 def has_choices(limits: NetworkSpec) -> bool:

@@ -1,4 +1,4 @@
-"""English prose that comes with Python, by characters: the topics of `help`."""
+"""English prose of the Python standard library by characters: the topics of `help`."""
 
 import hashlib
 from pydoc_data.topics import topics
@@ -8,41 +8,40 @@ from jaxtyping import UInt8
 
 from swajax.tangle.data.examples import Rows, Split
 
-# Line feed and the printable characters of ASCII; fixed, so that a space does not
-# depend on the text.
+# Line feed and printable ASCII; fixed, so that the space does not depend on the text.
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 
-SHARES = (0.8, 0.1, 0.1)  # of the text, one after another, as in `Split`
+SHARES = (0.8, 0.1, 0.1)  # of the text, contiguous, in the order of `Split`
 
 
 def read_text() -> str:
-    """All topics in the order of their names, joined by line feeds."""
+    """Return all topics in the order of their names, joined by line feeds."""
     return "\n".join(topics[name] for name in sorted(topics))
 
 
 def hash_text(text: str) -> str:
-    """The SHA-256 of a text in UTF-8, to be given with every result."""
+    """Return the SHA-256 of a text in UTF-8, which every result must state."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def to_ids(text: str) -> UInt8[np.ndarray, " N"]:
-    """Places of characters in the alphabet; characters outside of it are left out."""
-    place = {char: index for index, char in enumerate(ALPHABET)}
-    return np.array([place[char] for char in text if char in place], np.uint8)
+    """Return the indices of characters in the alphabet; skip characters outside."""
+    index = {char: n for n, char in enumerate(ALPHABET)}
+    return np.array([index[char] for char in text if char in index], np.uint8)
 
 
 def load_chars(*, context: int = 64, sha256: str | None = None) -> Split:
-    """Windows one after another, the targets being the characters that come next.
+    """Load contiguous windows; the targets are the next characters.
 
-    80, 10 and 10 % of the text, which is not shuffled.
+    The parts are the first 80, next 10 and last 10 % of the text, unshuffled.
 
     Args:
       context: characters of a window.
-      sha256: that the text must have; by default any, for it depends on the version of
-        Python.
+      sha256: required hash of the text; by default any, as the text depends on the
+        version of Python.
 
     Raises:
-      ValueError: the text is another one, or a part is shorter than a window.
+      ValueError: the hash differs, or a part is shorter than a window.
     """
     text = read_text()
     if sha256 not in (None, found := hash_text(text)):

@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn, split for architecture search."""
+"""Handwritten digits of scikit-learn, split for architecture search."""
 
 import numpy as np
 from sklearn import datasets
@@ -6,16 +6,16 @@ from sklearn.model_selection import train_test_split
 
 from swajax.tangle.data.examples import Rows, Split
 
-NUM_EACH = 300  # images for weights, and as many for architectures
+NUM_EACH = 300  # images for weights, and equally many for architectures
 
 
 def load_digits(seed: int) -> Split:
-    """1797 images of 8 x 8, classes one-hot: 300, 300 and 1197 of them.
+    """Load 1797 images of 8 x 8 pixels with one-hot classes, split 300 / 300 / 1197.
 
     Grey values have mean 0 and variance 1 over the rows for weights.
 
     Args:
-      seed: of the split, which keeps the shares of the classes.
+      seed: of the split, which is stratified by class.
     """
     digits = datasets.load_digits()
     y = np.eye(10, dtype=np.float32)[digits.target]

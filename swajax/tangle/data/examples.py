@@ -1,4 +1,4 @@
-"""Examples, their parts for an architecture search, and the loss of outputs on them."""
+"""Examples, their split for an architecture search, and losses over them."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -11,15 +11,15 @@ from jaxtyping import Array, Float, Integer, Shaped
 
 from swajax.objectives import Objective, losses
 
-BLOCK = 1024  # tokens judged at once: few enough to stay in the cache
+BLOCK = 1024  # tokens evaluated at once, few enough to stay in the cache
 
 Means = TypeVar("Means")
 
 
 class Rows(NamedTuple):
-    """Examples: inputs, and targets as `swajax.objectives` takes them.
+    """Examples: inputs, and targets as `swajax.objectives` expects them.
 
-    Where an example has several outputs, one a token, targets are indices of classes.
+    If an example has several outputs, one per token, targets are indices of classes.
     """
 
     x: Shaped[Array | np.ndarray, "N ..."]
@@ -29,13 +29,17 @@ class Rows(NamedTuple):
 class Split(NamedTuple):
     """Parts of a data set."""
 
-    weights: Rows  # weights are trained on it
-    architecture: Rows  # and architecture vectors on this
-    test: Rows  # looked at once
+    weights: Rows  # to train weights on
+    architecture: Rows  # to train or choose architectures on
+    test: Rows  # evaluated once
 
 
 def divide(split: Split, weight_share: float) -> Split:
-    """The rows for weights and architectures, parted anew; the test as it is.
+    """Redistribute the rows for weights and architectures; keep the test rows.
+
+    Args:
+      split: parts of a data set.
+      weight_share: fraction of the rows for weights, in (0, 1).
 
     Raises:
       ValueError: a part would be empty.
@@ -44,24 +48,24 @@ def divide(split: Split, weight_share: float) -> Split:
         np.concatenate(parts)
         for parts in zip(split.weights, split.architecture, strict=True)
     )
-    place = round(weight_share * len(x))
-    if not 0 < place < len(x):
+    num = round(weight_share * len(x))
+    if not 0 < num < len(x):
         raise ValueError(
             f"weight_share {weight_share} of {len(x)} rows leaves nothing for "
-            f"{'architectures' if place else 'weights'}"
+            f"{'architectures' if num else 'weights'}"
         )
     return split._replace(
-        weights=Rows(x[:place], y[:place]), architecture=Rows(x[place:], y[place:])
+        weights=Rows(x[:num], y[:num]), architecture=Rows(x[num:], y[num:])
     )
 
 
 def mean_loss(
     out: Float[Array, "M O"], y: Shaped[Array, "N _"], *, objective: Objective
 ) -> Float[Array, ""]:
-    """Mean of the losses of `swajax.objectives` over rows of outputs.
+    """Return the mean loss of `swajax.objectives` over rows of outputs.
 
     Args:
-      out: one row an example; one a token, M = N S, if targets are indices.
+      out: one row per example, or per token (M = N S) if targets are indices.
       y: targets of `Rows`.
       objective: must be softmax if targets are indices.
 
@@ -77,14 +81,17 @@ def mean_loss(
 
 
 def mean_over_blocks(fn: Callable[[Rows], Means], rows: Rows) -> Means:
-    """`fn` of all rows; where they have several outputs each, block by block.
+    """Evaluate `fn` on all rows, block by block if rows have several outputs.
 
-    On a CPU that is several times faster, and takes a fraction of the memory. Other
-    rows are not divided: a network may normalise by the statistics of its batch.
+    On a CPU, blocks are several times faster and need a fraction of the memory. Rows
+    with one output are not divided, as a network may normalise by batch statistics.
 
     Args:
       fn: rows to means over them, an array or a tree.
       rows: at least one.
+
+    Returns:
+      Means over all rows.
     """
     num = len(rows.x)
     size = min(num, max(1, BLOCK // rows.y.shape[1])) if is_index(rows.y) else num
@@ -107,16 +114,16 @@ def mean_over_blocks(fn: Callable[[Rows], Means], rows: Rows) -> Means:
 
 
 def keep_outputs(rows: Rows, num: int) -> Rows:
-    """The first rows, with so many outputs at most, but at least one row."""
+    """Keep the first rows with at most `num` outputs, but at least one row."""
     each = rows.y.shape[1] if is_index(rows.y) else 1
     return Rows(*(leaf[: max(1, num // each)] for leaf in rows))
 
 
 def find_classes(y: Shaped[Array, "N _"]) -> Integer[Array, " M"]:
-    """The classes that targets of classification name, one for each row of outputs."""
+    """Return the classes of classification targets, one per row of outputs."""
     return y.ravel() if is_index(y) else y.argmax(axis=1)
 
 
 def is_index(y: Shaped[Array | np.ndarray, "N _"]) -> bool:
-    """Whether targets are indices of classes."""
+    """Return whether targets are indices of classes."""
     return jnp.issubdtype(y.dtype, jnp.integer)

@@ -1,4 +1,4 @@
-"""The data that search spaces bring with them, rather than a table of the user."""
+"""Data sets of the search spaces that do not use a table of the user."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ LOADERS: dict[str, Callable[[int], Split]] = {
     "digits-cell": digits.load_digits,
     "chars-gpt": lambda seed: chars.load_chars(),
 }
-"""From the name of a space and a seed; text is cut at the same places by any seed."""
+"""Name of a space to a function of the seed of the split; text ignores the seed."""
 
 
 def load_split(space: str, seed: int) -> Split:
-    """The rows of a space; targets are classes.
+    """Load the rows of a space; targets are classes.
 
     Raises:
       ValueError: the space has no data of its own.
@@ -25,8 +25,8 @@ def load_split(space: str, seed: int) -> Split:
     return LOADERS[space](seed)
 
 
-def describe(space: str) -> dict[str, str]:
-    """What a result must say of the data, which are not the same everywhere."""
+def read_provenance(space: str) -> dict[str, str]:
+    """Return facts about data that differ between machines, for every result."""
     if space != "chars-gpt":
         return {}
     return {"text": "pydoc_data.topics", "sha256": chars.hash_text(chars.read_text())}

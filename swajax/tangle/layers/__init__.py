@@ -1,1 +1,1 @@
-"""Weight-entangled layers."""
+"""Weight-entangled layers: keep probabilities, masked modules and their references."""

@@ -1,12 +1,13 @@
-"""Affine layers under masks, mixtures of depths and of operations.
+"""Affine layers under masks, and mixtures of depths and operations.
 
-Every layer takes the survivals (`masks.survive`) of the entries it reads, `keep_in`,
-and writes, `keep_out`. `sides` says which of them mask its weights:
+Each layer takes the probabilities that the entries it reads (`keep_in`) and writes
+(`keep_out`) are kept, see `masks.keep_probability`. `masking` selects which of them
+mask its weights:
 
-* "in": what reads a dimension masks it, what writes it does not. A survival then enters
-  once. Entries that are not kept hold values that nobody reads.
-* "both": the combi-superposition of arXiv:2312.10440. An entry is shrunk twice or more
-  between two layers, as survival^2.
+* "input": only the layer that reads a dimension masks it, so each keep probability
+  enters once. Absent entries hold values that no layer reads.
+* "both": the combi-superposition of arXiv:2312.10440. An entry between two layers is
+  masked at least twice and shrinks with the square of its keep probability.
 
 With one-hot probabilities both are the sliced network.
 """
@@ -21,9 +22,9 @@ from jaxtyping import Array, Float, Integer
 from swajax.tangle.layers import masks, patches
 from swajax.types import Key
 
-Sides = Literal["in", "both"]
+Masking = Literal["input", "both"]
 
-PATCH_PIXELS = 256  # of an image, up to which patches are faster
+PATCH_PIXELS = 256  # largest image for which patches are faster
 
 
 def linear(
@@ -33,10 +34,10 @@ def linear(
     *,
     keep_in: Float[Array, " I"],
     keep_out: Float[Array, " O"],
-    sides: Sides = "in",
+    masking: Masking = "input",
 ) -> Float[Array, "N O"]:
-    """An affine map; a classifier, whose outputs are all kept, masks its bias not."""
-    keep_out = output_mask(keep_out, sides)
+    """Apply an affine map; a classifier passes ones as `keep_out`."""
+    keep_out = output_mask(keep_out, masking)
     return x @ (masks.outer(keep_in, keep_out) * weight) + (keep_out * bias)[None]
 
 
@@ -48,10 +49,10 @@ def conv(
     keep_kernel: Float[Array, "S S"],
     keep_in: Float[Array, " I"],
     keep_out: Float[Array, " O"],
-    sides: Sides = "in",
+    masking: Masking = "input",
 ) -> Float[Array, "N Y X O"]:
-    """A convolution of stride 1, padded to the same size as its largest kernel is."""
-    keep_out = output_mask(keep_out, sides)
+    """Apply a convolution of stride 1 with the padding of its largest kernel."""
+    keep_out = output_mask(keep_out, masking)
     mask = masks.outer(keep_kernel, keep_in, keep_out)
     return convolve(x, mask * weight) + (keep_out * bias)[None, None, None]
 
@@ -59,7 +60,7 @@ def conv(
 def convolve(
     x: Float[Array, "N Y X I"], weight: Float[Array, "S S I O"]
 ) -> Float[Array, "N Y X O"]:
-    """The plain convolution, padded to the same size."""
+    """Apply a plain convolution, padded to the same size."""
     is_patched = patches.are_faster(x.shape[1] * x.shape[2], PATCH_PIXELS)
     return patches.convolve(x, weight, is_patched=is_patched)
 
@@ -67,7 +68,7 @@ def convolve(
 def split_blocks(
     x: Float[Array, "N Y X C"], side: int
 ) -> Float[Array, "N V side U side C"]:
-    """Squares of so many pixels along a side: V rows of U squares."""
+    """Split images into V rows of U squares with `side` pixels along a side."""
     num, height, width, channels = x.shape
     return x.reshape(num, height // side, side, width // side, side, channels)
 
@@ -75,9 +76,9 @@ def split_blocks(
 def embedding(
     ids: Integer[Array, "*N"], table: Float[Array, "V E"], *, keep: Float[Array, " E"]
 ) -> Float[Array, "*N E"]:
-    """Rows of a table of tokens or positions, by columns that are kept.
+    """Look up rows of a table of tokens or positions, with its columns masked.
 
-    It writes only: with masks on the side of readers give it ones.
+    An embedding only writes: with masking="input", pass ones as `keep`.
     """
     return (keep[None] * table)[ids]
 
@@ -87,12 +88,12 @@ def mix_depths(
     probabilities: Float[Array, " K"],
     depths: Sequence[int],
 ) -> Float[Array, "..."]:
-    """What the layers above see if the network ends after one of several depths.
+    """Mix the states of the layers after which the network may end.
 
     Args:
-      states: after each layer.
-      probabilities: of the depths.
-      depths: candidates; each of them 1..L.
+      states: state after each layer.
+      probabilities: of the candidate depths.
+      depths: candidate depths, each in 1..L.
     """
     chosen = states[jnp.asarray(depths) - 1]
     return jnp.tensordot(probabilities, chosen, axes=1)
@@ -101,18 +102,18 @@ def mix_depths(
 def mix_operations(
     outputs: Sequence[Float[Array, "*S"]], probabilities: Float[Array, " K"]
 ) -> Float[Array, "*S"]:
-    """Operations that share no weights, activations for one: their outputs, mixed."""
+    """Mix the outputs of operations that share no weights, such as activations."""
     return sum(out * share for out, share in zip(outputs, probabilities, strict=True))
 
 
-def output_mask(keep: Float[Array, " C"], sides: Sides) -> Float[Array, " C"]:
-    """The mask of what is written: the survival, or ones where only readers mask."""
-    return keep if sides == "both" else jnp.ones_like(keep)
+def output_mask(keep: Float[Array, " C"], masking: Masking) -> Float[Array, " C"]:
+    """Return the mask of the entries that are written: ones with masking="input"."""
+    return keep if masking == "both" else jnp.ones_like(keep)
 
 
 def draw_affine(
     key: Key, shape: tuple[int, ...]
 ) -> tuple[Float[Array, "..."], Float[Array, " O"]]:
-    """Normal weights of variance 2 / fan in, inputs first, outputs last; no bias."""
+    """Draw normal weights [..., from, to] of variance 2 / fan in; biases are 0."""
     weight = jax.nn.initializers.he_normal()(key, shape)
     return weight, jnp.zeros(shape[-1])

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from swajax.tangle.layers import masks
-from swajax.tangle.layers.affine import Sides, output_mask
+from swajax.tangle.layers.affine import Masking, output_mask
 from swajax.types import Key
 
 
 class Attention(NamedTuple):
     """Weights of self-attention with T heads of D numbers on E channels.
 
-    Queries, keys and values have an axis of their own, and so have heads: the slice of
-    fewer heads lines up in all three. Packed on one axis it would not, keys of one
-    option would be added to queries of another.
+    Queries, keys and values have their own axis, and so have heads, so that the slices
+    of fewer heads are aligned in all three. Packed on one axis, keys of one option
+    would be added to queries of another.
     """
 
     qkv: Float[Array, "3 T D E"]
@@ -28,7 +28,7 @@ class Attention(NamedTuple):
 def draw_attention(
     key: Key, *, num_heads: int, head_size: int, num_channels: int
 ) -> Attention:
-    """Normal weights of variance 1 / fan in, no biases."""
+    """Draw normal weights of variance 1 / fan in; biases are 0."""
     qkv_key, out_key = jax.random.split(key)
     shape = (num_heads, head_size, num_channels)
     return Attention(
@@ -46,32 +46,35 @@ def attend(
     keep_in: Float[Array, " E"],
     keep_heads: Float[Array, " T"],
     keep_out: Float[Array, " E"],
-    sides: Sides = "in",
-    is_seen: Bool[Array, "N N"] | None = None,
+    masking: Masking = "input",
+    attention_mask: Bool[Array, "N N"] | None = None,
 ) -> Float[Array, "N E"]:
-    """Attention among N tokens, in one pass for all options (arXiv:2312.10440, 3).
+    """Attend among N tokens, in one pass for all options (arXiv:2312.10440, 3).
 
-    The size of a head is fixed, so the scale of the logits is that of every option.
+    The size of a head is fixed, so all options scale the logits alike.
 
     Args:
       x: tokens.
       weights: of the largest option.
-      keep_in: survivals of the channels that are read.
-      keep_heads: survivals of the heads; masks the output projection, which reads
-        heads, and with `sides="both"` queries, keys and values, which write them.
-      keep_out: survivals of the channels that are written.
-      sides: see `swajax.tangle.layers.affine`.
-      is_seen: [query, key] whether it may be attended to; by default all.
+      keep_in: keep probabilities of the channels that are read.
+      keep_heads: keep probabilities of the heads; they mask the output projection,
+        which reads heads, and with masking="both" queries, keys and values, which
+        write them.
+      keep_out: keep probabilities of the channels that are written.
+      masking: see `swajax.tangle.layers.affine`.
+      attention_mask: [query, key], whether the query attends to the key; by default to
+        all keys.
+
+    Returns:
+      The tokens after the output projection.
     """
-    keep_out, keep_written = (
-        output_mask(keep_out, sides),
-        output_mask(keep_heads, sides),
-    )
+    keep_out = output_mask(keep_out, masking)
+    written_heads = output_mask(keep_heads, masking)
     every = jnp.ones(weights.qkv.shape[2], x.dtype)
-    mask = masks.outer(jnp.ones(3, x.dtype), keep_written, every, keep_in)
-    bias = weights.qkv_bias * keep_written[None, :, None]
+    mask = masks.outer(jnp.ones(3, x.dtype), written_heads, every, keep_in)
+    bias = weights.qkv_bias * written_heads[None, :, None]
     qkv = jnp.einsum("ne,qtde->qtnd", x, mask * weights.qkv) + bias[:, :, None]
-    values = _mix_values(*qkv, is_seen=is_seen)
+    values = _mix_values(*qkv, attention_mask=attention_mask)
     out = weights.out * masks.outer(keep_heads, every, keep_out)
     return jnp.einsum("tnd,tde->ne", values, out) + (weights.out_bias * keep_out)[None]
 
@@ -81,9 +84,9 @@ def _mix_values(
     keys: Float[Array, "T N D"],
     values: Float[Array, "T N D"],
     *,
-    is_seen: Bool[Array, "N N"] | None,
+    attention_mask: Bool[Array, "N N"] | None,
 ) -> Float[Array, "T N D"]:
     logits = jnp.einsum("tnd,tmd->tnm", queries, keys) / queries.shape[-1] ** 0.5
-    if is_seen is not None:
-        logits = jnp.where(is_seen[None], logits, -jnp.inf)
+    if attention_mask is not None:
+        logits = jnp.where(attention_mask[None], logits, -jnp.inf)
     return jax.nn.softmax(logits) @ values

@@ -1,10 +1,10 @@
-"""Which weights the options of a choice keep, as masks: W_eff = M * W.
+"""Weight entanglement as masks: W_eff = M * W.
 
 Superposition (arXiv:2312.10440, section 3) sums the slices of all options, each padded
-with zeros to the largest and weighted by its probability. The slices are nested, so
-that sum is one product with the probability that an entry is kept, its survival; with
-several choices on one weight, the product over choices (combi-superposition). A
-one-hot probability makes a mask of zeros and ones: the sliced network, at static shape.
+with zeros to the largest option and weighted by its probability. The slices are nested,
+so the sum is one product with M, the probability that each entry is kept; with several
+choices on one weight, M is the product over the choices (combi-superposition). One-hot
+probabilities make M binary, which is the sliced network at static shapes.
 
 Letters: K options of a choice, C the size of its largest option.
 """
@@ -18,13 +18,19 @@ from jaxtyping import Array, Bool, Float
 
 
 def prefix(sizes: Sequence[int]) -> Bool[np.ndarray, "K C"]:
-    """What sizes keep of channels, neurons, heads or features: the first ones."""
+    """Return the first entries that each size keeps: channels, neurons or heads.
+
+    Example:
+      >>> prefix((1, 3)).astype(int)
+      array([[1, 0, 0],
+             [1, 1, 1]])
+    """
     _check_sizes(sizes)
     return np.arange(max(sizes))[None] < np.asarray(sizes)[:, None]
 
 
 def centre(sizes: Sequence[int]) -> Bool[np.ndarray, "K C C"]:
-    """What sizes keep of a square kernel: its centre.
+    """Return the centre that each size keeps of a square kernel.
 
     Raises:
       ValueError: odd and even sizes have no common centre.
@@ -34,14 +40,18 @@ def centre(sizes: Sequence[int]) -> Bool[np.ndarray, "K C C"]:
         raise ValueError(
             f"kernel sizes {tuple(sizes)} do not nest: all must be odd, or all even"
         )
-    along = np.stack([_run(size, max(sizes)) for size in sizes])
+    along = np.stack([_middle(size, max(sizes)) for size in sizes])
     return along[:, :, None] & along[:, None, :]
 
 
 def prefix_product(
     sizes: Sequence[int], ratios: Sequence[float | int]
 ) -> Bool[np.ndarray, "K J C"]:
-    """What a width keeps that is a ratio of another choice: the first size * ratio.
+    """Return the first size * ratio entries that each pair of options keeps.
+
+    Args:
+      sizes: options of one choice.
+      ratios: options of another choice, which scale the sizes.
 
     Raises:
       ValueError: a product is not whole.
@@ -59,20 +69,30 @@ def prefix_product(
 def keep_probability(
     probabilities: Float[Array, "*R K"], table: Bool[np.ndarray, "K ..."]
 ) -> Float[Array, "..."]:
-    """Probability that an entry is kept: sum of those of the options that keep it.
+    """Return the probability that each entry is kept.
 
-    Rows of probabilities, if any, lead.
+    Args:
+      probabilities: of the options; leading axes of rows stay.
+      table: entries that each option keeps.
+
+    Returns:
+      Per entry the sum of the probabilities of the options that keep it, in 0..1.
+
+    Example:
+      >>> p = jnp.asarray([0.25, 0.75])
+      >>> keep_probability(p, prefix((1, 3))).tolist()
+      [1.0, 0.75, 0.75]
     """
     return jnp.tensordot(probabilities, table.astype(probabilities.dtype), axes=1)
 
 
-def outer(*survivals: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The mask of a weight whose axes belong to different choices.
+def outer(*keep: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return the mask of a weight whose axes follow different choices.
 
     Args:
-      survivals: one an axis of the weight, or a group of axes, in their order.
+      keep: keep probabilities per axis of the weight, or per group of axes, in order.
     """
-    return functools.reduce(functools.partial(jnp.tensordot, axes=0), survivals)
+    return functools.reduce(functools.partial(jnp.tensordot, axes=0), keep)
 
 
 def ratio_mask(
@@ -81,12 +101,13 @@ def ratio_mask(
     size_table: Bool[np.ndarray, "K C"],
     product_table: Bool[np.ndarray, "K J D"],
 ) -> Float[Array, "C D"]:
-    """The mask of a weight one axis of which depends on the other's choice.
+    """Return the mask of a weight one axis of which scales with the other.
 
-    It is no outer product: the D axis has size * ratio entries, the C axis size.
+    An option keeps `size` entries of the C axis and `size * ratio` of the D axis, so
+    the mask is no outer product.
 
     Args:
-      sizes: probabilities of the choice of sizes, which both axes depend on.
+      sizes: probabilities of the choice of sizes, which both axes follow.
       ratios: probabilities of the choice of ratios.
       size_table: of `prefix`.
       product_table: of `prefix_product`.
@@ -100,8 +121,8 @@ def _check_sizes(sizes: Sequence[int]) -> None:
         raise ValueError(f"sizes must be whole numbers >= 0, not all 0, got {sizes}")
 
 
-def _run(size: int, largest: int) -> Bool[np.ndarray, " C"]:
-    """Where the middle `size` of so many places are."""
+def _middle(size: int, largest: int) -> Bool[np.ndarray, " C"]:
+    """Return which of `largest` entries are the middle `size` ones."""
     start = (largest - size) // 2
-    place = np.arange(largest)
-    return (place >= start) & (place < start + size)
+    index = np.arange(largest)
+    return (index >= start) & (index < start + size)

@@ -1,8 +1,8 @@
-"""Normalisation in a supernet: statistics of what is kept, and groups with their mass.
+"""Normalisation in a supernet.
 
-Both repair what arXiv:2312.10440 leaves open: layer normalisation takes its statistics
-over the channels that are kept, so that one-hot probabilities are the sliced network;
-a batch normalisation does not undo the probability of the convolutions before it.
+Two repairs of arXiv:2312.10440: layer normalisation takes its statistics over the
+channels that are kept, so that one-hot probabilities give the sliced network; and a
+group of options keeps its probability through a batch normalisation.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,18 @@ def layer_norm(
     keep: Float[Array, " C"],
     is_paper_form: bool = False,
 ) -> Float[Array, "N C"]:
-    """Layer normalisation that reads a stream of channels, with scale and bias masked.
+    """Normalise over channels, with scale and bias masked.
 
-    Mean and variance weight the channels by their survival. The paper's form takes them
-    over all channels, absent ones being 0: there is padding in the statistics.
+    Mean and variance weight the channels by their keep probability. The result is
+    masked: the layer behind it reads all channels (`keep_in` of ones), unless
+    masking="both".
 
-    What follows reads channels that are masked already: give it `keep_in` of ones,
-    unless each weight is to be masked (`sides="both"`).
+    Args:
+      x: channels last.
+      scale: gamma.
+      bias: beta.
+      keep: keep probabilities of the channels.
+      is_paper_form: take the statistics over all channels instead, absent ones being 0.
     """
     weight = keep
     if is_paper_form:
@@ -47,15 +52,13 @@ def batch_norm(
     *,
     keep: Float[Array, " C"],
 ) -> Float[Array, "*N C"]:
-    """Batch normalisation by the statistics of the batch, scale and bias masked.
-
-    Channels are apart from each other, so absent ones disturb none.
+    """Normalise each channel by the statistics of the batch, scale and bias masked.
 
     Args:
       x: channels last.
       scale: gamma; ones for a normalisation without parameters.
       bias: beta.
-      keep: survivals of the channels; ones where only readers mask.
+      keep: keep probabilities of the channels; ones with masking="input".
     """
     axes = tuple(range(x.ndim - 1))
     factor = keep * scale * jax.lax.rsqrt(x.var(axis=axes) + EPSILON)
@@ -70,22 +73,22 @@ def group_norm_with_mass(
     *,
     is_paper_form: bool = False,
 ) -> Float[Array, "*S"]:
-    """Options that share weights and one batch normalisation, among others that do not.
+    """Mix options that share weights and one batch normalisation.
 
-    Normalisation undoes any factor: in the paper's form, `normalised_fn(p)`, only the
+    Normalisation cancels any factor: in the paper's form, `normalised_fn(p)`, only the
     ratios within the group matter, and the group enters at full scale whatever its
-    probability. Here weights are superposed by the shares p / mass and the normalised
-    output is multiplied by the mass, the probability of the group.
+    probability. Here the weights are superposed by the shares p / mass and the
+    normalised output is multiplied by the mass, the probability of the group.
 
     Args:
       probabilities: of the options of the group; their sum is the mass.
-      normalised_fn: shares to the output of the superposed operation, normalised.
+      normalised_fn: shares to the normalised output of the superposed operation.
       is_paper_form: leave the mass out.
     """
     if is_paper_form:
         return normalised_fn(probabilities)
     mass = probabilities.sum()
-    # A group that is not drawn at all is multiplied by 0. By equal shares it tells what
-    # it would give, which the gradient of its probabilities is made of.
+    # A group that is not drawn is multiplied by 0. Its output at equal shares is then
+    # the gradient of its probabilities.
     shares = probabilities / jnp.where(mass > 0, mass, 1.0)
     return mass * normalised_fn(jnp.where(mass > 0, shares, 1 / len(probabilities)))

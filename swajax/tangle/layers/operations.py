@@ -1,7 +1,6 @@
-"""Operations on the edges of cells: convolutions, pools, and what leaves all as it is.
+"""Operations on the edges of cells: convolutions, pools, identity and zero.
 
-Normalisation has no parameters, and its statistics are those of the images that are
-passed at once.
+Normalisation has no parameters and uses the statistics of the images of the call.
 
 Letters: S pixels along a kernel, C channels, N images.
 """
@@ -21,7 +20,7 @@ Images = Float[Array, "_ _ _ _"]  # [N Y X C]
 
 
 class Operation(NamedTuple):
-    """What may stand on an edge."""
+    """An operation of an edge."""
 
     kind: str  # operations of one kind share weights
     size: int  # of the kernel
@@ -41,32 +40,42 @@ OPERATIONS = {
     "sep5": Operation("sep", 5, 6),
 }
 
-# Convolutions one after another, and the distance of the pixels that they read.
+# Number of convolutions in sequence, and their dilation.
 SEPARABLE = {"sep": (2, 1), "dil": (1, 2)}
 
-MAX_PATCHED = 1024  # numbers of an image, up to which patches are faster
+MAX_PATCHED = 1024  # largest number of values of an image for which patches are faster
 
 
 class Separable(NamedTuple):
-    """Convolutions channel by channel, each followed by one of single pixels."""
+    """Depthwise convolutions, each followed by a pointwise one."""
 
     depthwise: tuple[Float[Array, "S S 1 C"], ...]
     pointwise: tuple[Float[Array, "C C"], ...]
 
 
 def draw_kernels(key: Key, *shapes: tuple[int, ...]) -> tuple[Array, ...]:
-    """Normal weights of variance 2 / fan in of several shapes [..., from, to]."""
+    """Draw normal weights [..., from, to] of variance 2 / fan in for several shapes."""
     keys = jax.random.split(key, len(shapes))
     pairs = zip(keys, shapes, strict=True)
     return tuple(affine.draw_affine(own, shape)[0] for own, shape in pairs)
 
 
-def bind(
+def make_operation(
     kind: str, weights: Any, x: Images, stride: int
 ) -> Callable[[Float[Array, "S S"] | None], Images]:
-    """One kind of operation as a function of the mask of its kernel, or of none."""
+    """Return a kind of operation as a function of the mask of its kernel.
 
-    def run(keep: Float[Array, "S S"] | None) -> Images:
+    Args:
+      kind: of `Operation`.
+      weights: of the kind, None if it has none.
+      x: images.
+      stride: of the result.
+
+    Returns:
+      Function of a mask, or of None for an unmasked kernel, to images.
+    """
+
+    def apply(keep: Float[Array, "S S"] | None) -> Images:
         if kind == "none":
             return jnp.zeros_like(x[:, ::stride, ::stride])
         if kind in ("avg", "max"):
@@ -85,13 +94,13 @@ def bind(
             out, step = normalise(out), 1
         return out
 
-    return run
+    return apply
 
 
 def convolve(
     x: Images, kernel: Float[Array, "S S I O"], *, stride: int = 1, dilation: int = 1
 ) -> Images:
-    """A convolution of small images by patches, see `patches.convolve`."""
+    """Convolve, small images by patches; see `patches.convolve`."""
     how = {"stride": stride, "dilation": dilation}
     return patches.convolve(x, kernel, **how, is_patched=_is_small(x))
 
@@ -104,7 +113,7 @@ def convolve_separably(
     stride: int,
     dilation: int,
 ) -> Images:
-    """A convolution channel by channel, then one of single pixels."""
+    """Apply a depthwise and then a pointwise convolution."""
     how = {"stride": stride, "dilation": dilation}
     if _is_small(x):
         return convolve(x, depthwise[:, :, 0, :, None] * pointwise[None, None], **how)
@@ -112,12 +121,12 @@ def convolve_separably(
 
 
 def activate_and_convolve(x: Images, kernel: Array, *, stride: int = 1) -> Images:
-    """Rectified, convolved and normalised."""
+    """Rectify, convolve and normalise."""
     return normalise(convolve(jax.nn.relu(x), kernel, stride=stride))
 
 
 def normalise(x: Images) -> Images:
-    """Batch normalisation without parameters, by the statistics of these images."""
+    """Normalise each channel by the statistics of these images, without parameters."""
     ones = jnp.ones(x.shape[-1])
     return norms.batch_norm(x, ones, jnp.zeros_like(ones), keep=ones)
 
@@ -131,7 +140,7 @@ def _mask(kernel: Array, keep: Float[Array, "S S"] | None) -> Array:
 
 
 def _pool(x: Images, kind: str, stride: int) -> Images:
-    """Mean, over what is inside of the image, or largest of 3 x 3 pixels."""
+    """Pool 3 x 3 pixels: the mean over those inside of the image, or the largest."""
 
     def reduce(x: Images, start: float, fn: Callable[..., Array]) -> Images:
         around = ((0, 0), (1, 1), (1, 1), (0, 0))

@@ -1,8 +1,8 @@
-"""Convolutions, and their form by patches: a product of matrices for small images.
+"""Convolutions, for small images as one product of matrices over patches.
 
-XLA's convolution of small images on a CPU, above all within a scan, takes some 9 times
-as long as one product with all shifts of the images side by side. What is small depends
-on the layer, so callers tell.
+On a CPU, XLA convolves small images, above all within a scan, about 9 times slower than
+one product with all shifts of the images side by side. The size up to which this holds
+depends on the layer, so callers pass it.
 
 Letters: S pixels along a kernel, O output channels, N images.
 """
@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-BACKENDS = ("cpu",)  # where patches are faster
+BACKENDS = ("cpu",)  # on which patches are faster
 
 
 def are_faster(size: int, limit: int) -> bool:
-    """Whether patches are, for images of such a size, up to a limit."""
+    """Return whether patches are faster for images of this size, up to a limit."""
     return jax.default_backend() in BACKENDS and size <= limit
 
 
@@ -29,11 +29,18 @@ def convolve(
     dilation: int = 1,
     is_patched: bool,
 ) -> Float[Array, "N V U O"]:
-    """A convolution, padded so that at stride 1 the size stays the same.
+    """Convolve with padding that keeps the size at stride 1.
 
-    Equal padding on all sides keeps the centre of a kernel of odd size where it is,
-    whatever its size and the stride. Without patches kernels may have one input channel
-    too, and are then applied channel by channel.
+    Equal padding on all sides keeps the centres of kernels of different odd sizes
+    aligned at any stride. Without patches, a kernel with one input channel is applied
+    depthwise.
+
+    Args:
+      x: images, channels last.
+      kernel: [..., from, to].
+      stride: of the result.
+      dilation: distance of the pixels that a kernel reads.
+      is_patched: whether to compute by patches.
     """
     num = dilation * (kernel.shape[0] - 1)
     pad = (num // 2, num - num // 2)

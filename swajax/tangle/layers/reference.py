@@ -1,6 +1,6 @@
-"""What superposition stands for, written as loops over the options.
+"""Reference forms of superposition, written as loops over the options.
 
-The three ways to mix the options of a choice, with K^n terms for n choices on a layer:
+Three ways to mix the options of a choice, each with K^n terms for n choices on a layer:
 slow, for tests and for studies of memory and time.
 """
 
@@ -21,12 +21,12 @@ def sum_padded(
     probabilities: Probabilities,
     slices_fn: Callable[[Option], tuple[slice, ...]],
 ) -> Float[Array, "*S"]:
-    """The superposed weight: slices of all combinations, padded, by probability.
+    """Return the superposed weight: padded slices, summed with their probabilities.
 
     Args:
       weight: of the largest options.
       probabilities: of each choice.
-      slices_fn: what a combination keeps of each axis.
+      slices_fn: combination to the slice of each axis that it keeps.
     """
     total = jnp.zeros_like(weight)
     for option, share in _combinations(probabilities):
@@ -41,7 +41,7 @@ def mix_shared(
     *,
     num_channels: int,
 ) -> Float[Array, "..."]:
-    """Entangled outputs: one pass for each combination, all on slices of one weight.
+    """Mix entangled outputs: one pass per combination, on slices of one weight.
 
     Args:
       probabilities: of each choice.
@@ -62,7 +62,7 @@ def mix_independent(
     *,
     num_channels: int,
 ) -> Float[Array, "..."]:
-    """Weight sharing as in arXiv:1806.09055: each combination has its own weights.
+    """Mix outputs as in arXiv:1806.09055: each combination has its own weights.
 
     Args:
       probabilities: of each choice.

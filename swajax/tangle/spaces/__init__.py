@@ -1,9 +1,8 @@
 """Search spaces by name.
 
-The next space is a module here with a frozen configuration and a function from it to a
-`swajax.tangle.spaces.base.SearchSpace`, and a line in `SPACES`; the tests then hold
-it to the invariants, with a small configuration of its own. Configurations at the
-paper's dimensions are in `figures.tangle.full_size`.
+A new space is a module with a frozen configuration and a function from it to a
+`swajax.tangle.spaces.base.SearchSpace`, and one line in `SPACES`; with a small
+configuration of its own, the property tests then cover it.
 """
 
 from collections.abc import Callable
@@ -28,10 +27,18 @@ SPACES: dict[str, tuple[type, Callable[[Any], SearchSpace]]] = {
 
 
 def make_space(name: str, **options: Any) -> SearchSpace:
-    """The space of a name; options are the fields of its configuration.
+    """Return the space of a name.
+
+    Args:
+      name: key of `SPACES`.
+      **options: fields of its configuration.
 
     Raises:
-      ValueError: unknown name, or an option that is wrong.
+      ValueError: the name is unknown or an option is wrong.
+
+    Example:
+      >>> make_space("mlp", num_inputs=3, widths=(2, 4)).choices[1].options
+      (2, 4)
     """
     if name not in SPACES:
         raise ValueError(f"space must be one of {list(SPACES)}, got {name!r}")

@@ -1,4 +1,4 @@
-"""The record of a search space: what a supernet is, whatever it is made of."""
+"""The record of a search space."""
 
 import dataclasses
 import functools
@@ -14,6 +14,7 @@ from swajax.tangle.choices import (
     Probabilities,
     check_probabilities,
 )
+from swajax.tangle.layers import axes
 from swajax.types import Key
 
 Params = Any  # a pytree of the largest weights
@@ -23,24 +24,27 @@ Params = Any  # a pytree of the largest weights
 class SearchSpace:
     """A search space; all functions are pure.
 
-    What holds for each: `apply` at one-hot probabilities is `apply_alone` of the slices
-    (`take`), and `masks` there are 1 for what the slices keep and 0 elsewhere.
+    Invariants of every space: `apply` at one-hot probabilities equals
+    `apply_standalone` of the slices (`take`), and `masks` are then 1 for the weights
+    that the slices keep and 0 elsewhere.
     """
 
     name: str
-    """as in `swajax.tangle.spaces.SPACES`"""
+    """key in `swajax.tangle.spaces.SPACES`"""
     choices: tuple[Choice, ...]
-    """what is chosen"""
+    """choices that define an architecture"""
     init: Callable[[Key], Params]
-    """key to weights"""
+    """key to the largest weights"""
     apply: Callable[[Params, Probabilities, Array], Float[Array, "N O"]]
     """weights, probabilities and inputs to outputs, in one pass for all options"""
     masks: Callable[[Probabilities], Params]
-    """probability that each weight is in the network, of the weights' structure"""
+    """probabilities of options to the probability that each weight is kept"""
     take: Callable[[Params, Architecture], Any]
-    """the weights of one network, sliced"""
-    apply_alone: Callable[[Any, Architecture, Array], Float[Array, "N O"]]
+    """largest weights and architecture to the sliced weights of that network"""
+    apply_standalone: Callable[[Any, Architecture, Array], Float[Array, "N O"]]
     """sliced weights, architecture and inputs to outputs, by plain layers"""
+    config: Any
+    """configuration of the space"""
 
     def __post_init__(self) -> None:
         """Reject two choices of one name."""
@@ -49,19 +53,31 @@ class SearchSpace:
             raise ValueError(f"space {self.name}: names of choices repeat: {names}")
 
 
-def bind(
+def make_search_space(
     name: str,
     choices: tuple[Choice, ...],
     config: Any,
+    *,
+    declared: Any,
     init: Callable[..., Params],
     apply: Callable[..., Array],
-    masks: Callable[..., Params],
-    take: Callable[..., Any],
-    apply_alone: Callable[..., Array],
+    apply_standalone: Callable[..., Array],
 ) -> SearchSpace:
-    """The space of functions that take a configuration first.
+    """Return the space of functions that take a configuration as first argument.
 
-    Outside jit its `apply` refuses what are no probabilities; in it no value is known.
+    Outside of jit, its `apply` raises a ValueError if `p` holds no probabilities; under
+    jit no value is known.
+
+    Args:
+      name: of the space.
+      choices: of the space.
+      config: first argument of the functions.
+      declared: axes of the weights, see `swajax.tangle.layers.axes`; masks and slices
+        follow from them.
+      init: configuration and key to weights.
+      apply: configuration, weights, probabilities and inputs to outputs.
+      apply_standalone: configuration, sliced weights, architecture and inputs to
+        outputs.
     """
     own_apply = functools.partial(apply, config)
 
@@ -77,14 +93,18 @@ def bind(
         choices,
         init=functools.partial(init, config),
         apply=checked_apply,
-        masks=functools.partial(masks, config),
-        take=functools.partial(take, config),
-        apply_alone=functools.partial(apply_alone, config),
+        masks=functools.partial(axes.mask, declared),
+        take=functools.partial(axes.take, declared),
+        apply_standalone=functools.partial(apply_standalone, config),
+        config=config,
     )
 
 
 def count_weights(space: SearchSpace, architecture: Architecture) -> int:
-    """Weights and biases of one network, sliced; nothing is computed."""
+    """Return the number of weights and biases of one network.
+
+    Only shapes are traced; no weights are drawn.
+    """
     params = jax.eval_shape(space.init, jax.random.key(0))
     taken = jax.eval_shape(lambda p: space.take(p, architecture), params)
     return sum(leaf.size for leaf in jax.tree.leaves(taken))

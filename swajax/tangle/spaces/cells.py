@@ -1,8 +1,8 @@
-"""Cells of convolutional networks: which operation stands on each edge of a graph.
+"""Cells of convolutional networks: graphs with a choice of operation per edge.
 
-Operations of one kind that differ by the size of their kernel share weights, the
-smaller kernel being the centre of the larger (arXiv:2312.10440, section 3). All else is
-mixed by its outputs.
+Operations of one kind that differ in kernel size share weights, the smaller kernel
+being the centre of the larger one (arXiv:2312.10440, section 3). All other operations
+are mixed by their outputs.
 
 Letters: S pixels along a kernel, C channels, K operations, N images.
 """
@@ -13,47 +13,49 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from swajax.tangle.layers import masks, norms
+from swajax.tangle.choices import Choice
+from swajax.tangle.layers import axes, masks, norms
+from swajax.tangle.layers.axes import Leaf
 from swajax.tangle.layers.operations import (
     OPERATIONS,
     SEPARABLE,
     Images,
     Separable,
     activate_and_convolve,
-    bind,
     draw_kernels,
+    make_operation,
 )
 from swajax.types import Key
 
 
 class Cell(NamedTuple):
-    """Weights of a graph; edges are ordered by the node that they lead to."""
+    """Weights of a cell; edges are ordered by the node that they lead to."""
 
-    entries: tuple[Float[Array, "1 1 I C"], ...]  # from each input, if sizes differ
-    edges: tuple[dict[str, Any], ...]  # from kinds of operations to weights
+    entries: tuple[Float[Array, "1 1 I C"], ...]  # one per input, if channels differ
+    edges: tuple[dict[str, Any], ...]  # kinds of operations to weights
 
 
 class Graph(NamedTuple):
-    """The form of a cell."""
+    """Shape of the graph of a cell."""
 
-    num_inputs: int  # results of the cells before that are read
+    num_inputs: int  # preceding cells whose results are read
     num_nodes: int
-    join: Literal["concat", "last"]  # what of the nodes is the result
+    join: Literal["concat", "last"]  # nodes that form the result
 
 
 def count_edges(graph: Graph) -> int:
-    """Each node reads the inputs and all nodes before it."""
+    """Return the number of edges: a node reads the inputs and all nodes before it."""
     return sum(graph.num_inputs + node for node in range(graph.num_nodes))
 
 
 def draw_edge(
     key: Key, operations: Sequence[str], *, num_channels: int, stride: int
 ) -> dict[str, Any]:
-    """Normal weights of variance 2 / fan in of every kind of operation that has any."""
+    """Draw normal weights of variance 2 / fan in for each kind of operation."""
     weights: dict[str, Any] = {}
-    for kind, members in _find_kinds(operations).items():
+    for kind, members in _group_by_kind(operations).items():
         side = max(OPERATIONS[operations[index]].size for index in members)
         key, *keys = jax.random.split(key, 5)
         if kind in SEPARABLE:
@@ -76,7 +78,7 @@ def mix_edge(
     stride: int,
     is_paper_form: bool,
 ) -> Images:
-    """All operations of an edge at once, one pass for each kind.
+    """Mix all operations of an edge, in one pass per kind.
 
     Args:
       weights: of `draw_edge`.
@@ -84,18 +86,18 @@ def mix_edge(
       p: probabilities of the operations.
       operations: keys of `OPERATIONS`.
       stride: of the result.
-      is_paper_form: see `norms.entangled_group`.
+      is_paper_form: see `norms.group_norm_with_mass`.
     """
     total = jnp.zeros_like(x[:, ::stride, ::stride])
-    for kind, members in _find_kinds(operations).items():
-        run = bind(kind, weights.get(kind), x, stride)
+    for kind, members in _group_by_kind(operations).items():
+        apply_fn = make_operation(kind, weights.get(kind), x, stride)
         if len(members) == 1:
-            total = total + p[members[0]] * run(None)
+            total = total + p[members[0]] * apply_fn(None)
             continue
         table = _kernel_table(operations, members)
         total = total + norms.group_norm_with_mass(
             p[np.asarray(members)],
-            lambda shares, run=run, table=table: run(
+            lambda shares, apply_fn=apply_fn, table=table: apply_fn(
                 masks.keep_probability(shares, table)
             ),
             is_paper_form=is_paper_form,
@@ -106,44 +108,27 @@ def mix_edge(
 def apply_edge(
     weights: dict[str, Any], x: Images, *, operation: str, stride: int
 ) -> Images:
-    """One operation, its weights being sliced."""
+    """Apply one operation with sliced weights."""
     kind = OPERATIONS[operation].kind
-    return bind(kind, weights.get(kind), x, stride)(None)
+    return make_operation(kind, weights.get(kind), x, stride)(None)
 
 
-def mask_edge(
-    weights: dict[str, Any], p: Float[Array, " K"], *, operations: Sequence[str]
-) -> dict[str, Any]:
-    """Probability that each weight is in the network."""
+def declare_edge(weights: dict[str, Any], choice: Choice, row: int) -> dict[str, Any]:
+    """Return the axes of the weights of an edge.
 
-    def mask(kind: str, members: list[int]) -> Any:
-        own = p[np.asarray(members)]
-        kept = masks.keep_probability(own, _kernel_table(operations, members))
+    An operation keeps the centre of the kernels of its kind, and all other weights of
+    its kind. It removes the weights of other kinds.
 
-        def expand(leaf: Array) -> Array:
-            shape = (*kept.shape, 1, 1)
-            is_square = leaf.shape[:2] == kept.shape and leaf.ndim == 4
-            source = kept.reshape(shape) if is_square else own.sum()
-            return jnp.broadcast_to(source, leaf.shape)
-
-        return jax.tree.map(expand, weights[kind])
-
-    found = _find_kinds(operations).items()
-    return {kind: mask(kind, members) for kind, members in found if kind in weights}
-
-
-def take_edge(weights: dict[str, Any], *, operation: str) -> dict[str, Any]:
-    """The weights of one operation."""
-    kind, size, _ = OPERATIONS[operation]
-    if kind not in weights:
-        return {}
-
-    def centre(leaf: Array) -> Array:
-        start = (leaf.shape[0] - size) // 2
-        middle = slice(start, start + size)
-        return leaf[middle, middle] if leaf.ndim == 4 else leaf
-
-    return {kind: jax.tree.map(centre, weights[kind])}
+    Args:
+      weights: of `draw_edge`, or their shapes.
+      choice: of the operations.
+      row: of the edge.
+    """
+    return {
+        kind: _declare_kind(weights[kind], choice, row, members)
+        for kind, members in _group_by_kind(choice.options).items()
+        if kind in weights
+    }
 
 
 def apply_cell(
@@ -154,14 +139,14 @@ def apply_cell(
     stride: int,
     edge_fn: Callable[[int, dict[str, Any], Images, int], Images],
 ) -> Images:
-    """The graph of a cell, whatever stands on its edges.
+    """Evaluate the graph of a cell.
 
     Args:
       cell: weights, of a supernet or of one network.
-      inputs: results of cells before, the latest last.
-      graph: its form.
+      inputs: results of the preceding cells, the latest last.
+      graph: shape of the graph.
       stride: of the edges that leave the inputs.
-      edge_fn: place of an edge, its weights, images and stride to images.
+      edge_fn: index of an edge, its weights, images and stride to images.
     """
     states = list(inputs)
     if cell.entries:
@@ -170,21 +155,38 @@ def apply_cell(
             activate_and_convolve(x, kernel, stride=x.shape[1] // size)
             for x, kernel in zip(inputs, cell.entries, strict=True)
         ]
-    place = 0
+    index = 0
     for _ in range(graph.num_nodes):
         total = 0.0
         for source, x in enumerate(states):
             step = stride if source < graph.num_inputs else 1
-            total = total + edge_fn(place, cell.edges[place], x, step)
-            place += 1
+            total = total + edge_fn(index, cell.edges[index], x, step)
+            index += 1
         states.append(total)
     if graph.join == "last":
         return states[-1]
     return jnp.concatenate(states[graph.num_inputs :], axis=-1)
 
 
-def _find_kinds(operations: Sequence[str]) -> dict[str, list[int]]:
-    """Places of the operations of each kind, in an order that is always the same."""
+def _declare_kind(
+    weights: Any, choice: Choice, row: int, members: Sequence[int]
+) -> Any:
+    centres = _kernel_table(choice.options, members)
+    table = np.zeros((len(choice.options), *centres.shape[1:]), bool)
+    table[np.asarray(members)] = centres
+    kernel = axes.follow(choice, row, table=table)
+    presence = axes.follow(choice, row, table=table.any(axis=(1, 2)))
+
+    def declare(leaf: Any) -> Leaf:
+        if len(leaf.shape) == 4:
+            return Leaf(kernel, axes.fixed(*leaf.shape[2:]))
+        return Leaf(presence, axes.fixed(*leaf.shape))
+
+    return jax.tree.map(declare, weights)
+
+
+def _group_by_kind(operations: Sequence[str]) -> dict[str, list[int]]:
+    """Return the indices of the operations of each kind, in alphabetical order."""
     kinds = sorted({OPERATIONS[name].kind for name in operations})
     return {
         kind: [n for n, o in enumerate(operations) if OPERATIONS[o].kind == kind]
@@ -192,5 +194,7 @@ def _find_kinds(operations: Sequence[str]) -> dict[str, list[int]]:
     }
 
 
-def _kernel_table(operations: Sequence[str], members: Sequence[int]) -> Any:
+def _kernel_table(
+    operations: Sequence[str], members: Sequence[int]
+) -> Bool[np.ndarray, "M S S"]:
     return masks.centre([OPERATIONS[operations[index]].size for index in members])

@@ -1,9 +1,9 @@
-"""Language models of characters: transformers that see what came before.
+"""Language models of characters: transformers with causal attention.
 
-The small relative of the language model spaces of arXiv:2312.10440 (its appendix),
-22,113 networks. The table of tokens is the read-out too. The size of a head is fixed,
-so one pass of attention serves all numbers of heads; in the paper it is channels by
-heads, with a pass for each.
+A small version of the language model spaces of arXiv:2312.10440 (appendix) with 22,113
+networks. The embedding of tokens also reads out. The size of a head is fixed, so that
+one pass of attention serves all numbers of heads; in the paper it is the ratio of
+channels to heads, with one pass per number of heads.
 """
 
 import dataclasses
@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Integer
+from jaxtyping import Array, Bool, Float, Integer
 
 from swajax.tangle.choices import Architecture, Probabilities
 from swajax.tangle.data import chars
-from swajax.tangle.layers import affine, masks
+from swajax.tangle.layers import affine, axes
+from swajax.tangle.layers.axes import Leaf
 from swajax.tangle.spaces import transformer
-from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.base import SearchSpace, make_search_space
 from swajax.tangle.spaces.transformer import Stack
 from swajax.types import Key
 
@@ -30,9 +31,9 @@ class CharsGptConfig(transformer.TransformerConfig):
     ratios: tuple[float | int, ...] = (2, 3, 4)
     head_size: int = 16
     num_tokens: int = len(chars.ALPHABET)
-    """kinds of tokens V"""
+    """size of the vocabulary V"""
     context: int = 64
-    """tokens S that are seen at most"""
+    """maximum number of tokens S of an example"""
 
     def __post_init__(self) -> None:
         """Reject numbers below one."""
@@ -45,7 +46,7 @@ class CharsGptConfig(transformer.TransformerConfig):
 
 
 class Weights(NamedTuple):
-    """Of the largest network, or of one that is sliced."""
+    """Weights of the largest network, or the slices of one network."""
 
     tokens: Float[Array, "V E"]
     positions: Float[Array, "S E"]
@@ -53,25 +54,42 @@ class Weights(NamedTuple):
 
 
 def make_chars_gpt(config: CharsGptConfig) -> SearchSpace:
-    """The space; see `transformer.make_choices` for the names of probabilities.
+    """Return the space; see `transformer.make_choices` for the names of its choices.
 
-    Its outputs have a row for each token, example by example.
+    Its outputs have one row per token, example by example.
     """
-    functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("chars-gpt", transformer.make_choices(config), config, *functions)
+    return make_search_space(
+        "chars-gpt",
+        transformer.make_choices(config),
+        config,
+        declared=declare(config),
+        init=init,
+        apply=apply,
+        apply_standalone=apply_standalone,
+    )
+
+
+def declare(config: CharsGptConfig) -> Weights:
+    """Return the axes of each weight."""
+    embed = transformer.make_dimensions(config).embed
+    return Weights(
+        tokens=Leaf(axes.fixed(config.num_tokens), embed),
+        positions=Leaf(axes.fixed(config.context), embed),
+        stack=transformer.declare_stack(config),
+    )
 
 
 def init(config: CharsGptConfig, key: Key) -> Weights:
-    """Normal weights; tables of variance 1 / channels, so that logits have about 1."""
+    """Draw normal weights; tables of variance 1 / E, so that logits have about 1."""
     token_key, place_key, stack_key = jax.random.split(key, 3)
-    size = max(config.embed)
+    declared = declare(config)
 
-    def draw(key: Key, num: int) -> Float[Array, "_ E"]:
-        return jax.random.normal(key, (num, size)) / size**0.5
+    def draw(key: Key, leaf: Leaf) -> Float[Array, "_ E"]:
+        return jax.random.normal(key, leaf.shape) / leaf.shape[1] ** 0.5
 
     return Weights(
-        tokens=draw(token_key, config.num_tokens),
-        positions=draw(place_key, config.context),
+        tokens=draw(token_key, declared.tokens),
+        positions=draw(place_key, declared.positions),
         stack=transformer.draw_stack(stack_key, config),
     )
 
@@ -82,67 +100,44 @@ def apply(
     p: Probabilities,
     x: Integer[Array, "N S"],
 ) -> Float[Array, "M V"]:
-    """The supernet."""
+    """Evaluate the supernet: tokens to the logits of the next tokens."""
     _check_length(config, x)
-    keep = transformer.keep_probability(config, p)
-    side = affine.output_mask(keep.embed, config.sides)
-    places = affine.embedding(jnp.arange(x.shape[1]), params.positions, keep=side)
-    stream = affine.embedding(x, params.tokens, keep=side) + places[None]
-    last = transformer.apply_stack(
-        config, params.stack, p, stream, keep=keep, is_seen=_look_back(x.shape[1])
-    )
+    keep = axes.keep(transformer.make_dimensions(config), p)
+    side = affine.output_mask(keep.embed, config.masking)
+    positions = affine.embedding(jnp.arange(x.shape[1]), params.positions, keep=side)
+    stream = affine.embedding(x, params.tokens, keep=side) + positions[None]
+    how = {"keep": keep, "attention_mask": _causal_mask(x.shape[1])}
+    last = transformer.apply_stack(config, params.stack, p, stream, **how)
     logits = last @ (side[None] * params.tokens).T
     return logits.reshape(-1, config.num_tokens)
 
 
-def probability_masks(config: CharsGptConfig, p: Probabilities) -> Weights:
-    """Probability that each weight is in the network."""
-    keep = transformer.keep_probability(config, p)
-    return Weights(
-        tokens=masks.outer(jnp.ones(config.num_tokens), keep.embed),
-        positions=masks.outer(jnp.ones(config.context), keep.embed),
-        stack=transformer.mask_stack(config, p, keep),
-    )
-
-
-def take(
-    config: CharsGptConfig, params: Weights, architecture: Architecture
-) -> Weights:
-    """The weights of one network."""
-    size = transformer.num_channels(config, architecture)
-    return Weights(
-        tokens=params.tokens[:, :size],
-        positions=params.positions[:, :size],
-        stack=transformer.take_stack(config, params.stack, architecture),
-    )
-
-
-def apply_alone(
+def apply_standalone(
     config: CharsGptConfig,
-    alone: Weights,
+    sliced: Weights,
     architecture: Architecture,
     x: Integer[Array, "N S"],
 ) -> Float[Array, "M V"]:
-    """One network."""
-    del architecture  # the shapes tell all
+    """Evaluate one network by plain layers."""
+    del architecture  # given by the shapes
     _check_length(config, x)
     num = x.shape[1]
-    stream = alone.tokens[x] + alone.positions[None, :num]
-    last = transformer.apply_stack_alone(
-        config, alone.stack, stream, is_seen=_look_back(num)
+    stream = sliced.tokens[x] + sliced.positions[None, :num]
+    last = transformer.apply_stack_standalone(
+        config, sliced.stack, stream, attention_mask=_causal_mask(num)
     )
-    return (last @ alone.tokens.T).reshape(-1, config.num_tokens)
+    return (last @ sliced.tokens.T).reshape(-1, config.num_tokens)
 
 
 def _check_length(config: CharsGptConfig, x: Array) -> None:
-    """Places beyond the last would silently be the last."""
+    """Reject positions beyond the table, which JAX would clamp silently."""
     if x.shape[1] > config.context:
         raise ValueError(
-            f"pieces must have <= {config.context} tokens, the context of the space, "
+            f"examples must have <= {config.context} tokens, the context of the space, "
             f"got {x.shape[1]}"
         )
 
 
-def _look_back(num: int) -> Array:
-    """Which tokens each may attend to: those before, and itself."""
+def _causal_mask(num: int) -> Bool[Array, "S S"]:
+    """Return which tokens each token attends to: itself and those before."""
     return jnp.tril(jnp.ones((num, num), bool))

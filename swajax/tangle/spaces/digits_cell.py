@@ -1,12 +1,13 @@
-"""Networks of cells on images of 8 x 8: an operation on each edge, 4096 networks.
+"""Networks of cells on images of 8 x 8 pixels: 4096 networks.
 
-The small relative of the toy cell space of arXiv:2312.10440 (its appendix). Cells of a
-form share one vector: all normal ones, and all that halve the image.
+A small version of the toy cell space of arXiv:2312.10440 (appendix) with one operation
+per edge. All normal cells share one architecture vector, and so do all reduction cells,
+which halve the image.
 
-Batch normalisation takes the statistics of the images that it is given: those of the
-batch in training, those of all images that are judged together in an evaluation. So
-there is nothing to keep beside the weights, inherited and retrained networks are judged
-alike, and the result of an image depends on the others.
+Batch normalisation uses the statistics of the images of the call: of the batch in
+training, of all images that are evaluated together otherwise. There is no state beside
+the weights, inherited and retrained networks are evaluated alike, and the result for an
+image depends on the other images.
 """
 
 import dataclasses
@@ -15,15 +16,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from swajax.io import configs
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.layers import affine, operations
+from swajax.tangle.layers import affine, axes, operations
+from swajax.tangle.layers.axes import Leaf
 from swajax.tangle.layers.operations import Images
 from swajax.tangle.spaces import cells
-from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.base import SearchSpace, make_search_space
 from swajax.tangle.spaces.cells import Cell, Graph
 from swajax.types import Key
 
@@ -32,30 +33,30 @@ PARTS = ("normal", "reduce", "residual")
 
 @dataclasses.dataclass(frozen=True)
 class DigitsCellConfig:
-    """Options of the space, and the form of its networks."""
+    """Options of the space and layout of its networks."""
 
     operations: tuple[str, ...] = ("sep3", "sep5", "dil3", "dil5")
-    """keys of `operations.OPERATIONS`, for each edge on its own"""
+    """keys of `operations.OPERATIONS`, chosen for each edge"""
     layout: str = "reduce-normal-normal"
-    """cells, normal or reduce, which halves the image and doubles the channels;
-    residual is a block that does the same and has no choices"""
+    """cells in order: normal, reduce (halves the image, doubles the channels), or
+    residual (a block that does the same without choices)"""
     channels: int = 8
-    """of nodes; doubled by every cell that halves the image, the first one included"""
+    """channels of a node; every cell that halves the image doubles them"""
     stem: int = 8
     """channels of the convolution before the first cell"""
     num_inputs: Literal[1, 2] = 1
-    """cells before that a cell reads"""
+    """preceding cells that a cell reads"""
     num_nodes: int = 2
     """nodes of a cell"""
     join: Literal["concat", "last"] = "concat"
-    """all nodes are the result of a cell, or the last one; then no convolution fits its
-    inputs to its channels"""
+    """result of a cell: all nodes, or the last node; with last, no convolution adapts
+    the channels of its inputs"""
     image_channels: int = 1
-    """numbers of a pixel"""
+    """channels of the images"""
     num_classes: int = 10
     """outputs O"""
     is_paper_form: bool = False
-    """leave the probability of a kind of convolution out behind its normalisation"""
+    """do not multiply a kind of convolution by its probability after normalisation"""
 
     def __post_init__(self) -> None:
         """Reject unknown operations and layouts, and numbers below one."""
@@ -87,12 +88,12 @@ class DigitsCellConfig:
 
     @property
     def graph(self) -> Graph:
-        """The form of every cell."""
+        """Shape of the graph of every cell."""
         return Graph(self.num_inputs, self.num_nodes, self.join)
 
 
 class Residual(NamedTuple):
-    """A block without choices: two convolutions beside a mean and one of pixels."""
+    """A block without choices: two convolutions beside a pooled pointwise one."""
 
     first: Float[Array, "3 3 I O"]
     second: Float[Array, "3 3 O O"]
@@ -100,7 +101,7 @@ class Residual(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Of the supernet, or of one network that is sliced."""
+    """Weights of the largest network, or the slices of one network."""
 
     stem: Float[Array, "3 3 I O"]
     cells: tuple[Cell | Residual, ...]
@@ -109,30 +110,63 @@ class Weights(NamedTuple):
 
 
 def make_digits_cell(config: DigitsCellConfig) -> SearchSpace:
-    """The space; probabilities are named normal and reduce, a row for each edge."""
+    """Return the space, with the choices normal and reduce and one row per edge."""
+    return make_search_space(
+        "digits-cell",
+        tuple(make_choices(config).values()),
+        config,
+        declared=declare(config),
+        init=init,
+        apply=apply,
+        apply_standalone=apply_standalone,
+    )
+
+
+def make_choices(config: DigitsCellConfig) -> dict[str, Choice]:
+    """Return the choice of each kind of cell in the layout."""
     ranks = tuple(operations.OPERATIONS[name].rank for name in config.operations)
     num = cells.count_edges(config.graph)
     kinds = [kind for kind in PARTS[:2] if kind in config.layout.split("-")]
-    choices = (Choice(k, config.operations, "operation", num, ranks) for k in kinds)
-    functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("digits-cell", tuple(choices), config, *functions)
+    how = {"kind": "operation", "num_rows": num, "ranks": ranks}
+    return {kind: Choice(kind, config.operations, **how) for kind in kinds}
+
+
+def declare(config: DigitsCellConfig) -> Weights:
+    """Return the axes of each weight; only edges have choices."""
+    shapes = jax.eval_shape(functools.partial(init, config), jax.random.key(0))
+    found = make_choices(config)
+    declared = jax.tree.map(lambda leaf: Leaf(axes.fixed(*leaf.shape)), shapes)
+
+    def declare_cell(kind: str, fixed: Cell | Residual, own: Any) -> Cell | Residual:
+        if kind == "residual":
+            return fixed
+        edges = (
+            cells.declare_edge(edge, found[kind], row)
+            for row, edge in enumerate(own.edges)
+        )
+        return fixed._replace(edges=tuple(edges))
+
+    kinds = config.layout.split("-")
+    return declared._replace(
+        cells=tuple(map(declare_cell, kinds, declared.cells, shapes.cells))
+    )
 
 
 def init(config: DigitsCellConfig, key: Key) -> Weights:
-    """Normal weights of variance 2 / fan in."""
+    """Draw normal weights of variance 2 / fan in."""
     return draw(config, key, cells.draw_edge)
 
 
 def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Weights:
-    """The same, edges being drawn by a function like `cells.draw_edge`."""
+    """Draw all weights, those of edges by a function like `cells.draw_edge`."""
     stem_key, cell_key, readout_key = jax.random.split(key, 3)
     (stem,) = operations.draw_kernels(
         stem_key, (3, 3, config.image_channels, config.stem)
     )
     before = [config.stem] * 2  # channels of the last two results
     drawn = []
-    for place, (kind, channels) in enumerate(_plan(config)):
-        own = jax.random.fold_in(cell_key, place)
+    for index, (kind, channels) in enumerate(_plan(config)):
+        own = jax.random.fold_in(cell_key, index)
         if kind == "residual":
             drawn.append(_draw_residual(own, before[-1], channels))
         else:
@@ -146,76 +180,48 @@ def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Wei
 def apply(
     config: DigitsCellConfig, params: Weights, p: Probabilities, x: Images
 ) -> Float[Array, "N O"]:
-    """The supernet: for each edge one pass a kind of operation."""
+    """Evaluate the supernet, in one pass per edge and kind of operation."""
 
-    def mix(kind: str, place: int, weights: Any, x: Images, stride: int) -> Images:
+    def mix(kind: str, index: int, weights: Any, x: Images, stride: int) -> Images:
         return cells.mix_edge(
             weights,
             x,
-            p[kind][place],
+            p[kind][index],
             operations=config.operations,
             stride=stride,
             is_paper_form=config.is_paper_form,
         )
 
-    return run(config, params, x, mix)
+    return apply_graph(config, params, x, mix)
 
 
-def probability_masks(config: DigitsCellConfig, p: Probabilities) -> Weights:
-    """Probability that each weight is in the network."""
-    shapes = jax.eval_shape(functools.partial(init, config), jax.random.key(0))
-    ones = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
-
-    def mask(kind: str, cell: Cell) -> Cell:
-        rows = zip(cell.edges, p[kind], strict=True)
-        how = {"operations": config.operations}
-        edges = tuple(cells.mask_edge(edge, row, **how) for edge, row in rows)
-        return cell._replace(edges=edges)
-
-    return _replace_cells(config, ones, mask)
-
-
-def take(
-    config: DigitsCellConfig, params: Weights, architecture: Architecture
-) -> Weights:
-    """The weights of one network."""
-
-    def slice_cell(kind: str, cell: Cell) -> Cell:
-        names = [config.operations[index] for index in architecture[kind]]
-        pairs = zip(cell.edges, names, strict=True)
-        edges = (cells.take_edge(edge, operation=name) for edge, name in pairs)
-        return cell._replace(edges=tuple(edges))
-
-    return _replace_cells(config, params, slice_cell)
-
-
-def apply_alone(
-    config: DigitsCellConfig, alone: Weights, architecture: Architecture, x: Images
+def apply_standalone(
+    config: DigitsCellConfig, sliced: Weights, architecture: Architecture, x: Images
 ) -> Float[Array, "N O"]:
-    """One network by its own operations."""
+    """Evaluate one network by its own operations."""
 
     def apply_one(
-        kind: str, place: int, weights: Any, x: Images, stride: int
+        kind: str, index: int, weights: Any, x: Images, stride: int
     ) -> Images:
-        name = config.operations[architecture[kind][place]]
+        name = config.operations[architecture[kind][index]]
         return cells.apply_edge(weights, x, operation=name, stride=stride)
 
-    return run(config, alone, x, apply_one)
+    return apply_graph(config, sliced, x, apply_one)
 
 
-def run(
+def apply_graph(
     config: DigitsCellConfig,
     weights: Weights,
     x: Images,
     edge_fn: Callable[[str, int, Any, Images, int], Images],
 ) -> Float[Array, "N O"]:
-    """A network, whatever stands on its edges.
+    """Evaluate a network with given operations on its edges.
 
     Args:
-      config: the space.
-      weights: of `draw` or `take`.
+      config: of the space.
+      weights: of `draw`, or the slices of one network.
       x: images.
-      edge_fn: kind of a cell, place of an edge, its weights, images and stride to
+      edge_fn: kind of a cell, index of an edge, its weights, images and stride to
         images.
     """
     first = operations.normalise(operations.convolve(x, weights.stem))
@@ -236,7 +242,7 @@ def run(
 
 
 def _plan(config: DigitsCellConfig) -> Iterator[tuple[str, int]]:
-    """Kind and channels of each cell."""
+    """Yield kind and channels of each cell."""
     channels = config.channels
     for kind in config.layout.split("-"):
         channels *= 1 if kind == "normal" else 2
@@ -262,12 +268,12 @@ def _draw_cell(
     ]
     edges = tuple(
         draw_fn(
-            jax.random.fold_in(key, place),
+            jax.random.fold_in(key, index),
             config.operations,
             num_channels=channels,
             stride=stride,
         )
-        for place, stride in enumerate(strides, start=1)
+        for index, stride in enumerate(strides, start=1)
     )
     return Cell(entries, edges)
 
@@ -282,14 +288,3 @@ def _apply_residual(weights: Residual, x: Images) -> Images:
     hidden = operations.convolve(jax.nn.relu(hidden), weights.second)
     mean = affine.split_blocks(x, 2).mean(axis=(2, 4))
     return operations.normalise(hidden) + operations.convolve(mean, weights.shortcut)
-
-
-def _replace_cells(
-    config: DigitsCellConfig, weights: Weights, fn: Callable[[str, Cell], Cell]
-) -> Weights:
-    """The same weights with a function applied to every cell that has choices."""
-    pairs = zip(_plan(config), weights.cells, strict=True)
-    replaced = (
-        own if kind == "residual" else fn(kind, own) for (kind, _), own in pairs
-    )
-    return weights._replace(cells=tuple(replaced))

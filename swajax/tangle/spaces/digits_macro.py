@@ -1,7 +1,7 @@
-"""Three convolutions on images of 8 x 8: channels and kernels, 243 networks.
+"""Three convolutions on images of 8 x 8 pixels: 243 networks.
 
-The small relative of the convolutional macro space of arXiv:2312.10440 (appendix): few
-enough networks to train each on its own.
+A small version of the convolutional macro space of arXiv:2312.10440 (appendix), small
+enough to train every network standalone.
 """
 
 import dataclasses
@@ -12,9 +12,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from swajax.tangle.choices import Architecture, Probabilities
-from swajax.tangle.layers import affine, masks
+from swajax.tangle.layers import affine, axes
+from swajax.tangle.layers.axes import Leaf
 from swajax.tangle.spaces import macro
-from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.spaces.base import SearchSpace, make_search_space
 from swajax.tangle.spaces.macro import Trunk
 from swajax.types import Key
 
@@ -25,7 +26,7 @@ class DigitsMacroConfig(macro.MacroConfig):
 
 
 class Weights(NamedTuple):
-    """Of the largest network, or of one that is sliced."""
+    """Weights of the largest network, or the slices of one network."""
 
     trunk: Trunk
     readout: Float[Array, "C O"]
@@ -33,16 +34,29 @@ class Weights(NamedTuple):
 
 
 def make_digits_macro(config: DigitsMacroConfig) -> SearchSpace:
-    """The space; probabilities are named channels1..3, kernel2 and kernel3."""
-    functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("digits-macro", macro.make_choices(config), config, *functions)
+    """Return the space, with the choices channels1, 2, 3 and kernel2, 3."""
+    return make_search_space(
+        "digits-macro",
+        macro.make_choices(config),
+        config,
+        declared=declare(config),
+        init=init,
+        apply=apply,
+        apply_standalone=apply_standalone,
+    )
+
+
+def declare(config: DigitsMacroConfig) -> Weights:
+    """Return the axes of each weight."""
+    channels = macro.make_dimensions(config).channels[-1]
+    classes = axes.fixed(config.num_classes)
+    return Weights(macro.declare_trunk(config), Leaf(channels, classes), Leaf(classes))
 
 
 def init(config: DigitsMacroConfig, key: Key) -> Weights:
-    """Normal weights of variance 2 / fan in, no biases."""
+    """Draw normal weights of variance 2 / fan in; biases are 0."""
     *conv_keys, readout_key = jax.random.split(key, len(config.channels) + 1)
-    shape = (max(config.channels[-1]), config.num_classes)
-    readout = affine.draw_affine(readout_key, shape)
+    readout = affine.draw_affine(readout_key, declare(config).readout.shape)
     return Weights(macro.draw_trunk(conv_keys, config), *readout)
 
 
@@ -52,8 +66,8 @@ def apply(
     p: Probabilities,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """The supernet: convolutions by combi-superposition, logits of the classes."""
-    keep = macro.keep_probability(config, p)
+    """Evaluate the supernet: images to the logits of the classes."""
+    keep = axes.keep(macro.make_dimensions(config), p)
     hidden = macro.apply_trunk(config, params.trunk, keep, x)
     return affine.linear(
         hidden.mean(axis=(1, 2)),
@@ -64,32 +78,13 @@ def apply(
     )
 
 
-def probability_masks(config: DigitsMacroConfig, p: Probabilities) -> Weights:
-    """Probability that each weight is in the network."""
-    keep = macro.keep_probability(config, p)
-    classes = jnp.ones(config.num_classes)
-    return Weights(
-        trunk=macro.mask_trunk(config, keep),
-        readout=masks.outer(keep.channels[-1], classes),
-        readout_bias=classes,
-    )
-
-
-def take(
-    config: DigitsMacroConfig, params: Weights, architecture: Architecture
-) -> Weights:
-    """The weights of one network."""
-    trunk = macro.take_trunk(config, params.trunk, architecture)
-    return Weights(trunk, params.readout[: len(trunk.biases[-1])], params.readout_bias)
-
-
-def apply_alone(
+def apply_standalone(
     config: DigitsMacroConfig,
-    alone: Weights,
+    sliced: Weights,
     architecture: Architecture,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """One network by plain convolutions."""
-    del architecture  # the shapes tell all
-    hidden = macro.apply_trunk_alone(config, alone.trunk, x)
-    return hidden.mean(axis=(1, 2)) @ alone.readout + alone.readout_bias[None]
+    """Evaluate one network by plain convolutions."""
+    del architecture  # given by the shapes
+    hidden = macro.apply_trunk_standalone(config, sliced.trunk, x)
+    return hidden.mean(axis=(1, 2)) @ sliced.readout + sliced.readout_bias[None]

@@ -1,10 +1,9 @@
-"""Multilayer perceptrons: depth, width and activation of each layer, subset of inputs.
+"""Multilayer perceptrons: depth, width and activation per layer, subset of inputs.
 
-The networks of `swajax.types.Network` with one activation a layer.
+The networks of `swajax.types.Network` with one activation per layer.
 """
 
 import dataclasses
-import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,8 +16,9 @@ from swajax.io import configs
 from swajax.network import mask_weights
 from swajax.network.activations import RECORDS
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.layers import affine, masks
-from swajax.tangle.spaces.base import SearchSpace, bind
+from swajax.tangle.layers import affine, axes
+from swajax.tangle.layers.axes import Axis, Layers, Leaf
+from swajax.tangle.spaces.base import SearchSpace, make_search_space
 from swajax.types import DEFAULT_ACTIVATIONS, Key, Network, check_activations
 
 
@@ -31,13 +31,13 @@ class MlpConfig:
     num_outputs: int = 1
     """outputs O"""
     widths: tuple[int, ...] = (2, 4, 6, 8)
-    """neurons a hidden layer, of each layer on its own"""
+    """neurons per hidden layer, chosen for each layer"""
     depths: tuple[int, ...] = (1, 2, 3)
-    """hidden layers"""
+    """numbers of hidden layers"""
     activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
-    """kinds of a hidden layer, of each layer on its own"""
-    sides: affine.Sides = "in"
-    """which sides of a weight are masked, see `swajax.tangle.layers.affine`"""
+    """activations of a hidden layer, chosen for each layer"""
+    masking: affine.Masking = "input"
+    """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
 
     def __post_init__(self) -> None:
         """Reject limits below one and unknown activations."""
@@ -51,51 +51,80 @@ class MlpConfig:
 
 
 class Weights(NamedTuple):
-    """The first fields of `swajax.types.Network`, of the largest network."""
+    """The first fields of `swajax.types.Network`, of the largest network.
+
+    The slices of one network have the same fields, `hidden` and `bias` being tuples.
+    """
 
     first: Float[Array, "I H"]
-    hidden: Float[Array, "L-1 H H"]  # [from, to]
+    hidden: Float[Array, "L-1 H H"] | tuple[Array, ...]  # [from, to]
     readout: Float[Array, "H O"]
-    bias: Float[Array, "L H"]
+    bias: Float[Array, "L H"] | tuple[Array, ...]
     readout_bias: Float[Array, " O"]
 
 
-class Alone(NamedTuple):
-    """One network, sliced."""
+class Dimensions(NamedTuple):
+    """Axes that are chosen, or the probabilities that their entries are kept."""
 
-    weights: tuple[Array, ...]  # of each hidden layer, and the readout
-    biases: tuple[Array, ...]
+    inputs: Axis | Float[Array, " I"]
+    widths: Axis | Float[Array, "L H"]
 
 
 def make_mlp(config: MlpConfig) -> SearchSpace:
-    """The space; probabilities have the names depth, width, activation and input."""
-    num_layers = max(config.depths, default=1)
-    choices = (
+    """Return the space, with the choices depth, width, activation and input.
+
+    Example:
+      >>> space = make_mlp(MlpConfig(num_inputs=2))
+      >>> [choice.name for choice in space.choices]
+      ['depth', 'width', 'activation', 'input']
+    """
+    return make_search_space(
+        "mlp",
+        make_choices(config),
+        config,
+        declared=declare(config),
+        init=init,
+        apply=apply,
+        apply_standalone=apply_standalone,
+    )
+
+
+def make_choices(config: MlpConfig) -> tuple[Choice, ...]:
+    """Return the choices of the space."""
+    num = max(config.depths, default=1)
+    kinds = config.activations
+    return (
         Choice("depth", config.depths, "depth"),
-        Choice("width", config.widths, "size", num_layers, is_layered=True),
-        Choice(
-            "activation",
-            config.activations,
-            "operation",
-            num_layers,
-            is_layered=True,
-        ),
+        Choice("width", config.widths, "size", num, is_layered=True),
+        Choice("activation", kinds, "operation", num, is_layered=True),
         Choice("input", (0, 1), "size", config.num_inputs),
     )
-    functions = (init, apply, probability_masks, take, apply_alone)
-    return bind("mlp", choices, config, *functions)
+
+
+def make_dimensions(config: MlpConfig) -> Dimensions:
+    """Return the axes of inputs and of the neurons of each layer."""
+    _, width, _, inputs = make_choices(config)
+    return Dimensions(axes.select(inputs), axes.follow(width, slice(None)))
+
+
+def declare(config: MlpConfig) -> Weights:
+    """Return the axes of each weight."""
+    depth, width, _, _ = make_choices(config)
+    inputs, widths = make_dimensions(config)
+    between = axes.follow(width, slice(-1)), axes.follow(width, slice(1, None))
+    outputs = axes.fixed(config.num_outputs)
+    return Weights(
+        first=Leaf(inputs, axes.follow(width)),
+        hidden=Layers(axes.follow(depth, table=depth.table[:, 1:]), Leaf(*between)),
+        readout=Leaf(_last_width(config.depths, widths), outputs),
+        bias=Layers(axes.follow(depth), Leaf(widths)),
+        readout_bias=Leaf(outputs),
+    )
 
 
 def init(config: MlpConfig, key: Key) -> Weights:
-    """Normal weights of variance 1 / fan in, no biases."""
-    num_layers, width = max(config.depths), max(config.widths)
-    zeros = Weights(
-        first=jnp.zeros((config.num_inputs, width)),
-        hidden=jnp.zeros((num_layers - 1, width, width)),
-        readout=jnp.zeros((width, config.num_outputs)),
-        bias=jnp.zeros((num_layers, width)),
-        readout_bias=jnp.zeros(config.num_outputs),
-    )
+    """Draw normal weights of variance 1 / fan in; biases are 0."""
+    zeros = axes.zeros(declare(config))
     flat, unravel = ravel_pytree((zeros.first, zeros.hidden, zeros.readout))
     drawn = unravel(jax.random.normal(key, flat.shape))
     first, hidden, readout = (leaf / leaf.shape[-2] ** 0.5 for leaf in drawn)
@@ -105,82 +134,62 @@ def init(config: MlpConfig, key: Key) -> Weights:
 def apply(
     config: MlpConfig, params: Weights, p: Probabilities, x: Float[Array, "N I"]
 ) -> Float[Array, "N O"]:
-    """The supernet. The readout reads each layer as one that may be the last."""
-    keep_in, keep_width = _survivals(config, p)
+    """Evaluate the supernet.
+
+    The readout reads the mixture of all layers that may be the last.
+    """
+    keep_in, widths = axes.keep(make_dimensions(config), p)
     hidden, states = x, []
-    for layer, keep in enumerate(keep_width):
+    for layer, keep_out in enumerate(widths):
         pre = affine.linear(
             hidden,
             params.hidden[layer - 1] if layer else params.first,
             params.bias[layer],
             keep_in=keep_in,
-            keep_out=keep,
-            sides=config.sides,
+            keep_out=keep_out,
+            masking=config.masking,
         )
         kinds = [RECORDS[name].fn(pre) for name in config.activations]
         hidden = affine.mix_operations(kinds, p["activation"][layer])
-        states.append(hidden * keep[None])
-        keep_in = keep
+        states.append(hidden * keep_out[None])
+        keep_in = keep_out
     last = affine.mix_depths(jnp.stack(states), p["depth"][0], config.depths)
     return last @ params.readout + params.readout_bias[None]
 
 
-def probability_masks(config: MlpConfig, p: Probabilities) -> Weights:
-    """Probability that each weight is in the network."""
-    keep_in, width = _survivals(config, p)
-    used = masks.keep_probability(p["depth"][0], masks.prefix(config.depths))
-    between = width[:-1, :, None] * width[1:, None, :]
-    last = affine.mix_depths(width, p["depth"][0], config.depths)
-    outputs = jnp.ones(config.num_outputs)
-    return Weights(
-        first=masks.outer(keep_in, width[0]) * used[0],
-        hidden=between * used[1:, None, None],
-        readout=masks.outer(last, outputs),
-        bias=width * used[:, None],
-        readout_bias=outputs,
-    )
-
-
-def take(config: MlpConfig, params: Weights, architecture: Architecture) -> Alone:
-    """The weights of one network."""
-    inputs, widths = _read(config, architecture)
-    weights = [params.first[inputs, : widths[0]]]
-    for layer, (size, next_size) in enumerate(itertools.pairwise(widths)):
-        weights.append(params.hidden[layer, :size, :next_size])
-    weights.append(params.readout[: widths[-1]])
-    biases = [params.bias[layer, :size] for layer, size in enumerate(widths)]
-    return Alone(tuple(weights), (*biases, params.readout_bias))
-
-
-def apply_alone(
-    config: MlpConfig, alone: Alone, architecture: Architecture, x: Float[Array, "N I"]
+def apply_standalone(
+    config: MlpConfig,
+    sliced: Weights,
+    architecture: Architecture,
+    x: Float[Array, "N I"],
 ) -> Float[Array, "N O"]:
-    """One network by plain layers."""
-    inputs, widths = _read(config, architecture)
-    hidden = x[:, inputs]
-    for layer in range(len(widths)):
-        kind = config.activations[architecture["activation"][layer]]
-        pre = hidden @ alone.weights[layer] + alone.biases[layer][None]
-        hidden = RECORDS[kind].fn(pre)
-    return hidden @ alone.weights[-1] + alone.biases[-1][None]
+    """Evaluate one network by plain layers."""
+    hidden = x[:, np.flatnonzero(architecture["input"])]
+    kernels = sliced.first, *sliced.hidden
+    kinds = architecture["activation"][: len(kernels)]
+    for kernel, bias, kind in zip(kernels, sliced.bias, kinds, strict=True):
+        activation_fn = RECORDS[config.activations[kind]].fn
+        hidden = activation_fn(hidden @ kernel + bias[None])
+    return hidden @ sliced.readout + sliced.readout_bias[None]
 
 
 def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Network:
-    """One network as the record that is polished, shrunk and exported.
+    """Return one network as the record that is refined and exported.
 
-    Its limits are the largest width and depth of the space, its kinds of activation
+    Its limits are the largest width and depth of the space, its activations
     `config.activations`.
 
     Args:
-      params: of the supernet.
+      params: weights of the supernet.
       p: one-hot probabilities.
       config: of the space.
     """
-    width = masks.keep_probability(p["width"], masks.prefix(config.widths))
+    width = make_dimensions(config).widths.keep(p)
     kinds = jnp.repeat(p["activation"][:, None], width.shape[1], axis=1)
     depth = p["depth"][0] @ jnp.asarray(config.depths, jnp.float32)
+    kept = axes.mask(declare(config), p)
     network = Network(
-        *jax.tree.map(jnp.multiply, params, probability_masks(config, p)),
+        *jax.tree.map(jnp.multiply, params, kept),
         mask=width,
         activation=kinds,
         depth=jnp.round(depth).astype(jnp.int32),
@@ -188,16 +197,14 @@ def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Netwo
     return mask_weights(network)
 
 
-def _survivals(
-    config: MlpConfig, p: Probabilities
-) -> tuple[Float[Array, " I"], Float[Array, "L H"]]:
-    return p["input"][:, 1], masks.keep_probability(
-        p["width"], masks.prefix(config.widths)
-    )
+def _last_width(depths: tuple[int, ...], widths: Axis) -> Axis:
+    """Return the axis of the neurons of the last layer, whichever it is."""
 
+    def keep(p: Probabilities) -> Float[Array, " H"]:
+        return affine.mix_depths(widths.keep(p), p["depth"][0], depths)
 
-def _read(config: MlpConfig, architecture: Architecture) -> tuple[Any, list[int]]:
-    """Indices of the inputs in use, and the widths of the layers in use."""
-    depth = config.depths[architecture["depth"][0]]
-    widths = [config.widths[index] for index in architecture["width"][:depth]]
-    return np.flatnonzero(architecture["input"]), widths
+    def slices(architecture: Architecture, layer: int) -> Any:
+        del layer
+        return widths.slices(architecture, depths[architecture["depth"][0]] - 1)
+
+    return Axis(widths.shape, keep, slices)

@@ -1,7 +1,7 @@
 """Transformers as supernets: the part that images and text share.
 
-Choices are the channels of all modules (one vector), the depth, and for each layer its
-heads and the ratio of its feed-forward width to the channels (arXiv:2312.10440, its
+The choices are the channels of all modules (one vector), the depth and, per layer, the
+number of heads and the ratio of feed-forward neurons to channels (arXiv:2312.10440,
 AutoFormer and language model spaces). Normalisation stands before each module.
 
 Letters: L layers, E channels, T heads of D numbers, F feed-forward neurons, S tokens.
@@ -16,8 +16,9 @@ from jaxtyping import Array, Bool, Float
 
 from swajax.io import configs
 from swajax.tangle.choices import Architecture, Choice, Probabilities
-from swajax.tangle.layers import affine, attention, masks, norms
+from swajax.tangle.layers import affine, attention, axes, masks, norms
 from swajax.tangle.layers.attention import Attention
+from swajax.tangle.layers.axes import Axis, Layers, Leaf
 from swajax.types import Key
 
 
@@ -28,23 +29,24 @@ class TransformerConfig:
     embed: tuple[int, ...] = (16, 24, 32)
     """channels, the same for all modules"""
     depths: tuple[int, ...] = (2, 3, 4)
-    """layers"""
+    """numbers of layers"""
     heads: tuple[int, ...] = (2, 3, 4)
-    """attention heads, of each layer on its own"""
+    """attention heads, chosen for each layer"""
     ratios: tuple[float | int, ...] = (1, 2, 4)
-    """feed-forward neurons a channel, of each layer on its own"""
+    """feed-forward neurons per channel, chosen for each layer"""
     head_size: int = 8
-    """numbers D of a head, whatever the channels"""
-    sides: affine.Sides = "in"
-    """which sides of a weight are masked, see `swajax.tangle.layers.affine`"""
+    """numbers D of a head, independent of the channels"""
+    masking: affine.Masking = "input"
+    """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
     is_paper_norm: bool = False
-    """statistics of normalisation over absent channels too, see `norms.layer_norm`"""
+    """take statistics of normalisation over absent channels too, see
+    `norms.layer_norm`"""
     is_unrolled: bool = False
-    """the layers of a supernet one by one instead of in a loop: slower to compile, but
-    an analysis of costs counts the operations of all of them"""
+    """unroll the loop over layers: slower to compile, but a cost analysis counts the
+    operations of all layers"""
 
     def __post_init__(self) -> None:
-        """Reject what is no choice, sizes below one and widths that are not whole."""
+        """Reject invalid choices, sizes below one and widths that are not whole."""
         configs.check_choices(self)
         make_choices(self)
         if min(*self.embed, *self.heads, self.head_size) < 1:
@@ -56,14 +58,14 @@ class TransformerConfig:
 
 
 class Norm(NamedTuple):
-    """Of a layer normalisation."""
+    """Weights of a layer normalisation."""
 
     scale: Float[Array, " E"]
     bias: Float[Array, " E"]
 
 
 class Layer(NamedTuple):
-    """Weights of a layer; those of a supernet have an axis L before all others."""
+    """Weights of a layer; those of a supernet have a leading axis L."""
 
     first_norm: Norm
     attention: Attention
@@ -75,36 +77,90 @@ class Layer(NamedTuple):
 
 
 class Stack(NamedTuple):
-    """Everything between the embedding of tokens and the readout."""
+    """Weights between the embedding of tokens and the readout."""
 
-    affine: Layer | tuple[Layer, ...]  # a supernet's, or those of one network
+    layers: Layer | tuple[Layer, ...]  # of a supernet, or of one network
     norm: Norm
 
 
-class Keep(NamedTuple):
-    """Survivals; heads and neurons are of one layer, or have an axis L."""
+class Dimensions(NamedTuple):
+    """Axes that are chosen, or the probabilities that their entries are kept.
 
-    embed: Float[Array, " E"]
-    heads: Float[Array, "*L T"]
-    neurons: Float[Array, "*L E F"]  # that both the channel and the neuron are there
+    The probabilities of heads and neurons are those of one layer, or have an axis L.
+    """
+
+    embed: Axis | Float[Array, " E"]
+    heads: Axis | Float[Array, "*L T"]
+    neurons: Axis | Float[Array, "*L E F"]  # both the channel and the neuron are kept
 
 
 def make_choices(config: TransformerConfig) -> tuple[Choice, ...]:
-    """The choices; probabilities are named embed, depth, heads and ratio."""
-    num_layers = max(config.depths, default=1)
+    """Return the choices embed, depth, heads and ratio."""
+    num = max(config.depths, default=1)
     return (
         Choice("embed", config.embed),
         Choice("depth", config.depths, "depth"),
-        Choice("heads", config.heads, "size", num_layers, is_layered=True),
-        Choice("ratio", config.ratios, "ratio", num_layers, is_layered=True),
+        Choice("heads", config.heads, "size", num, is_layered=True),
+        Choice("ratio", config.ratios, "ratio", num, is_layered=True),
     )
 
 
+def make_dimensions(config: TransformerConfig) -> Dimensions:
+    """Return the axes of channels, heads, and channels by neurons."""
+    embed, _, heads, _ = make_choices(config)
+    sizes = masks.prefix(config.embed)
+    products = masks.prefix_product(config.embed, config.ratios)
+
+    def keep(p: Probabilities) -> Float[Array, "L E F"]:
+        def layer(ratio: Float[Array, " J"]) -> Float[Array, "E F"]:
+            return masks.ratio_mask(p["embed"][0], ratio, sizes, products)
+
+        return jax.vmap(layer)(p["ratio"])
+
+    def slices(architecture: Architecture, layer: int) -> tuple[slice, slice]:
+        size = config.embed[architecture["embed"][0]]
+        width = size * config.ratios[architecture["ratio"][layer]]
+        return slice(size), slice(int(width))
+
+    shape = sizes.shape[1], products.shape[2]
+    neurons = Axis(shape, keep, slices, is_layered=True)
+    return Dimensions(axes.follow(embed), axes.follow(heads, slice(None)), neurons)
+
+
+def declare_stack(config: TransformerConfig) -> Stack:
+    """Return the axes of each weight."""
+    embed, heads, neurons = make_dimensions(config)
+    num_channels, num_neurons = neurons.shape
+    parts, inside = axes.fixed(3), axes.fixed(config.head_size)
+    widen_bias = Axis(
+        (num_neurons,),
+        lambda p: neurons.keep(p)[:, 0],  # all networks have the first channel
+        lambda *where: neurons.slices(*where)[1:],
+        is_layered=True,
+    )
+    narrow = Axis(
+        (num_neurons, num_channels),
+        lambda p: neurons.keep(p).swapaxes(1, 2),
+        lambda *where: neurons.slices(*where)[::-1],
+        is_layered=True,
+    )
+    norm = Norm(Leaf(embed), Leaf(embed))
+    attend = Attention(
+        qkv=Leaf(parts, heads, inside, embed),
+        qkv_bias=Leaf(parts, heads, inside),
+        out=Leaf(heads, inside, embed),
+        out_bias=Leaf(embed),
+    )
+    feed_forward = Leaf(neurons), Leaf(widen_bias), Leaf(narrow), Leaf(embed)
+    _, depth, *_ = make_choices(config)
+    layer = Layer(norm, attend, norm, *feed_forward)
+    return Stack(Layers(axes.follow(depth), layer), norm)
+
+
 def draw_stack(key: Key, config: TransformerConfig) -> Stack:
-    """Normal weights of variance 1 / fan in, 2 / fan in before a rectifier."""
-    size = max(config.embed)
+    """Draw normal weights of variance 1 / fan in, 2 / fan in before a rectifier."""
+    size, width = make_dimensions(config).neurons.shape
     norm = Norm(jnp.ones(size), jnp.zeros(size))
-    width = masks.prefix_product(config.embed, config.ratios).shape[-1]
 
     def draw(key: Key) -> Layer:
         attention_key, widen_key, narrow_key = jax.random.split(key, 3)
@@ -121,45 +177,31 @@ def draw_stack(key: Key, config: TransformerConfig) -> Stack:
     return Stack(jax.vmap(draw)(jax.random.split(key, max(config.depths))), norm)
 
 
-def keep_probability(config: TransformerConfig, p: Probabilities) -> Keep:
-    """Survivals of channels, heads and neurons."""
-    embed, sizes = p["embed"][0], masks.prefix(config.embed)
-    products = masks.prefix_product(config.embed, config.ratios)
-
-    def neurons(ratio: Float[Array, " J"]) -> Float[Array, "E F"]:
-        return masks.ratio_mask(embed, ratio, sizes, products)
-
-    return Keep(
-        embed=masks.keep_probability(embed, sizes),
-        heads=masks.keep_probability(p["heads"], masks.prefix(config.heads)),
-        neurons=jax.vmap(neurons)(p["ratio"]),
-    )
-
-
 def apply_stack(
     config: TransformerConfig,
     stack: Stack,
     p: Probabilities,
     x: Float[Array, "N S E"],
     *,
-    keep: Keep,
-    is_seen: Bool[Array, "S S"] | None = None,
+    keep: Dimensions,
+    attention_mask: Bool[Array, "S S"] | None = None,
 ) -> Float[Array, "N S E"]:
-    """The supernet, its layers by one loop; what comes out is masked.
+    """Evaluate the layers of the supernet in one loop; absent channels are masked.
 
     Args:
       config: of the space.
-      stack: weights.
-      p: probabilities; of them the depth is read here.
+      stack: largest weights.
+      p: probabilities, of which the depth is read here.
       x: embedded tokens.
-      keep: `survive` of the probabilities.
-      is_seen: [query, key] whether it may be attended to; by default all.
+      keep: probabilities that entries are kept, `axes.keep` of `make_dimensions`.
+      attention_mask: [query, key], whether the query attends to the key; by default to
+        all keys.
     """
 
     def step(x: Array, layer: tuple[Layer, Array, Array]) -> tuple[Array, Array]:
         weights, *kept = layer
-        own = Keep(keep.embed, *kept)
-        x = _apply_layer(config, weights, x, keep=own, is_seen=is_seen)
+        own = Dimensions(keep.embed, *kept)
+        x = _apply_layer(config, weights, x, keep=own, attention_mask=attention_mask)
         return x, x
 
     each = stack.layers, keep.heads, keep.neurons
@@ -168,81 +210,22 @@ def apply_stack(
     return _normalise(config, last, stack.norm, keep.embed)
 
 
-def apply_stack_alone(
+def apply_stack_standalone(
     config: TransformerConfig,
     stack: Stack,
     x: Float[Array, "N S E"],
     *,
-    is_seen: Bool[Array, "S S"] | None = None,
+    attention_mask: Bool[Array, "S S"] | None = None,
 ) -> Float[Array, "N S E"]:
-    """One network: the same layers, of its sizes and with nothing masked."""
+    """Evaluate the layers of one network, at its sizes and with nothing masked."""
     for layer in stack.layers:
-        own = Keep(
+        ones = Dimensions(
             jnp.ones(x.shape[-1]),
             jnp.ones(len(layer.attention.out)),
             jnp.ones(layer.widen.shape),
         )
-        x = _apply_layer(config, layer, x, keep=own, is_seen=is_seen)
+        x = _apply_layer(config, layer, x, keep=ones, attention_mask=attention_mask)
     return _normalise(config, x, stack.norm, jnp.ones(x.shape[-1]))
-
-
-def mask_stack(config: TransformerConfig, p: Probabilities, keep: Keep) -> Stack:
-    """Probability that each weight is in the network."""
-    each, inside = jnp.ones(3), jnp.ones(config.head_size)
-    used = masks.keep_probability(p["depth"][0], masks.prefix(config.depths))
-    norm = Norm(keep.embed, keep.embed)
-
-    def mask(used: Array, heads: Array, neurons: Array) -> Layer:
-        kept = Attention(
-            qkv=masks.outer(each, heads, inside, keep.embed),
-            qkv_bias=masks.outer(each, heads, inside),
-            out=masks.outer(heads, inside, keep.embed),
-            out_bias=keep.embed,
-        )
-        ways = neurons, neurons[0], neurons.T, keep.embed
-        return jax.tree.map(lambda m: used * m, Layer(norm, kept, norm, *ways))
-
-    return Stack(jax.vmap(mask)(used, keep.heads, keep.neurons), norm)
-
-
-def take_stack(
-    config: TransformerConfig, stack: Stack, architecture: Architecture
-) -> Stack:
-    """The weights of one network."""
-    size = num_channels(config, architecture)
-    depth = config.depths[architecture["depth"][0]]
-
-    def take(place: int) -> Layer:
-        layer = jax.tree.map(lambda leaf: leaf[place], stack.layers)
-        heads = config.heads[architecture["heads"][place]]
-        width = int(size * config.ratios[architecture["ratio"][place]])
-        qkv, qkv_bias, out, out_bias = layer.attention
-        return Layer(
-            first_norm=take_norm(layer.first_norm, size),
-            attention=Attention(
-                qkv[:, :heads, :, :size],
-                qkv_bias[:, :heads],
-                out[:heads, :, :size],
-                out_bias[:size],
-            ),
-            second_norm=take_norm(layer.second_norm, size),
-            widen=layer.widen[:size, :width],
-            widen_bias=layer.widen_bias[:width],
-            narrow=layer.narrow[:width, :size],
-            narrow_bias=layer.narrow_bias[:size],
-        )
-
-    return Stack(tuple(map(take, range(depth))), take_norm(stack.norm, size))
-
-
-def take_norm(norm: Norm, size: int) -> Norm:
-    """The first channels of a normalisation."""
-    return Norm(norm.scale[:size], norm.bias[:size])
-
-
-def num_channels(config: TransformerConfig, architecture: Architecture) -> int:
-    """Channels of one network."""
-    return config.embed[architecture["embed"][0]]
 
 
 def _apply_layer(
@@ -250,12 +233,12 @@ def _apply_layer(
     weights: Layer,
     x: Float[Array, "N S E"],
     *,
-    keep: Keep,
-    is_seen: Bool[Array, "S S"] | None,
+    keep: Dimensions,
+    attention_mask: Bool[Array, "S S"] | None,
 ) -> Float[Array, "N S E"]:
-    # Normalisation masks the channels that it reads: in the form with each survival
-    # once, what follows reads all of them.
-    keep_in = affine.output_mask(keep.embed, config.sides)
+    # Normalisation masks the channels that it reads. With masking="input" the modules
+    # behind it therefore read all channels.
+    keep_in = affine.output_mask(keep.embed, config.masking)
 
     def attend(tokens: Float[Array, "S E"]) -> Float[Array, "S E"]:
         return attention.attend(
@@ -264,24 +247,28 @@ def _apply_layer(
             keep_in=keep_in,
             keep_heads=keep.heads,
             keep_out=keep.embed,
-            sides=config.sides,
-            is_seen=is_seen,
+            masking=config.masking,
+            attention_mask=attention_mask,
         )
 
     x = x + jax.vmap(attend)(_normalise(config, x, weights.first_norm, keep.embed))
     normal = _normalise(config, x, weights.second_norm, keep.embed)
-    return x + _feed_forward(normal, weights, keep, sides=config.sides)
+    return x + _feed_forward(normal, weights, keep, masking=config.masking)
 
 
 def _feed_forward(
-    x: Float[Array, "N S E"], weights: Layer, keep: Keep, *, sides: affine.Sides
+    x: Float[Array, "N S E"],
+    weights: Layer,
+    keep: Dimensions,
+    *,
+    masking: affine.Masking,
 ) -> Float[Array, "N S E"]:
-    neurons = keep.neurons[0]  # the first channel is always there
+    neurons = keep.neurons[0]  # all networks have the first channel
     widen, narrow = weights.widen, neurons[:, None] * weights.narrow
-    if sides == "both":
+    if masking == "both":
         widen, narrow = keep.neurons * widen, keep.neurons.T * weights.narrow
-    widen_bias = affine.output_mask(neurons, sides) * weights.widen_bias
-    narrow_bias = affine.output_mask(keep.embed, sides) * weights.narrow_bias
+    widen_bias = affine.output_mask(neurons, masking) * weights.widen_bias
+    narrow_bias = affine.output_mask(keep.embed, masking) * weights.narrow_bias
     hidden = jax.nn.gelu(x @ widen + widen_bias[None, None])
     return hidden @ narrow + narrow_bias[None, None]
 

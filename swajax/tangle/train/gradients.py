@@ -1,7 +1,7 @@
-"""Gradients of architecture vectors, and weight steps that stay in their slice.
+"""Gradients of architecture vectors, and weight steps within a slice.
 
-Letters of arXiv:1806.09055: weights w, vectors alpha, training loss on one part of the
-data for w and on another for alpha.
+Weights w and vectors alpha are trained on different parts of the data, as in
+arXiv:1806.09055.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from swajax.tangle.samplers import Alphas
 from swajax.tangle.spaces.base import Params
 
 LossFn = Callable[[Params, Any, Any], Float[Array, ""]]  # (weights, p, batch)
-SampleFn = Callable[[Alphas], Any]  # vectors to probabilities, the key being bound
+SampleFn = Callable[[Alphas], Any]  # vectors to probabilities, with the key bound
 
 
 def first_order(
     alphas: Alphas, params: Params, batch: Any, *, loss_fn: LossFn, sample_fn: SampleFn
 ) -> tuple[Float[Array, ""], Alphas]:
-    """Loss and its gradient by the vectors, the weights being as they are."""
+    """Return the loss and its gradient by the vectors at fixed weights."""
     return jax.value_and_grad(lambda a: loss_fn(params, sample_fn(a), batch))(alphas)
 
 
@@ -38,11 +38,22 @@ def second_order(
     mask_fn: Callable[[Any], Params],
     optimizer: optax.GradientTransformation,
 ) -> tuple[Float[Array, ""], Alphas]:
-    """The same, of the loss after the `masked_update` that would come next.
+    """Return the loss after the next `masked_update`, and its gradient by the vectors.
 
-    Exact: the step, its momentum and its weight decay are differentiated, where
-    arXiv:1806.09055 (equation 8) takes a finite difference. One draw of probabilities
-    serves both losses, and `mask_fn` gives the masks of its weights (`Space.masks`).
+    The gradient is exact: the step is differentiated with its momentum and weight
+    decay, where arXiv:1806.09055 (equation 8) takes a finite difference. One draw of
+    probabilities serves both losses.
+
+    Args:
+      alphas: architecture vectors.
+      params: weights.
+      batch: of the rows for architectures.
+      weight_batch: of the rows for weights, for the step.
+      optimizer_state: of the weights.
+      loss_fn: weights, probabilities and batch to a loss.
+      sample_fn: vectors to probabilities.
+      mask_fn: probabilities to the masks of the weights, `SearchSpace.masks`.
+      optimizer: of the weights.
     """
 
     def loss_after_step(alphas: Alphas) -> Float[Array, ""]:
@@ -63,11 +74,21 @@ def masked_update(
     *,
     optimizer: optax.GradientTransformation,
 ) -> tuple[Params, Any]:
-    """A weight step only where a mask is not 0: weights and state are new there.
+    """Update weights and optimizer state where a mask is not 0.
 
-    Elsewhere both stay as they are; a count that is one of all weights goes on (so
-    `optimizers.scale_by_own_adam` has one each). Without it weight decay and momentum
-    would move weights that the sampled network does not have.
+    Elsewhere both keep their values, which weight decay and momentum would change. A
+    count shared by all weights increases in any case, so
+    `optimizers.scale_by_per_weight_adam` has one count per weight.
+
+    Args:
+      gradient: of the loss by the weights.
+      optimizer_state: before the step.
+      params: weights before the step.
+      masks: in the structure of the weights.
+      optimizer: of the weights.
+
+    Returns:
+      Weights and optimizer state after the step.
     """
     updates, new_state = optimizer.update(gradient, optimizer_state, params)
     is_used = jax.tree.map(lambda mask: mask > 0, masks)

@@ -1,8 +1,8 @@
-"""Networks on their own: trained anew or further, and judged; sliced, without masks."""
+"""Training and evaluation of standalone networks, sliced and without masks."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,22 +20,25 @@ from swajax.types import Key
 
 
 class Score(NamedTuple):
-    """How good a network is on some rows."""
+    """Loss and accuracy of a network on some rows."""
 
     loss: Float[Array, ""]
-    accuracy: Float[Array, ""]  # share of rows whose class is right; nan in regression
+    accuracy: Float[
+        Array, ""
+    ]  # fraction of rows with the right class; nan in regression
 
 
 def by_masks(space: SearchSpace, p: Probabilities) -> SearchSpace:
-    """A space whose only network is given by one-hot probabilities.
+    """Return a space whose only network is given by one-hot probabilities.
 
-    By masks on the largest weights, where slices would be a program for each network:
-    to compile many takes longer than to train them. The numbers are the same.
+    It masks the largest weights, so that all networks share one compiled program;
+    slices need one program per network, which takes longer to compile than the network
+    to train. The numbers are the same.
     """
     return dataclasses.replace(
         space,
         take=lambda params, _: params,
-        apply_alone=lambda params, _, x: space.apply(params, p, x),
+        apply_standalone=lambda params, _, x: space.apply(params, p, x),
     )
 
 
@@ -49,22 +52,25 @@ def train(
     objective: Objective,
     config: SupernetConfig,
 ) -> Any:
-    """Sliced weights after `config.num_steps` steps of `make_weight_optimizer`.
+    """Train sliced weights for `config.num_steps` steps of `make_weight_optimizer`.
 
     Args:
       key: consumed.
-      start: sliced weights, fresh (`take` of `space.init`) or inherited (`take` of a
-        supernet's).
+      start: sliced weights, fresh (`take` of `space.init`) or inherited (`take` of
+        supernet weights).
       rows: to train on.
       space: the search space.
       architecture: of the network.
-      objective: what is minimised.
-      config: number of steps, batches and optimizer.
+      objective: to minimise.
+      config: number of steps, batch size and optimizer.
+
+    Returns:
+      The trained sliced weights.
     """
     optimizer = make_weight_optimizer(config)
 
     def loss_fn(weights: Any, x: Array, y: Array) -> Float[Array, ""]:
-        out = space.apply_alone(weights, architecture, x)
+        out = space.apply_standalone(weights, architecture, x)
         return mean_loss(out, y, objective=objective)
 
     def step(carry: Any, index: Int[Array, ""]) -> tuple[Any, None]:
@@ -78,8 +84,10 @@ def train(
     return jax.lax.scan(step, (start, optimizer.init(start)), steps)[0][0]
 
 
-def judge(out: Float[Array, "N O"], rows: Rows, *, objective: Objective) -> Score:
-    """Score of outputs, a supernet's or a sliced network's."""
+def score_outputs(
+    out: Float[Array, "N O"], rows: Rows, *, objective: Objective
+) -> Score:
+    """Return the score of the outputs of a supernet or of a sliced network."""
     y = jnp.asarray(rows.y)
     loss = mean_loss(out, y, objective=objective)
     if objective == "squared":
@@ -89,18 +97,27 @@ def judge(out: Float[Array, "N O"], rows: Rows, *, objective: Objective) -> Scor
     return Score(loss, (out.argmax(axis=1) == find_classes(y)).mean())
 
 
-def predict_and_judge(
-    predict: Callable[[Array], Float[Array, "N O"]], rows: Rows, *, objective: Objective
+def evaluate(
+    predict_fn: Callable[[Array], Float[Array, "N O"]],
+    rows: Rows,
+    *,
+    objective: Objective,
 ) -> Score:
-    """Score of a network, given by its outputs at inputs; see `mean_over_blocks`."""
+    """Return the score of a network by `mean_over_blocks`.
 
-    def judge_part(part: Rows) -> Score:
-        return judge(predict(jnp.asarray(part.x)), part, objective=objective)
+    Args:
+      predict_fn: inputs to outputs.
+      rows: to evaluate on.
+      objective: the loss.
+    """
 
-    return mean_over_blocks(judge_part, rows)
+    def score(part: Rows) -> Score:
+        return score_outputs(predict_fn(jnp.asarray(part.x)), part, objective=objective)
+
+    return mean_over_blocks(score, rows)
 
 
-def train_and_judge(
+def train_and_evaluate(
     key: Key,
     weight_rows: Rows,
     held_rows: tuple[Rows, ...],
@@ -110,12 +127,63 @@ def train_and_judge(
     objective: Objective,
     config: SupernetConfig,
 ) -> tuple[Score, ...]:
-    """Scores on held-out rows of a network that is trained from fresh weights."""
+    """Return the scores on held-out rows after training from fresh weights."""
     start_key, train_key = jax.random.split(key)
     how = {"space": space, "architecture": architecture, "objective": objective}
     start = space.take(space.init(start_key), architecture)
     weights = train(train_key, start, weight_rows, config=config, **how)
-    predict = functools.partial(space.apply_alone, weights, architecture)
-    return tuple(
-        predict_and_judge(predict, rows, objective=objective) for rows in held_rows
-    )
+    predict_fn = functools.partial(space.apply_standalone, weights, architecture)
+    return tuple(evaluate(predict_fn, rows, objective=objective) for rows in held_rows)
+
+
+def train_candidates(
+    key: Key,
+    params: Any,
+    rows: Rows,
+    *,
+    space: SearchSpace,
+    architecture: Architecture,
+    objective: Objective,
+    config: SupernetConfig,
+) -> dict[str, Any]:
+    """Return the inherited, finetuned and retrained weights of a network, sliced.
+
+    Args:
+      key: of fresh weights and of batches.
+      params: of the supernet.
+      rows: to train on.
+      space: the search space.
+      architecture: of the network.
+      objective: to minimise.
+      config: of both trainings.
+    """
+    how = {"space": space, "architecture": architecture, "objective": objective}
+    train_fn = jax.jit(functools.partial(train, config=config, **how))
+    init_key, tune_key, train_key = jax.random.split(key, 3)
+    inherited = space.take(params, architecture)
+    fresh = space.take(space.init(init_key), architecture)
+    return {
+        "inherited": inherited,
+        "finetuned": train_fn(tune_key, inherited, rows),
+        "retrained": train_fn(train_key, fresh, rows),
+    }
+
+
+def score_candidates(
+    candidates: Mapping[str, Any],
+    rows: Rows,
+    *,
+    space: SearchSpace,
+    architecture: Architecture,
+    objective: Objective,
+) -> dict[str, dict[str, Array]]:
+    """Return loss and accuracy of each of the sliced weights on some rows."""
+
+    @jax.jit
+    def score(weights: Any, x: Array, y: Array) -> Score:
+        predict_fn = functools.partial(space.apply_standalone, weights, architecture)
+        return evaluate(predict_fn, Rows(x, y), objective=objective)
+
+    return {
+        name: score(weights, *rows)._asdict() for name, weights in candidates.items()
+    }

@@ -1,8 +1,9 @@
-"""Search in a supernet: architecture vectors and weights trained in turn.
+"""Search in a supernet: alternate steps of architecture vectors and weights.
 
-Each step (arXiv:2312.10440) first moves the vectors by the loss on the rows for
-architectures, then the weights by that on the rows for weights, each with a draw of
-its own. `search_steps` is pure: `vmap` it over states and keys for several seeds.
+Each step (arXiv:2312.10440) first updates the vectors by the loss on the rows for
+architectures, then the weights by the loss on the rows for weights, each with its own
+draw of probabilities. `search_steps` is pure: `vmap` it over states and keys for
+several starts.
 """
 
 import functools
@@ -31,7 +32,7 @@ Batch = tuple[Shaped[Array, "N ..."], Shaped[Array, "N _"]]
 
 
 class SupernetState(NamedTuple):
-    """Everything that a step changes."""
+    """Weights, vectors and the states of their optimizers."""
 
     params: Params
     weight_state: Any
@@ -40,14 +41,14 @@ class SupernetState(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Of the batches of a step, before it; 0 for vectors that are not trained."""
+    """Losses of the batches before a step; 0 for vectors that are not trained."""
 
     weights: Float[Array, "*K"]
     architecture: Float[Array, "*K"]
 
 
 def make_loss_fn(space: SearchSpace, objective: Objective) -> gradients.LossFn:
-    """Mean loss of a batch (x, y) at weights and probabilities."""
+    """Return the mean loss of a batch (x, y) as a function of weights, p and batch."""
 
     def loss_fn(params: Params, p: Any, batch: Batch) -> Float[Array, ""]:
         x, y = batch
@@ -59,7 +60,7 @@ def make_loss_fn(space: SearchSpace, objective: Objective) -> gradients.LossFn:
 def make_state(
     key: Key, *, space: SearchSpace, sampler: Sampler, config: SupernetConfig
 ) -> SupernetState:
-    """The state before the first step."""
+    """Return the state before the first step."""
     weight_key, alpha_key = jax.random.split(key)
     params = space.init(weight_key)
     alphas = sampler.init(alpha_key, space.choices)
@@ -83,19 +84,22 @@ def search_steps(
     loss_fn: gradients.LossFn,
     config: SupernetConfig,
 ) -> tuple[SupernetState, Losses]:
-    """So many steps; the same numbers however they are divided into calls.
+    """Run `num` steps; the numbers do not depend on their division into calls.
 
     Args:
       state: after `first_step` steps.
-      key: of the whole search, the same for each call.
-      first_step: number of the first step, 0 at the start.
+      key: of the whole search, the same in each call.
+      first_step: index of the first step, 0 at the start.
       weight_rows: to train weights on.
       architecture_rows: to train vectors on.
-      num: steps.
+      num: number of steps.
       space: the search space.
       sampler: vectors to probabilities.
       loss_fn: see `make_loss_fn`.
       config: of the search.
+
+    Returns:
+      The state after the steps, and the losses of each step.
     """
     step = _make_step(space, sampler, loss_fn, config)
 
@@ -111,20 +115,20 @@ def search_steps(
 
 
 def draw_batch(key: Key, rows: Rows, num: int) -> Batch:
-    """So many rows, with repetition."""
+    """Draw `num` rows with repetition."""
     index = jax.random.randint(key, (num,), 0, len(rows.x))
     return jnp.asarray(rows.x)[index], jnp.asarray(rows.y)[index]
 
 
 def check_losses(found: Losses, first_step: int) -> None:
-    """Stop a search that has gone astray.
+    """Stop a search that has diverged.
 
     Args:
-      found: of some steps, on the last axis.
-      first_step: number of the first of them.
+      found: losses, steps on the last axis.
+      first_step: index of the first of them.
 
     Raises:
-      ValueError: a loss is not finite; the step is named.
+      ValueError: a loss is not finite; the message names the step.
     """
     for name, values in found._asdict().items():
         is_bad = ~np.isfinite(np.asarray(values)).reshape(-1, values.shape[-1])

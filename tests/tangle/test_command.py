@@ -1,23 +1,19 @@
-"""Whole searches of a few steps, the command, and the table of networks."""
+"""The command: whole searches of a few steps, killed, interrupted and resumed."""
 
 import functools
 import json
-import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from figures.tangle import standalone_table
+import swajax
 from swajax.io import checkpoints, commands, runlog
 from swajax.tangle import __main__ as tangle
-from swajax.tangle import experiment, journal, plots
+from swajax.tangle import journal, networks, plots
 from swajax.tangle.__main__ import NAME, TangleCommand, main
-from swajax.tangle.choices import extreme, num_options, to_architecture
-from swajax.tangle.data import digits
+from swajax.tangle.samplers import make_sampler
 from swajax.tangle.spaces import make_space
-from swajax.tangle.spaces.base import count_weights
 from swajax.tangle.train import standalone
 
 FEW = (
@@ -37,17 +33,22 @@ def run(*arguments):
     return commands.run_command(main, TangleCommand, name=NAME, arguments=arguments)
 
 
+@functools.cache  # equal spaces and samplers share compiled programs
 def make_tiny(name, **options):
-    """The space of a name; perceptrons are small, so that they compile quickly."""
+    """The space of a name, with small perceptrons."""
     if name == "mlp":
         options |= {"widths": (1, 2), "depths": (1, 2)}
         options["activations"] = ("sigmoid", "tanh")
     return make_space(name, **options)
 
 
+make_cached_sampler = functools.cache(make_sampler)
+
+
 def lighten(patch):
     patch.setattr(commands, "use_compilation_cache", lambda: None)
     patch.setattr(tangle, "make_space", make_tiny)
+    patch.setattr(tangle, "make_sampler", make_cached_sampler)
     patch.setattr(plots, "draw_search", lambda *args, **options: None)
 
 
@@ -81,8 +82,21 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
         {"probabilities.png"} if sampler == "drnas" else set()
     )
     assert "retrained" in capsys.readouterr().out
+    check_model(folder, results)
     assert run(*FEW, "--out", str(folder)) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+def check_model(folder, results):
+    """The network with the lowest loss on the rows for vectors can be loaded."""
+    model, best = swajax.load(folder), results["front"][-1]
+    assert best["num_weights"] == model.num_weights
+    assert best["num_weights"] <= results["rows"][0]["num_weights"]
+    config = runlog.read_config(folder, TangleCommand)
+    x, y = tangle.make_task(config).split.architecture
+    logits = model.outputs(x)
+    found = np.log(np.exp(logits).sum(axis=1)) - (y * logits).sum(axis=1)
+    np.testing.assert_allclose(found.mean(), best["valid_loss"], rtol=1e-4)
 
 
 def read(folder):
@@ -93,24 +107,46 @@ def read(folder):
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines], kept
 
 
-def assess_quickly(key, params, task, architecture, *, config):
-    """Something of all that the scores depend on, without any training."""
-    sums = [float(leaf.sum()) for leaf in jax.tree.leaves(params)]
-    value = sum(sums) + float(jax.random.normal(key)) + len(str(architecture))
-    stages = ("inherited", "finetuned", "retrained")
-    scores = {stage: {"loss": value, "accuracy": 0.5} for stage in stages}
-    return scores | {"num_weights": 1}
+def train_quickly(key, params, rows, *, space, architecture, objective, config):
+    """Weights that depend on all arguments, without any training."""
+    del objective, config
+    shift = float(jax.random.normal(key)) + len(rows.x)
+    taken = jax.tree.map(lambda leaf: leaf + shift, space.take(params, architecture))
+    return dict.fromkeys(("inherited", "finetuned", "retrained"), taken)
+
+
+def score_quickly(candidates, rows, **how):
+    del rows, how
+    return {
+        name: {"loss": sum(float(w.sum()) for w in jax.tree.leaves(own)), "accuracy": 0}
+        for name, own in candidates.items()
+    }
+
+
+def quicken(patch):
+    """Do not train the networks found."""
+    patch.setattr(standalone, "train_candidates", train_quickly)
+    patch.setattr(standalone, "score_candidates", score_quickly)
+    patch.setattr(networks, "save_candidates", lambda *args, **options: None)
+    patch.setattr(networks, "write_front", lambda *args: {})
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A run from start to end; this and those beside it do not train what is found."""
+def whole_run(tmp_path_factory):
+    """A run from start to end."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
-        patch.setattr(experiment, "assess", assess_quickly)
+        quicken(patch)
         assert run(*SEARCH, "--out", str(folder)) == 0
-        yield folder
+    return folder
+
+
+@pytest.fixture
+def whole(whole_run, monkeypatch):
+    """The same run; those beside it are made alike."""
+    quicken(monkeypatch)
+    return whole_run
 
 
 def test_a_run_ends_with_its_budget_and_goes_on_to_the_same_numbers(whole, tmp_path):
@@ -143,7 +179,8 @@ def stop_at(monkeypatch, num, error, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "step", "saved"), [("save", 1, 0), ("save", 3, 2), ("save_assessed", 2, 4)]
+    ("name", "step", "saved"),
+    [("save", 1, 0), ("save", 3, 2), ("save_evaluated", 2, 4)],
 )
 def test_a_kill_loses_a_report_at_most(monkeypatch, whole, tmp_path, name, step, saved):
     folder = tmp_path / "run"
@@ -153,7 +190,7 @@ def test_a_kill_loses_a_report_at_most(monkeypatch, whole, tmp_path, name, step,
             run(*SEARCH, "--out", str(folder))
     path = folder / journal.STATE_FILE
     assert (checkpoints.load(path)[1]["step"] if saved else 0) == saved
-    assert len(journal.read_assessed(folder, 4)) == (1 if saved == 4 else 0)
+    assert len(journal.read_evaluated(folder, 4)) == (1 if saved == 4 else 0)
     assert run("--resume", str(folder)) == 0
     assert read(folder) == read(whole)
 
@@ -163,7 +200,7 @@ def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
     with monkeypatch.context() as patch:
         stop_at(patch, 3, KeyboardInterrupt, "save")
         assert run(*SEARCH, "--out", str(folder)) == 0
-    assert "the search ends here" in capsys.readouterr().err
+    assert "search stopped" in capsys.readouterr().err
     assert read(folder)[1]["step"] == 2
     assert run("--resume", str(folder)) == 0
     assert read(folder) == read(whole)
@@ -172,9 +209,9 @@ def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
 def test_ctrl_c_while_training_what_is_found(monkeypatch, whole, tmp_path, capsys):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
-        stop_at(patch, 1, KeyboardInterrupt, "save_assessed")
+        stop_at(patch, 1, KeyboardInterrupt, "save_evaluated")
         assert run(*SEARCH, "--out", str(folder)) == 130
-    assert f"go on by --resume {folder}" in capsys.readouterr().err
+    assert f"resume with --resume {folder}" in capsys.readouterr().err
     assert not (folder / "results.json").exists()
     assert run("--resume", str(folder)) == 0
     assert read(folder) == read(whole)
@@ -213,7 +250,7 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
             ["--sampler", "spos", "--search.order", "second"],
             "search.order second does not apply to",
         ),
-        (["--space", "digits-cell", "--sides", "both"], "sides does not apply to"),
+        (["--space", "digits-cell", "--masking", "both"], "masking does not apply to"),
         (["--select-by", "random"], "select_by does not apply to"),
         (["--evolution.num-rounds", "3"], "evolution does not apply to"),
     ],
@@ -222,131 +259,3 @@ def test_bad_options_are_one_line_and_exit_code_2(arguments, message, capsys):
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
-
-
-def test_masks_train_a_network_as_its_slices_do():
-    command = standalone_table.TableCommand(num_seeds=2, num_steps=3)
-    space = make_space("digits-macro")
-    architecture = to_architecture([1, 0, 2, 1, 0], space.choices)
-    splits = [digits.load_digits(seed) for seed in range(2)]
-    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
-    row = standalone_table._score(stacked, architecture, space=space, config=command)
-    train = functools.partial(
-        standalone.train_and_judge,
-        space=space,
-        architecture=architecture,
-        objective="softmax",
-        config=command.search_config(),
-    )
-    for seed, split in enumerate(splits):
-        held = split.architecture, split.test
-        valid, test = jax.jit(train)(jax.random.key(seed), split.weights, held)
-        np.testing.assert_allclose(row["valid_loss"][seed], valid.loss, rtol=1e-4)
-        np.testing.assert_allclose(row["test_loss"][seed], test.loss, rtol=1e-4)
-        np.testing.assert_allclose(row["test_accuracy"][seed], test.accuracy, rtol=1e-2)
-
-
-def test_pictures_of_a_search_in_regression(tmp_path):
-    lines = [
-        {
-            "num_passes": 2 * n,
-            "chosen_loss": [1 / n, 2.0],
-            "chosen_accuracy": [None] * 2,
-        }
-        for n in range(1, 4)
-    ]
-    plots.draw_curve(tmp_path / "curve.png", lines)
-    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
-
-
-TABLE = {
-    "rows": [
-        {"indices": {"a": [0], "b": [1]}, "test_loss": [0.1, 0.3]},
-        {"indices": {"a": [1], "b": [0]}, "test_loss": [0.5, 0.7]},
-        {"indices": {"a": [1], "b": [1]}, "test_loss": [0.3, 0.3]},
-    ]
-}
-
-
-def test_the_standing_of_a_network_by_hand():
-    found = standalone_table.find_standing(TABLE, {"a": (1,), "b": (1,)})
-    np.testing.assert_allclose(found, [0.3, 0.1, 50.0])
-    best = standalone_table.find_standing(TABLE, {"b": (1,), "a": (0,)})
-    np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
-    with pytest.raises(ValueError, match="no such network in the table"):
-        standalone_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
-
-
-def test_the_table_that_comes_with_the_package_has_every_network_once():
-    table, space = standalone_table.read_table(), make_space("digits-macro")
-    assert table["config"] == {"num_seeds": 3, "num_steps": 360, "learning_rate": 0.01}
-    assert len(table["rows"]) == 243
-    for place in (0, 100, 242):
-        row = table["rows"][place]
-        genes = np.unravel_index(place, num_options(space.choices))
-        architecture = to_architecture(np.array(genes), space.choices)
-        assert row["indices"] == {k: list(v) for k, v in architecture.items()}
-        assert row["num_weights"] == count_weights(space, architecture)
-    scores = np.array([[r["test_loss"], r["test_accuracy"]] for r in table["rows"]])
-    assert np.isfinite(scores).all()
-    # A few small networks stay at chance; no large one does.
-    at_chance = [
-        r["num_weights"] for r in table["rows"] if min(r["test_accuracy"]) < 0.12
-    ]
-    assert max(at_chance) < 500
-    large = extreme(space.choices, is_largest=True)
-    assert standalone_table.find_standing(table, large).percentile > 80
-
-
-def cut_to_depth(network):
-    """Without the options of layers that are not there, for `digits-vit`."""
-    depth = (2, 3, 4)[network["depth"][0]]
-    return {name: rows[:depth] for name, rows in network.items()}
-
-
-def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
-    space = make_space("digits-vit")
-    found = standalone_table.list_networks(space, 60)
-    assert len({json.dumps(network) for network in found}) == 60
-    assert found == standalone_table.list_networks(space, 60)
-    # Of as many as there are none is there twice, whatever absent layers would be.
-    many = standalone_table.list_networks(space, 22_113)
-    networks = {json.dumps(cut_to_depth(network)) for network in many}
-    assert len(many) == len(networks) == 22_113
-    assert len({network["embed"] for network in found}) == 3
-    with pytest.raises(ValueError, match="give --num-networks"):
-        standalone_table.TableCommand(space="digits-vit")
-    with pytest.raises(ValueError, match=re.escape("num_networks must be 1..4,096")):
-        standalone_table.TableCommand(space="digits-cell", num_networks=5000)
-
-
-def test_a_table_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="no table; python -m"):
-        standalone_table.read_table(tmp_path / "no.json")
-
-
-def test_the_table_is_made_row_by_row_and_goes_on_where_it_was(tmp_path, monkeypatch):
-    scored = []
-
-    def score(splits, architecture, *, space, config):
-        del splits, space, config
-        scored.append(architecture)
-        if len(scored) == 5:
-            raise KeyboardInterrupt
-        return {"indices": architecture, "test_loss": [float(len(scored))]}
-
-    monkeypatch.setattr(standalone_table, "_score", score)
-    monkeypatch.chdir(tmp_path)
-    config = standalone_table.TableCommand(num_seeds=1)
-    with pytest.raises(KeyboardInterrupt):
-        standalone_table.main(config)
-    standalone_table.main(config)
-    out = tmp_path / "runs" / "digits-macro-table"
-    table = standalone_table.read_table(out / "table.json")
-    assert len(table["rows"]) == 243
-    assert len(scored) == 244
-    different = {json.dumps(row["indices"]) for row in table["rows"]}
-    assert len(different) == 243
-    other = standalone_table.TableCommand(num_seeds=2, out=out)
-    with pytest.raises(ValueError, match="made with other options"):
-        standalone_table.main(other)

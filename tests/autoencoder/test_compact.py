@@ -1,4 +1,4 @@
-"""The interface of the autoencoders, by the preset `compact`, and its own promises."""
+"""The preset `compact`: canonical order, probes, masks and readout."""
 
 import functools
 
@@ -6,15 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from autoencoder_cases import TINY, make_params, take
 
 from swajax import autoencoder, prior
 from swajax import network as network_lib
 from swajax import pretrain as pretraining
 from swajax.autoencoder import AutoencoderConfig, compact
+from swajax.autoencoder.canonical import canonical_order
 from swajax.network.batched import apply_batch
 from swajax.pretrain.geometry import shuffle_neurons
 
-CONFIG = AutoencoderConfig(max_depth=2, max_width=4, num_probes=4)
+CONFIG = TINY["compact"]
 SPEC = CONFIG.spec
 KINDS = {"activations": SPEC.activations}
 NUM = 6
@@ -26,8 +28,7 @@ decode = functools.partial(autoencoder.decode, config=CONFIG)
 @pytest.fixture(scope="module")
 def params():
     """Random enough that some neurons are masked, which no fresh decoder does."""
-    init = jax.jit(functools.partial(autoencoder.init, config=CONFIG))
-    leaves, structure = jax.tree.flatten(init(jax.random.key(0)))
+    leaves, structure = jax.tree.flatten(make_params("compact"))
     rng = np.random.default_rng(0)
     noisy = [leaf + 0.2 * rng.normal(size=leaf.shape) for leaf in leaves]
     return jax.tree.unflatten(structure, [jnp.float32(leaf) for leaf in noisy])
@@ -59,10 +60,6 @@ def decoded(params, z):
     return jax.jit(jax.vmap(decode_both))(z)
 
 
-def take(tree, index):
-    return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
 def assert_close(a, b, **tolerance):
     for one, other in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         assert one.dtype == other.dtype
@@ -75,36 +72,7 @@ def test_compact_has_at_most_two_million_parameters():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) <= 2_000_000
 
 
-def test_one_embedding_is_that_of_the_batch(maybe_jit, params, networks, z):
-    for index in range(2):
-        one = maybe_jit(encode)(params, take(networks, index))
-        assert one.shape == (128,) and one.dtype == jnp.float32
-        np.testing.assert_allclose(one, z[index], rtol=1e-4, atol=1e-5)
-
-
-def test_one_decoded_network_is_that_of_the_batch(maybe_jit, params, z, decoded):
-    for index in range(2):
-        one = maybe_jit(decode, "depth")(params, z[index], depth=2)
-        assert_close(one, take(decoded[1], index), rtol=1e-4, atol=1e-3)
-
-
-def test_decode_all_is_every_decoder(params, z, decoded):
-    decode_all = functools.partial(autoencoder.decode_all, params, config=CONFIG)
-    both = jax.jit(jax.vmap(decode_all))(z)
-    assert len(both) == 2
-    for depth, (a, b) in enumerate(zip(both, decoded, strict=True), start=1):
-        assert (a.depth == depth).all()
-        assert_close(a, b, rtol=1e-4, atol=1e-3)
-
-
-def test_probes_given_or_not_are_the_same(params, networks, z):
-    def encode_given(network):
-        probes = autoencoder.probe(network, config=CONFIG)
-        return encode(params, network, probes=probes)
-
-    given = jax.jit(jax.vmap(encode_given))(networks)
-    np.testing.assert_allclose(given, z, rtol=1e-4, atol=1e-5)
-    # They are read, too: other outputs are another embedding.
+def test_the_encoder_reads_the_outputs(params, networks, z):
     blind = encode(params, take(networks, 0), probes=jnp.zeros((4, 1)))
     assert np.abs(blind - z[0]).max() > 0.1
 
@@ -146,7 +114,7 @@ def test_dead_ends_leave_the_embedding(networks, encode_all, z):
 
 
 def test_canonical_order_keeps_the_function_and_is_idempotent(key, networks):
-    order = jax.jit(jax.vmap(compact.canonical_order))
+    order = jax.jit(jax.vmap(canonical_order))
     ordered = order(networks)
     x = jax.random.uniform(key, (9, 3), minval=-1.0)
     before, after = (apply_batch(n, x, **KINDS) for n in (networks, ordered))

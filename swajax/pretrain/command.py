@@ -1,0 +1,59 @@
+"""Options of the command `python -m swajax.pretrain`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from swajax.pretrain.config import PretrainingConfig
+from swajax.pretrain.validation import NUM_NETWORKS
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainCommand:
+    """Pretrain an autoencoder on random networks, on all available devices."""
+
+    # No default, so that fields that are not given get the preset's default.
+    training: Annotated[
+        PretrainingConfig, tyro.conf.arg(name=""), tyro.conf.OmitArgPrefixes
+    ]
+    """settings of the pretraining"""
+    chunk_steps: int = 250
+    """number of steps between two saved states, the most that kill -9 can lose"""
+    validation_chunks: int = 8
+    """number of chunks between two validations"""
+    validation_networks: int = NUM_NETWORKS
+    """number of unseen networks per validation; distances use at most 1,000 of them"""
+    seed: int = 0
+    """seed of the initial parameters and of all random networks"""
+    time_budget: float | None = None
+    """seconds after which the run saves its state and ends; it can be resumed"""
+    out: Path | None = None
+    """new folder of the run [runs/pretrain-PRESET-ACTIVATION-NUMBER]"""
+    resume: Path | None = None
+    """folder of a run to continue with its own settings; other options are ignored"""
+    start_from: Path | None = None
+    """checkpoint file with the initial parameters of a new run"""
+    coordinator: str | None = None
+    """host:port of the first process, to train on several hosts"""
+    num_processes: int | None = None
+    """number of processes, with --coordinator"""
+    process_id: int | None = None
+    """number of this process, from 0, with --coordinator"""
+
+    def __post_init__(self) -> None:
+        """Reject numbers out of range and incomplete options of several hosts."""
+        for name in ("chunk_steps", "validation_chunks", "validation_networks"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
+        if self.time_budget is not None and not self.time_budget > 0:
+            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        processes = (self.coordinator, self.num_processes, self.process_id)
+        if processes.count(None) not in (0, 3):
+            raise ValueError(
+                "coordinator, num_processes and process_id go together, got "
+                f"{processes}"
+            )

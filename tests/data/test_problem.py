@@ -1,0 +1,51 @@
+"""Rows to fit: padded, thinned and taken."""
+
+import numpy as np
+import pytest
+
+from swajax.data import problem
+from swajax.data.problem import Problem
+
+
+def _make(num_rows, num_inputs=3):
+    rng = np.random.default_rng(0)
+    return Problem(
+        rng.normal(size=(num_rows, num_inputs)),
+        rng.normal(size=(num_rows, 1)),
+        rng.uniform(1, 2, num_rows),
+    )
+
+
+@pytest.mark.parametrize("num_rows", [5, 32, 33, 1000])
+def test_padding_adds_rows_without_weight(num_rows):
+    rows = _make(num_rows)
+    padded = problem.pad(rows)
+    assert len(padded.x) % 32 == 0 and padded.x.shape[1] == 4
+    np.testing.assert_array_equal(padded.x[:num_rows, :3], rows.x)
+    np.testing.assert_array_equal(padded.y[:num_rows], rows.y)
+    assert not padded.x[:, 3].any() and not padded.weight[num_rows:].any()
+    np.testing.assert_allclose(padded.weight.sum(), 1)
+
+
+def test_numbers_beyond_float32_become_infinite():
+    rows = _make(5)
+    rows.x[0, 0] = -1e31
+    assert problem.pad(rows).x[0, 0] == np.inf
+
+
+def test_thinning_takes_the_same_rows_of_all():
+    rows = _make(100)
+    assert problem.thin(rows, 100) is rows
+    few = problem.thin(rows, 10)
+    index = [np.flatnonzero(rows.weight == w)[0] for w in few.weight]
+    assert len(set(index)) == 10
+    np.testing.assert_array_equal(few.x, rows.x[index])
+    np.testing.assert_array_equal(few.y, rows.y[index])
+
+
+@pytest.mark.parametrize(
+    ("classes", "objective"),
+    [((), "squared"), (("a", "b"), "logistic"), (("a", "b", "c"), "softmax")],
+)
+def test_objectives(classes, objective):
+    assert problem.choose_objective(classes) == objective
