@@ -52,7 +52,7 @@ Enumerators = dict[str | tuple[str, str], str]
 
 
 class _Header(NamedTuple):
-    """What the parts of a header share."""
+    """Values that the parts of a header share."""
 
     model: Model
     graph: Graph

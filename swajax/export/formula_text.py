@@ -175,18 +175,18 @@ def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
 
 def _to_latex_sum(step: Neuron, width: int) -> str:
     """Return the sum, with line breaks of `align*` after `width` characters."""
-    text, room = "", width
+    text, left = "", width
     for name, number in [("", step.bias), *step.terms]:
         if number or not step.terms:
             size = sympy.latex(sympy.Float(repr(abs(number))))
             term = f"{size}\\,{_latex_name(name)}" if name else size
             length = len(f"{abs(number)!r}{name}") + 3
-            if text and length > room:
-                text, room = f"{text} \\\\\n&\\quad", width
+            if text and length > left:
+                text, left = f"{text} \\\\\n&\\quad", width
             sign = "-" if number < 0 else "+"
             first = term if number >= 0 else f"-{term}"
             text = f"{text} {sign} {term}" if text else first
-            room -= length
+            left -= length
     return text
 
 

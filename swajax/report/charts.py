@@ -35,7 +35,7 @@ class Plot(NamedTuple):
     x: Axis
     y: Axis
 
-    def place(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
+    def to_points(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
         """Return points in px, from the upper left corner of the chart."""
         right = LEFT + self.x.share(xs) * (WIDTH - LEFT - RIGHT)
         down = TOP + (1 - self.y.share(ys)) * (HEIGHT - TOP - BOTTOM)
@@ -86,13 +86,13 @@ def format_ticks(ticks: Sequence[float]) -> tuple[str, list[str]]:
 
 def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
     """Return a line through points; `kind` is its class in the style sheet."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.place(xs, ys))
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.to_points(xs, ys))
     return tag("polyline", class_=f"line {kind}", points=path)
 
 
 def dots(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
     """Return one dot per point, as one element."""
-    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.place(xs, ys))
+    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.to_points(xs, ys))
     return tag("path", class_=f"dots {kind}", d=path)
 
 
@@ -117,8 +117,12 @@ def draw(
     x_more, numbers = format_ticks(plot.x.ticks)
     y_more, y_names = format_ticks(plot.y.ticks)
     names = x_names or numbers
-    x_ticks = plot.place(np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low))
-    y_ticks = plot.place(np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks))
+    x_ticks = plot.to_points(
+        np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low)
+    )
+    y_ticks = plot.to_points(
+        np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks)
+    )
     bottom, right, middle = HEIGHT - BOTTOM, WIDTH - RIGHT, (TOP + HEIGHT - BOTTOM) / 2
     grid = "".join(
         [f"M{x:.1f} {TOP}V{bottom}" for x, _ in x_ticks]
@@ -131,10 +135,12 @@ def draw(
         tag("text", text, x=LEFT - 6, y=y + 4, text_anchor="end")
         for text, (_, y) in zip(y_names, y_ticks, strict=True)
     ]
-    x_place = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
+    x_position = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
     turned = {"x": -middle, "y": 13, "transform": "rotate(-90)"}
     labels = [
-        tag("text", x_label + x_more, class_="label", text_anchor="middle", **x_place),
+        tag(
+            "text", x_label + x_more, class_="label", text_anchor="middle", **x_position
+        ),
         tag(
             "text",
             show(y_label, 32) + y_more,

@@ -164,7 +164,7 @@ def _plot_front(results: Mapping[str, Any]) -> Markup:
         for part, values in errors.items()
         for mark in (charts.line, charts.dots)
     ]
-    points = plot.place(sizes, errors["valid"])
+    points = plot.to_points(sizes, errors["valid"])
     rings = [
         tag("circle", class_=f"ring only n{size}", r=8, cx=x, cy=y)
         for size, (x, y) in zip(sizes.tolist(), points.tolist(), strict=True)
