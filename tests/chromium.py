@@ -1,4 +1,4 @@
-"""A real browser for tests: headless Chromium, told what to do through a pipe."""
+"""Headless Chromium for tests, controlled through a pipe."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 EXECUTABLE = shutil.which("chromium")
-# Chromium reads commands from descriptor 3 and writes to 4, whatever was there.
+# Chromium reads commands from descriptor 3 and writes answers to 4.
 LAUNCH = """\
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -32,7 +32,7 @@ ERRORS = ("Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpe
 
 
 class Page:
-    """A tab: what it shows, what it did wrong, what it fetched."""
+    """A tab with its errors and requests."""
 
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers = os.fdopen(commands, "wb"), answers
@@ -46,7 +46,7 @@ class Page:
             self.call(f"{domain}.enable")
 
     def open(self, path: Path) -> None:
-        """Go to a file and wait until it is there."""
+        """Open a file and wait until it is loaded."""
         self.errors.clear()
         self.requests.clear()
         self.call("Page.navigate", url=path.as_uri())
@@ -54,7 +54,7 @@ class Page:
             pass
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
+        """Return the value of a JavaScript expression."""
         options = {"returnByValue": True, "awaitPromise": True}
         told = self.call("Runtime.evaluate", expression=expression, **options)
         assert "exceptionDetails" not in told, told
@@ -78,7 +78,7 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, **names)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """The answer to one command of the DevTools protocol."""
+        """Send one command of the DevTools protocol and return its result."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -107,7 +107,7 @@ class Page:
 
 @contextlib.contextmanager
 def launch() -> Iterator[Page]:
-    """A browser with one tab and a profile of its own."""
+    """Start a browser with one tab and its own profile."""
     (for_child, commands), (answers, from_child) = os.pipe(), os.pipe()
     ends = [
         fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in (for_child, from_child)

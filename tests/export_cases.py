@@ -1,4 +1,6 @@
-"""Models of hostile names, and tables for them, which the tests of exports share."""
+"""Models with hostile names and hard scales, and tables for them."""
+
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -9,7 +11,7 @@ from swajax.data.splits import Scaling
 from swajax.io import checkpoints
 from swajax.model.fitted import Model
 from swajax.network import apply, simplify
-from swajax.types import ACTIVATIONS, NetworkSpec
+from swajax.types import ACTIVATIONS, DEFAULT_ACTIVATIONS, Network, NetworkSpec
 
 HOSTILE = (
     '*/ #error "x" /*',
@@ -34,7 +36,7 @@ _simplify = jax.jit(simplify, static_argnames="activations")
 
 
 def make_model(draw_network, *, depth, num_classes=0, seed=0):
-    """A random network of all activations; the last column is not read."""
+    """Return a random network of all activations; the last column is not read."""
     num_outputs = num_classes if num_classes > 2 else 1
     spec = NetworkSpec(
         num_inputs=7,
@@ -52,8 +54,21 @@ def make_model(draw_network, *, depth, num_classes=0, seed=0):
     return Model(network, ACTIVATIONS, scaling, TARGET)
 
 
+def make_all(draw_network):
+    """Return a model with a neuron of each activation, in two layers."""
+    model = constant(make_model(draw_network, depth=2))
+    network, eye = model.network, np.eye(len(ACTIVATIONS))
+    network.first[0] = [0.5, -1.0, 1.5, 0.7, 2.0]
+    network.bias[0] = [0.1, 0.2, -0.3, 0.4, -0.5]
+    network.hidden[0, :, :2] = np.linspace(-0.4, 0.5, 10).reshape(5, 2)
+    network.readout[:2, 0] = [0.3, -0.6]
+    network.mask[0], network.mask[1, :2] = 1.0, 1.0
+    network.activation[0], network.activation[1, :2] = eye[:5], eye[5:]
+    return model
+
+
 def make_frame(num_rows=1000):
-    """Rows with missing cells and categories that training has not seen."""
+    """Return rows with missing cells and unknown categories."""
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(index=range(num_rows))
     for column in reversed(COLUMNS):
@@ -70,7 +85,7 @@ def make_frame(num_rows=1000):
 
 
 def reference(model, frame):
-    """Outputs by JAX, in the units of the target."""
+    """Return outputs by JAX, in the units of the target."""
     network = jax.tree.map(jax.numpy.asarray, model.network)
     x = jax.numpy.asarray(model.encode(frame))
     out = np.asarray(_apply(network, x, activations=model.activations), float)
@@ -78,7 +93,7 @@ def reference(model, frame):
 
 
 def constant(model):
-    """The same model without any weight but the biases of the outputs."""
+    """Return the same model with no weights but the biases of its outputs."""
     network = model.network
     mask = np.zeros_like(network.mask)
     return model._replace(
@@ -93,8 +108,70 @@ def constant(model):
     )
 
 
+class Scales(NamedTuple):
+    """Center and half range of the columns, mean and deviation of the target."""
+
+    center: float = 0.0
+    half_range: float = 1.0
+    mean: float = 0.0
+    deviation: float = 1.0
+
+
+# Field reports: float32 holds none of them, or only by a suitable order of operations.
+HARD = {
+    "offset target": Scales(mean=101_325_000.0, deviation=0.37),
+    "seconds since 1970": Scales(center=1.7e9, half_range=1800.0),
+    "nanoseconds since 1970": Scales(center=1.7e18, half_range=7.5e8),
+    "tiny target": Scales(mean=5e-63, deviation=1e-60),
+    "huge target": Scales(deviation=1e60),
+    "tiny columns": Scales(center=3e-61, half_range=1e-60),
+    "small columns": Scales(center=3e-9, half_range=1e-8),
+    "huge columns": Scales(half_range=1e60),
+    "year": Scales(center=2002.5, half_range=10.0, mean=1e4, deviation=50.0),
+}
+
+
+def make_scaled(scales, *, gain=1.0):
+    """Return a model of two numeric columns: gain * tanh(2 a) + 0.2 b + 0.1.
+
+    With a large gain the network also subtracts gain * 0.999 * tanh(2 a), so that its
+    outputs are small differences of large numbers.
+    """
+    columns = tuple(
+        Column(
+            name,
+            "numeric",
+            scales.center,
+            1 / scales.half_range,
+            -scales.center / scales.half_range,
+        )
+        for name in ("a", "b")
+    )
+    is_large, kinds = float(gain > 1), np.zeros((1, 3, 4))
+    kinds[0, [0, 1, 2], [1, 1, 3]] = 1.0  # tanh, tanh, linear
+    network = Network(
+        first=np.array([[2.0, 2.0 * is_large, 0.0], [0.0, 0.0, 1.0]]),
+        hidden=np.zeros((0, 3, 3)),
+        readout=np.array([[gain], [-0.999 * gain * is_large], [0.2]]),
+        bias=np.array([[0.0, 0.001 * is_large, 0.0]]),
+        readout_bias=np.array([0.1]),
+        mask=np.array([[1.0, is_large, 1.0]]),
+        activation=kinds,
+        depth=np.array(1),
+    )
+    encoder = TableEncoder(columns)
+    scaling = Scaling(encoder, scales.deviation, scales.mean, ())
+    return Model(network, DEFAULT_ACTIVATIONS, scaling, "y")
+
+
+def make_scaled_frame(scales, num_rows=200):
+    """Return rows over the ranges of `make_scaled`."""
+    cells = np.random.default_rng(3).uniform(-1, 1, (num_rows, 2))
+    return pd.DataFrame(scales.center + scales.half_range * cells, columns=["a", "b"])
+
+
 def make_header(model, **changes):
-    """What a search writes into the header of its networks, as far as it is read."""
+    """Return the header of the networks of a search, as far as it is read."""
     scaling = model.scaling
     return {
         "target": model.target,
@@ -108,7 +185,7 @@ def make_header(model, **changes):
 
 
 def write_run(folder, members, **changes):
-    """A folder with a front of models, as `python -m swajax.search` writes it."""
+    """Write a folder with a front of models, as `python -m swajax.search` does."""
     folder.mkdir()
     networks = [model.network for model in members]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)

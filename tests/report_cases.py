@@ -1,4 +1,4 @@
-"""Finished runs with names that would like to be markup, for the tests of reports."""
+"""Finished runs with names that look like markup, for the tests of reports."""
 
 import json
 
@@ -21,7 +21,7 @@ CLASSES = ("<b>bold</b>", "' onclick='window.broken=1", "$x_1$", "\ud800")
 
 
 def make_hostile(draw_network, *, num_classes=0, depth=2):
-    """A model whose columns, categories, classes and target are hostile."""
+    """Return a model with hostile columns, categories, classes and target."""
     model = make_model(draw_network, depth=depth, num_classes=num_classes)
     columns = [
         column._replace(
@@ -38,7 +38,7 @@ def make_hostile(draw_network, *, num_classes=0, depth=2):
 
 
 def make_part(model, num_rows=60):
-    """Random rows, with the model's own predictions and some noise as the truth."""
+    """Return random rows whose targets are the predictions with noise."""
     names = [column.name for column in model.scaling.encoder.columns]
     rng, scaling = np.random.default_rng(0), model.scaling
     x = rng.uniform(-1, 1, (num_rows, model.network.first.shape[0])).astype(np.float32)
@@ -56,7 +56,7 @@ def make_part(model, num_rows=60):
 
 
 def make_run(folder, draw_network, *, num_classes=0):
-    """The folder of a run of two networks, the larger one picked, without pictures."""
+    """Write a run of two networks, the larger one picked, without pictures."""
     model = make_hostile(draw_network, num_classes=num_classes)
     members = [constant(model), model]
     write_run(folder, members)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -169,7 +170,8 @@ def test_models_predict_the_same(regressor, table, corners):
     np.testing.assert_allclose(
         model.predict(still), estimator.predict(still), rtol=1e-5, atol=1e-5
     )
-    constant = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1)).to_model()
+    with pytest.warns(ConvergenceWarning, match="y is constant"):
+        constant = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1)).to_model()
     np.testing.assert_array_equal(constant.predict(frame), 0.1)
     classifier = SparseMLPClassifier(**SMALL).fit(*corners)
     frame = pd.DataFrame(corners[0], columns=["x1", "x2", "x3"])
@@ -212,7 +214,8 @@ def test_class_weights_move_the_border(corners):
 
 def test_constant_target_and_constant_inputs(table, corners):
     x, y = table
-    model = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1))
+    with pytest.warns(ConvergenceWarning, match="y is constant"):
+        model = SparseMLPRegressor(**SMALL).fit(x, np.full(60, 0.1))
     np.testing.assert_array_equal(model.predict(x), 0.1)
     assert model.front_[0].num_weights == 0 and model.at(0).network_.depth == 1
     still = x.copy()

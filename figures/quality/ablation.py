@@ -249,7 +249,7 @@ def _descend(
     if ablation.is_by_steps:
         num_steps = _steps_per_candidate(settings, spec.max_depth)
         seconds = math.inf
-    state = latent_search.descend(
+    state, steps = latent_search.descend(
         problem.starts,
         problem.params,
         latent_search.Data(*task.train[:2], *task.valid[:2]),
@@ -260,7 +260,7 @@ def _descend(
         clock=evaluator.clock,
     )
     found = latent_search.harden(state.picked, problem.params, space=problem.space)
-    return Starts(fit_into(found), int(state.num_steps.sum()))
+    return Starts(fit_into(found), steps)
 
 
 def _steps_per_candidate(settings: Settings, num_depths: int) -> int:

@@ -85,7 +85,7 @@ def _descend(
     sizes: Sizes,
 ) -> Point:
     """Run gradient descent; the results are decoded at the requested size."""
-    state = latent_search.descend(
+    state, _ = latent_search.descend(
         problem.starts,
         problem.params,
         Data(*task.train[:2], *task.valid[:2]),

@@ -71,9 +71,13 @@ def split(
     check_range("valid_share", share, above=0, below=1)
     rng = check_random_state(random_state)
     split_seed, seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
+    _, classes, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    is_single = counts[classes] == 1  # such rows stay; the others are stratified
+    single, rows = np.flatnonzero(is_single), np.flatnonzero(~is_single)
     number = math.ceil(share * len(codes) - 1e-9)
-    number = min(number, len(codes) - len(np.unique(codes)))
+    number = min(number, len(rows) - int((counts > 1).sum()))
     if len(codes) < MIN_ROWS or number < 1:
         rows = np.random.default_rng(split_seed).permutation(len(codes))
         return Parts(rows, rows, seed)
-    return Parts(*hold_out(codes, number, split_seed), seed)
+    kept, held = hold_out(codes[rows], number, split_seed)
+    return Parts(np.concatenate([single, rows[kept]]), rows[held], seed)

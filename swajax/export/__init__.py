@@ -1,5 +1,6 @@
-"""Found networks as code and files that need no swajax: C99, NumPy, ONNX, a formula.
+"""Found networks as files and functions that run without a search.
 
-One file per format; each takes a `swajax.model.fitted.Model`.
-`python -m swajax.export` is the command.
+`formats.FORMATS` lists the file formats (C99, NumPy, ONNX, formula, safetensors), one
+module per format; each takes a `swajax.model.fitted.Model`. `jax_function` returns a
+JAX function. `python -m swajax.export` is the command.
 """

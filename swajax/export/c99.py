@@ -1,14 +1,25 @@
-"""C99: one header of inline functions in float32; no heap, no library but math.h."""
+"""C99: one header of inline functions without heap that needs only math.h.
 
-import re
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
+Arithmetic is in float where that agrees with `Model.predict`. Otherwise the numbers of
+the table and the prediction are double, and the network too if that is not enough.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from swajax.data.encoding import Column
+from swajax.export.agreement import Exported, Options, Rows, draw_rows
+from swajax.export.arithmetic import (
+    DOUBLE,
+    MIXED,
+    SINGLE,
+    Choice,
+    Precision,
+    choose_precision,
+    find_scale,
+)
+from swajax.export.c99_size import measure_size
 from swajax.export.c99_templates import (
     ACTIVATIONS,
     CATEGORIES,
@@ -19,91 +30,115 @@ from swajax.export.c99_templates import (
     REGRESSION,
     TWO_CLASSES,
 )
-from swajax.export.text import to_c_string, to_identifier, to_identifiers, wrap_sum
+from swajax.export.text import (
+    WIDTH,
+    to_c_literal,
+    to_c_string,
+    to_identifier,
+    to_identifiers,
+    wrap,
+    wrap_sum,
+)
 from swajax.model.fitted import Model
-from swajax.model.graph import Graph, Input, Neuron, format_sum, make_graph, to_scale
-from swajax.network.activations import LEAKY_SLOPE
+from swajax.model.graph import Graph, Input, Neuron, format_sum, make_graph
+from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
-GUARD = "H_INCLUDED"  # after the prefix that all names have
+GUARD = "H_INCLUDED"  # follows the prefix of all names
 MAX_COMMENT = 60  # characters of a name in a comment
+TYPES = {np.float32: "float", np.float64: "double"}
 
-# By what they stand for: a column, or a column and a category.
+# Enumerators by column name, or by column name and category.
 Enumerators = dict[str | tuple[str, str], str]
 
 
-def to_source(model: Model, name: str) -> str:
-    """The text of a header.
+class _Header(NamedTuple):
+    """Values that the parts of a header share."""
 
-    Inputs are the cells of the columns that the network reads: numbers as floats, NAN
-    where missing, and categories as integers. Their places and codes are enumerated.
+    model: Model
+    graph: Graph
+    precision: Precision
+    enumerators: Enumerators
+    words: dict[str, object]  # of the templates
+
+    def cell(self, number: float) -> str:
+        """Return a constant of the type of the table's numbers."""
+        return to_c_literal(number, self.precision.cells)
+
+    def weight(self, number: float) -> str:
+        """Return a constant of the type of the network."""
+        return to_c_literal(number, self.precision.network)
+
+
+def export(model: Model, rows: Rows, options: Options) -> Exported:
+    """Export a header; the note has the size of its object code."""
+    choice = _choose(model, rows)
+    source = _write(model, options.name, choice)
+    size = measure_size(source)
+    note = "size of the object code unknown without gcc"
+    if size is not None:
+        note = f"{size:,} bytes of object code (gcc -Os, without math.h)"
+    return Exported(source.encode("ascii"), choice.agreement, note)
+
+
+def to_source(model: Model, name: str, rows: Rows | None = None) -> str:
+    """Return the text of a header.
+
+    Inputs are the cells of the columns that the network reads: numbers, NAN where
+    missing, and categories as integers. Their indices and codes are enumerators.
 
     Args:
-      model: what is exported.
-      name: begins all names in the header.
+      model: the network to export.
+      name: prefix of all names in the header.
+      rows: rows on which the arithmetic is compared with `Model.predict`; by default
+        random rows within the training ranges.
 
     Raises:
-      ValueError: a number is beyond float32.
+      ValueError: no precision of C agrees with `Model.predict`.
     """
-    graph = make_graph(model)
-    prefix = to_identifier(name)
-    places = {key: f"{prefix.upper()}_{name}" for key, name in _name_all(graph).items()}
-    numbers = [f"const float number[{len(graph.numbers)}]"] if graph.numbers else []
+    return _write(model, name, _choose(model, rows or draw_rows(model)))
+
+
+def _choose(model: Model, rows: Rows) -> Choice:
+    return choose_precision(model, rows, (SINGLE, MIXED, DOUBLE), language="C")
+
+
+def _write(model: Model, name: str, choice: Choice) -> str:
+    graph, prefix, precision = make_graph(model), to_identifier(name), choice.precision
+    upper = prefix.upper()
+    enumerators = {k: f"{upper}_{name}" for k, name in _name_all(graph).items()}
+    header = _Header(model, graph, precision, enumerators, {})
+    cell, real = (TYPES[kind] for kind in precision)
+    numbers = [f"const {cell} number[{len(graph.numbers)}]"] if graph.numbers else []
     texts = [f"const int category[{len(graph.categories)}]"] if graph.categories else []
     used = ["number"] * bool(numbers) + ["category"] * bool(texts)
-    words = {
-        "prefix": prefix,
-        "num": len(model.scaling.classes),
-        "parameters": ", ".join(numbers + texts) or "const float *number",
-        "arguments": ", ".join(used) or "number",
-        "body": "\n".join(_body(graph, places, prefix)),
-        "y1": _unscale(graph.outputs[0], model),
-        "slope": to_literal(LEAKY_SLOPE),
-    }
-    guard = f"{prefix.upper()}_{GUARD}"
+    header.words.update(
+        prefix=prefix,
+        num=len(model.scaling.classes),
+        cell=cell,
+        real=real,
+        f="f" if real == "float" else "",
+        parameters=", ".join(numbers + texts) or f"const {cell} *number",
+        arguments=", ".join(used) or "number",
+        body="",
+        result="\n".join(_wrap(f"return {_unscale(graph.outputs[0], header)};")),
+        slope=header.weight(LEAKY_SLOPE),
+        zero=header.weight(0.0),
+        one=header.weight(1.0),
+        half=header.weight(0.5),
+        gelu_scale=header.weight(GELU_SCALE),
+        gelu_cubic=header.weight(GELU_CUBIC),
+    )
+    header.words["body"] = "\n".join(_body(header))
+    guard = f"{upper}_{GUARD}"
     parts = [
-        _title(model, name, _use(graph, places, words)),
+        _title(header, name, choice),
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n",
-        *_enums(graph, places, prefix.upper()),
-        *(helper.format(**words) for helper in _find_helpers(graph)),
-        *_functions(model, graph, words),
+        *_enums(header),
+        *(helper.format(**header.words) for helper in _find_helpers(graph)),
+        *_functions(header),
         "#endif\n",
     ]
     return "\n".join(parts)
-
-
-def to_literal(number: float) -> str:
-    """A float constant that reads back as the nearest float32."""
-    with np.errstate(over="ignore"):
-        single = np.float32(number)
-    if not np.isfinite(single):
-        raise ValueError(f"{number:g} is beyond float32, in which C computes")
-    return f"{single!s}f"  # NumPy writes the fewest digits that read back the same
-
-
-def measure_size(source: str) -> int | None:
-    """Bytes of object code and constants by gcc -Os on this machine, if it can tell.
-
-    All functions of the header are counted, those of math.h are not.
-    """
-    gcc, size = shutil.which("gcc"), shutil.which("size")
-    if gcc is None or size is None:
-        return None
-    # What is inline leaves no object code behind until somebody calls it.
-    code = re.sub(r"^static inline ", "", source, flags=re.MULTILINE)
-    options = ["-std=c99", "-Os", "-fno-asynchronous-unwind-tables"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.c"
-        path.write_text(code, encoding="ascii")
-        compiled = path.with_suffix(".o")
-        command = [gcc, *options, "-c", str(path), "-o", str(compiled)]
-        done = subprocess.run(command, check=False, capture_output=True)  # noqa: S603
-        if done.returncode:
-            return None
-        told = subprocess.run(  # noqa: S603
-            [size, str(compiled)], check=True, capture_output=True, text=True
-        ).stdout
-    text, data, bss = told.splitlines()[1].split()[:3]
-    return int(text) + int(data) + int(bss)
 
 
 def _name_all(graph: Graph) -> Enumerators:
@@ -119,13 +154,18 @@ def _name_all(graph: Graph) -> Enumerators:
     return dict(zip(wanted, chosen, strict=True))
 
 
-def _title(model: Model, name: str, usage: list[str]) -> str:
-    """What it is and how it is called: typical cells, of all columns that are read."""
-    target, num = _comment(model.target), model.num_weights
-    lines = [f"#include {_comment(f'{name}.h')}", "", *usage]
+def _title(header: _Header, name: str, choice: Choice) -> str:
+    """Return the comment at the top: summary, accuracy, and a call as an example."""
+    target, num = _comment(header.model.target), header.model.num_weights
+    lines = [f"#include {_comment(f'{name}.h')}", "", *_use(header)]
+    notes = wrap(f"Accuracy: {choice.agreement.describe()}.", width=WIDTH - 3)
+    if choice.reason:
+        notes += wrap(f"Float is not enough: {choice.reason}.", width=WIDTH - 3)
     return "\n".join(
         [
-            f"/* Predicts {target} by {num} weights; written by swajax. For example:",
+            f"/* Predicts {target} by {num} weights; written by swajax.",
+            *(f"   {line}" for line in notes),
+            "   Example:",
             "",
             *(f"    {line}".rstrip() for line in lines),
             "",
@@ -134,46 +174,45 @@ def _title(model: Model, name: str, usage: list[str]) -> str:
     )
 
 
-def _use(graph: Graph, places: Enumerators, words: dict[str, object]) -> list[str]:
-    """A call, in which names of the table are identifiers only."""
-    numbers = [(places[c.name], to_literal(c.fill)) for c in graph.numbers]
-    codes = [
-        (places[c.name], places[c.name, c.categories[0]]) for c in graph.categories
-    ]
+def _use(header: _Header) -> list[str]:
+    """Return a call with typical cells; names of the table appear as identifiers."""
+    graph, names, words = header.graph, header.enumerators, header.words
+    numbers = [(names[c.name], header.cell(c.fill)) for c in graph.numbers]
+    codes = [(names[c.name], names[c.name, c.categories[0]]) for c in graph.categories]
     lines = []
-    for kind, cells in (("float number", numbers), ("int category", codes)):
+    for kind, cells in ((f"{words['cell']} number", numbers), ("int category", codes)):
         if cells:
-            inside = ",\n".join(f"    [{place}] = {cell}" for place, cell in cells)
+            inside = ",\n".join(f"    [{index}] = {cell}" for index, cell in cells)
             lines += [f"const {kind}[] = {{", *inside.split("\n"), "};"]
     call = f"{words['prefix']}_predict({words['arguments'] if lines else 0})"
     if words["num"]:
         return [*lines, f"const char *label = {words['prefix']}_label({call});"]
-    return [*lines, f"const float prediction = {call};"]
+    return [*lines, f"const {words['cell']} prediction = {call};"]
 
 
-def _enums(graph: Graph, places: Enumerators, prefix: str) -> list[str]:
-    """Where each column stands, and the code of each category."""
-    parts = []
+def _enums(header: _Header) -> list[str]:
+    """Return the indices of the columns and the codes of the categories."""
+    parts, graph, names = [], header.graph, header.enumerators
     if graph.numbers:
         lines = [
-            (places[c.name], f"{_comment(c.name)}, {c.fill:g} where missing")
+            (names[c.name], f"{_comment(c.name)}, {c.fill:g} where missing")
             for c in graph.numbers
         ]
         parts.append(NUMBERS + _enum(lines))
     if graph.categories:
-        lines = [(places[c.name], _comment(c.name)) for c in graph.categories]
+        lines = [(names[c.name], _comment(c.name)) for c in graph.categories]
         parts.append(CATEGORIES + _enum(lines))
     for column in graph.categories:
-        lines = [(places[column.name, c], _comment(c)) for c in column.categories]
-        where = f"category[{places[column.name]}]"
+        lines = [(names[column.name, c], _comment(c)) for c in column.categories]
+        where = f"category[{names[column.name]}]"
         parts.append(f"/* Codes in {where}. */\n" + _enum(lines))
     return parts
 
 
 def _enum(lines: list[tuple[str, str]]) -> str:
     rows = [
-        f"    {name} = {place}{',' if place + 1 < len(lines) else ''} /* {note} */"
-        for place, (name, note) in enumerate(lines)
+        f"    {name} = {index}{',' if index + 1 < len(lines) else ''} /* {note} */"
+        for index, (name, note) in enumerate(lines)
     ]
     return "\n".join(["enum {", *rows, "};", ""])
 
@@ -188,60 +227,64 @@ def _find_helpers(graph: Graph) -> list[str]:
     return [FILL] * bool(graph.numbers) + [helper for helper in helpers if helper]
 
 
-def _body(graph: Graph, places: Enumerators, prefix: str) -> list[str]:
-    """Inputs and neurons, a constant each."""
+def _body(header: _Header) -> list[str]:
+    """Return one constant per input and neuron."""
+    graph, real = header.graph, header.words["real"]
     lines = [] if graph.inputs else ["    (void)number;"]
     for item in graph.inputs:
-        value = _format_input(item, places, prefix)
-        lines += _wrap(f"const float {item.name} = {value};")
+        lines += _wrap(f"const {real} {item.name} = {_format_input(item, header)};")
     for neuron in graph.neurons:
         value = ACTIVATIONS[neuron.activation].call.format(
-            prefix=prefix, sum=format_sum(neuron, to_literal)
+            **header.words, sum=format_sum(neuron, header.weight)
         )
-        lines += _wrap(f"const float {neuron.name} = {value};")
+        lines += _wrap(f"const {real} {neuron.name} = {value};")
     return lines
 
 
-def _format_input(item: Input, places: Enumerators, prefix: str) -> str:
+def _format_input(item: Input, header: _Header) -> str:
     column = item.column
     if column.kind == "category":
-        return _format_category(column, item.values, places)
-    center, scale, rest = map(to_literal, to_scale(column))
-    cell = f"{prefix}_fill(number[{places[column.name]}], {to_literal(column.fill)})"
-    text = f"({cell} - {center}) * {scale}".replace("- -", "+ ")
-    return text if to_scale(column).rest == 0 else f"{text} + {rest}"
+        return _format_category(column, item.values, header)
+    scaling = find_scale(column, header.precision)
+    center, scale, rest = map(header.cell, scaling)
+    cell = f"number[{header.enumerators[column.name]}]"
+    cell = f"{header.words['prefix']}_fill({cell}, {header.cell(column.fill)})"
+    cell = f"({cell} - {center})" if scaling.center else cell
+    text = f"{cell} * {scale} + {rest}" if scaling.rest else f"{cell} * {scale}"
+    text = text.replace("- -", "+ ").replace("+ -", "- ")
+    return f"(float)({text})" if header.precision == MIXED else text
 
 
-def _format_category(
-    column: Column, values: tuple[float, ...], places: Enumerators
-) -> str:
-    cell, text = f"category[{places[column.name]}]", "0.0f"
+def _format_category(column: Column, values: tuple[float, ...], header: _Header) -> str:
+    cell, text = f"category[{header.enumerators[column.name]}]", header.weight(0.0)
     for category, value in zip(column.categories, values, strict=True):
         if value:
-            code = places[column.name, category]
-            text = f"{cell} == {code} ? {to_literal(value)} : {text}"
+            code = header.enumerators[column.name, category]
+            text = f"{cell} == {code} ? {header.weight(value)} : {text}"
     return text
 
 
-def _unscale(output: Neuron, model: Model) -> str:
-    text, scaling = format_sum(output, to_literal), model.scaling
+def _unscale(output: Neuron, header: _Header) -> str:
+    text, scaling = format_sum(output, header.weight), header.model.scaling
     if scaling.classes:
         return text
-    scale, offset = to_literal(scaling.target_scale), to_literal(scaling.target_offset)
-    return f"({text}) * {scale} + {offset}".replace("+ -", "- ")
+    scale, offset = header.cell(scaling.target_scale), scaling.target_offset
+    double = "(double)" if header.precision == MIXED else ""
+    return f"{double}({text}) * {scale} + {header.cell(offset)}".replace("+ -", "- ")
 
 
-def _functions(model: Model, graph: Graph, words: dict[str, object]) -> list[str]:
-    if not model.scaling.classes:
+def _functions(header: _Header) -> list[str]:
+    words, classes = header.words, header.model.scaling.classes
+    if not classes:
         return [REGRESSION.format(**words)]
-    labels = ",\n        ".join(map(to_c_string, model.scaling.classes))
+    labels = ",\n        ".join(map(to_c_string, classes))
     label = LABEL.format(**words, labels=labels)
-    if len(graph.outputs) == 1:
+    if len(header.graph.outputs) == 1:
         return [TWO_CLASSES.format(**words), label]
     scores = [
         line
-        for place, output in enumerate(graph.outputs)
-        for line in _wrap(f"score[{place}] = {format_sum(output, to_literal)};")
+        for index, output in enumerate(header.graph.outputs)
+        for line in _wrap(f"score[{index}] = {format_sum(output, header.weight)};")
     ]
     return [MORE_CLASSES.format(**words, scores="\n".join(scores)), label]
 

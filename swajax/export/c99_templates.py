@@ -1,16 +1,20 @@
-"""The parts of a C header, to be filled in by `str.format`."""
+"""Parts of a C header, filled in by `str.format`.
+
+`{cell}` is the type of the table's numbers and of the prediction, `{real}` that of the
+network, and `{f}` the suffix of the functions of math.h for the latter.
+"""
 
 from typing import NamedTuple
 
 NUMBERS = """\
-/* Places in number[]: cells in the units of the table, NAN where missing.
-   Compile without -ffast-math, which knows no NAN. */
+/* Indices of number[], in the units of the table; NAN where missing.
+   Do not compile with -ffast-math: it removes the test for NAN. */
 """
 CATEGORIES = """\
-/* Places in category[]: codes as below, -1 for missing and any other. */
+/* Indices of category[]; codes as below, -1 where missing or unknown. */
 """
 FILL = """\
-static inline float {prefix}_fill(float value, float fill)
+static inline {cell} {prefix}_fill({cell} value, {cell} fill)
 {{
     return isnan(value) ? fill : value;
 }}
@@ -28,28 +32,28 @@ ACTIVATIONS = {
     "sigmoid": CActivation(
         "{prefix}_sigmoid({sum})",
         """\
-static inline float {prefix}_sigmoid(float x)
+static inline {real} {prefix}_sigmoid({real} x)
 {{
-    return 1.0f / (1.0f + expf(-x));
+    return {one} / ({one} + exp{f}(-x));
 }}
 """,
     ),
-    "tanh": CActivation("tanhf({sum})"),
+    "tanh": CActivation("tanh{f}({sum})"),
     "leaky_relu": CActivation(
         "{prefix}_leaky_relu({sum})",
         """\
-static inline float {prefix}_leaky_relu(float x)
+static inline {real} {prefix}_leaky_relu({real} x)
 {{
-    return x >= 0.0f ? x : {slope} * x;
+    return x >= {zero} ? x : {slope} * x;
 }}
 """,
     ),
     "linear": CActivation("{sum}"),
-    "sin": CActivation("sinf({sum})"),
+    "sin": CActivation("sin{f}({sum})"),
     "square": CActivation(
         "{prefix}_square({sum})",
         """\
-static inline float {prefix}_square(float x)
+static inline {real} {prefix}_square({real} x)
 {{
     return x * x;
 }}
@@ -58,57 +62,57 @@ static inline float {prefix}_square(float x)
     "gelu": CActivation(
         "{prefix}_gelu({sum})",
         """\
-static inline float {prefix}_gelu(float x)
+static inline {real} {prefix}_gelu({real} x)
 {{
-    const float u = x + 0.044715f * x * x * x;
-    return 0.5f * x * (1.0f + tanhf(0.7978846f * u));
+    const {real} u = x + {gelu_cubic} * x * x * x;
+    return {half} * x * ({one} + tanh{f}({gelu_scale} * u));
 }}
 """,
     ),
 }
 
 REGRESSION = """\
-/* The prediction, in the units of the target. */
-static inline float {prefix}_predict({parameters})
+/* Return the prediction in the units of the target. */
+static inline {cell} {prefix}_predict({parameters})
 {{
 {body}
-    return {y1};
+{result}
 }}
 """
 TWO_CLASSES = """\
-/* The log-odds of class 1 against class 0. */
-static inline float {prefix}_log_odds({parameters})
+/* Return the log-odds of class 1 against class 0. */
+static inline {real} {prefix}_log_odds({parameters})
 {{
 {body}
-    return {y1};
+{result}
 }}
 
-/* The number of the more probable class. */
+/* Return the number of the more probable class. */
 static inline int {prefix}_predict({parameters})
 {{
-    return {prefix}_log_odds({arguments}) > 0.0f ? 1 : 0;
+    return {prefix}_log_odds({arguments}) > {zero} ? 1 : 0;
 }}
 
-/* Probabilities of both classes. */
-static inline void {prefix}_probabilities({parameters}, float probability[2])
+/* Compute the probabilities of both classes. */
+static inline void {prefix}_probabilities({parameters}, {real} probability[2])
 {{
-    const float log_odds = {prefix}_log_odds({arguments});
-    probability[0] = 1.0f / (1.0f + expf(log_odds));
-    probability[1] = 1.0f / (1.0f + expf(-log_odds));
+    const {real} log_odds = {prefix}_log_odds({arguments});
+    probability[0] = {one} / ({one} + exp{f}(log_odds));
+    probability[1] = {one} / ({one} + exp{f}(-log_odds));
 }}
 """
 MORE_CLASSES = """\
-/* A score a class; their differences are log-odds. */
-static inline void {prefix}_scores({parameters}, float score[{num}])
+/* Compute one score per class; differences of scores are log-odds. */
+static inline void {prefix}_scores({parameters}, {real} score[{num}])
 {{
 {body}
 {scores}
 }}
 
-/* The number of the most probable class. */
+/* Return the number of the most probable class. */
 static inline int {prefix}_predict({parameters})
 {{
-    float score[{num}];
+    {real} score[{num}];
     int best = 0;
     {prefix}_scores({arguments}, score);
     for (int i = 1; i < {num}; i++)
@@ -117,21 +121,21 @@ static inline int {prefix}_predict({parameters})
     return best;
 }}
 
-/* Probabilities of all classes. */
-static inline void {prefix}_probabilities({parameters}, float probability[{num}])
+/* Compute the probabilities of all classes. */
+static inline void {prefix}_probabilities({parameters}, {real} probability[{num}])
 {{
     const int best = {prefix}_predict({arguments});
-    float highest, total = 0.0f;
+    {real} highest, total = {zero};
     {prefix}_scores({arguments}, probability);
     highest = probability[best];
     for (int i = 0; i < {num}; i++)
-        total += probability[i] = expf(probability[i] - highest);
+        total += probability[i] = exp{f}(probability[i] - highest);
     for (int i = 0; i < {num}; i++)
         probability[i] /= total;
 }}
 """
 LABEL = """\
-/* The name of a class by its number, in UTF-8. */
+/* Return the name of a class by its number, in UTF-8. */
 static inline const char *{prefix}_label(int number)
 {{
     static const char *const labels[{num}] = {{

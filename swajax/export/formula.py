@@ -1,6 +1,6 @@
-"""A formula on the cells of a table, with as few digits as the error allows.
+"""A model as a formula on the cells of a table, in full precision.
 
-`swajax.export.formula_text` writes it down.
+`formula_rounding` shortens its constants and `formula_text` writes it.
 """
 
 from collections import Counter
@@ -8,26 +8,23 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import sympy
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from swajax.data.encoding import Column
-from swajax.data.problem import Problem
 from swajax.export.text import to_identifiers
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, make_graph
 from swajax.network.activations import RECORDS
 from swajax.types import ACTIVATIONS
 
-MAX_CHANGE = 0.01  # of the validation error by rounding, relative
-MOST_DIGITS = 17  # enough for any float64
-
-# Names that mean something to SymPy or in the text.
+# Names with a meaning in SymPy or in the text.
 RESERVED = {*dir(sympy), *ACTIVATIONS, "u", "where", "total"}
 
 
 class Symbol(NamedTuple):
-    """What a name in the formula stands for: `slope * symbol + offset` is an input."""
+    """A cell of the table; `slope * symbol + offset` is an input of the network."""
 
     column: Column
     category: str | None  # the symbol is 1 where the column holds it, else 0
@@ -49,16 +46,8 @@ class Formula(NamedTuple):
         return self.steps[-self.num_outputs :]
 
 
-class Rounded(NamedTuple):
-    """A formula with shorter constants, and what that does to the validation error."""
-
-    formula: Formula
-    digits: Int[np.ndarray, " P"]  # significant ones, of each constant
-    change: float | None  # of the error, relative
-
-
 def make_formula(model: Model) -> Formula:
-    """The formula of a model in full precision: scales are part of the constants."""
+    """Return the formula of a model; its constants include all scalings."""
     graph, scaling = make_graph(model), model.scaling
     symbols, parts = _name_symbols(graph)
     steps = [_fold(neuron, parts) for neuron in graph.neurons]
@@ -70,54 +59,56 @@ def make_formula(model: Model) -> Formula:
     return Formula(symbols, _inline(steps), len(graph.outputs))
 
 
-def shorten(model: Model, formula: Formula, part: Problem) -> Rounded:
-    """The fewest digits that change the error on validation rows by at most 1 %.
-
-    An error of 0 may change by 0.01.
-
-    All constants get as many digits as it takes; then each gives up what it can, one
-    digit at a time. What rounding the weights of a sum shifts goes into its constant.
-
-    Args:
-      model: what the formula was made of.
-      formula: in full precision.
-      part: validation rows, by which digits are judged.
-    """
-    cells = _decode(formula, part.x)
-    means = {
-        name: values.mean()
-        for name, values in _run(formula, cells, len(part.y)).items()
-    }
-    before = _error(formula, cells, part, model)
-
-    def find_change(digits: Int[np.ndarray, " P"]) -> float:
-        after = _error(_round(formula, digits, means), cells, part, model)
-        return (after - before) / (before or 1.0)
-
-    def is_close(digits: Int[np.ndarray, " P"]) -> bool:
-        return abs(find_change(digits)) <= MAX_CHANGE
-
-    digits = np.full(_count(formula), 1)
-    while digits[0] < MOST_DIGITS and not is_close(digits):
-        digits += 1
-    for level in range(digits[0] - 1, 0, -1):
-        for place in np.flatnonzero(digits == level + 1):
-            digits[place] = level
-            if not is_close(digits):
-                digits[place] = level + 1
-    return Rounded(_round(formula, digits, means), digits, find_change(digits))
+def read_cells(
+    formula: Formula, frame: pd.DataFrame
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Return the values of the symbols in a table without missing numbers."""
+    cells = {}
+    for name, symbol in formula.symbols.items():
+        column = frame[symbol.column.name].to_numpy()
+        is_number = symbol.category is None
+        cells[name] = (column if is_number else column == symbol.category).astype(float)
+    return cells
 
 
-def round_to(formula: Formula, digits: int) -> Rounded:
-    """All constants with the same number of significant digits."""
-    each = np.full(_count(formula), digits)
-    return Rounded(_round(formula, each, {}), each, None)
+def decode_cells(
+    formula: Formula, x: Float[np.ndarray, "N I"]
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Return the values of the symbols in encoded rows."""
+    cells = {}
+    for name, symbol in formula.symbols.items():
+        inputs = x[:, symbol.row].astype(np.float64)
+        if symbol.category is None:
+            cells[name] = (inputs - symbol.offset) / symbol.slope
+        else:
+            cells[name] = (inputs == symbol.slope).astype(np.float64)
+    return cells
+
+
+def evaluate_steps(
+    formula: Formula, cells: Mapping[str, Float[np.ndarray, " N"]], num_rows: int
+) -> dict[str, Float[np.ndarray, " N"]]:
+    """Return the values of the symbols and of all steps."""
+    values = dict(cells)
+    for step in formula.steps:
+        pre = step.bias + sum(weight * values[name] for name, weight in step.terms)
+        pre = np.broadcast_to(pre, num_rows)
+        values[step.name] = RECORDS[step.activation].numpy_fn(pre)
+    return values
+
+
+def evaluate(
+    formula: Formula, cells: Mapping[str, Float[np.ndarray, " N"]], num_rows: int
+) -> Float[np.ndarray, "N O"]:
+    """Return the outputs: numbers, log-odds or scores."""
+    values = evaluate_steps(formula, cells, num_rows)
+    return np.stack([values[output.name] for output in formula.outputs], axis=1)
 
 
 def _name_symbols(
     graph: Graph,
 ) -> tuple[dict[str, Symbol], dict[str, dict[str, Symbol]]]:
-    """Symbols by name; and those that each input is the sum of."""
+    """Return the symbols by name, and the symbols that each input is a sum of."""
     pairs = [(item.name, symbol) for item in graph.inputs for symbol in _symbols(item)]
     wanted = [f"{s.column.name} {s.category or ''}" for _, s in pairs]
     taken = {*RESERVED, *(neuron.name for neuron in graph.neurons)}
@@ -147,7 +138,7 @@ def _name_outputs(model: Model, taken: set[str]) -> tuple[str, ...]:
 
 
 def _fold(neuron: Neuron, parts: Mapping[str, Mapping[str, Symbol]]) -> Neuron:
-    """The neuron on cells in their own units."""
+    """Rewrite a neuron on cells in the units of the table."""
     bias, terms = neuron.bias, []
     for value, weight in neuron.terms:
         if value in parts:
@@ -160,7 +151,7 @@ def _fold(neuron: Neuron, parts: Mapping[str, Mapping[str, Symbol]]) -> Neuron:
 
 
 def _inline(steps: list[Neuron]) -> tuple[Neuron, ...]:
-    """The steps without linear ones that a single other step reads."""
+    """Merge each linear step into the step that reads it, if there is only one."""
     num_readers = Counter(name for step in steps for name, _ in step.terms)
     inlined, kept = {}, []
     for step in steps:
@@ -177,73 +168,3 @@ def _inline(steps: list[Neuron]) -> tuple[Neuron, ...]:
         else:
             kept.append(step)
     return tuple(kept)
-
-
-def _decode(
-    formula: Formula, x: Float[np.ndarray, "N I"]
-) -> dict[str, Float[np.ndarray, " N"]]:
-    """The symbols' values in encoded rows."""
-    cells = {}
-    for name, symbol in formula.symbols.items():
-        inputs = x[:, symbol.row].astype(np.float64)
-        if symbol.category is None:
-            cells[name] = (inputs - symbol.offset) / symbol.slope
-        else:
-            cells[name] = (inputs == symbol.slope).astype(np.float64)
-    return cells
-
-
-def _run(
-    formula: Formula, cells: Mapping[str, Float[np.ndarray, " N"]], num_rows: int
-) -> dict[str, Float[np.ndarray, " N"]]:
-    """Cells and the values of all steps."""
-    values = dict(cells)
-    for step in formula.steps:
-        pre = step.bias + sum(weight * values[name] for name, weight in step.terms)
-        pre = np.broadcast_to(pre, num_rows)
-        values[step.name] = RECORDS[step.activation].numpy_fn(pre)
-    return values
-
-
-def _error(
-    formula: Formula,
-    cells: Mapping[str, Float[np.ndarray, " N"]],
-    part: Problem,
-    model: Model,
-) -> float:
-    """Root mean squared error in units of the target, or log loss."""
-    values = _run(formula, cells, len(part.y))
-    out = np.stack([values[output.name] for output in formula.outputs], axis=1)
-    scaling, y = model.scaling, part.y.astype(np.float64)
-    if not scaling.classes:
-        truth = y * scaling.target_scale + scaling.target_offset
-        squares = np.square(out - truth)[:, 0]
-        return float(np.sqrt(np.average(squares, weights=part.weight)))
-    if out.shape[1] == 1:
-        losses = np.logaddexp(0.0, out)[:, 0] - (y * out)[:, 0]
-    else:
-        losses = np.logaddexp.reduce(out, axis=1) - (y * out).sum(axis=1)
-    return float(np.average(losses, weights=part.weight))
-
-
-def _round(
-    formula: Formula, digits: Int[np.ndarray, " P"], means: Mapping[str, float]
-) -> Formula:
-    steps, left = [], iter(digits.tolist())
-    for step in formula.steps:
-        bias, num = step.bias, next(left)
-        terms = [(name, _shorten(weight, next(left))) for name, weight in step.terms]
-        if bias:  # else the sum would gain a constant
-            pairs = zip(step.terms, terms, strict=True)
-            bias += sum((a - b) * means.get(name, 0.0) for (name, a), (_, b) in pairs)
-        steps.append(step._replace(bias=_shorten(bias, num), terms=tuple(terms)))
-    return formula._replace(steps=tuple(steps))
-
-
-def _count(formula: Formula) -> int:
-    """Constants, those that are 0 among them."""
-    return sum(1 + len(step.terms) for step in formula.steps)
-
-
-def _shorten(number: float, digits: int) -> float:
-    return float(f"{number:.{digits}g}")

@@ -1,18 +1,35 @@
-"""Formulas as text: SymPy, LaTeX, and both with the meaning of their names."""
+"""Formulas as text: steps, SymPy and LaTeX, with the meanings of their names."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import sympy
 
-from swajax.export.formula import Formula, Rounded, Symbol
-from swajax.export.text import to_note, wrap_sum
+from swajax.export.agreement import (
+    Agreement,
+    Exported,
+    Options,
+    Rows,
+    check,
+    compare,
+    to_answers,
+)
+from swajax.export.formula import (
+    Formula,
+    Symbol,
+    evaluate,
+    make_formula,
+    read_cells,
+)
+from swajax.export.formula_rounding import Rounded, round_to, shorten
+from swajax.export.text import to_note, wrap, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Neuron, format_sum
 from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
-LATEX_WIDTH = 64  # characters in a line of a page
+LATEX_WIDTH = 64  # characters per line of a page
 
 
 class Notation(NamedTuple):
@@ -22,13 +39,13 @@ class Notation(NamedTuple):
     text: str
     latex: str
     definition: str = ""
-    """of a function that has no common name"""
+    """definition of a function without a common name"""
     latex_definition: str = ""
 
 
 ACTIVATIONS = {
     "sigmoid": Notation(
-        # The same as 1 / (1 + exp(-u)), of which SymPy makes products that overflow.
+        # Equal to 1 / (1 + exp(-u)), which SymPy rewrites to products that overflow.
         lambda u: (1 + sympy.tanh(u / 2)) / 2,
         "sigmoid({})",
         r"\sigma({})",
@@ -58,7 +75,7 @@ ACTIVATIONS = {
 
 
 def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
-    """Each output as one expression of the symbols, which are real."""
+    """Return one expression per output, of real symbols."""
     values = {name: sympy.Symbol(name, real=True) for name in formula.symbols}
     for step in formula.steps:
         sympy_fn = ACTIVATIONS[step.activation].sympy_fn
@@ -67,11 +84,11 @@ def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
 
 
 def to_latex(formula: Formula) -> str:
-    """The steps as lines of an `align*` environment (amsmath).
+    """Return the steps as lines of an `align*` environment (amsmath).
 
-    Long sums take several lines: TeX breaks none of an equation.
+    Long sums take several lines, because TeX does not break equations.
     """
-    # What is left of the signs of equality takes its share of each line.
+    # The longest left side of an equation narrows all lines.
     width = max(24, LATEX_WIDTH - max(len(step.name) for step in formula.steps))
     rows = [
         f"{_latex_name(step.name)} &= "
@@ -82,11 +99,31 @@ def to_latex(formula: Formula) -> str:
     return "\\begin{align*}\n" + " \\\\\n".join(rows) + "\n\\end{align*}\n"
 
 
-def to_text(model: Model, rounded: Rounded) -> str:
-    """Steps, meaning of the names, one expression an output, LaTeX, in ASCII."""
+def export(model: Model, rows: Rows, options: Options) -> Exported:
+    """Export a formula as text, with its constants rounded.
+
+    Raises:
+      ValueError: the formula does not agree with `Model.predict` before rounding, or
+        there are neither digits nor validation rows.
+    """
+    exact = make_formula(model)
+    check(compare_formula(model, exact, rows), "A formula in float64")
+    if options.digits is not None:
+        rounded = round_to(exact, options.digits)
+    elif rows.valid is not None:
+        rounded = shorten(model, exact, rows.valid)
+    else:
+        raise ValueError("there are no validation rows to choose --digits by: set it")
+    agreement = compare_formula(model, rounded.formula, rows)
+    text = to_text(model, rounded, agreement)
+    return Exported(text.encode("ascii"), agreement)
+
+
+def to_text(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:
+    """Return steps, meanings of names, SymPy expressions and LaTeX, in ASCII."""
     formula = rounded.formula
     parts = [
-        to_steps(model, rounded),
+        to_steps(model, rounded, agreement),
         f"SymPy:\n{to_expressions(formula)}",
         f"LaTeX:\n{to_latex(formula)}",
     ]
@@ -94,54 +131,62 @@ def to_text(model: Model, rounded: Rounded) -> str:
 
 
 def to_expressions(formula: Formula) -> str:
-    """Each output as one SymPy expression, a line each."""
+    """Return one SymPy expression per output, one per line."""
     return "\n".join(
         f"{name} = {sympy.sstr(expression, full_prec=False)}"
         for name, expression in to_sympy(formula).items()
     )
 
 
-def to_steps(model: Model, rounded: Rounded) -> str:
-    """The steps of the computation and the meaning of the names, in ASCII."""
+def to_steps(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:
+    """Return the steps of the computation and the meanings of the names, in ASCII."""
     formula = rounded.formula
     steps = [line for step in formula.steps for line in _format_step(step)]
     meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
     meanings += [entry.definition for entry in _defined(formula)]
     parts = [
-        _title(model, rounded),
+        _title(model, rounded, agreement),
         "\n".join([*steps, *_describe_classes(model, formula)]),
         "\n".join(["where", *(f"  {text}" for text in meanings)]) if meanings else "",
     ]
     return "\n\n".join(filter(None, parts))
 
 
+def compare_formula(model: Model, formula: Formula, rows: Rows) -> Agreement:
+    """Compare a formula, evaluated in float64, with `Model.predict`."""
+    with np.errstate(all="ignore"):
+        cells = read_cells(formula, rows.frame)
+        outputs = evaluate(formula, cells, len(rows.frame))
+    return compare(model, rows, to_answers(model, outputs))
+
+
 def _defined(formula: Formula) -> list[Notation]:
-    """List the activations of a formula that need a definition."""
+    """Return the activations of a formula that need a definition."""
     kinds = {step.activation for step in formula.steps}
     entries = [entry for name, entry in ACTIVATIONS.items() if name in kinds]
     return [entry for entry in entries if entry.definition]
 
 
 def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
-    # By its text a number keeps as many digits as are written, and 15 at least.
+    # From text SymPy keeps all digits that are written, and 15 at least.
     terms = [sympy.Float(repr(weight)) * values[name] for name, weight in step.terms]
     return sympy.Add(*([sympy.Float(repr(step.bias))] if step.bias else []), *terms)
 
 
 def _to_latex_sum(step: Neuron, width: int) -> str:
-    """The sum, with a new line of `align*` where one is full."""
-    text, room = "", width
+    """Return the sum, with line breaks of `align*` after `width` characters."""
+    text, left = "", width
     for name, number in [("", step.bias), *step.terms]:
         if number or not step.terms:
             size = sympy.latex(sympy.Float(repr(abs(number))))
             term = f"{size}\\,{_latex_name(name)}" if name else size
             length = len(f"{abs(number)!r}{name}") + 3
-            if text and length > room:
-                text, room = f"{text} \\\\\n&\\quad", width
+            if text and length > left:
+                text, left = f"{text} \\\\\n&\\quad", width
             sign = "-" if number < 0 else "+"
             first = term if number >= 0 else f"-{term}"
             text = f"{text} {sign} {term}" if text else first
-            room -= length
+            left -= length
     return text
 
 
@@ -178,12 +223,17 @@ def _describe_classes(model: Model, formula: Formula) -> list[str]:
     return [*lines, f"total = {' + '.join(f'exp({s.name})' for s in formula.outputs)}"]
 
 
-def _title(model: Model, rounded: Rounded) -> str:
+def _title(model: Model, rounded: Rounded, agreement: Agreement | None) -> str:
     low, high = rounded.digits.min(), rounded.digits.max()
     digits = f"{high}" if low == high else f"{low} to {high}"
     noun = "digit" if high == 1 else "digits"
-    text = f"{to_note(model.target)} by {model.num_weights} weights, found by swajax.\n"
-    text += f"Constants have {digits} significant {noun}"
+    text = f"Constants have {digits} significant {noun}"
     if rounded.change is not None:
         text += f"; rounding changes the validation error by {rounded.change:+.1%}"
-    return f"{text}."
+    lines = [
+        f"{to_note(model.target)} by {model.num_weights} weights, found by swajax.",
+        f"{text}.",
+    ]
+    if agreement is not None:
+        lines += wrap(f"Accuracy: {agreement.describe()}.")
+    return "\n".join(lines)

@@ -1,128 +1,71 @@
-"""The source of Python functions that need nothing but NumPy."""
+"""NumPy: a Python module that needs nothing else and reads cells as `predict` does."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
-
-from swajax.export.text import WIDTH, wrap_sum
-from swajax.model.fitted import Model
-from swajax.model.graph import Graph, Input, format_sum, make_graph
-from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
-
-HEADER = '''\
-"""Predictions by {num} weights, found by swajax; needs nothing but NumPy.
-
-A table is a mapping of columns by name, such as a dict or a data frame, or an array
-[N, {columns}] whose columns are COLUMNS. NaN and None stand for missing cells.
-"""
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-'''
-
-REGRESSION = '''
-
-def predict(table):
-    """Predicted numbers, one a row."""
-    return _outputs(table)[:, 0]
-
-'''
-CLASSIFICATION = '''
-
-def predict(table):
-    """Predicted classes, one a row."""
-    return np.array(CLASSES, dtype=object)[predict_proba(table).argmax(axis=1)]
-
-
-def predict_proba(table):
-    """Probabilities of the classes, in the order of CLASSES."""
-    scores = _outputs(table)
-    if len(CLASSES) == 2:  # the score is the log-odds of the second class
-        scores = np.hstack([np.zeros_like(scores), scores])
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
-
-'''
-OUTPUTS = """
-def _outputs(table):
-    num_rows = len(_column(table, COLUMNS[0]))
-{body}
-    return np.stack([np.broadcast_to(y, num_rows) for y in [{outputs}]], axis=1)
+from swajax.export.agreement import (
+    Agreement,
+    Exported,
+    Options,
+    Rows,
+    check,
+    compare,
+    draw_rows,
+)
+from swajax.export.numpy_templates import (
+    ACTIVATIONS,
+    CATEGORY,
+    CLASSIFICATION,
+    HEADER,
+    NUMBER,
+    OUTPUTS,
+    REGRESSION,
+)
+from swajax.export.text import WIDTH, wrap, wrap_sum
+from swajax.model.fitted import Model
+from swajax.model.graph import Graph, Input, format_sum, make_graph
 
 
-def _column(table, name):
-    if not isinstance(table, np.ndarray):
-        return table[name]
-    if table.ndim != 2 or table.shape[1] != len(COLUMNS):
-        raise ValueError(f"expected shape [N, {{len(COLUMNS)}}], got {{table.shape}}")
-    return table[:, COLUMNS.index(name)]
-"""
-NUMBER = """
-
-def _number(table, name, fill):
-    cells = np.asarray(_column(table, name), dtype=np.float64)
-    return np.where(np.isnan(cells), fill, cells)
-"""
-CATEGORY = """
-
-def _category(table, name, values):
-    return np.array([values.get(_text(c), 0.0) for c in _column(table, name)])
+def export(model: Model, rows: Rows, options: Options) -> Exported:
+    """Export a module, executed once to be compared with `Model.predict`."""
+    del options
+    draft = _write(model, "")
+    answers = _execute(draft, rows.frame)
+    agreement = check(compare(model, rows, answers), "NumPy source")
+    source = _write(model, _describe(agreement))
+    return Exported(source.encode("ascii"), agreement)
 
 
-def _text(cell):
-    is_whole = isinstance(cell, (float, np.floating)) and float(cell).is_integer()
-    return str(int(cell) if is_whole else cell).strip()
-"""
+def to_source(model: Model, rows: Rows | None = None) -> str:
+    """Return the text of a module with `predict(table)`, `predict_proba` for classes.
+
+    Args:
+      model: the network to export.
+      rows: rows on which the module is compared with `Model.predict`; by default random
+        rows within the training ranges.
+
+    Raises:
+      ValueError: the module does not agree with `Model.predict`.
+    """
+    return export(model, rows or draw_rows(model), Options()).data.decode("ascii")
 
 
-class NumpyActivation(NamedTuple):
-    """An activation in Python: its call, and the helper function that it needs."""
-
-    call: str
-    helper: str = ""
-
-
-ACTIVATIONS = {
-    "sigmoid": NumpyActivation(
-        "_sigmoid({})",
-        """
-
-def _sigmoid(x):
-    return np.exp(-np.logaddexp(0.0, -x))
-""",
-    ),
-    "tanh": NumpyActivation("np.tanh({})"),
-    "leaky_relu": NumpyActivation(
-        "_leaky_relu({})",
-        f"""
-
-def _leaky_relu(x):
-    return np.where(x >= 0.0, x, {LEAKY_SLOPE!r} * x)
-""",
-    ),
-    "linear": NumpyActivation("({})"),
-    "sin": NumpyActivation("np.sin({})"),
-    "square": NumpyActivation("np.square({})"),
-    "gelu": NumpyActivation(
-        "_gelu({})",
-        f"""
-
-def _gelu(x):
-    u = x + {GELU_CUBIC!r} * x * x * x
-    return 0.5 * x * (1.0 + np.tanh({GELU_SCALE!r} * u))
-""",
-    ),
-}
-
-
-def to_source(model: Model) -> str:
-    """The text of a module with `predict(table)` and, for classes, `predict_proba`."""
-    graph = make_graph(model)
-    classes, names = model.scaling.classes, model.feature_names
+def _write(model: Model, accuracy: str) -> str:
+    graph, classes = make_graph(model), model.scaling.classes
+    names = model.feature_names
     kinds = {neuron.activation for neuron in graph.neurons}
     outputs = ", ".join(neuron.name for neuron in graph.outputs)
+    header = HEADER.format(
+        num=model.num_weights,
+        columns=len(names),
+        target=ascii(model.target),
+        accuracy=accuracy,
+    )
     parts = [
-        HEADER.format(num=model.num_weights, columns=len(names)),
-        f"TARGET = {model.target!a}\n",
+        header,
         _constant("COLUMNS", names),
         _constant("CLASSES", classes) if classes else "",
         CLASSIFICATION if classes else REGRESSION,
@@ -134,8 +77,23 @@ def to_source(model: Model) -> str:
     return "".join(parts)
 
 
+def _execute(source: str, frame: pd.DataFrame) -> np.ndarray:
+    """Return the answers of a module, [N, 1] or [N, C]."""
+    module: dict[str, Any] = {}
+    exec(compile(source, "<export>", "exec"), module)  # noqa: S102  # written above
+    table = {name: frame[name].to_numpy() for name in frame}
+    with np.errstate(all="ignore"):
+        if "predict_proba" in module:
+            return module["predict_proba"](table)
+        return module["predict"](table)[:, None]
+
+
+def _describe(agreement: Agreement) -> str:
+    return "\n".join(wrap(f"Accuracy: {agreement.describe()}."))
+
+
 def _body(graph: Graph, model: Model) -> list[str]:
-    """A line an input, neuron and output; names of the table as Python strings."""
+    """Return one line per input, neuron and output."""
     lines = [f"    {item.name} = {_format_input(item)}" for item in graph.inputs]
     for neuron in (*graph.neurons, *graph.outputs):
         value = ACTIVATIONS[neuron.activation].call.format(format_sum(neuron, repr))
@@ -147,7 +105,7 @@ def _body(graph: Graph, model: Model) -> list[str]:
 
 
 def _wrap(name: str, value: str) -> list[str]:
-    """An assignment, in parentheses if it takes more than one line."""
+    """Return an assignment, in parentheses if it takes more than one line."""
     line = f"    {name} = {value}"
     if len(line) <= WIDTH:
         return [line]
@@ -160,11 +118,8 @@ def _format_input(item: Input) -> str:
     column = item.column
     name = ascii(column.name)
     if column.kind == "numeric":
-        sign = "-" if column.offset < 0 else "+"
-        return (
-            f"_number(table, {name}, {column.fill!r}) * {column.scale!r} "
-            f"{sign} {abs(column.offset)!r}"
-        )
+        numbers = (column.fill, column.scale, column.offset)
+        return f"_number(table, {name}, {', '.join(map(repr, numbers))})"
     pairs = zip(column.categories, item.values, strict=True)
     values = ", ".join(f"{text!a}: {value!r}" for text, value in pairs if value)
     return f"_category(table, {name}, {{{values}}})"

@@ -1,35 +1,113 @@
-"""ONNX graphs in float32, for onnxruntime and everything else that reads them."""
+"""ONNX graphs for onnxruntime and other runtimes.
 
+Arithmetic is in float32 where that agrees with `Model.predict`. Otherwise the numbers
+of the table and the prediction are float64, and the network too if that is not enough.
+"""
+
+import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto, checker, helper
 
 from swajax.data.encoding import Column
+from swajax.data.messages import shown
+from swajax.export.agreement import (
+    Agreement,
+    Exported,
+    Options,
+    Rows,
+    check,
+    compare,
+    draw_rows,
+)
+from swajax.export.arithmetic import (
+    DOUBLE,
+    MIXED,
+    SINGLE,
+    Precision,
+    choose_precision,
+    find_scale,
+)
+from swajax.export.onnx_activations import ACTIVATIONS
+from swajax.export.onnx_builder import TYPES, Builder
 from swajax.model.fitted import Model
-from swajax.model.graph import Graph, Neuron, make_graph, to_scale
-from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
+from swajax.model.graph import Graph, Neuron, Scale, make_graph
 
-# Not the newest, which runtimes learn to read later.
+# Older than the newest, which runtimes support later.
 IR_VERSION, OPSET, ML_OPSET = 8, 17, 3
+TINY = 1e-5  # absolute constants above this are never dropped by onnxruntime
 
 
-def to_onnx(model: Model) -> ModelProto:
-    """A checked ONNX model.
+def export(model: Model, rows: Rows, options: Options) -> Exported:
+    """Export an ONNX model; the note names its inputs."""
+    del options
+    proto, agreement = _convert(model, rows)
+    inputs = ", ".join(value.name for value in proto.graph.input)
+    return Exported(proto.SerializeToString(), agreement, f"inputs {inputs}")
 
-    Inputs are `numbers` [N, K], float32, NaN where missing, and `categories` [N, M],
-    strings; either is there only if the network reads such columns. Their names stand
-    in the metadata as JSON, in order. Outputs are `prediction` [N], or `label` [N] and
-    `probabilities` [N, C].
+
+def to_onnx(model: Model, rows: Rows | None = None) -> ModelProto:
+    """Return a checked ONNX model.
+
+    Inputs are `numbers` [N, K], float32 or float64, NaN where missing, and `categories`
+    [N, M], strings; either exists only if the network reads such columns. The metadata
+    hold their names as JSON, in order, and the accuracy. Outputs are `prediction` [N],
+    or `label` [N] and `probabilities` [N, C].
+
+    Args:
+      model: the network to export.
+      rows: rows on which the ONNX model is compared with `Model.predict`; by default
+        random rows within the training ranges. Without onnxruntime its arithmetic is
+        emulated.
+
+    Raises:
+      ValueError: no precision agrees with `Model.predict`, or a name is not valid
+        Unicode.
     """
-    graph = make_graph(model)
-    builder = _Builder()
-    inputs = []
+    return _convert(model, rows or draw_rows(model))[0]
+
+
+def _convert(model: Model, rows: Rows) -> tuple[ModelProto, Agreement]:
+    choice = choose_precision(model, rows, (SINGLE, MIXED, DOUBLE), language="ONNX")
+    graph, agreement = make_graph(model), choice.agreement
+    proto = _make_proto(model, graph, choice.precision)
+    if importlib.util.find_spec("onnxruntime") is not None:
+        agreement = check(compare(model, rows, _execute(proto, rows.frame)), "ONNX")
+    helper.set_model_props(proto, _metadata(model, graph, agreement))
+    checker.check_model(proto, full_check=True)
+    return proto, agreement
+
+
+def _execute(proto: ModelProto, frame: pd.DataFrame) -> np.ndarray:
+    """Return the answers of onnxruntime, [N, 1] or [N, C]."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = {prop.key: json.loads(prop.value) for prop in proto.metadata_props}
+    feed = {}
+    for value in session.get_inputs():
+        cells = frame[names[value.name]]
+        if value.name == "numbers":
+            is_double = value.type == "tensor(double)"
+            feed["numbers"] = cells.to_numpy(np.float64 if is_double else np.float32)
+        else:
+            feed["categories"] = cells.fillna("").to_numpy(dtype=object)
+    answers = session.run([session.get_outputs()[-1].name], feed)[0]
+    return answers if answers.ndim == 2 else answers[:, None]
+
+
+def _make_proto(model: Model, graph: Graph, precision: Precision) -> ModelProto:
+    builder = Builder(precision)
+    inputs, type = [], TYPES[precision.cells]
     if graph.numbers or not graph.categories:
-        inputs.append(_tensor("numbers", TensorProto.FLOAT, ["N", len(graph.numbers)]))
+        inputs.append(_tensor("numbers", type, ["N", len(graph.numbers)]))
     if graph.categories:
         shape = ["N", len(graph.categories)]
         inputs.append(_tensor("categories", TensorProto.STRING, shape))
@@ -50,96 +128,52 @@ def to_onnx(model: Model) -> ModelProto:
         ir_version=IR_VERSION,
         producer_name="swajax",
     )
-    helper.set_model_props(proto, _metadata(model, graph))
-    checker.check_model(proto, full_check=True)
+    helper.set_model_props(proto, _metadata(model, graph, None))
     return proto
 
 
-class _Builder:
-    """Nodes and constants so far; values get numbers for names."""
-
-    def __init__(self) -> None:
-        self.nodes: list[NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def add(
-        self, operator: str, *values: Any, name: str | None = None, **attributes: Any
-    ) -> str:
-        """A node of values, which are names or constant arrays; gives its output."""
-        names = [v if isinstance(v, str) else self._constant(v) for v in values]
-        name = name or f"v{len(self.nodes)}"
-        domain = "ai.onnx.ml" if operator == "OneHotEncoder" else None
-        node = helper.make_node(operator, names, [name], domain=domain, **attributes)
-        self.nodes.append(node)
-        return name
-
-    def gemm(
-        self,
-        values: str,
-        matrix: Float[np.ndarray, "M K"],
-        bias: Float[np.ndarray, " K"],
-    ) -> str:
-        """`values @ matrix + bias`."""
-        return self.add("Gemm", values, _single(matrix), _single(bias))
-
-    def _constant(self, array: np.ndarray) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-
-def _add_gelu(builder: _Builder, pre: str) -> str:
-    """Add GELU in the tanh approximation."""
-    square = builder.add("Mul", pre, pre)
-    factor = builder.add("Mul", square, _single(GELU_SCALE * GELU_CUBIC))
-    inner = builder.add("Mul", pre, builder.add("Add", factor, _single(GELU_SCALE)))
-    gate = builder.add("Add", builder.add("Tanh", inner), _single(1.0))
-    return builder.add("Mul", builder.add("Mul", pre, gate), _single(0.5))
-
-
-# Nodes for an activation of pre-activations [N, K], by their name; OPSET has no Gelu.
-ACTIVATIONS: dict[str, Callable[[_Builder, str], str]] = {
-    "sigmoid": lambda builder, pre: builder.add("Sigmoid", pre),
-    "tanh": lambda builder, pre: builder.add("Tanh", pre),
-    "leaky_relu": lambda builder, pre: builder.add("LeakyRelu", pre, alpha=LEAKY_SLOPE),
-    "linear": lambda builder, pre: builder.add("Identity", pre),
-    "sin": lambda builder, pre: builder.add("Sin", pre),
-    "square": lambda builder, pre: builder.add("Mul", pre, pre),
-    "gelu": _add_gelu,
-}
-
-
-def _add_inputs(builder: _Builder, graph: Graph) -> tuple[str, list[str]]:
-    """The inputs that are read, scaled, [N, K], and their names."""
+def _add_inputs(builder: Builder, graph: Graph) -> tuple[str, list[str]]:
+    """Add the scaled inputs, [N, K]; return their value and their names."""
     parts, names = [], []
     if graph.numbers or not graph.categories:
         parts.append(_add_numbers(builder, graph.numbers))
         names += [item.name for item in graph.inputs if not item.values]
-    for place, column in enumerate(graph.categories):
+    for index, column in enumerate(graph.categories):
         read = [item for item in graph.inputs if item.column == column]
-        cells = builder.add("Gather", "categories", np.array(place), axis=1)
-        categories = [text.encode() for text in column.categories]
+        cells = builder.add("Gather", "categories", np.array(index), axis=1)
+        categories = _encode_texts(column.categories)
         one_hot = builder.add("OneHotEncoder", cells, cats_strings=categories, zeros=1)
+        one_hot = builder.cast(one_hot, np.float32, builder.precision.network)
         values = np.array([item.values for item in read]).T
-        parts.append(builder.add("MatMul", one_hot, _single(values)))
+        parts.append(builder.add("MatMul", one_hot, builder.weight(values)))
         names += [item.name for item in read]
     return builder.add("Concat", *parts, axis=1), names
 
 
-def _add_numbers(builder: _Builder, columns: Sequence[Column]) -> str:
-    fill = _single([column.fill for column in columns])
-    scales = [to_scale(column) for column in columns]
-    center, scale, rest = _single(scales).reshape(-1, 3).T.copy()
+def _add_numbers(builder: Builder, columns: Sequence[Column]) -> str:
+    fill = builder.cell([column.fill for column in columns])
+    scales = [_find_scale(column, builder.precision) for column in columns]
+    center, scale, rest = builder.cell(scales).reshape(-1, 3).T.copy()
     is_missing = builder.add("IsNaN", "numbers")
     values = builder.add("Where", is_missing, fill, "numbers")
-    values = builder.add("Mul", builder.add("Sub", values, center), scale)
-    return builder.add("Add", values, rest) if rest.any() else values
+    values = builder.add("Sub", values, center) if center.any() else values
+    values = builder.add("Mul", values, scale)
+    values = builder.add("Add", values, rest) if rest.any() else values
+    return builder.cast(values, *builder.precision)
+
+
+def _find_scale(column: Column, precision: Precision) -> Scale:
+    """Return the scaling without tiny centers, which onnxruntime would drop."""
+    scale = find_scale(column, precision)
+    if abs(scale.center) < TINY:
+        return Scale(0.0, column.scale, column.offset)
+    return scale
 
 
 def _add_layer(
-    builder: _Builder, values: str, names: list[str], layer: Sequence[Neuron]
+    builder: Builder, values: str, names: list[str], layer: Sequence[Neuron]
 ) -> tuple[str, list[str]]:
-    """The neurons of a layer, those of one activation side by side."""
+    """Add the neurons of a layer, grouped by activation."""
     parts, order = [], []
     for kind, add_fn in ACTIVATIONS.items():
         neurons = [neuron for neuron in layer if neuron.activation == kind]
@@ -147,63 +181,74 @@ def _add_layer(
             pre = builder.gemm(values, *_to_matrix(neurons, names))
             parts.append(add_fn(builder, pre))
             order += [neuron.name for neuron in neurons]
-    if not parts:  # a constant: nothing is left but the bias of the outputs
+    if not parts:  # a constant network, which has only the biases of its outputs
         return values, names
     return (
         parts[0] if len(parts) == 1 else builder.add("Concat", *parts, axis=1)
     ), order
 
 
-def _add_outputs(builder: _Builder, values: str, model: Model) -> list[Any]:
+def _add_outputs(builder: Builder, values: str, model: Model) -> list[Any]:
     scaling = model.scaling
     if not scaling.classes:
-        scaled = builder.add("Mul", values, _single(scaling.target_scale))
-        moved = builder.add("Add", scaled, _single(scaling.target_offset))
-        builder.add("Squeeze", moved, np.array([1]), name="prediction")
-        return [_tensor("prediction", TensorProto.FLOAT, ["N"])]
-    if len(scaling.classes) == 2:
+        cells = builder.precision.cells
+        values = builder.cast(values, builder.precision.network, cells)
+        scale, offset = scaling.target_scale, scaling.target_offset
+        if scale:  # relative to the scale, because onnxruntime drops tiny additions
+            values = builder.add("Add", values, builder.cell(offset / scale))
+            values = builder.add("Mul", values, builder.cell(scale))
+        else:
+            values = builder.add("Mul", values, builder.cell(0.0))
+            values = builder.add("Add", values, builder.cell(offset))
+        builder.add("Squeeze", values, np.array([1]), name="prediction")
+        return [_tensor("prediction", TYPES[cells], ["N"])]
+    num = len(scaling.classes)
+    if num == 2:
         both = builder.add("Concat", builder.add("Neg", values), values, axis=1)
         builder.add("Sigmoid", both, name="probabilities")
     else:
         builder.add("Softmax", values, axis=1, name="probabilities")
     best = builder.add("ArgMax", "probabilities", axis=1, keepdims=0)
-    labels = np.array([text.encode() for text in scaling.classes], dtype=object)
+    labels = np.array(_encode_texts(scaling.classes), dtype=object)
     builder.add("Gather", labels, best, name="label")
     return [
         _tensor("label", TensorProto.STRING, ["N"]),
-        _tensor("probabilities", TensorProto.FLOAT, ["N", len(scaling.classes)]),
+        _tensor("probabilities", TYPES[builder.precision.network], ["N", num]),
     ]
 
 
 def _to_matrix(
     neurons: Sequence[Neuron], names: Sequence[str]
 ) -> tuple[Float[np.ndarray, "M K"], Float[np.ndarray, " K"]]:
-    """Weights of neurons on the named values, and biases."""
+    """Return the weights of neurons on the named values, and their biases."""
     matrix = np.zeros((len(names), len(neurons)))
-    for place, neuron in enumerate(neurons):
+    for index, neuron in enumerate(neurons):
         for name, weight in neuron.terms:
-            matrix[names.index(name), place] = weight
+            matrix[names.index(name), index] = weight
     return matrix, np.array([neuron.bias for neuron in neurons])
 
 
-def _metadata(model: Model, graph: Graph) -> dict[str, str]:
-    """Names of the table, in the order of the inputs and outputs."""
-    return {
-        "target": json.dumps(model.target),
-        "classes": json.dumps(model.scaling.classes),
-        "numbers": json.dumps([column.name for column in graph.numbers]),
-        "categories": json.dumps([column.name for column in graph.categories]),
+def _metadata(
+    model: Model, graph: Graph, agreement: Agreement | None
+) -> dict[str, str]:
+    """Return the names of the table, in the order of the inputs and outputs."""
+    accuracy = {} if agreement is None else {"accuracy": agreement.describe()}
+    values = {
+        "target": model.target,
+        "classes": model.scaling.classes,
+        "numbers": [column.name for column in graph.numbers],
+        "categories": [column.name for column in graph.categories],
+        **accuracy,
     }
+    return {name: json.dumps(value) for name, value in values.items()}
 
 
 def _tensor(name: str, kind: int, shape: list[str | int]) -> Any:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def _single(values: Any) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        array = np.asarray(values, np.float32)
-    if not np.isfinite(array).all():
-        number = np.abs(values).max()
-        raise ValueError(f"{number:g} is beyond float32, in which ONNX computes")
-    return array
+def _encode_texts(texts: Sequence[str]) -> list[bytes]:
+    for text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"ONNX cannot represent {shown(text)}: half a character")
+    return [text.encode() for text in texts]

@@ -1,4 +1,4 @@
-"""Long sums in lines, each of which begins with a sign."""
+"""Identifiers, literals and wrapped lines for generated code."""
 
 import keyword
 import re
@@ -6,16 +6,28 @@ import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable
 
-WIDTH = 88  # characters
+import numpy as np
+
+WIDTH = 88  # characters per line
+MAX_LENGTH = 40  # characters of an identifier made of a name
+
+
+def wrap(text: str, width: int = WIDTH) -> list[str]:
+    """Return the lines of a text; long words are not broken."""
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def wrap_sum(text: str, *, indent: str = "", more: str) -> list[str]:
-    """Lines of at most 88 characters where that is possible.
+    """Break a sum into lines of at most 88 characters, where possible.
 
-    Numbers stay with what they are multiplied by. The first line begins with `indent`,
-    the others with `more`.
+    Each line after the first begins with a sign, and numbers stay with their factors.
+
+    Args:
+      text: the sum, with spaces around its operators.
+      indent: begins the first line.
+      more: begins the other lines.
     """
-    # textwrap does not break at the space that is hard.
+    # textwrap does not break at a no-break space.
     hard = text.replace(" * ", "\xa0*\xa0")
     for sign in "+-":
         hard = hard.replace(f" {sign} ", f" {sign}\xa0")
@@ -30,16 +42,16 @@ def wrap_sum(text: str, *, indent: str = "", more: str) -> list[str]:
     return [line.replace("\xa0", " ") for line in lines]
 
 
-MAX_LENGTH = 40  # of an identifier made of a name
-
-
 def to_identifiers(
     names: Iterable[str], taken: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """An identifier of ASCII letters, digits and _ a name, all of them different.
+    """Return one identifier of ASCII letters, digits and _ per name, all different.
 
-    Letters lose their accents, anything else becomes _: `Größe (µm)` is `Groe_m`. None
-    is a keyword of Python, begins with _ or is `taken`.
+    Accents are removed, and anything else becomes _. No identifier is a keyword of
+    Python, begins with _ or is in `taken`.
+
+    >>> to_identifiers(["Größe (µm)", "lambda", "x"], taken={"x"})
+    ('Groe_m', 'lambda_2', 'x_2')
     """
     used, chosen = set(taken), []
     for name in names:
@@ -53,30 +65,40 @@ def to_identifiers(
 
 
 def to_identifier(name: str) -> str:
-    """ASCII letters, digits and single _ inside, beginning with a letter."""
+    """Return ASCII letters, digits and single _ inside, beginning with a letter."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     text = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:MAX_LENGTH].rstrip("_")
     return text if text[:1].isalpha() else f"x{text}"
 
 
 def to_c_string(text: str) -> str:
-    """A C literal of UTF-8, quotes included, which is safe inside a comment as well.
+    """Return a C literal of UTF-8 with its quotes, safe inside a comment as well.
 
-    Only printable ASCII stands as it is. Neither trigraphs (`??/`) nor the marks of
-    comments survive.
+    Everything but printable ASCII is escaped; the result has neither trigraphs (`??/`)
+    nor comment delimiters.
     """
     escaped = "".join(map(_escape, text.encode("utf-8", "surrogatepass")))
     return '"' + re.sub(r"(?<=/)\*|\*(?=/)", r"\\052", escaped) + '"'
 
 
+def to_c_literal(number: float, dtype: type[np.floating] = np.float32) -> str:
+    """Return a constant that reads back as the number, rounded to the type.
+
+    >>> to_c_literal(0.1), to_c_literal(1e-60, np.float64)
+    ('0.1f', '1e-60')
+    """
+    # NumPy writes the fewest digits that read back as the same number.
+    return f"{dtype(number)!s}{'f' if dtype is np.float32 else ''}"
+
+
 def to_note(text: str) -> str:
-    """Quoted ASCII in one line, cut when it is long, for comments in Python."""
+    """Return quoted ASCII in one line of at most 60 characters."""
     quoted = ascii(text)
     return quoted if len(quoted) <= 60 else f"{quoted[:56]}...{quoted[-1]}"
 
 
 def _escape(byte: int) -> str:
-    # Octal: after \x a C compiler reads as many digits as follow.
+    # Octal, because a hexadecimal escape takes all hexadecimal digits that follow.
     if chr(byte) in '"\\?':
         return f"\\{chr(byte)}"
     return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"

@@ -50,7 +50,7 @@ def descend(
     callback: Callable[[DescentProgress], None] | None = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
-) -> DescentState:
+) -> tuple[DescentState, int]:
     """Descend from all starts until the steps or seconds are used, or Ctrl-C.
 
     Learning rates decay with the used share of the budget. Without a time budget this
@@ -73,7 +73,8 @@ def descend(
       clock: returns seconds.
 
     Returns:
-      The state of all candidates after the last complete chunk.
+      The state of all candidates after the last complete chunk, and the network steps
+      (optimizer steps times candidates).
 
     Raises:
       ValueError: the data or the number of starts do not fit.
@@ -92,7 +93,7 @@ def descend(
         while True:
             used = _used_share(step, clock() - begin, config, time_budget)
             if used >= 1:
-                return state
+                break
             rate = jnp.float32(decay_factor(used, config=config)) if is_timed else None
             batch = draw(1 + step // config.chunk_steps)
             new = _chunk(state, params, batch, rate=rate, **static)
@@ -104,7 +105,7 @@ def descend(
     except KeyboardInterrupt:
         if not step:
             raise
-    return state
+    return state, step * state.loss.size
 
 
 def find_networks(
@@ -130,7 +131,7 @@ def find_networks(
       ValueError: no candidate has a finite error, or arguments do not fit.
       KeyboardInterrupt: Ctrl-C before the first chunk is complete.
     """
-    state = descend(starts, params, data, space=space, config=config, **options)
+    state, _ = descend(starts, params, data, space=space, config=config, **options)
     if not np.isfinite(state.picked_objective).any():
         raise ValueError(
             "no candidate has a finite error: data or parameters of the decoders "

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from swajax.latent_search.candidates import over_candidates, over_depths, select
 from swajax.latent_search.config import (
@@ -26,9 +26,11 @@ class DescentState(NamedTuple):
     and the gradient of its own point, so that `best` includes every point visited, also
     the last. Before the first step they are inf and zero: the first step evaluates the
     starts without moving, so that the evaluation is compiled only once.
+
+    A descent amplifies rounding: one more leaf in the scan changes how XLA rounds, and
+    with it the networks found.
     """
 
-    num_steps: Int[Array, "*B D S R"]  # optimizer steps taken
     point: Point
     loss: Float[Array, "*B D S R"]  # inf if no point was finite
     gradient: Point
@@ -84,7 +86,6 @@ def init(
         scale = jnp.full(lead, jnp.var(data.y, axis=0).mean(), first.dtype)
     infinite = jnp.full(lead, jnp.inf, first.dtype)
     return DescentState(
-        num_steps=jnp.zeros(lead, jnp.int32),
         point=point,
         loss=infinite,
         gradient=jax.tree.map(jnp.zeros_like, point),
@@ -138,7 +139,6 @@ def step(
     point, loss, gradient = select(is_finite, (point, loss, gradient), old)
     is_best = loss < state.best_loss
     return state._replace(
-        num_steps=state.num_steps + 1,
         point=point,
         loss=loss,
         gradient=gradient,

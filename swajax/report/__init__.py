@@ -1,1 +1,1 @@
-"""What was found, for people: tables of text and pictures."""
+"""Reports of a search: text tables, pictures and an HTML page."""

@@ -1,4 +1,4 @@
-"""Small charts as SVG, coloured by the style sheet of the page they stand in."""
+"""Small charts as SVG, coloured by the style sheet of the page."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 12.0, 46.0
 
 
 class Axis(NamedTuple):
-    """From `low` to `high`, with numbers written at the ticks."""
+    """A range from `low` to `high` with its ticks."""
 
     low: float
     high: float
@@ -22,7 +22,7 @@ class Axis(NamedTuple):
     is_log: bool = False
 
     def share(self, values: np.ndarray) -> np.ndarray:
-        """Where values lie, 0 at `low` and 1 at `high`."""
+        """Return the positions of values, 0 at `low` and 1 at `high`."""
         low, high = self.low, self.high
         if self.is_log:
             low, high, values = np.log(low), np.log(high), np.log(values)
@@ -35,8 +35,8 @@ class Plot(NamedTuple):
     x: Axis
     y: Axis
 
-    def place(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
-        """Points in px, from the upper left corner of the picture."""
+    def to_points(self, xs: np.ndarray, ys: np.ndarray) -> Float[np.ndarray, "N 2"]:
+        """Return points in px, from the upper left corner of the chart."""
         right = LEFT + self.x.share(xs) * (WIDTH - LEFT - RIGHT)
         down = TOP + (1 - self.y.share(ys)) * (HEIGHT - TOP - BOTTOM)
         return np.stack([right, down], axis=1)
@@ -45,12 +45,16 @@ class Plot(NamedTuple):
 def make_axis(
     values: np.ndarray, *, is_log: bool = False, is_integer: bool = False
 ) -> Axis:
-    """An axis that holds all values, with a margin."""
+    """Return an axis that contains all values, with a margin.
+
+    >>> make_axis(np.array([0.0, 10.0])).ticks
+    (0.0, 2.5, 5.0, 7.5, 10.0)
+    """
     low, high = float(np.min(values)), float(np.max(values))
     if is_log:
         margin = max((high / low) ** 0.06, 1.05)
         low, high = low / margin, high * margin
-        # Few decades have few ticks unless there are some between them.
+        # Fewer than two decades need ticks between the powers of ten.
         subs = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
         locator = LogLocator(numticks=5, subs=subs)
     else:
@@ -62,15 +66,33 @@ def make_axis(
     return Axis(low, high, inside, is_log)
 
 
+def format_ticks(ticks: Sequence[float]) -> tuple[str, list[str]]:
+    """Return what the label of an axis adds to its name, and the numbers at its ticks.
+
+    Ticks that do not differ in 6 digits are shown as differences from a rounded number.
+
+    >>> format_ticks([0.0, 0.5])
+    ('', ['0', '0.5'])
+    >>> format_ticks([101_325_000.0, 101_325_000.5])
+    (' - 1.01325e+08', ['0', '0.5'])
+    """
+    for digits in (0, *range(6, 18)):
+        offset = f"{ticks[0]:.{digits}g}" if digits else "0"
+        texts = [f"{tick - float(offset):.6g}" for tick in ticks]
+        if len(set(texts)) == len(texts):
+            break
+    return f" - {offset}".replace("- -", "+ ") if digits else "", texts
+
+
 def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
-    """A line through points; `kind` is its class in the style sheet."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.place(xs, ys))
+    """Return a line through points; `kind` is its class in the style sheet."""
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.to_points(xs, ys))
     return tag("polyline", class_=f"line {kind}", points=path)
 
 
 def dots(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
-    """A dot a point, all of them one short element."""
-    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.place(xs, ys))
+    """Return one dot per point, as one element."""
+    path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in plot.to_points(xs, ys))
     return tag("path", class_=f"dots {kind}", d=path)
 
 
@@ -82,13 +104,25 @@ def draw(
     description: str,
     x_names: Sequence[str] = (),
 ) -> Markup:
-    """The chart of marks that were made for its axes.
+    """Return a chart of marks that were placed by its axes.
 
-    `x_names` stand at the ticks of the horizontal axis instead of numbers.
+    Args:
+      plot: the axes.
+      *marks: results of `line`, `dots` and the like.
+      x_label: name of the horizontal axis.
+      y_label: name of the vertical axis.
+      description: text for screen readers.
+      x_names: labels of the ticks of the horizontal axis, instead of numbers.
     """
-    names = x_names or [f"{tick:.6g}" for tick in plot.x.ticks]
-    x_ticks = plot.place(np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low))
-    y_ticks = plot.place(np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks))
+    x_more, numbers = format_ticks(plot.x.ticks)
+    y_more, y_names = format_ticks(plot.y.ticks)
+    names = x_names or numbers
+    x_ticks = plot.to_points(
+        np.array(plot.x.ticks), np.full(len(plot.x.ticks), plot.y.low)
+    )
+    y_ticks = plot.to_points(
+        np.full(len(plot.y.ticks), plot.x.low), np.array(plot.y.ticks)
+    )
     bottom, right, middle = HEIGHT - BOTTOM, WIDTH - RIGHT, (TOP + HEIGHT - BOTTOM) / 2
     grid = "".join(
         [f"M{x:.1f} {TOP}V{bottom}" for x, _ in x_ticks]
@@ -98,14 +132,22 @@ def draw(
         tag("text", name, x=x, y=bottom + 16, text_anchor="middle")
         for name, (x, _) in zip(names, x_ticks, strict=True)
     ] + [
-        tag("text", f"{value:.6g}", x=LEFT - 6, y=y + 4, text_anchor="end")
-        for value, (_, y) in zip(plot.y.ticks, y_ticks, strict=True)
+        tag("text", text, x=LEFT - 6, y=y + 4, text_anchor="end")
+        for text, (_, y) in zip(y_names, y_ticks, strict=True)
     ]
-    x_place = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
+    x_position = {"x": (LEFT + right) / 2, "y": HEIGHT - 8}
     turned = {"x": -middle, "y": 13, "transform": "rotate(-90)"}
     labels = [
-        tag("text", x_label, class_="label", text_anchor="middle", **x_place),
-        tag("text", show(y_label, 32), class_="label", text_anchor="middle", **turned),
+        tag(
+            "text", x_label + x_more, class_="label", text_anchor="middle", **x_position
+        ),
+        tag(
+            "text",
+            show(y_label, 32) + y_more,
+            class_="label",
+            text_anchor="middle",
+            **turned,
+        ),
     ]
     return tag(
         "svg",

@@ -1,5 +1,6 @@
-"""A network as a graph: what is there, where it stands, and two ways to draw it."""
+"""Diagram of a network: its layout, and how it is drawn as SVG and PNG."""
 
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,32 +12,34 @@ from matplotlib.patches import FancyBboxPatch
 from swajax.io import png
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, make_graph
+from swajax.report import fonts
 from swajax.report.markup import Markup, show, tag
 
-# Lengths in px of the page; a picture has 96 of them an inch.
+# Lengths in px of the page, 96 px per inch of a picture.
 ROW, COLUMN_GAP, MARGIN = 36.0, 110.0, 14.0
 LETTER, BOX_WIDTH, BOX_HEIGHT = 7.2, 78.0, 24.0
 THINNEST, THICKEST = 0.8, 5.0
-NUM_SWEEPS = 4  # over the columns, to uncross the edges
+NUM_SWEEPS = 4  # over the columns, to avoid crossing edges
 LEGEND = (
-    "Solid lines are positive weights, dashed ones negative, the thicker the larger. "
-    "A sign in a box is that of its bias. Inputs are scaled by their training range."
+    "Solid lines: positive weights; dashed lines: negative weights; width: absolute "
+    "value. + or - in a box: sign of the bias. Inputs are scaled to [-1, 1] over their "
+    "training range."
 )
 
 
 class Node(NamedTuple):
-    """A box with text; x and y are those of its middle."""
+    """A box with text, centred at x and y."""
 
     text: str
     x: float
     y: float
     width: float
-    bias: float  # 0 of an input
+    bias: float  # 0 for an input
     is_input: bool
 
 
 class Edge(NamedTuple):
-    """A line between two nodes, from the right of one to the left of the other."""
+    """A line from the right side of one node to the left side of another."""
 
     source: str
     target: str
@@ -44,7 +47,7 @@ class Edge(NamedTuple):
 
 
 class Diagram(NamedTuple):
-    """Nodes by the names of `swajax.model.graph`."""
+    """Nodes, by their names in `swajax.model.graph`, and edges."""
 
     nodes: dict[str, Node]
     edges: tuple[Edge, ...]
@@ -58,7 +61,7 @@ class Diagram(NamedTuple):
 
 
 def lay_out(model: Model) -> Diagram:
-    """Inputs on the left, then the hidden layers, outputs on the right."""
+    """Place inputs on the left, then the hidden layers, outputs on the right."""
     graph = make_graph(model)
     columns = [list(graph.inputs), *map(list, graph.layers), list(graph.outputs)]
     columns = [column for column in _uncross(columns) if column]
@@ -67,8 +70,8 @@ def lay_out(model: Model) -> Diagram:
     nodes, x = {}, MARGIN
     for column in columns:
         width = max(_measure(texts[item.name], item) for item in column)
-        for place, item in enumerate(column):
-            y = MARGIN + ROW * ((place + 0.5) * num_rows / len(column))
+        for index, item in enumerate(column):
+            y = MARGIN + ROW * ((index + 0.5) * num_rows / len(column))
             bias = getattr(item, "bias", 0.0)
             is_input = isinstance(item, Input)
             nodes[item.name] = Node(
@@ -84,7 +87,11 @@ def lay_out(model: Model) -> Diagram:
 
 
 def draw(path: Path, model: Model) -> None:
-    """Write a PNG."""
+    """Write the diagram as PNG."""
+    fonts.save(path, fonts.find_names(model), lambda: _make_figure(model))
+
+
+def _make_figure(model: Model) -> Figure:
     diagram = lay_out(model)
     width, height = max(diagram.width, 900.0), diagram.height + 30
     figure = Figure(figsize=(width / 96, height / 96))
@@ -98,11 +105,11 @@ def draw(path: Path, model: Model) -> None:
     for node in diagram.nodes.values():
         _draw_node(axes, node)
     axes.text(MARGIN, height - 12, LEGEND, fontsize=7, color="#555", va="center")
-    png.save(path, figure)
+    return figure
 
 
 def to_svg(model: Model) -> Markup:
-    """The same for a page, with the weight of each line and the bias of each box."""
+    """Return the diagram as SVG; titles have the weights and biases."""
     diagram = lay_out(model)
     return tag(
         "svg",
@@ -117,7 +124,7 @@ def to_svg(model: Model) -> Markup:
 
 
 def _uncross(columns: list[list[Input | Neuron]]) -> list[list[Input | Neuron]]:
-    """Each node near those it is connected to; the outputs keep their order."""
+    """Sort each column so that connected nodes are near; outputs keep their order."""
     weights = {
         (source, neuron.name): abs(weight)
         for column in columns[1:]
@@ -161,7 +168,7 @@ def _name_nodes(model: Model, graph: Graph) -> dict[str, str]:
 
 
 def _name_input(item: Input) -> str:
-    """The column, and of many categories the one that the input stands for."""
+    """Return the column, with the category of a one-hot input."""
     column = item.column
     if column.kind == "numeric":
         return show(column.name)
@@ -170,20 +177,25 @@ def _name_input(item: Input) -> str:
 
 
 def _measure(text: str, item: Input | Neuron) -> float:
-    """Width of a box; those of neurons have room for the sign of the bias."""
-    room = 20 if isinstance(item, Input) else 44
-    return max(BOX_WIDTH, LETTER * len(text) + room)
+    """Return the width of a box, with space for the sign of a neuron's bias."""
+    space = 20 if isinstance(item, Input) else 44
+    return max(BOX_WIDTH, sum(map(_letter_width, text)) + space)
+
+
+def _letter_width(letter: str) -> float:
+    is_wide = unicodedata.east_asian_width(letter) in "WF"
+    return 1.7 * LETTER if is_wide else LETTER
 
 
 def _ends(diagram: Diagram, edge: Edge) -> tuple[tuple[float, float], ...]:
-    """Both x and both y."""
+    """Return both x and both y."""
     source, target = diagram.nodes[edge.source], diagram.nodes[edge.target]
     left, right = source.x + source.width / 2, target.x - target.width / 2
     return (left, right), (source.y, target.y)
 
 
 def _thickness(diagram: Diagram, edge: Edge) -> float:
-    """In px."""
+    """Return a width in px."""
     share = np.sqrt(abs(edge.weight) / diagram.largest)
     return float(THINNEST + (THICKEST - THINNEST) * share)
 

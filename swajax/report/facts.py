@@ -1,4 +1,4 @@
-"""What the page of a run tells of its data, settings, versions and times."""
+"""Data, settings, versions and times of a run, for its page."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,13 +6,19 @@ from typing import Any
 from swajax.data.encoding import Column
 from swajax.model.fitted import Model
 from swajax.report.markup import Markup, join, show, tag
-from swajax.report.panels import PARTS
+from swajax.report.results_file import PARTS
 
 
 def make_facts(
     results: Mapping[str, Any], model: Model, metrics: list[dict[str, Any]]
 ) -> Markup:
-    """Tables of the data, the settings, the versions and the times."""
+    """Return tables of the data, the settings, the versions and the times.
+
+    Args:
+      results: content of results.json.
+      model: any network of the front.
+      metrics: lines of metrics.jsonl.
+    """
     scaling = model.scaling
     rows = [(PARTS[name], f"{num:,}") for name, num in results["num_rows"].items()]
     rows += [("target", show(results["target"], 60))]
@@ -25,17 +31,17 @@ def make_facts(
     else:
         rows += [
             ("mean in training", f"{scaling.target_offset:.6g}"),
-            ("deviation in training", f"{scaling.target_scale:.6g}"),
+            ("standard deviation in training", f"{scaling.target_scale:.6g}"),
         ]
     return join(
         [
             tag("h2", "Data"),
             _pairs("Rows and target", rows),
             _describe_columns(scaling.encoder.columns),
-            tag("h2", "How it was found"),
+            tag("h2", "Search"),
             _pairs("Settings", _flatten(results["config"])),
             _pairs("Versions", results["versions"].items()),
-            _pairs("Seconds", _time_stages(results, metrics)),
+            _pairs("Time in seconds", _time_stages(results, metrics)),
         ]
     )
 
@@ -49,7 +55,7 @@ def _pairs(title: str, rows: Iterable[tuple[str, str]]) -> Markup:
 
 
 def _describe_columns(columns: tuple[Column, ...]) -> Markup:
-    heads = ("column", "training range or categories", "where missing")
+    heads = ("column", "training range or categories", "value where missing")
     lines = (
         tag("tr", tag("th", show(column.name, 60), scope="row"), *_describe(column))
         for column in columns
@@ -60,19 +66,19 @@ def _describe_columns(columns: tuple[Column, ...]) -> Markup:
         tag("tbody", *lines),
         class_="pairs",
     )
-    return _fold(f"{len(columns)} columns to predict from", table)
+    return _fold(f"{len(columns)} feature columns", table)
 
 
 def _describe(column: Column) -> tuple[Markup, Markup]:
     if column.kind == "category":
         names = ", ".join(show(name) for name in column.categories)
-        return tag("td", names), tag("td", "no category")
+        return tag("td", names), tag("td", "no category (all inputs 0)")
     low, high = ((end - column.offset) / column.scale for end in (-1, 1))
     return tag("td", f"{low:.6g} to {high:.6g}"), tag("td", f"{column.fill:.6g}")
 
 
 def _flatten(config: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
-    """Settings of a nested configuration as one list."""
+    """Return the settings of a nested configuration as one list."""
     found = []
     for name, value in config.items():
         if isinstance(value, Mapping):
@@ -87,7 +93,7 @@ def _flatten(config: Mapping[str, Any], above: str = "") -> list[tuple[str, str]
 def _time_stages(
     results: Mapping[str, Any], metrics: list[dict[str, Any]]
 ) -> list[tuple[str, str]]:
-    """Seconds of each stage of the search, and of all of it."""
+    """Return the seconds of each stage of the search, and the total."""
     spent, before = {}, 0.0
     for line in metrics:
         spent[line["stage"]] = spent.get(line["stage"], 0.0) + line["seconds"] - before

@@ -1,5 +1,6 @@
 """Pictures of a front: error against size."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,13 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swajax.io import png
 from swajax.model.evaluation import FrontTable
-from swajax.model.evaluation import format_table as format_table
+from swajax.report import fonts
 from swajax.report.markup import show
+from swajax.report.results_file import PARTS
 
 LINE_STYLES = ("--", ":", "-.")
-PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def draw(
@@ -24,10 +24,22 @@ def draw(
     title: str,
     others: Mapping[str, float] | None = None,
 ) -> None:
-    """A PNG: error against size, validation and test, with the pick.
+    """Write a PNG of validation and test error against size, with the pick.
 
-    Other models, whose sizes are of another order, are lines at their test errors.
+    Args:
+      path: the file.
+      table: sizes and errors.
+      target: name of the target.
+      title: title of the figure.
+      others: test errors of other models, by name, drawn as horizontal lines.
     """
+    figure_fn = functools.partial(_make_figure, table, target, title, others or {})
+    fonts.save(path, (target, title), figure_fn)
+
+
+def _make_figure(
+    table: FrontTable, target: str, title: str, others: Mapping[str, float]
+) -> Figure:
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for part, marker in (("valid", "o-"), ("test", "s--")):
@@ -41,16 +53,16 @@ def draw(
         mfc="none",
         label=f"picked: {chosen['num_weights']} weights",
     )
-    for (label, error), style in zip((others or {}).items(), LINE_STYLES, strict=False):
+    for (label, error), style in zip(others.items(), LINE_STYLES, strict=False):
         axes.axhline(error, color="0.4", ls=style, lw=1, label=label)
     name = {"rmse": "RMSE of {}", "log_loss": "log loss of {}"}[table.measures[0]]
-    # The name of a column may hold any characters, dollar signs among them.
+    # Names of columns may contain dollar signs.
     axes.set_ylabel(name.format(show(target, 60)), parse_math=False)
     axes.set_xlabel("weights and biases")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, parse_math=False)
     axes.legend()
-    png.save(path, figure)
+    return figure
 
 
 def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:

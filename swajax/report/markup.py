@@ -1,4 +1,4 @@
-"""HTML and SVG as text, in which what comes from a table can never become markup."""
+"""HTML and SVG as text, in which the contents of a table never become markup."""
 
 import html
 from collections.abc import Iterable
@@ -7,16 +7,23 @@ VOID = ("input", "meta")
 
 
 class Markup(str):
-    """Text that is markup already; any other text is escaped by `tag`."""
+    """Text that is markup; `tag` escapes any other text."""
 
     __slots__ = ()
 
 
 def tag(name: str, /, *children: str, **attributes: str | int | float | None) -> Markup:
-    """An element; `class_` is its class, `stroke_width` its stroke-width.
+    """Return an element; text is escaped, `Markup` is not.
 
-    An attribute that is True stands without a value, one that is False or None is left
-    out. Numbers have at most one digit behind the point.
+    Args:
+      name: name of the element.
+      *children: its content.
+      **attributes: `class_` stands for class and `stroke_width` for stroke-width.
+        Attributes that are True have no value; False and None are omitted. Numbers have
+        at most one decimal.
+
+    >>> tag("p", "1 < 2", class_="note")
+    '<p class="note">1 &lt; 2</p>'
     """
     text = "".join(
         _format_attribute(key.rstrip("_").replace("_", "-"), value)
@@ -30,16 +37,16 @@ def tag(name: str, /, *children: str, **attributes: str | int | float | None) ->
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Markup as it is and other text escaped, one after the other."""
+    """Concatenate markup, and other text escaped."""
     return Markup(
         "".join(p if isinstance(p, Markup) else html.escape(p) for p in parts)
     )
 
 
 def show(name: str, most: int = 28) -> str:
-    """A name as it is read: cut when it is long, with a mark for what cannot be seen.
+    """Return a name of at most `most` characters without unprintable ones.
 
-    Line breaks and marks that turn the direction of writing are among the latter.
+    Line breaks and marks of writing direction count as unprintable.
     """
     short = name if len(name) <= most else f"{name[: most - 1]}…"
     return (

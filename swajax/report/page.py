@@ -1,12 +1,11 @@
-"""One HTML file a run: the front to choose from, and all that belongs to a network.
+"""One HTML file per run: the front as a menu, and the details of each network.
 
-It needs no network access, and JavaScript only to copy. Which network is shown is
-decided by radio buttons and the style sheet.
+The page makes no requests and needs JavaScript only to copy text. Radio buttons and the
+style sheet select the network that is shown.
 """
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,33 +15,36 @@ from typing import Any
 import numpy as np
 
 from swajax.data.problem import Problem
+from swajax.export import agreement
 from swajax.io import files, runlog
 from swajax.model.fitted import Model
 from swajax.model.results import load, read_rows
 from swajax.report import charts
 from swajax.report.facts import make_facts
 from swajax.report.markup import Markup, join, show, tag
-from swajax.report.panels import PARTS, make_panel
+from swajax.report.panels import make_panel
+from swajax.report.results_file import MEASURES, PARTS, find_parts, read_results
 
-MEASURES = {
-    "rmse": "RMSE",
-    "r2": "R\N{SUPERSCRIPT TWO}",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-}
-
-WIDE = "wide"  # left out on a phone
+WIDE = "wide"  # class of the columns that are hidden on narrow screens
 
 
 def write(run: Path) -> None:
-    """Write report.html into the folder of a finished search, out of its files."""
-    results = json.loads((run / "results.json").read_bytes())
+    """Write report.html into the folder of a finished search, from its files.
+
+    Args:
+      run: the folder.
+
+    Raises:
+      FileNotFoundError: a file of the run is missing.
+      ValueError: a file of the run is damaged; names the file.
+    """
+    results = read_results(run)
     sizes = [row["num_weights"] for row in results["front"]]
     models = [load(run, size) for size in sizes]
-    text = make_page(
-        results, models, read_rows(run), metrics=runlog.read_metrics(run), run=run
-    )
-    # A name from a table can hold half a character, which UTF-8 has not.
+    metrics = runlog.read_metrics(run)
+    _check_run(run, results, models, metrics)
+    text = make_page(results, models, read_rows(run), metrics=metrics, run=run)
+    # A name may contain a lone surrogate, which UTF-8 cannot encode.
     files.write_bytes(run / "report.html", text.encode("utf-8", "replace"))
 
 
@@ -54,20 +56,21 @@ def make_page(
     metrics: list[dict[str, Any]],
     run: Path,
 ) -> str:
-    """The text of the page.
+    """Return the text of the page.
 
     Args:
-      results: what results.json holds.
+      results: content of results.json.
       models: the networks of the front, in its order.
-      rows: validation and perhaps test rows.
+      rows: validation rows, and test rows if any, by part.
       metrics: lines of metrics.jsonl.
-      run: the folder, as commands name it.
+      run: the folder, for commands to copy.
     """
     front = results["front"]
     pairs = zip(models, front, strict=True)
     parts = {name: _read(f"page.{name}") for name in ("html", "css", "js")}
     digest = hashlib.sha256(parts["js"].encode()).digest()
     sizes = [row["num_weights"] for row in front]
+    check_rows = agreement.from_parts(dict(rows), models[0])
     target, source = show(results["target"], 60), show(results["source"], 80)
     return Template(parts["html"]).substitute(
         script_hash=base64.b64encode(digest).decode(),
@@ -77,10 +80,36 @@ def make_page(
         notes=_list_notes(results["notes"]),
         plot=_plot_front(results),
         table=_tabulate(results),
-        panels=join(make_panel(model, row, rows, run) for model, row in pairs),
+        panels=join(
+            make_panel(model, row, rows, check_rows, run) for model, row in pairs
+        ),
         facts=make_facts(results, models[0], metrics),
         script=parts["js"],
     )
+
+
+def _check_run(
+    run: Path,
+    results: Mapping[str, Any],
+    models: list[Model],
+    metrics: list[dict[str, Any]],
+) -> None:
+    """Check that the files of a run fit each other.
+
+    Raises:
+      ValueError: names the file that does not.
+    """
+    names = (results["target"], tuple(results["classes"]))
+    is_fit = [m.num_weights for m in models] == [
+        row["num_weights"] for row in results["front"]
+    ] and all((m.target, m.scaling.classes) == names for m in models)
+    if not is_fit:
+        raise ValueError(
+            f"{run / 'results.json'}: does not fit the networks of the run"
+        )
+    for line in metrics:
+        if not isinstance(line.get("seconds"), int | float) or "stage" not in line:
+            raise ValueError(f"{run / 'metrics.jsonl'}: a line has no stage or seconds")
 
 
 def _read(name: str) -> str:
@@ -88,7 +117,7 @@ def _read(name: str) -> str:
 
 
 def _choose(size: int) -> str:
-    """The rule that shows what belongs to a network."""
+    """Return the style rule that shows the details of a network."""
     return f":root:has(#n{size}:checked) .only.n{size} {{ display: revert; }}"
 
 
@@ -101,10 +130,11 @@ def _summarise(results: Mapping[str, Any], models: list[Model]) -> Markup:
     return tag(
         "p",
         f"Predicts {show(results['target'], 60)} ({kind}) from "
-        f"{len(models[0].feature_names)} columns and {num_rows:,} rows. {len(front)} "
-        f"networks of {low} to {high} weights were found; picked is the one of ",
+        f"{len(models[0].feature_names)} columns. From {num_rows:,} rows the "
+        f"search found {len(front)} networks of {low} to {high} weights and picked the "
+        "one of ",
         tag("strong", f"{picked} weights"),
-        ". Choose another in the table or in the plot.",
+        ". Select another network in the table or in the plot.",
     )
 
 
@@ -115,19 +145,13 @@ def _list_notes(notes: list[str]) -> Markup:
     return tag("aside", tag("strong", "Notes"), tag("ul", *items), aria_label="Notes")
 
 
-def _parts(results: Mapping[str, Any]) -> list[str]:
-    """Parts of the table that networks were not fitted to."""
-    first = results["measures"][0]
-    return [p for p in ("valid", "test") if f"{first}_{p}" in results["front"][0]]
-
-
 def _plot_front(results: Mapping[str, Any]) -> Markup:
-    """Error against size; each point has a label of its radio button over it."""
+    """Plot error against size; each point is covered by a label of its radio button."""
     front, measure = results["front"], results["measures"][0]
     sizes = np.array([row["num_weights"] for row in front])
     errors = {
         part: np.array([row[f"{measure}_{part}"] for row in front])
-        for part in _parts(results)
+        for part in find_parts(results)
     }
     every = np.concatenate(list(errors.values()))
     is_log = bool(every.min() > 0 and every.max() > 30 * every.min())
@@ -140,7 +164,7 @@ def _plot_front(results: Mapping[str, Any]) -> Markup:
         for part, values in errors.items()
         for mark in (charts.line, charts.dots)
     ]
-    points = plot.place(sizes, errors["valid"])
+    points = plot.to_points(sizes, errors["valid"])
     rings = [
         tag("circle", class_=f"ring only n{size}", r=8, cx=x, cy=y)
         for size, (x, y) in zip(sizes.tolist(), points.tolist(), strict=True)
@@ -173,7 +197,7 @@ def _cover(size: int, x: float, y: float) -> Markup:
 
 
 def _tabulate(results: Mapping[str, Any]) -> Markup:
-    measures, parts = results["measures"], _parts(results)
+    measures, parts = results["measures"], find_parts(results)
     keys = [(measure, part) for measure in measures for part in parts]
     groups = [
         tag("th", MEASURES[measure], scope="colgroup", colspan=len(parts))
@@ -216,7 +240,7 @@ def _tabulate_row(row: Mapping[str, Any], keys: list[tuple[str, str]]) -> Markup
 
 
 def _format(number: float | None, measure: str) -> str:
-    if number is None:  # R2 of a part that is constant
+    if number is None:  # R2 of a constant target
         return "\N{EN DASH}"
     if measure in ("r2", "accuracy"):
         return f"{number:.3f}"

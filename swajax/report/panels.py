@@ -1,4 +1,4 @@
-"""What the page of a run shows of one network."""
+"""Details of one network on the page of a run."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,30 +9,37 @@ import numpy as np
 
 from swajax.data.problem import Problem
 from swajax.export import c99
+from swajax.export.agreement import Rows
+from swajax.export.formats import FORMATS
 from swajax.model.fitted import Model
 from swajax.report import charts, diagram, predictions, responses
 from swajax.report.markup import Markup, join, show, tag
+from swajax.report.results_file import PARTS
 
-PARTS = {"train": "training", "valid": "validation", "test": "test"}
-MAX_ROWS = 300  # by which the digits of a formula are judged
-MAX_EXPRESSION = 32  # weights in one expression that is of use, and soon made
+MAX_ROWS = 300  # on which the digits of a formula are chosen
+MAX_EXPRESSION = 32  # weights in a SymPy expression; larger ones take long
 MAX_POINTS = 400  # in a chart
-NUM_OPEN = 6  # responses that are seen at once, the others on demand
+NUM_OPEN = 6  # responses outside the folded part
 
 
 def make_panel(
-    model: Model, row: Mapping[str, Any], rows: Mapping[str, Problem], run: Path
+    model: Model,
+    row: Mapping[str, Any],
+    parts: Mapping[str, Problem],
+    rows: Rows,
+    run: Path,
 ) -> Markup:
-    """A network's diagram, predictions, responses, formula and code.
+    """Return the diagram, predictions, responses, formula and code of a network.
 
     Args:
       model: the network.
-      row: its line in results.json.
-      rows: as `swajax.model.results.read_rows` gives them.
-      run: the folder, as commands name it.
+      row: its row in results.json.
+      parts: validation rows, and test rows if any, by part.
+      rows: the same rows, to compare the C code with the network.
+      run: the folder, for commands to copy.
     """
     size = row["num_weights"]
-    name = "test" if "test" in rows else "valid"
+    name = "test" if "test" in parts else "valid"
     title = (
         f"{size} {_plural(size, 'weight')}, {row['num_neurons']} "
         f"{_plural(row['num_neurons'], 'neuron')}"
@@ -51,21 +58,21 @@ def make_panel(
         if row["is_picked"]
         else tag("h2", title),
         tag("figure", drawing, tag("figcaption", diagram.LEGEND)),
-        tag("h3", f"Predictions for {len(rows[name].y):,} {PARTS[name]} rows"),
-        _show_predictions(model, rows[name]),
-        *_show_responses(model, rows["valid"]),
+        tag("h3", f"Predictions for {len(parts[name].y):,} {PARTS[name]} rows"),
+        _show_predictions(model, parts[name]),
+        *_show_responses(model, parts["valid"]),
         tag("h3", "Formula"),
-        _show_formula(model, rows["valid"]),
+        _show_formula(model, parts["valid"], rows),
         tag("h3", "C code"),
-        _show_code(model, f"network_{size}"),
-        tag("h3", "Take it with you"),
+        _show_code(model, f"network_{size}", rows),
+        tag("h3", "Predict and export"),
         _show_commands(run, size),
         class_=f"panel only n{size}",
     )
 
 
 def make_pre(text: str, label: str) -> Markup:
-    """Text to copy; the button appears where there is JavaScript."""
+    """Return text with a button to copy it, which JavaScript makes visible."""
     return tag(
         "div",
         tag("button", "Copy", type="button", hidden=True),
@@ -104,7 +111,7 @@ def _lay_side_by_side(figures: list[Markup]) -> Markup:
 def _show_matrix(model: Model, part: Problem) -> Markup:
     names = [show(name) for name in model.scaling.classes]
     if len(names) > predictions.MAX_CLASSES:
-        return tag("p", f"{len(names)} classes, too many to be shown as a matrix.")
+        return tag("p", f"{len(names)} classes are too many for a confusion matrix.")
     counts = predictions.count_classes(model, part)
     totals = np.maximum(counts.sum(axis=1), 1)
     lines = [
@@ -143,9 +150,12 @@ def _show_responses(model: Model, part: Problem) -> list[Markup]:
     shown = found[: responses.MAX_COLUMNS]
     outputs = np.concatenate([response.outputs for response in shown])
     axis = charts.make_axis(outputs)
-    note = "Each column from end to end of its training range, the others in the middle"
+    note = (
+        "One column varies over its training range, and the others are fixed at their "
+        "median or most frequent category"
+    )
     if len(found) > len(shown):
-        note += f"; the {len(shown)} strongest of {len(found)}"
+        note += f". The {len(shown)} strongest of {len(found)} are shown"
     drawn = [_show_response(model, response, axis) for response in shown]
     return [
         tag("h3", "Response to each input"),
@@ -202,18 +212,21 @@ def _show_response(
     return tag("figure", chart)
 
 
-def _show_formula(model: Model, part: Problem) -> Markup:
+def _show_formula(model: Model, part: Problem, rows: Rows) -> Markup:
     try:
-        from swajax.export import formula, formula_text
+        from swajax.export import formula, formula_rounding, formula_text
     except ModuleNotFoundError as error:
-        hint = f"The package {error.name} is needed: pip install 'swajax[export]'"
+        hint = (
+            f"Not shown, needs the package {error.name}: pip install 'swajax[export]'"
+        )
         return tag("p", hint, class_="note")
     exact = formula.make_formula(model)
     some = Problem(*(leaf[:MAX_ROWS] for leaf in part))
-    rounded = formula.shorten(model, exact, some)
+    rounded = formula_rounding.shorten(model, exact, some)
+    stated = formula_text.compare_formula(model, rounded.formula, rows)
     latex = formula_text.to_latex(rounded.formula).strip()
     parts = [
-        make_pre(formula_text.to_steps(model, rounded), "Formula"),
+        make_pre(formula_text.to_steps(model, rounded, stated), "Formula"),
         _fold("As LaTeX", make_pre(latex, "LaTeX")),
     ]
     if model.num_weights <= MAX_EXPRESSION:
@@ -222,18 +235,23 @@ def _show_formula(model: Model, part: Problem) -> Markup:
     return join(parts)
 
 
-def _show_code(model: Model, name: str) -> Markup:
+def _show_code(model: Model, name: str, rows: Rows) -> Markup:
     try:
-        source = c99.to_source(model, name)
+        source = c99.to_source(model, name, rows)
     except ValueError as error:
-        return tag("p", f"Not possible: {error}.", class_="note")
-    return _fold(f"{name}.h, C99 without dependencies", make_pre(source, "C code"))
+        return tag("p", f"{error}.", class_="note")
+    title = f"{name}{FORMATS['c'].ending}: {FORMATS['c'].summary}"
+    return _fold(title, make_pre(source, "C code"))
 
 
 def _show_commands(run: Path, size: int) -> Markup:
     folder = shlex.quote(str(run))
+    command = f"python -m swajax.export {folder} --size {size}"
     lines = [
-        f"python -m swajax.export {folder} --size {size} --format c --out model.h",
+        *(
+            f"{command} --format {name} --out model{record.ending}"
+            for name, record in FORMATS.items()
+        ),
         f"python -m swajax.predict {folder} --size {size} --data new.csv "
         "--out predictions.csv",
         "",

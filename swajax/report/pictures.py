@@ -1,4 +1,4 @@
-"""The pictures of a run's picked network, as files."""
+"""Pictures of the picked network of a run."""
 
 from pathlib import Path
 
@@ -7,7 +7,15 @@ from swajax.report import diagram, predictions, responses, surface
 
 
 def write(run: Path) -> None:
-    """Write diagram, predictions and responses, and the surface where there is one."""
+    """Write diagram.png, predictions.png, and responses.png and surface.png if any.
+
+    Args:
+      run: folder of a finished search.
+
+    Raises:
+      FileNotFoundError: there are no networks or no rows in the folder.
+      ValueError: a file is damaged.
+    """
     model, rows = load(run), read_rows(run)
     part, name = (rows.get("test"), "test")
     if part is None:

@@ -1,4 +1,4 @@
-"""What a network predicts for rows it has not seen, against the truth."""
+"""Predictions for held-out rows against the true values."""
 
 from pathlib import Path
 
@@ -7,22 +7,22 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from swajax.data.problem import Problem
-from swajax.io import png
 from swajax.model.fitted import Model, to_probabilities
+from swajax.report import fonts
 from swajax.report.markup import show
 
 MAX_POINTS = 1000  # in a picture
-MAX_CLASSES = 30  # of a matrix that can be read
+MAX_CLASSES = 30  # of a legible confusion matrix
 
 
 def predict_numbers(model: Model, part: Problem) -> Float[np.ndarray, "2 N"]:
-    """True and predicted numbers, in the units of the target."""
+    """Return true and predicted numbers, in the units of the target."""
     truth = part.y[:, 0].astype(float) * model.scaling.target_scale
     return np.stack([truth + model.scaling.target_offset, model.outputs(part.x)[:, 0]])
 
 
 def count_classes(model: Model, part: Problem) -> Int[np.ndarray, "C C"]:
-    """Numbers of rows by true (first axis) and predicted class."""
+    """Return the confusion matrix: rows by true (first axis) and predicted class."""
     num = len(model.scaling.classes)
     truth = part.y.argmax(axis=1) if num > 2 else part.y[:, 0].round().astype(int)
     predicted = to_probabilities(model.outputs(part.x)).argmax(axis=1)
@@ -30,7 +30,19 @@ def count_classes(model: Model, part: Problem) -> Int[np.ndarray, "C C"]:
 
 
 def draw(path: Path, model: Model, part: Problem, *, name: str) -> None:
-    """Write a PNG: points, or a confusion matrix; `name` says which rows they are."""
+    """Write a PNG: a scatter plot, or a confusion matrix.
+
+    Args:
+      path: the file.
+      model: the network.
+      part: encoded rows with their targets.
+      name: "test" or "validation", for the title.
+    """
+    names = fonts.find_names(model)
+    fonts.save(path, names, lambda: _make_figure(model, part, name))
+
+
+def _make_figure(model: Model, part: Problem, name: str) -> Figure:
     figure = Figure(figsize=(5.5, 5), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     if model.scaling.classes:
@@ -39,7 +51,7 @@ def draw(path: Path, model: Model, part: Problem, *, name: str) -> None:
         _draw_points(figure, model, part)
     title = f"{len(part.y)} {name} rows, {model.num_weights} weights"
     figure.axes[0].set_title(title)
-    png.save(path, figure)
+    return figure
 
 
 def _draw_points(figure: Figure, model: Model, part: Problem) -> None:
@@ -59,9 +71,9 @@ def _draw_matrix(figure: Figure, model: Model, part: Problem) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(counts) <= MAX_CLASSES:
         names = [show(name, 16) for name in model.scaling.classes]
-        places = range(len(names))
-        axes.set_xticks(places, names, rotation=45, ha="right", parse_math=False)
-        axes.set_yticks(places, names, parse_math=False)
+        ticks = range(len(names))
+        axes.set_xticks(ticks, names, rotation=45, ha="right", parse_math=False)
+        axes.set_yticks(ticks, names, parse_math=False)
         for (row, column), count in np.ndenumerate(counts):
             color = "white" if shares[row, column] > 0.5 else "black"
             size = 10 if len(names) <= 12 else 6

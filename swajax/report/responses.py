@@ -1,4 +1,4 @@
-"""How the output answers to each column that a network reads, the others held still."""
+"""Response of the output to each column that a network reads, the others fixed."""
 
 import math
 from pathlib import Path
@@ -10,19 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swajax.data.encoding import Column
-from swajax.io import png
 from swajax.model.fitted import Model, to_probabilities
 from swajax.model.graph import make_graph
+from swajax.report import fonts
 from swajax.report.markup import show
 
-NUM_STEPS = 81  # between the ends of the training range
+NUM_STEPS = 81  # over the training range
 MAX_COLUMNS = 12
 MAX_PANELS = 9  # of a picture
-MAX_CLASSES = 8  # lines that can be told apart
+MAX_CLASSES = 8  # distinguishable lines
 
 
 class Response(NamedTuple):
-    """Outputs while one column changes."""
+    """Outputs as one column varies."""
 
     column: Column
     cells: Float[np.ndarray, " G"]  # in the units of the column; codes of categories
@@ -30,29 +30,29 @@ class Response(NamedTuple):
 
 
 def find_responses(model: Model, x: Float[np.ndarray, "N I"]) -> list[Response]:
-    """Responses to all columns that are read, the strongest first.
+    """Return the responses to all columns that the network reads, the strongest first.
 
-    Other columns stand at their median in the rows `x`, or their most frequent
+    Other columns are fixed at their median in the rows `x`, or their most frequent
     category. Outputs are in the units of the target, the probability of the second of
-    two classes, or the probabilities of more.
+    two classes, or the probabilities of all.
     """
     graph = make_graph(model)
     columns = dict.fromkeys(item.column for item in graph.inputs)
     rows = {c: [item.row for item in graph.inputs if item.column == c] for c in columns}
     typical = np.zeros(x.shape[1])
-    for column, places in rows.items():
-        typical[places] = _find_typical(column, x[:, places])
+    for column, inputs in rows.items():
+        typical[inputs] = _find_typical(column, x[:, inputs])
     found = []
-    for column, places in rows.items():
+    for column, indices in rows.items():
         cells, inputs = _vary(column, [i for i in graph.inputs if i.column == column])
         points = np.tile(typical, (len(cells), 1))
-        points[:, places] = inputs
+        points[:, indices] = inputs
         found.append(Response(column, cells, answer(model, points)))
     return sorted(found, key=lambda r: -np.ptp(r.outputs, axis=0).max())
 
 
 def answer(model: Model, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N C"]:
-    """Numbers, the probability of the second of two classes, or those of all."""
+    """Return numbers, the probability of the second of two classes, or of all."""
     outputs = model.outputs(x)
     if not model.scaling.classes:
         return outputs
@@ -61,7 +61,7 @@ def answer(model: Model, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N C"
 
 
 def name_output(model: Model) -> str:
-    """What the numbers of `answer` are."""
+    """Return the name of the quantity that `answer` returns."""
     classes = model.scaling.classes
     if not classes:
         return show(model.target, 40)
@@ -69,10 +69,19 @@ def name_output(model: Model) -> str:
 
 
 def draw(path: Path, model: Model, x: Float[np.ndarray, "N I"]) -> bool:
-    """Write a PNG of the strongest responses; nothing where no column is read."""
+    """Write a PNG of the strongest responses.
+
+    Returns:
+      Whether there is one: a constant network reads no column.
+    """
     found = find_responses(model, x)[:MAX_PANELS]
-    if not found:
-        return False
+    if found:
+        names = fonts.find_names(model)
+        fonts.save(path, names, lambda: _make_figure(model, found))
+    return bool(found)
+
+
+def _make_figure(model: Model, found: list[Response]) -> Figure:
     num_columns = min(3, len(found))
     num_rows = math.ceil(len(found) / num_columns)
     size = (3.6 * num_columns, 2.9 * num_rows)
@@ -92,8 +101,7 @@ def draw(path: Path, model: Model, x: Float[np.ndarray, "N I"]) -> bool:
         )
         for text, name in zip(legend.get_texts(), classes, strict=True):
             text.set(parse_math=False, text=show(name))
-    png.save(path, figure)
-    return True
+    return figure
 
 
 def _find_typical(
@@ -106,7 +114,7 @@ def _find_typical(
 
 
 def _vary(column: Column, items: list) -> tuple[np.ndarray, np.ndarray]:
-    """Cells, and the inputs that the network reads of them."""
+    """Return cells over the range of a column, and their inputs."""
     if column.kind == "numeric":
         scaled = np.linspace(-1.0, 1.0, NUM_STEPS)
         return (scaled - column.offset) / column.scale, scaled[:, None]

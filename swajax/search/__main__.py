@@ -122,7 +122,7 @@ def main(config: SearchCommand) -> None:
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
-        f"{fronts.format_table(outcome, target=table.target_name, picked=picked)}\n"
+        f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 

@@ -41,6 +41,13 @@ def test_parts(codes, num_valid):
     assert again.seed == parts.seed != arrays.split(codes, 0.2, 4).seed
 
 
+def test_single_rows_stay_and_the_others_are_stratified():
+    codes = np.repeat([0.0, 1.0, 2.0], [80, 19, 1])
+    parts = arrays.split(codes, 0.2, 3)
+    np.testing.assert_array_equal(np.bincount(codes[parts.valid].astype(int)), [16, 4])
+    assert 99 in parts.train
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1])
 def test_bad_shares(share):
     with pytest.raises(ValueError, match=r"valid_share must be in \(0, 1\), got"):

@@ -2,15 +2,18 @@
 
 import importlib
 import re
+import shutil
 
 import numpy as np
 import pytest
-from export_cases import make_frame, make_model, reference, write_run
+from export_cases import make_frame, make_model, write_run
+from export_runners import skip_without_package
 
 import swajax
 from swajax.data.problem import Problem
 from swajax.data.splits import Dataset
 from swajax.export import __main__
+from swajax.export.formats import FORMATS
 from swajax.io import checkpoints, commands
 from swajax.model import results
 
@@ -28,7 +31,8 @@ def folder(tmp_path_factory, members):
     folder = write_run(tmp_path_factory.mktemp("export") / "run", members)
     model, frame = members[1], make_frame(100)
     scaling = model.scaling
-    y = (reference(model, frame) - scaling.target_offset) / scaling.target_scale
+    outputs = model.outputs(model.encode(frame))
+    y = (outputs - scaling.target_offset) / scaling.target_scale
     y = (y + 0.1 * np.random.default_rng(0).normal(size=y.shape)).astype(np.float32)
     part = Problem(model.encode(frame), y, np.ones(100, np.float32))
     results.write_rows(folder, Dataset(part, part, None))
@@ -43,30 +47,27 @@ def _run(*arguments):
     )
 
 
-@pytest.mark.parametrize(
-    ("format", "begin", "note"),
-    [
-        ("c", b"/* Predicts", r"[\d,]+ bytes of object code|without gcc"),
-        ("numpy", b'"""Predictions', ""),
-        ("onnx", b"\x08\x08", "inputs numbers, categories"),
-        ("formula", b"\"__import__('os')", ""),
-        ("safetensors", b"", ""),
-    ],
-)
-def test_formats(capsys, tmp_path, folder, members, format, begin, note):
-    if format in ("onnx", "formula"):
-        pytest.importorskip({"onnx": "onnx", "formula": "sympy"}[format])
-    out = tmp_path / "exported"
+NOTES = {
+    "c": r"[\d,]+ bytes of object code|without gcc",
+    "onnx": "inputs numbers, categories",
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_formats(capsys, tmp_path, folder, members, format):
+    skip_without_package(format)
+    out = tmp_path / f"exported{FORMATS[format].ending}"
     assert _run(folder, "--format", format, "--out", out) == 0
     printed, err = capsys.readouterr()
-    assert err == "" and printed.count("\n") == 1
+    assert err == "" and printed.count("\n") == 2
     assert f"by {members[1].num_weights} weights, in {out}" in printed
-    assert re.search(note, printed)
-    assert out.read_bytes().startswith(begin)
+    assert re.search(NOTES.get(format, ""), printed)
+    assert re.search(r"largest difference from predict .* on 100 val\w+ rows", printed)
+    assert out.stat().st_size > 100
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_size_is_at_most_so_many_weights(capsys, tmp_path, folder, members):
+def test_a_size_is_the_maximum_number_of_weights(capsys, tmp_path, folder, members):
     small, large = (model.num_weights for model in members)
     out = tmp_path / "net.safetensors"
     arguments = ("--size", large - 1, "--format", "safetensors", "--out", out)
@@ -111,6 +112,20 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_rows_that_are_damaged_are_named(capsys, tmp_path, folder):
+    run = shutil.copytree(folder, tmp_path / "run")
+    (run / "rows.safetensors").write_bytes(b"damaged")
+    assert _run(run, "--format", "c", "--out", tmp_path / "net.h") == 2
+    assert f"{run / 'rows.safetensors'}: damaged" in capsys.readouterr().err
+
+
+def test_a_run_without_rows_is_compared_on_random_rows(capsys, tmp_path, folder):
+    run = shutil.copytree(folder, tmp_path / "run")
+    (run / "rows.safetensors").unlink()
+    assert _run(run, "--format", "numpy", "--out", tmp_path / "net.py") == 0
+    assert "on 1,000 random rows within the training" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("kind", ["unfinished", "older", "damaged"])
 def test_runs_that_cannot_be_read(capsys, monkeypatch, tmp_path, folder, members, kind):
     run = tmp_path / "run"
@@ -142,13 +157,14 @@ def test_formulas_of_single_models_need_digits(capsys, tmp_path, folder):
     model = tmp_path / "net.safetensors"
     assert _run(folder, "--format", "safetensors", "--out", model) == 0
     assert _run(model, "--format", "formula", "--out", tmp_path / "net") == 2
-    assert "no validation rows to shorten numbers by" in capsys.readouterr().err
+    assert "no validation rows to choose --digits by" in capsys.readouterr().err
 
 
 def test_packages_that_are_not_installed_are_named(
     capsys, monkeypatch, tmp_path, folder
 ):
     def refuse(name):
+        assert name == "swajax.export.onnx"
         raise ModuleNotFoundError("No module named 'onnx'", name="onnx")
 
     monkeypatch.setattr(importlib, "import_module", refuse)

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from export_cases import constant, make_frame, make_model, reference
+from export_cases import (
+    HARD,
+    make_frame,
+    make_model,
+    make_scaled,
+    make_scaled_frame,
+    reference,
+)
 
 from swajax.export.jax_function import read_cells, to_jax, with_params
 
@@ -84,8 +91,20 @@ def test_gradients_by_cells_stop_where_they_are_missing(draw_network, frame):
     assert (np.asarray(slopes)[~np.isnan(numbers)] != 0).mean() > 0.5
 
 
-def test_a_network_that_reads_nothing(draw_network, frame):
-    model = constant(make_model(draw_network, depth=1, num_classes=3))
+def test_a_network_that_reads_nothing(models, frame):
+    model = models["constant three classes"]
     function = to_jax(model)
     out = function.apply(function.params, *_cells(model, frame))
     np.testing.assert_allclose(out, reference(model, frame), rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["offset target", "seconds since 1970"])
+def test_what_float32_loses_needs_float64(case):
+    model, frame = make_scaled(HARD[case]), make_scaled_frame(HARD[case])
+    with pytest.raises(ValueError, match="JAX without x64 cannot represent"):
+        to_jax(model)
+    with jax.enable_x64(True):
+        function = to_jax(model)
+        out = function.apply(function.params, *_cells(model, frame))
+    atol = 1e-5 * HARD[case].deviation
+    np.testing.assert_allclose(out[:, 0], model.predict(frame), rtol=0, atol=atol)

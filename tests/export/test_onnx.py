@@ -1,95 +1,54 @@
-"""ONNX models: what onnxruntime makes of them is what JAX gives."""
+"""ONNX models: properties beyond those of every format."""
 
 import json
 
 import numpy as np
 import pytest
-from export_cases import (
-    CLASSES,
-    COLUMNS,
-    TARGET,
-    constant,
-    make_frame,
-    make_model,
-    reference,
-)
-
-from swajax.export import onnx
-from swajax.model.fitted import to_probabilities
+from export_cases import CLASSES, COLUMNS, HARD, TARGET, make_model, make_scaled
+from export_runners import predict, run_onnx
 
 pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
+
+from swajax.export import onnx
 
 
-@pytest.fixture(scope="module")
-def frame():
-    return make_frame()
+def _metadata(proto):
+    return {prop.key: json.loads(prop.value) for prop in proto.metadata_props}
 
 
-def _run(model, frame):
-    proto = onnx.to_onnx(model)
-    session = onnxruntime.InferenceSession(
-        proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    props = {prop.key: json.loads(prop.value) for prop in proto.metadata_props}
-    feed = {
-        "numbers": frame[props["numbers"]].to_numpy(np.float32),
-        "categories": frame[props["categories"]].fillna("").to_numpy(),
-    }
-    wanted = {value.name for value in session.get_inputs()}
-    feed = {name: cells for name, cells in feed.items() if name in wanted}
-    outputs = [value.name for value in session.get_outputs()]
-    return dict(zip(outputs, session.run(None, feed), strict=True)), props
-
-
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_numbers_are_those_of_jax(draw_network, frame, depth):
-    model = make_model(draw_network, depth=depth)
-    out, props = _run(model, frame)
-    want = reference(model, frame)[:, 0]
-    assert out["prediction"].shape == want.shape
-    np.testing.assert_allclose(out["prediction"], want, rtol=0, atol=1e-5 * 250)
-    assert props == {
+def test_metadata_name_columns_and_classes(models):
+    names = _metadata(onnx.to_onnx(models["four classes"]))
+    assert names.pop("accuracy").startswith("largest difference from predict ")
+    assert names == {
         "target": TARGET,
-        "classes": [],
+        "classes": list(CLASSES),
         "numbers": [COLUMNS[0].name, COLUMNS[2].name],
         "categories": [COLUMNS[1].name, COLUMNS[3].name],
     }
 
 
-@pytest.mark.parametrize(("num_classes", "depth"), [(2, 1), (3, 2), (4, 3)])
-def test_classes_are_those_of_jax(draw_network, frame, num_classes, depth):
-    model = make_model(draw_network, depth=depth, num_classes=num_classes)
-    out, props = _run(model, frame)
-    want = to_probabilities(reference(model, frame))
-    np.testing.assert_allclose(out["probabilities"], want, atol=1e-5)
-    best = out["probabilities"].argmax(axis=1)
-    assert out["label"].tolist() == [CLASSES[i] for i in best]
-    assert props["classes"] == list(CLASSES[:num_classes])
-
-
 @pytest.mark.parametrize("column", [0, 1])
-def test_a_network_that_reads_one_kind_of_column(draw_network, frame, column):
+def test_a_network_that_reads_one_kind_of_column(draw_network, frame, tmp_path, column):
     model = make_model(draw_network, depth=2)
     first = np.zeros_like(model.network.first)
     first[column] = 0.7
     model = model._replace(network=model.network._replace(first=first))
-    out, props = _run(model, frame)
-    assert [len(props["numbers"]), len(props["categories"])] == [1 - column, column]
-    want = reference(model, frame)[:, 0]
-    np.testing.assert_allclose(out["prediction"], want, rtol=0, atol=1e-5 * 250)
+    proto = onnx.to_onnx(model)
+    names = _metadata(proto)
+    assert [len(names["numbers"]), len(names["categories"])] == [1 - column, column]
+    out = run_onnx(proto.SerializeToString(), model, frame, tmp_path)
+    np.testing.assert_allclose(out, predict(model, frame), rtol=0, atol=1e-5 * 250)
 
 
-@pytest.mark.parametrize("num_classes", [0, 2, 3])
-def test_a_network_that_reads_nothing(draw_network, frame, num_classes):
-    model = constant(make_model(draw_network, depth=2, num_classes=num_classes))
-    out, _ = _run(model, frame)
-    name = "label" if num_classes else "prediction"
-    assert out[name].tolist() == model.predict(frame).tolist()
+@pytest.mark.parametrize("case", HARD)
+def test_float64_is_used_where_float32_loses_digits(case):
+    (numbers,) = onnx.to_onnx(make_scaled(HARD[case])).graph.input
+    is_double = numbers.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
+    assert is_double == (case not in ("year", "small columns"))
 
 
-def test_numbers_beyond_float32_are_refused(draw_network):
-    model = make_model(draw_network, depth=1)
-    model.network.readout_bias[0] = 1e39
-    with pytest.raises(ValueError, match="1e\\+39 is beyond float32"):
-        onnx.to_onnx(model)
+def test_half_characters_are_refused(models):
+    model = models["two classes"]
+    scaling = model.scaling._replace(classes=("a", "\ud800"))
+    with pytest.raises(ValueError, match=r"cannot represent .*: half a character"):
+        onnx.to_onnx(model._replace(scaling=scaling))

@@ -10,10 +10,17 @@ import pytest
 from swajax.data.problem import Problem
 from swajax.network import apply, pack, unpack
 from swajax.refine.levenberg_marquardt import polish
-from swajax.refine.quadratic import Fit, evaluate, expand_loss, find_places, trace
+from swajax.refine.quadratic import (
+    Fit,
+    active_indices,
+    evaluate,
+    expand_loss,
+    trace,
+    transpose,
+)
 from swajax.types import ACTIVATIONS, DEFAULT_ACTIVATIONS, NetworkSpec
 
-NUM = 40  # at least the number of weights of each network
+CAPACITY = 40  # at least the number of weights of each network
 
 
 def make_problem():
@@ -37,15 +44,16 @@ def compare_with_jax(network, problem, activations):
 
     @jax.jit
     def by_hand():
-        places, is_active = find_places(network, NUM)
+        indices, is_active = active_indices(network, CAPACITY)
         _, _, out = trace(network, problem.x, activations=activations)
-        form = expand_loss(network, places, is_active, problem, fit=fit)
-        return places, is_active, out[0], form
+        columns = transpose(problem)
+        form = expand_loss(network, indices, is_active, columns, fit=fit)
+        return indices, is_active, out[0], form
 
     wanted, jacobian = by_jax()
-    places, is_active, out, form = by_hand()
+    indices, is_active, out, form = by_hand()
     np.testing.assert_allclose(out, wanted, rtol=1e-12, atol=1e-12)
-    own = np.asarray(places)[np.asarray(is_active)]
+    own = np.asarray(indices)[np.asarray(is_active)]
     num, weight = len(own), 2 * problem.weight[:, None]
     rows = np.asarray(jacobian)[:, own]
     gradient = (weight * rows * (wanted - problem.y[:, 0])[:, None]).sum(axis=0)
@@ -76,7 +84,7 @@ def test_a_step_decreases_the_loss(x64, draw_network, name):
     network = draw_network(1, spec=NetworkSpec(2, 1, 3, 2, (name,)), depth=2)
     fit = Fit(activations=(name,))
     score = functools.partial(evaluate, problem=make_problem(), fit=fit)
-    step = functools.partial(polish, problem=make_problem(), fit=fit, num_places=NUM)
+    step = functools.partial(polish, problem=make_problem(), fit=fit, capacity=CAPACITY)
     before, _ = jax.jit(score)(network)
     fitted, loss = jax.jit(functools.partial(step, num_steps=3))(network)
     assert np.isfinite(loss) and loss < before

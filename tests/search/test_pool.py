@@ -1,4 +1,4 @@
-"""Pools and fronts against brute force over all their networks."""
+"""Pools: what is kept, marked and merged, and the front that is drawn from them."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from swajax.network import permute
-from swajax.search.pool import Pool, make_front, make_pool, merge
+from swajax.search.pool import Pool, front_of, make_pool, merge
 from swajax.types import Network
 
 
@@ -34,70 +34,6 @@ def names(networks):
     return (networks.first[:, 0, 0] - 1).astype(int).tolist()
 
 
-def draw(seed, num=60):
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 13, num)
-    loss = rng.uniform(size=num) / sizes
-    return sizes, loss, rng.uniform(0, 0.05, num)
-
-
-def brute_force(sizes, loss):
-    """Networks that no other beats in one thing and equals in the other."""
-    kept = []
-    for i in np.lexsort((loss, sizes)):
-        others = np.arange(len(sizes)) != i
-        is_beaten = others & (sizes <= sizes[i]) & (loss <= loss[i])
-        if np.isfinite(loss[i]) and not is_beaten.any():
-            kept.append(int(i))
-    return kept
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_front_is_that_of_brute_force(seed):
-    sizes, loss, error = draw(seed)
-    loss[::7], loss[3] = np.nan, np.inf
-    front = make_front(pool_of(sizes, np.ones(60)), loss, error)
-    kept = brute_force(sizes, np.where(np.isfinite(loss), loss, np.inf))
-    assert names(front.network) == kept and len(kept) > 2
-    np.testing.assert_array_equal(front.num_weights, sizes[kept])
-    np.testing.assert_array_equal(front.valid_loss, loss[kept])
-    np.testing.assert_array_equal(front.valid_loss_diff_se, error[kept])
-    assert (np.diff(front.num_weights) > 0).all() and (
-        np.diff(front.valid_loss) < 0
-    ).all()
-
-
-def test_the_pick_is_the_smallest_within_one_standard_error_of_the_best():
-    pool = pool_of([2, 4, 6, 8], [0.9, 0.5, 0.31, 0.3])
-    loss = np.array([0.9, 0.5, 0.32, 0.3])
-    for errors, pick in (
-        ((0.5, 0.1, 0.01), 3),
-        ((0.5, 0.1, 0.03), 2),
-        ((0.5, 0.25, 0.01), 1),
-        ((0.7, 0.1, 0.03), 0),
-    ):
-        # That of the difference to the best, which itself has none.
-        errors = np.array([*errors, 0.0])
-        assert make_front(pool, loss, errors).pick == pick
-    front = make_front(pool, loss, errors)
-    np.testing.assert_array_equal(front.train_loss, [0.9, 0.5, 0.31, 0.3])
-
-
-@pytest.mark.parametrize(
-    ("max_error", "pick"), [(1.0, 0), (0.9, 0), (0.4, 2), (0.3, 3), (0.1, 3)]
-)
-def test_the_pick_is_the_smallest_with_the_error_asked_for(max_error, pick):
-    pool, loss = pool_of([2, 4, 6, 8], np.ones(4)), np.array([0.9, 0.5, 0.32, 0.3])
-    errors = np.full(4, 0.5)
-    assert make_front(pool, loss, errors, max_error=max_error).pick == pick
-
-
-def test_no_finite_loss_is_an_error():
-    lost = np.array([np.nan, np.inf])
-    with pytest.raises(ValueError, match="no network has a finite validation loss"):
-        make_front(pool_of([1, 2], [0.1, 0.2]), lost, np.zeros(2))
-
-
 def test_a_pool_has_sound_networks_only():
     sizes = np.array([0, 1, 5, 6, 3, 3, 3])
     loss = np.array([0.1, 0.2, 0.3, 0.1, np.nan, np.inf, 0.7])
@@ -108,7 +44,17 @@ def test_a_pool_has_sound_networks_only():
     assert not pool.is_pruned.any() and not pool.is_grown.any()
 
 
-def test_notes_are_of_the_new_pool_only():
+def test_the_front_of_a_pool_has_its_networks_and_losses():
+    pool = pool_of([2, 4, 6, 8], [0.9, 0.5, 0.31, 0.3])
+    loss = np.array([0.9, 0.5, 0.6, 0.3])
+    front = front_of(pool, loss, np.zeros(4), max_error=0.5)
+    assert names(front.network) == [0, 1, 3] and front.pick == 1
+    np.testing.assert_array_equal(front.num_weights, [2, 4, 8])
+    np.testing.assert_array_equal(front.train_loss, [0.9, 0.5, 0.3])
+    np.testing.assert_array_equal(front.valid_loss, loss[[0, 1, 3]])
+
+
+def test_marks_are_of_the_new_pool_only():
     pool = pool_of([1, 2, 3], [0.3, 0.2, 0.1])
     marked = pool.mark_pruned(np.array([0, 2]))
     np.testing.assert_array_equal(marked.is_pruned, [True, False, True])
@@ -131,7 +77,7 @@ def test_the_best_of_each_size_stay(num_each):
     np.testing.assert_array_equal(pool.loss, loss[wanted])
 
 
-def test_like_networks_are_one_with_the_notes_of_all():
+def test_duplicates_are_one_with_the_marks_of_all():
     # The three of size 2 with like losses are one; the best of them stays.
     pool = pool_of([2, 2, 2, 2, 3], [0.601, 0.6, 0.602, 0.7, 0.8])
     pool = pool.mark_pruned(np.array([2])).mark_grown(np.array([0, 3]))

@@ -59,7 +59,7 @@ def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Start
         if request.watch is not None:
             request.watch(progress.network_steps, progress.networks_fn)
 
-    state = latent_search.descend(
+    state, num_steps = latent_search.descend(
         problem.starts,
         problem.params,
         functools.partial(draw_rows, request.train, request.valid),
@@ -71,7 +71,7 @@ def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Start
     )
     found = latent_search.harden(state.picked, problem.params, space=problem.space)
     networks = resize.fit_into(found, problem.space.spec, request.limits)
-    return Starts(networks, int(state.num_steps.sum()))
+    return Starts(networks, num_steps)
 
 
 def make_direct(key: Key, request: StartRequest) -> DescentProblem:
