@@ -14,15 +14,15 @@ from jaxtyping import Array, Float
 Objective = Literal["squared", "logistic", "softmax"]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
 
-# Lower bound of the curvature: residuals, which are divided by its root, stay finite.
+# Lower bound of the curvature, so that residuals, divided by its root, stay finite.
 MIN_PROBABILITY = 1e-6
 
-# With more classes than this the Hessian is sketched: the cost of the exact one is
-# proportional to the number of classes.
+# With more classes than this the Hessian is sketched, because the cost of the exact one
+# is proportional to the number of classes.
 MAX_EXACT = 4
 NUM_SKETCHED = 3  # random combinations of the columns of the factor
 SKETCH_PERIOD = 64  # points after which the random signs repeat
-GRADIENT_SHARE = 0.1  # factor of the gradient's own column
+GRADIENT_SHARE = 0.1  # factor of the column for the gradient
 
 
 class LocalForm(NamedTuple):
@@ -33,8 +33,8 @@ class LocalForm(NamedTuple):
     """
 
     loss: Float[Array, " N"]
-    residual: Float[Array, "M N"]  # r; factor r is the gradient by the outputs
-    factor: Float[Array, "O M N"]  # factor factor^T is the Hessian by the outputs
+    residual: Float[Array, "M N"]  # r; factor r is the gradient w.r.t. the outputs
+    factor: Float[Array, "O M N"]  # factor factor^T is the Hessian
 
 
 def losses(
@@ -69,7 +69,7 @@ def local_form(
     """Expand `losses` to second order in the outputs (Schraudolph, 2002).
 
     With more than `MAX_EXACT` classes the factor has 4 columns, not one per class:
-    3 random combinations of them, which are right on average over the points, and one
+    3 random combinations of them, which are correct on average over the points, and one
     column for the gradient, which stays exact and adds little to the curvature.
 
     Args:
@@ -104,7 +104,7 @@ def num_directions(num_outputs: int, objective: Objective) -> int:
 def _sketch(
     p: Float[Array, "O N"], root: Float[Array, "O N"], y: Float[Array, "O N"]
 ) -> tuple[Float[Array, "M N"], Float[Array, "O M N"]]:
-    """Sketch the factor with random signs, the same in each call."""
+    """Sketch the factor with random signs, which are the same in each call."""
     num_outputs, num_points = p.shape
     shape = (num_outputs, NUM_SKETCHED, SKETCH_PERIOD)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], shape) / NUM_SKETCHED**0.5

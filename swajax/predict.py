@@ -37,8 +37,8 @@ class PredictCommand:
     """new CSV file, one line per row: the predicted number, or the predicted class and
     the probability of each class"""
     size: int | None = None
-    """predict by the best network with at most this number of weights; by default by
-    the picked one"""
+    """use the best network with at most this number of weights; by default, the picked
+    network"""
     keep: tuple[str, ...] = ()
     """columns of the table to copy into the output, such as identifiers"""
     strict: bool = False
@@ -74,7 +74,8 @@ class Summary:
                 f"{self.first_fault} (--strict refuses such tables)"
             )
         if self.percents:
-            notes.append(f"percents read as numbers, 10% as 10: {_list(self.percents)}")
+            percents = _list(self.percents)
+            notes.append(f"percentages read as numbers, 10% as 10: {percents}")
         if self.filled:
             fills = {
                 column.name: f" by {column.fill:g}"
@@ -105,7 +106,7 @@ def main(config: PredictCommand) -> None:
 
 
 def _write(config: PredictCommand, model: Model) -> Summary:
-    """Write the predictions, some thousand rows at a time; the file appears at the end.
+    """Write the predictions in chunks of rows; the file appears at the end.
 
     Raises:
       ValueError: the table cannot be read, has no rows, or all rows are faulty.
@@ -127,16 +128,16 @@ def _write(config: PredictCommand, model: Model) -> Summary:
             )
             bar.update(len(frame))
         text.flush()
-        text.detach()  # it would close the file
+        text.detach()  # otherwise it would close the file
         if not summary.num_rows:
-            raise ValueError("no rows of data")
+            raise ValueError("no data rows")
         if summary.num_faulty == summary.num_rows:
             raise ValueError(f"no row can be predicted: {summary.first_fault}")
     return summary
 
 
 def _make_header(config: PredictCommand, model: Model) -> list[str]:
-    """Return the column names; a kept target is told apart from the predicted one."""
+    """Return the column names; if the target is kept, rename the predicted column."""
     target = model.target
     if target in config.keep:
         target = f"predicted {target}"
@@ -176,14 +177,14 @@ def _predict(model: Model, rows: EncodedRows) -> list[list[str]]:
 
 
 def _to_text(cell: Any) -> str:
-    """Return a cell as in the file; empty if it is missing."""
+    """Return the text of a cell as in the file; empty if the cell is missing."""
     if isinstance(cell, str):
         return cell
     return "" if pd.api.types.is_scalar(cell) and pd.isna(cell) else str(cell)
 
 
 def _list(counts: Counter[str], ends: dict[str, str] | None = None) -> str:
-    """Return names with their counts, at most ten."""
+    """Return at most ten names with their counts."""
     items = [
         f"{shown(name)} {count:,}{(ends or {}).get(name, '')}"
         for name, count in counts.items()

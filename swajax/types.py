@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 # The names of the records in `swajax.network.activations`.
 Activation = Literal["sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu"]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-# The activations of searches, and of autoencoders of mixed networks, unless chosen.
+# Default activations of searches and of autoencoders of mixed networks.
 DEFAULT_ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
 
 Key = PRNGKeyArray
@@ -79,12 +79,12 @@ class NetworkSpec:
 
 
 def check_activations(activations: Sequence[str]) -> None:
-    """Raise an error unless `activations` holds names of activations, at least one.
+    """Check that `activations` is a non-empty sequence of known names.
 
     Raises:
-      ValueError: a name is unknown, or there is none.
+      ValueError: a name is unknown, or the sequence is empty.
     """
     if not activations or not set(activations) <= set(ACTIVATIONS):
         raise ValueError(
-            f"activations must be out of {ACTIVATIONS}, got {activations!r}"
+            f"activations must be among {ACTIVATIONS}, got {activations!r}"
         )

@@ -209,7 +209,7 @@ def test_decimal_commas_and_percents_are_read(capsys, tmp_path, members, frame):
     assert _run(folder, "--data", data, "--out", out) == 0
     want = members[0].predict(plain)
     assert [float(line) for line in out.read_text().splitlines()[1:]] == want.tolist()
-    note = f"percents read as numbers, 10% as 10: {number!r} 25"
+    note = f"percentages read as numbers, 10% as 10: {number!r} 25"
     assert note in capsys.readouterr().out
 
 

@@ -1,10 +1,10 @@
-"""One record per activation: function, slope, and tanh form where there is one.
+"""Table of activations: function, slope and, where it exists, tanh form.
 
 Evaluation (`forward`, `batched`), fitting (`swajax.refine.quadratic`) and prediction
 (`swajax.model.fitted`) read this table; nothing else in the package depends on the
 formula of an activation, except the tables of the formats in `swajax.export`.
 
-GELU is everywhere its tanh approximation (arXiv:1606.08415, section 2),
+GELU always means its tanh approximation (arXiv:1606.08415, section 2),
 (x / 2) (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), as in
 `jax.nn.gelu(x, approximate=True)`: it needs no error function, which NumPy lacks.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import expit
 
-LEAKY_SLOPE = 0.1  # arXiv:2410.08339, the networks that are embedded
+LEAKY_SLOPE = 0.1  # arXiv:2410.08339, embedded networks
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
@@ -37,7 +37,7 @@ class TanhForm(NamedTuple):
 
 
 class ActivationRecord(NamedTuple):
-    """Everything that the package needs to know about an activation.
+    """All properties of an activation that the package uses.
 
     Any smooth function can be added: a record here, its name in
     `swajax.types.Activation`, and an entry in the table of each export format.
@@ -121,7 +121,7 @@ def mix_activations(
     weights: Float[Array, "H A"],
     activations: tuple[str, ...],
 ) -> Float[Array, "N H"]:
-    """Sum the activations of each neuron, weighted; one-hot weights select one.
+    """Sum the weighted activations of each neuron; one-hot weights select one.
 
     Args:
       pre: pre-activations.
@@ -133,6 +133,6 @@ def mix_activations(
 
 
 def tanh_coefficients(activations: tuple[str, ...]) -> Float[np.ndarray, "A 5"]:
-    """Tanh form of each activation, row by row; zeros where there is none."""
+    """Return the tanh form of each activation as a row; zeros where there is none."""
     forms = (RECORDS[name].tanh_form for name in activations)
     return np.array([form or (0.0,) * 5 for form in forms])

@@ -1,19 +1,19 @@
-"""Fast evaluation of many networks at many points, values and gradients.
+"""Fast evaluation of many networks at many points: values and gradients.
 
 The plain form, `jax.vmap` of `swajax.network.apply`, spends its time on matrix products
-of a few rows each. The fast form does the same arithmetic in long vector loops of XLA's
-CPU compiler:
+with few rows. The fast form does the same arithmetic in long vector loops of XLA's CPU
+compiler:
 
 * every large array is [B, H, N], with the points on the contiguous axis;
-* the product of a layer is a written-out sum over the few neurons that it reads, which
-  becomes one loop together with bias and activation;
+* the product of a layer is an unrolled sum over the few neurons that it reads, which
+  XLA fuses with bias and activation into one loop;
 * a hand-written gradient has one such loop per layer and one batched product for the
-  weights. It keeps the outputs of the activations, and pre-activations only where a
+  weights. It stores the outputs of the activations, and pre-activations only where a
   slope needs them (`ActivationRecord.needs_pre`);
 * masks are folded into the weights beforehand, where arrays are small.
 
-For 1024 networks (depth 4, width 7) at 128 points, values and gradients took 3.1 to 4.4
-times as long in the plain form, the upper end on two cores; `figures.speed` measures
+For 1024 networks (depth 4, width 7) at 128 points, the plain form took 3.1 to 4.4 times
+as long for values and gradients, the upper end on two cores; `figures.speed` measures
 these ratios. Wider networks gain less: 1.6 times at width 16 and 64 inputs.
 """
 
@@ -29,8 +29,8 @@ from swajax.types import Network
 
 FORMS = ("auto", "plain", "fast")
 
-# Sums over more neurons than this use XLA's matrix products: written out, they would
-# read every input from memory once per output.
+# Sums over more neurons than this use XLA's matrix products: unrolled sums would read
+# every input from memory once per output.
 MAX_WRITTEN_OUT = 12
 
 
@@ -44,17 +44,17 @@ def apply_batch(
 ) -> Float[Array, "B N O"]:
     """Compute the outputs of B networks at N points, as `jax.vmap` of `apply` does.
 
-    The points and every floating-point leaf of the networks have gradients;
-    forward-mode differentiation needs form="plain".
+    The points and all floating-point leaves of the networks are differentiable in
+    reverse mode; forward-mode differentiation needs form="plain".
 
     Args:
       networks: B networks; every leaf has a leading axis B.
-      x: points [N, I] shared by all networks, or [B, N, I], own points per network.
+      x: points, [N, I] if shared by all networks, else [B, N, I].
       activations: names of the A activations that `networks.activation` mixes.
       depth: number of hidden layers of all networks, 1..L, if it is known at compile
-        time; by default the `depth` of each network decides at run time.
-      form: "plain" or "fast", which give the same numbers; "auto" is fast on CPUs and
-        plain elsewhere.
+        time; by default the `depth` of each network applies at run time.
+      form: "plain" or "fast", which give the same numbers; "auto" selects the fast form
+        on CPUs and the plain form elsewhere.
 
     Returns:
       The outputs.
@@ -88,7 +88,7 @@ def _apply_fast(
     activations: tuple[str, ...],
     depth: int | None,
 ) -> Float[Array, "B N O"]:
-    """Fold into the weights what ordinary autodiff does well, then run the core."""
+    """Fold masks and single activations into the weights, then evaluate."""
     num_layers = networks.mask.shape[1] if depth is None else depth
     # Factors of an output (the mask, and the weight of a single activation) move into
     # the outgoing weights.
@@ -185,7 +185,7 @@ def _weighted(
     mixture: Float[Array, "B L H A 1"] | None,
     layer: int,
 ) -> Float[Array, "B H N"]:
-    """Mix the activations of a layer; a single one has its weight elsewhere."""
+    """Mix the activations of a layer; the weight of a single one is already folded."""
     if mixture is None:
         return kinds[0]
     return sum(kind * mixture[:, layer, :, i] for i, kind in enumerate(kinds))

@@ -25,7 +25,7 @@ def apply(
       x: points.
       activations: names of the A activations that `network.activation` mixes.
       depth: number of hidden layers, 1..L, if it is known at compile time: then only
-        these layers are computed. By default `network.depth` decides at run time.
+        these layers are computed. By default `network.depth` applies at run time.
 
     Returns:
       The outputs; they are linear in the last hidden layer.
@@ -60,12 +60,12 @@ def check_shapes(
     activations: Sequence[str],
     depth: int | None,
 ) -> None:
-    """Raise an error unless points, activations and depth fit one network or a batch.
+    """Check that points, activations and depth fit one network or a batch.
 
     Only static shapes are read, so that compiled programs do not change.
 
     Raises:
-      ValueError: something does not fit; the message names it.
+      ValueError: an argument does not fit; the message names it.
     """
     check_activations(activations)
     num_inputs, num_layers = networks.first.shape[-2], networks.mask.shape[-2]

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from swajax.types import Network
 
-ABSENT_SCORE = -1e9  # of a weight that can never be active
+ABSENT_SCORE = -1e9  # score of a weight that can never be active
 
 
 @jax.custom_jvp
@@ -17,7 +17,7 @@ def binarize(probability: Float[Array, "*S"]) -> Float[Array, "*S"]:
 
     Forward: 1 where `probability` > 0.5, else 0 (also for NaN).
     Gradient: straight-through, that of the identity. The gradient of plain rounding, as
-    in arXiv:2410.08339, is 0, so that the width of a network would not be optimized.
+    in arXiv:2410.08339, is 0, so that it never optimizes the width of a network.
     """
     return (probability > 0.5).astype(probability.dtype)
 
@@ -62,7 +62,7 @@ def top_k_gates(
 ) -> Float[Array, " P"]:
     """Activate exactly K gates: 1 for the K largest scores, else 0.
 
-    Forward: of equal values the first ones are active.
+    Forward: among equal values the first ones are active.
     Gradient: that of sigmoid(score - limit), where the limit is the K-th largest value
     and constant.
 
@@ -115,24 +115,24 @@ def kth_largest(
 def bottlenecks(scores: Network, *, depth: int) -> Network:
     """Find the best path from an input to an output through each weight.
 
-    A path is as good as the smallest score on it. If weights are activated by these
-    values, largest first, then each active weight lies on an active path, except where
-    a limit on their number ends the order early. A bias needs a path through its
-    neuron; the bias of an output needs none.
+    The quality of a path is its smallest score. If weights are activated in descending
+    order of the result, each active weight lies on an active path, unless a limit on
+    the number of weights cuts the order short. A bias needs a path through its neuron;
+    the bias of an output needs none.
 
     Args:
-      scores: one score in the place of each weight and bias; very low for those that
-        can never be active.
+      scores: one score in place of each weight and bias; very low for those that can
+        never be active.
       depth: number of layers to consider; the others keep their scores.
 
     Returns:
-      The smallest score on the best path, in the place of each weight and bias.
+      The smallest score on the best path, in place of each weight and bias.
     """
     between = scores.hidden[: depth - 1]
     forward = [scores.first.max(axis=0)]  # best path from an input to each neuron
     for weights in between:
         forward.append(jnp.minimum(weights, forward[-1][:, None]).max(axis=0))
-    backward = [scores.readout.max(axis=1)]  # and from each neuron to an output
+    backward = [scores.readout.max(axis=1)]  # best path from each neuron to an output
     for weights in between[::-1]:
         backward.insert(0, jnp.minimum(weights, backward[0][None]).max(axis=1))
     forward, backward = jnp.stack(forward), jnp.stack(backward)

@@ -1,4 +1,4 @@
-"""Networks from ordinary lists of weight matrices, and back."""
+"""Conversion between networks and plain lists of weight matrices."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ def from_layers(
     biases: Sequence[ArrayLike],
     activations: Sequence[str | Sequence[str]],
 ) -> tuple[Network, NetworkSpec]:
-    """Pad a multilayer perceptron, given as lists, to one `Network`.
+    """Pad a multilayer perceptron, given as lists, into one `Network`.
 
     Args:
       weights: one matrix [fan_in, fan_out] per hidden layer, and the readout.
       biases: one vector [fan_out] per matrix.
-      activations: per hidden layer its activation, or a name per neuron. Outputs are
-        linear.
+      activations: one name per hidden layer, or one name per neuron of the layer.
+        Outputs are linear.
 
     Returns:
-      The network in float32, and the smallest specification that it fits into;
-      evaluate it by `apply(network, x, activations=spec.activations)`.
+      The network in float32, and the smallest specification that it fits into.
+      Evaluate it with `apply(network, x, activations=spec.activations)`.
 
     Raises:
       ValueError: there is no hidden layer, shapes do not fit together, an activation is
@@ -71,8 +71,8 @@ def from_layers(
 def to_layers(network: Network, *, activations: tuple[str, ...]) -> Layers:
     """List the weights, biases and activations of one network, without padding.
 
-    Absent neurons and unused layers are left out: `from_layers(*to_layers(...))` is the
-    same function. A hidden layer may be left without neurons, with matrices of size 0.
+    Absent neurons and unused layers are omitted; `from_layers(*to_layers(...))` is the
+    same function. A hidden layer may have no neurons, with matrices of size 0.
 
     Args:
       network: one network, with hard masks (0 or 1) and one activation per neuron.

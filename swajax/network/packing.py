@@ -1,4 +1,4 @@
-"""A network as a vector of P numbers, and the graph that they are the edges of.
+"""A network as a vector of P numbers, the edges of a graph.
 
 A network is a graph: node 0 is the constant 1, nodes 1..I are the inputs, then come
 the L H hidden neurons layer by layer, then the O outputs. Each number of `pack` is an
@@ -36,7 +36,7 @@ def unpack(vector: Float[Array, " P"], network: Network) -> Network:
 
     Args:
       vector: numbers in the order of `pack`.
-      network: gives the shapes, the masks, the activations and the depth.
+      network: source of the shapes, the masks, the activations and the depth.
 
     Raises:
       ValueError: the vector has another length than `pack(network)`.
@@ -67,7 +67,7 @@ def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
     The edges of the readout start at the last layer in use, `network.depth - 1`.
 
     Returns:
-      sources, targets: numbers of nodes, as in the description of this module.
+      sources, targets: node numbers, as defined in the module docstring.
     """
     num_inputs, width = network.first.shape
     num_layers, num_outputs = network.mask.shape[0], network.readout.shape[1]
@@ -80,7 +80,7 @@ def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
 def _tables(
     num_inputs: int, width: int, num_layers: int, num_outputs: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List sources (of a readout from layer 0), targets, and flags of the readout."""
+    """List sources (for a readout from layer 0), targets, and flags of the readout."""
     hidden = 1 + num_inputs + np.arange(num_layers * width).reshape(num_layers, width)
     output = 1 + num_inputs + num_layers * width + np.arange(num_outputs)
     pairs = [

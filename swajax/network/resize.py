@@ -50,8 +50,8 @@ def fit_into(networks: Network, spec: NetworkSpec, limits: NetworkSpec) -> Netwo
     Args:
       networks: a batch, with the shapes of `spec`.
       spec: limits of the given records.
-      limits: limits of the new records, with as many inputs and outputs, at least as
-        many neurons and layers, and all activations of `spec`, in any order.
+      limits: limits of the new records: the inputs and outputs of `spec`, at least its
+        neurons and layers, and all its activations, in any order.
 
     Raises:
       ValueError: a limit is smaller, or an activation is missing.

@@ -21,7 +21,7 @@ def uniform_activation(
 
 
 def make_dense(spec: NetworkSpec) -> Network:
-    """Build the network of all layers and neurons, with every weight and bias 1.
+    """Build the network with all layers and neurons; every weight and bias is 1.
 
     Neurons have the first activation of the specification.
 
@@ -54,7 +54,7 @@ def make_family(
 
     Args:
       mask: 1 for present neurons, else 0.
-      activation: of the neurons.
+      activation: activation of each neuron.
       depth: number of hidden layers in use.
       is_input: 1 for present inputs, else 0.
       is_output: 1 for present outputs, else 0.
@@ -153,8 +153,8 @@ def remove_dead_ends(network: Network) -> Network:
 def count_weights(network: Network) -> Int[Array, ""]:
     """Count the non-zero weights and biases of present neurons (the raw count).
 
-    The effective count, of weights on paths from an input to an output, is that of
-    `simplify(network)`.
+    For the effective count, which includes only weights on paths from an input to an
+    output, count the weights of `simplify(network)`.
     """
     return jnp.count_nonzero(pack(mask_weights(network)))
 

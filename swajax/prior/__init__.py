@@ -1,7 +1,7 @@
 """Distributions of random networks.
 
-`sample` draws the sparse networks of arXiv:2410.08339 and `sample_varied` the networks
-that `tabular` is pretrained on; `sample_small` draws the starts of a search.
+`sample` draws the sparse networks of arXiv:2410.08339, `sample_varied` the networks
+that `tabular` is pretrained on, and `sample_small` the starts of a search.
 """
 
 from swajax.network.structure import make_family

@@ -16,7 +16,7 @@ def draw_weights(
     num_weights: Int[Array, ""],
     sampling_weights: Float[Array, " I"] | None = None,
 ) -> Network:
-    """Draw K standard normal weights of a family, among them one path; others are 0.
+    """Draw K standard normal weights of a family, including one path; others are 0.
 
     The K weights are uniform without replacement. With sampling weights, weights of the
     first layer are drawn only if all others are kept, in proportion to the sampling
@@ -24,7 +24,7 @@ def draw_weights(
 
     Args:
       key: consumed.
-      family: 1 for each weight that can be there (see `make_family`).
+      family: 1 for each weight that may be present (see `make_family`).
       is_input: 1 for inputs that can start the path, else 0.
       num_weights: K; more if the path is longer.
       sampling_weights: one per input, above 0; by default uniform.
@@ -57,7 +57,7 @@ def draw_weights(
 
 
 def draw_activations(key: Key, spec: NetworkSpec) -> Float[Array, "L H A"]:
-    """Draw one activation for all neurons or, half of the times, one per neuron."""
+    """Draw one activation for all neurons or, with probability 1/2, one per neuron."""
     mixed_key, own_key, coin_key = jax.random.split(key, 3)
     num_kinds = len(spec.activations)
     shape = (spec.max_depth, spec.max_width)

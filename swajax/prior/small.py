@@ -10,7 +10,7 @@ from swajax.network import make_family
 from swajax.prior.draws import draw_activations, draw_weights, scale_by_fan_in
 from swajax.types import Key, Network, NetworkSpec
 
-MIN_FAN_IN = 3  # minimum number of inputs of a neuron, where there are as many
+MIN_FAN_IN = 3  # minimum fan-in of a neuron, unless the network has fewer inputs
 
 
 def sample_small(
@@ -37,8 +37,7 @@ def sample_small(
       num_weights: K, maximum number of weights and biases; a path may need more.
       spec: limits of the family.
       num_inputs: number of inputs in use, the first ones; by default all.
-      sampling_weights: one per input, above 0, to which the probability of being drawn
-        is proportional; by default uniform.
+      sampling_weights: relative probability of each input, above 0; by default uniform.
 
     Example:
       >>> from swajax.network import count_weights

@@ -27,7 +27,7 @@ def sample(key: Key, *, spec: NetworkSpec, depth: int | None = None) -> Network:
       depth: number of hidden layers, 1..L, fixed at compile time.
 
     Raises:
-      ValueError: `depth` is outside of 1..L.
+      ValueError: `depth` is outside 1..L.
 
     Example:
       >>> network = sample(jax.random.key(0), spec=NetworkSpec(), depth=2)
@@ -85,7 +85,7 @@ def sample_batch(
       num: number of networks.
       spec: see `sample`.
       depth: see `sample`.
-      sharding: of the batch axis; each device then draws its part of the same batch.
+      sharding: sharding of the batch axis; each device draws its part of the batch.
     """
     keys = jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(num))
     if sharding is not None:
@@ -111,7 +111,7 @@ def _keep(
     density: Float[Array, ""],
 ) -> Bool[Array, " W"]:
     """Keep floor(density * total) of the possible weights, or the path if larger."""
-    # The small term corrects rounding: 70 * (1 - 0.9) is 7, not 6.
+    # The small term corrects rounding: 70 * (1 - 0.9) must give 7, not 6.
     wanted = jnp.floor(possible.sum() * density + 1e-3).astype(jnp.int32)
     num_kept = jnp.maximum(wanted, path.sum())
     scores = jax.random.uniform(key, possible.shape)

@@ -1,4 +1,4 @@
-"""Random networks to pretrain `tabular` on: any inputs, outputs and activations."""
+"""Random networks of any number of inputs and outputs, to pretrain `tabular` on."""
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ def standardise(
     Standard deviations below `MIN_STD` are divided by `MIN_STD` instead.
 
     Args:
-      networks: a batch; the readouts and their biases are changed.
-      x: points over which mean and variance are taken.
+      networks: a batch; only the readouts and their biases change.
+      x: points over which mean and variance are computed.
       activations: names of the A activations that `networks.activation` mixes.
     """
     y = apply_batch(networks, x, activations=activations)
@@ -35,7 +35,7 @@ def standardise(
 def sample_varied(
     key: Key, *, spec: NetworkSpec, num_inputs: Int[Array, ""] | None = None
 ) -> tuple[Network, Float[Array, " I"], Float[Array, " O"]]:
-    """Draw a random network with its own numbers of inputs and outputs.
+    """Draw a random network with random numbers of inputs and outputs.
 
     The numbers of inputs and outputs are uniform over 1..I and 1..O; the first ones are
     used. A probability, uniform over 0..0.5, decides which inputs have no weights; one
@@ -46,7 +46,7 @@ def sample_varied(
     Args:
       key: consumed.
       spec: limits of the family.
-      num_inputs: fixes the number of inputs.
+      num_inputs: number of inputs, by default random.
 
     Returns:
       The network, and flags (1 or 0) of its inputs and of its outputs.

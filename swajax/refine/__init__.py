@@ -1,4 +1,4 @@
-"""Refine networks by the Gauss-Newton form of their loss: fit, prune, grow, perturb.
+"""Refine networks with a Gauss-Newton model of the loss: fit, prune, grow, perturb.
 
 Functions of ONE network, pure JAX (`jax.vmap` makes a batch):
 
@@ -8,9 +8,10 @@ Functions of ONE network, pure JAX (`jax.vmap` makes a batch):
 * `growth.perturb` draws a random variant;
 * `quadratic.evaluate` computes the loss of a network.
 
-Many networks at once, from the host: `batches`, in blocks of the shapes of `buckets`.
-Below these: `quadratic` expands the loss, `linalg` inverts small matrices, `checks`
-validates arguments.
+`batches` applies them to many networks, called from the host, in blocks whose shapes
+come from `buckets`. Supporting modules: `quadratic` expands the loss, `linalg` inverts
+small matrices, `checks` validates arguments.
 
-Problems have their rows first, x [N, I]; `quadratic` transposes them, once per call.
+Problems have rows on the first axis, x [N, I]; `quadratic` transposes them once per
+call.
 """

@@ -1,7 +1,7 @@
-"""Polish, prune, grow and score many networks: compiled programs on blocks.
+"""Polish, prune, grow and score many networks in blocks of equal shape.
 
 Host code around compiled programs. Networks are grouped into buckets by weight count
-and processed in blocks of one shape, so that few programs are compiled and memory is
+and processed in blocks of equal shape, so that few programs are compiled and memory is
 bounded. Networks have a leading axis R; results are NumPy arrays.
 """
 
@@ -37,7 +37,7 @@ def polish_batch(
 
     Args:
       networks: R networks.
-      sizes: upper limits of the number of weights of each, below `BUCKETS[-1]`.
+      sizes: upper limit of the weights of each network, below `BUCKETS[-1]`.
       problem: rows to fit.
       fit: the settings of the fit.
       num_steps: number of Levenberg-Marquardt steps.
@@ -83,11 +83,11 @@ def remove(
     Args:
       networks: R networks.
       index: networks to process; repeats are allowed.
-      size: upper limit of the number of weights of each, below `BUCKETS[-1]`.
+      size: upper limit of the weights of each network, below `BUCKETS[-1]`.
       problem: rows that they are fitted to.
       fit: the settings of the fit.
-      num: number of weights to remove, one after the other without a fit between; a
-        neuron removed as a whole may make it more.
+      num: number of weights to remove, one by one without a fit in between; more are
+        removed if the last step removes a neuron.
 
     Returns:
       The smaller networks, in the order of `index`.
@@ -142,7 +142,7 @@ def perturb(
 def simplify_and_score(
     networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Return the networks without dead parts, their weight counts and their losses."""
+    """Remove dead parts; return the networks, their weight counts and their losses."""
     fn = functools.partial(_simplify_and_score, problem=problem, fit=fit)
     return _map_all(fn, networks)
 
@@ -221,7 +221,8 @@ def _remove(
 
         def step(_: jax.Array, network: Network) -> Network:
             smaller = pruning.remove(network, problem, fit=fit, capacity=capacity)
-            is_due = count_weights(network) > num_left  # a neuron may be several
+            # A removed neuron counts as several weights.
+            is_due = count_weights(network) > num_left
             return jax.tree.map(functools.partial(jnp.where, is_due), smaller, network)
 
         return jax.lax.fori_loop(0, num, step, network)

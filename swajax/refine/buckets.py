@@ -50,7 +50,7 @@ def divide(
 
     Args:
       sizes: number of weights of each network.
-      rank: sort keys; within a bucket, low ranks come first.
+      rank: sort key of each network; within a bucket, low ranks come first.
       problem: rows to fit.
       fit: the settings of the fit.
       num_blocks: number of blocks per part.

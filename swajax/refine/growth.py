@@ -1,7 +1,7 @@
-"""Growth and perturbation: networks with one weight more, and random variants.
+"""Growth and perturbation: networks with one more weight, and random variants.
 
 The gradient and the diagonal of the Gauss-Newton matrix predict how much an absent
-weight would lower the loss. A random variant leads to another optimum.
+weight would lower the loss. Polishing a random variant leads to another optimum.
 """
 
 import jax
@@ -15,8 +15,8 @@ from swajax.refine.checks import check_and_mask
 from swajax.refine.quadratic import RIDGES, Fit, linearize, transpose
 from swajax.types import Key, Network
 
-# Standard deviations of the relative noise on the weights of a variant: small beside
-# another change, large as the only change.
+# Standard deviations of the relative noise on the weights of a variant: small if it
+# accompanies another change, large if it is the only change.
 SMALL_NOISE, LARGE_NOISE = 0.1, 0.5
 
 
@@ -29,8 +29,8 @@ def grow(
 ) -> Network:
     """Add the absent weight with the largest Newton gain, g^2 / c, at -g / c.
 
-    g is the derivative of the loss by the weight and c its entry on the diagonal of the
-    Gauss-Newton matrix, plus a small ridge. Only present neurons are connected.
+    g is the derivative of the loss with respect to the weight and c its diagonal entry
+    of the Gauss-Newton matrix, plus a small ridge. Only present neurons are connected.
 
     Args:
       network: one network with a hard mask (0 or 1).
@@ -39,7 +39,7 @@ def grow(
       is_barred: mask over `pack(network)` of weights that must not be added.
 
     Returns:
-      The network with one weight more, or unchanged if none can be added.
+      The network with one more weight, or unchanged if none can be added.
 
     Raises:
       ValueError: the shapes of network, problem and fit do not match.
@@ -75,9 +75,9 @@ def grow(
 def perturb(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
     """Draw a random variant of a network, to be polished to another optimum.
 
-    One of three changes, with equal probability, and noise on all weights: another
-    activation at a neuron (if there is more than one kind); one weight replaced by the
-    one that `grow` adds then (if there is any); or only noise, with a larger deviation.
+    All weights get noise, and one of three changes has equal probability: a neuron gets
+    another activation (if there is more than one kind); one weight is replaced by the
+    one that `grow` then adds (if any); or the noise is larger, without other changes.
 
     Args:
       key: consumed.
@@ -117,7 +117,7 @@ def _change_activation(key: Key, network: Network) -> Network:
 
 
 def _rewire(key: Key, network: Network, problem: Problem, *, fit: Fit) -> Network:
-    """Replace one weight by the best other one."""
+    """Replace one weight by the best absent one."""
     vector = pack(network)
     is_removed = _draw_one(key, vector != 0)
     smaller = unpack(jnp.where(is_removed, 0.0, vector), network)
@@ -131,7 +131,7 @@ def _draw_one(key: Key, is_candidate: Bool[Array, "..."]) -> Bool[Array, "..."]:
 
 
 def _is_present(network: Network, node: Int[Array, " P"]) -> Bool[Array, " P"]:
-    """Look up whether nodes are part of a masked network; all but neurons are."""
+    """Return whether nodes are present; all except masked neurons are."""
     num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
     neurons = (network.mask > 0).ravel()
     ones = jnp.ones(1 + num_inputs, bool), jnp.ones(num_outputs, bool)

@@ -5,7 +5,7 @@ a gradient, and one step replaces hundreds of gradient steps. Zero weights stay 
 the structure does not change.
 
 The Gauss-Newton matrix squares the condition number of the problem, so float32
-converges more slowly near the optimum; for the last digits pass network and problem in
+converges more slowly near the optimum. For full accuracy, pass network and problem in
 float64 (`jax.enable_x64`), at twice the time per step.
 """
 
@@ -52,8 +52,8 @@ def polish(
 
     A step s solves (C + d max(diag C) I) s = -g with the gradient g and the
     Gauss-Newton matrix C of `swajax.refine.quadratic.expand_loss` (Levenberg, 1944;
-    Marquardt, 1963). It is accepted if the loss decreases; then the damping d is
-    halved, else it is multiplied by 4. So the loss never increases.
+    Marquardt, 1963). It is accepted if the loss decreases; the damping d is then halved
+    and otherwise multiplied by 4. The loss therefore never increases.
 
     Args:
       network: one network with a hard mask (0 or 1), in any floating-point type.
@@ -63,12 +63,12 @@ def polish(
       capacity: K, at least the number of non-zero weights of the network (static). Time
         per step grows with its square. If it is too small, the surplus weights stay
         fixed; under `jit` or `vmap` this raises no error.
-      num_steps: number of steps, each one evaluation.
+      num_steps: number of steps; each step is one evaluation.
 
     Returns:
       The fitted network, with the weights of absent neurons zeroed, and its loss
       INCLUDING the weight decay of `fit`; `swajax.refine.quadratic.evaluate` computes
-      the loss without.
+      the loss without it.
 
     Raises:
       ValueError: the shapes of network, problem and fit do not match, or a network that

@@ -1,8 +1,8 @@
 """Inverses of small positive definite matrices, fast under `vmap`.
 
-LAPACK takes one call per matrix, and on CPU it may wait for the thread it runs on
-(calls within a compiled program have deadlocked). Here a batch under `vmap` is a few
-batched matrix products.
+LAPACK needs one call per matrix, and on CPU a call may wait for the thread it runs on
+(calls within a compiled program have deadlocked). These functions turn a batch under
+`vmap` into a few batched matrix products.
 """
 
 import jax
@@ -27,8 +27,9 @@ def solve(a: Float[Array, "K K"], b: Float[Array, " K"]) -> Float[Array, " K"]:
 def invert_root(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
     """Invert the Cholesky factor L of a positive definite matrix a = L L'.
 
-    Recursive halves. The result is as accurate as LAPACK's; recursion on the inverse of
-    `a` itself loses twice the digits, all of them at condition 1e7 in float64.
+    The matrix is halved recursively. The result is as accurate as that of LAPACK;
+    recursion on the inverse of `a` itself loses twice as many digits, all of them at
+    condition 1e7 in float64.
     """
     size = a.shape[0]
     if size <= BLOCK:
@@ -44,7 +45,8 @@ def invert_root(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
 def _eliminate(a: Float[Array, "K K"]) -> Float[Array, "K K"]:
     """Invert the Cholesky factor by Gaussian elimination of [a, I].
 
-    A loop: unrolled, XLA fuses the steps and recomputes each of them many times.
+    The elimination is a loop, because XLA would fuse unrolled steps and recompute each
+    of them many times.
     """
     size = a.shape[0]
 

@@ -31,9 +31,9 @@ MAX_GROUP = 8  # neurons with more weights than this are not removed as a whole
 def remove(network: Network, problem: Problem, *, fit: Fit, capacity: int) -> Network:
     """Remove the weight, or the whole neuron, with the lowest cost per weight.
 
-    The other weights are corrected in closed form. Of one proposal per ridge on the
-    Gauss-Newton matrix, the one with the lowest loss is returned, without dead parts
-    (`swajax.network.simplify`).
+    The other weights are corrected in closed form. Each ridge on the Gauss-Newton
+    matrix gives one proposal; the one with the lowest loss is returned, without dead
+    parts (`swajax.network.simplify`).
 
     Args:
       network: one network with a hard mask and at least one weight, at an optimum
@@ -45,7 +45,7 @@ def remove(network: Network, problem: Problem, *, fit: Fit, capacity: int) -> Ne
         this raises no error.
 
     Returns:
-      A network with at least one weight less.
+      A network with at least one weight fewer.
 
     Raises:
       ValueError: the shapes of network, problem and fit do not match, or a network that
@@ -108,7 +108,7 @@ def _remove_cheapest(
     is_member: Bool[Array, "T G"],
 ) -> Float[Array, " K"]:
     """Return the corrected weights, zero for the removed weight or neuron."""
-    # Twice the costs, for weights and per weight of neurons alike.
+    # Twice the cost per weight, both for single weights and for neurons.
     single = jnp.square(weights) / jnp.diagonal(inverse)
     single = jnp.where(is_active, single, jnp.inf)
     group, corrections = jax.vmap(_remove_group, in_axes=(None, None, 0, 0))(
@@ -129,7 +129,7 @@ def _remove_group(
     members: Int[Array, " G"],
     is_member: Bool[Array, " G"],
 ) -> tuple[Float[Array, ""], Float[Array, " K"]]:
-    """Return twice the cost per weight of removing a group, and the change of all.
+    """Return twice the cost per weight of removing a group, and all weight changes.
 
     With the rows and columns G of the inverse, the cost is w_G' [C^-1]_GG^-1 w_G / 2
     and the change -C^-1[:, G] [C^-1]_GG^-1 w_G.

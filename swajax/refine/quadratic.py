@@ -1,7 +1,7 @@
 """The loss near a network as a quadratic form of its non-zero weights.
 
-Problems have their rows first. They are transposed here, once per call: with the rows
-on the last axis, XLA's CPU compiler makes long vector loops of every layer.
+Problems have rows on the first axis and are transposed here, once per call: with the
+rows on the last axis, XLA's CPU compiler turns every layer into long vector loops.
 """
 
 import dataclasses
@@ -20,8 +20,8 @@ from swajax.refine.checks import check_and_mask
 from swajax.types import Network
 
 # Ridges added to the curvature, relative to its largest diagonal entry. In flat
-# directions the form is not valid as far as its minimum; the best ridge is chosen by
-# the loss itself.
+# directions the minimum of the quadratic form lies where it is inaccurate; the loss
+# itself decides which ridge is best.
 RIDGES = (1e-6, 1e-4, 1e-2)
 
 
@@ -64,7 +64,7 @@ class Linearization(NamedTuple):
 
     values: Float[Array, "V N"]
     to_targets: Float[Array, "T M N"]  # times the square roots of the row weights
-    gradients: Float[Array, "V T"]  # of the loss by the weight of each pair of nodes
+    gradients: Float[Array, "V T"]  # of the loss, w.r.t. the weight of each node pair
     loss: Float[Array, ""]  # weighted mean, without weight decay
 
 
@@ -109,9 +109,9 @@ def expand_loss(
         g = sum_n p_n J_n' F_n r_n + c w
         C = sum_n p_n J_n' F_n F_n' J_n + c I
 
-    The derivative of an output by a weight is the value of the weight's source node
-    times the derivative by the sum of its target node, so one forward and one backward
-    pass give all of them.
+    The derivative of an output w.r.t. a weight is the value of the weight's source node
+    times the derivative w.r.t. the pre-activation of its target node, so one forward
+    and one backward pass give all of them.
 
     Args:
       network: weights of absent neurons must be zero (`swajax.network.mask_weights`).
@@ -136,7 +136,7 @@ def expand_loss(
 
 
 def linearize(network: Network, columns: Columns, *, fit: Fit) -> Linearization:
-    """Compute the loss of a network and its derivatives by all pairs of nodes.
+    """Compute the loss of a network and its derivatives for all pairs of nodes.
 
     Args:
       network: weights of absent neurons must be zero (`swajax.network.mask_weights`).
@@ -171,7 +171,7 @@ def evaluate(
 
 
 def row_losses(network: Network, columns: Columns, *, fit: Fit) -> Float[Array, " N"]:
-    """Return the loss per row of a network without weights of absent neurons."""
+    """Return the loss per row of a network; weights of absent neurons must be zero."""
     _, _, out = _trace(network, columns.x, fit.activations)
     return losses(out, columns.y, objective=fit.objective)
 
@@ -183,8 +183,8 @@ def trace(
 
     The outputs are those of `swajax.network.apply` if the weights of absent neurons
     are zero (`swajax.network.mask_weights`: masks are not read here) and each neuron
-    has one activation kind. All kinds with a tanh form cost one tanh per neuron; the
-    others are evaluated one by one.
+    has one activation kind. All kinds with a tanh form together cost one tanh per
+    neuron; the others are evaluated one by one.
 
     Args:
       network: one network.
@@ -193,7 +193,7 @@ def trace(
 
     Returns:
       The values of the constant 1, the I inputs and the L H neurons; the derivatives
-      of the neurons by their sums; the outputs.
+      of the neurons w.r.t. their pre-activations; the outputs.
     """
     return _trace(network, x.T, activations)
 
@@ -232,15 +232,15 @@ def sensitivities(
     slopes: Float[Array, "L H N"],
     at_outputs: Float[Array, "O M N"],
 ) -> Float[Array, "T M N"]:
-    """Differentiate M functions of the outputs by the sums of neurons and outputs.
+    """Differentiate M functions of the outputs w.r.t. pre-activations and outputs.
 
     Args:
       network: one network.
       slopes: slopes of the neurons, from `trace`.
-      at_outputs: derivatives of the functions by the outputs.
+      at_outputs: derivatives of the functions w.r.t. the outputs.
     """
-    # Matrix products: XLA would fuse written-out sums into the Jacobian and recompute
-    # them for each weight.
+    # Matrix products: XLA would fuse unrolled sums into the Jacobian and recompute them
+    # for each weight.
     rows, above = [at_outputs], None
     from_readout = jnp.tensordot(network.readout, at_outputs, axes=1)
     for layer in reversed(range(network.mask.shape[0])):
@@ -257,10 +257,11 @@ def weight_gradients(
     to_targets: Float[Array, "T M N"],
     residual: Float[Array, "M N"],
 ) -> Float[Array, "V T"]:
-    """Differentiate the loss by the weight between each source and target node.
+    """Differentiate the loss w.r.t. the weight between each source and target node.
 
-    Equals the product of Jacobian and residual, as one small matrix product: the direct
-    product takes as long as the rest of the expansion without the Gauss-Newton matrix.
+    The result equals the product of Jacobian and residual but needs one small matrix
+    product; the direct product takes as long as the rest of the expansion without the
+    Gauss-Newton matrix.
     """
     if len(residual) == 1:  # faster than a sum of one term
         at_nodes = jnp.einsum("tmn,mn->tn", to_targets, residual)
@@ -272,7 +273,7 @@ def weight_gradients(
 def _product(
     weights: Float[Array, "K J"], values: Float[Array, "K N"]
 ) -> Float[Array, "J N"]:
-    """Sum over K, written out where that is faster (see `swajax.network.batched`)."""
+    """Sum over K, unrolled where that is faster (see `swajax.network.batched`)."""
     if weights.shape[0] > MAX_WRITTEN_OUT:
         return jnp.tensordot(weights, values, axes=(0, 0))
     pairs = zip(weights[..., None], values[:, None], strict=True)

@@ -15,7 +15,7 @@ def _convert(cells, decimal=","):
 
 
 COMMAS = "commas read as decimal marks: 'a'"
-PERCENTS = "percents read as numbers, 10% as 10: 'a'"
+PERCENTS = "percentages read as numbers, 10% as 10: 'a'"
 
 
 @pytest.mark.parametrize(
@@ -82,5 +82,5 @@ def test_a_file_with_percents(tmp_path):
     path.write_text("\n".join(["a,b,y", *(f"{i}%,{i % 7},{i * i}" for i in ROWS)]))
     table = tables.load_table(str(path), target="y")
     np.testing.assert_array_equal(table.frame["a"], ROWS)
-    assert table.notes[0] == "percents read as numbers, 10% as 10: 'a'"
+    assert table.notes[0] == "percentages read as numbers, 10% as 10: 'a'"
     assert streaming.find_decimal(str(path)) == streaming.find_decimal("iris") == "."

@@ -28,7 +28,7 @@ def _write(frame, path):
         (b"\x89HDF\r\n", "an HDF5 file, expected"),
         (gzip.compress(b"a,b\n1,2\n")[:-9], "not a readable gzip file"),
         (b"a,b\n1,\xff\n", "not UTF-8 text"),
-        (b"a,b\n", "no rows of data"),
+        (b"a,b\n", "no data rows"),
         (b"a,a,b\n1,2,3\n", "'a' appears more than once"),
     ],
 )
@@ -37,7 +37,7 @@ def test_damaged_files(tmp_path, raw, message):
     path.write_bytes(raw)
     with pytest.raises(ValueError, match=message):
         if not list(streaming.read_chunks(str(path), ["a", "b"])):
-            raise ValueError("no rows of data")
+            raise ValueError("no data rows")
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])

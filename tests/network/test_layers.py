@@ -116,7 +116,7 @@ def test_what_does_not_fit_together_is_named(case):
     ("changes", "activations", "message"),
     [
         ({}, ("tanh", "sin"), "has 1 activations, got 2 names"),
-        ({}, ("relu",), "activations must be out of"),
+        ({}, ("relu",), "activations must be among"),
         ({"mask": jnp.full((1, 3), 0.5)}, ("tanh",), "masks must be 0 or 1"),
         ({"activation": jnp.full((1, 3, 1), 0.5)}, ("tanh",), "no mixtures"),
     ],
