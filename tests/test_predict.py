@@ -104,7 +104,7 @@ def test_columns_stand_in_any_order(tmp_path, fitted, frame):
         ),
         (lambda text: text.replace("never read", "lambda"), "missing columns 'never"),
         (lambda text: text + "1,2\n", "has 2 cells, the first line has 5"),
-        (lambda text: text + "\n\nx,a,1,c,1\n", "is blank, between rows of data"),
+        (lambda text: text + "\n\nx,a,1,c,1\n", "is blank, between data rows"),
         (lambda text: text + '"x,a,1,c,1\n', "is not a line of a table"),
         (lambda text: "", "missing columns"),
     ],

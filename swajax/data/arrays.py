@@ -1,7 +1,7 @@
-"""The rows of an estimator: equal rows merged, in a fixed order, split in two.
+"""Rows of an estimator: merge equal rows, sort them, and split them in two.
 
-Equal rows count as one with the sum of their weights, and the rows are sorted. So a row
-of weight 2 gives the same bits as that row twice, and no row is in both parts.
+Equal rows are merged into one row with the sum of their weights. A row of weight 2
+therefore gives the same bits as the row repeated, and no row is in both parts.
 """
 
 import math
@@ -15,11 +15,11 @@ from swajax.data.problem import Problem
 from swajax.data.splits import hold_out
 from swajax.io.configs import check_range
 
-MIN_ROWS = 10  # fewer rows are all used for both fitting and choosing
+MIN_ROWS = 10  # with fewer rows, both parts have all of them
 
 
 class Parts(NamedTuple):
-    """Indices of the rows to fit and to choose by, and a seed for the search."""
+    """Indices of training and validation rows, and a seed for the search."""
 
     train: Int[np.ndarray, " _"]
     valid: Int[np.ndarray, " _"]
@@ -29,7 +29,7 @@ class Parts(NamedTuple):
 def merge(
     x: Float[np.ndarray, "N I"], y: np.ndarray, weight: Float[np.ndarray, " N"]
 ) -> Problem:
-    """Return the distinct rows of positive weight, sorted, with the sums of weights.
+    """Return the distinct rows of positive weight, sorted, with summed weights.
 
     >>> merge(np.array([[2.0], [1.0], [2.0]]), np.zeros(3), np.ones(3)).x
     array([[1.],
@@ -38,7 +38,7 @@ def merge(
     Args:
       x: inputs.
       y: one number per row.
-      weight: weights >= 0, not all 0; the result has the sum 1.
+      weight: weights >= 0, not all 0; those of the result sum to 1.
 
     Raises:
       ValueError: the sum of the weights overflows.
@@ -62,7 +62,7 @@ def split(
 
     Args:
       codes: class of each row; all equal for a regression.
-      share: share of the rows to choose by, in (0, 1). Each class keeps a row to fit.
+      share: share of validation rows, in (0, 1). Each class keeps a training row.
       random_state: seed or generator, as in scikit-learn.
 
     Raises:
@@ -72,7 +72,7 @@ def split(
     rng = check_random_state(random_state)
     split_seed, seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
     _, classes, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    is_single = counts[classes] == 1  # such rows stay; the others are stratified
+    is_single = counts[classes] == 1  # always training rows; the others are stratified
     single, rows = np.flatnonzero(is_single), np.flatnonzero(~is_single)
     number = math.ceil(share * len(codes) - 1e-9)
     number = min(number, len(rows) - int((counts > 1).sum()))

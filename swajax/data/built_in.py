@@ -15,7 +15,7 @@ IRIS_NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 def load_built_in(data: str) -> tuple[pd.DataFrame, str] | None:
     """Return the frame and default target of a built-in table, or None.
 
-    Case is ignored. A path with a folder (`./sphere`) is a file, not a name.
+    The name is case-insensitive. A path with a folder (`./sphere`) is a file.
     """
     if Path(data).name != data:
         return None

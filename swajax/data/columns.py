@@ -1,4 +1,4 @@
-"""One column of a table as numbers or as text, whatever type it was stored in."""
+"""Conversion of one column of a table, of any type, to numbers or text."""
 
 import datetime
 import decimal
@@ -14,7 +14,7 @@ from pandas.api import types
 from swajax.data.messages import shown
 
 LARGEST = 1e100  # the squares of larger numbers overflow during scaling
-RESOLUTION = 64 * np.finfo(np.float64).eps  # range of a constant, relative to its size
+RESOLUTION = 64 * np.finfo(np.float64).eps  # relative range of a constant column
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 BOOLEANS = {"false": 0.0, "true": 1.0}
 
@@ -29,13 +29,13 @@ def parse(column: pd.Series) -> pd.Series:
     """Convert a column to numbers or to text.
 
     Booleans become the numbers 0 and 1. A column of the pandas type `category` becomes
-    text, also if its categories are numbers.
+    text, even if its categories are numbers.
 
     Returns:
       Either float64 with NaN for missing cells, or objects: stripped text and None.
 
     Raises:
-      UnusableColumnError: dates, complex numbers or lists.
+      UnusableColumnError: the column holds dates, complex numbers or lists.
     """
     _check_type(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -53,14 +53,14 @@ def parse(column: pd.Series) -> pd.Series:
 def parse_cells(
     column: pd.Series,
 ) -> tuple[Float[np.ndarray, " N"], Bool[np.ndarray, " N"]]:
-    """Convert each cell to a number on its own, whatever the other cells are.
+    """Convert each cell to a number, independently of the other cells.
 
     Returns:
-      Numbers (true and false as 1 and 0), NaN where there is none; and for each cell
-      whether it is text that is no number.
+      Numbers (true and false as 1 and 0), NaN where there is none; and flags of the
+      cells that are text but not a number.
 
     Raises:
-      UnusableColumnError: dates, complex numbers or lists.
+      UnusableColumnError: the column holds dates, complex numbers or lists.
     """
     _check_type(column)
     values = to_numbers(column)
@@ -72,7 +72,7 @@ def parse_cells(
 
 
 def to_numbers(column: pd.Series) -> Float[np.ndarray, " N"]:
-    """Convert each cell to a number, or to NaN if it holds none."""
+    """Convert each cell to a number, or to NaN if it is not a number."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     if not types.is_numeric_dtype(column.dtype):
@@ -88,7 +88,7 @@ def to_text(column: pd.Series) -> np.ndarray:
 
 
 def is_missing(column: pd.Series) -> Bool[np.ndarray, " N"]:
-    """Return for each raw cell whether it is empty or holds a word such as NA."""
+    """Flag the raw cells that are empty or hold a word such as NA."""
     _check_type(column)
     values = to_numbers(column)
     return np.isnan(values) & ~is_text(column, values)
@@ -97,7 +97,7 @@ def is_missing(column: pd.Series) -> Bool[np.ndarray, " N"]:
 def is_text(
     column: pd.Series, values: Float[np.ndarray, " N"]
 ) -> Bool[np.ndarray, " N"]:
-    """Return for each cell whether it is neither a number nor missing.
+    """Flag the cells that are neither numbers nor missing.
 
     Args:
       column: raw cells.
@@ -132,7 +132,7 @@ def is_mostly_numbers(column: pd.Series) -> bool:
 
 
 def describe_text(column: pd.Series, row: int | None = None) -> str:
-    """Return the message that a cell, by default the first text, is not a number."""
+    """Return the message that a cell (by default the first text) is not a number."""
     if row is None:
         row = int(np.argmax(is_text(column, to_numbers(column))))
     cell = to_text(column.iloc[[row]])[0]
@@ -142,12 +142,12 @@ def describe_text(column: pd.Series, row: int | None = None) -> str:
 def fit_range(
     values: Float[np.ndarray, "N ..."],
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
-    """Return the centers and half the ranges of columns; half a range is 0 if constant.
+    """Return the centers and half-ranges of columns; 0 for the range of a constant.
 
-    The one rule of what is constant: the range is at most 64 times the resolution of
-    float64 at the largest absolute value, or below 1e-100.
+    A column is constant if its range is below 1e-100, or at most 64 times the
+    resolution of float64 at its largest absolute value.
     """
-    # Halved first: the range of finite numbers may overflow.
+    # Halve first, because the range of finite numbers may overflow.
     low, high = values.min(axis=0) / 2, values.max(axis=0) / 2
     largest = np.maximum(np.abs(low), np.abs(high))
     half_range = np.asarray(high - low)
@@ -156,7 +156,7 @@ def fit_range(
 
 
 def is_constant(values: Float[np.ndarray, " N"]) -> bool:
-    """Return whether a column is constant by the rule of `fit_range`.
+    """Return whether a column is constant, as defined by `fit_range`.
 
     >>> is_constant(np.array([1e9, 1e9 + 1e-3]))
     False
@@ -175,7 +175,7 @@ def check_size(column: pd.Series) -> None:
     """Check that all numbers of a parsed column are finite and at most 1e100.
 
     Raises:
-      ValueError: names the first number that is not, and its row and column.
+      ValueError: a number is not; the message names its row and column.
     """
     if column.dtype == object:
         return
@@ -189,16 +189,16 @@ def check_size(column: pd.Series) -> None:
 
 
 def locate(column: pd.Series, row: int) -> str:
-    """Return line or row number and column name of a cell.
+    """Return the location of a cell: line or row number, and column name.
 
-    The name of the index says what it counts: lines of a file or rows.
+    The index is named `line` if it counts lines of a file, else `row`.
     """
     kind = column.index.name or "row"
     return f"{kind} {column.index[row]}, column {shown(column.name)}"
 
 
 def _like(column: pd.Series, values: np.ndarray) -> pd.Series:
-    # Without its dtype, pandas 3 reads an array of strings as `str`, and None as NaN.
+    # Without a dtype, pandas 3 reads an array of strings as `str`, and None as NaN.
     return pd.Series(values, column.index, dtype=values.dtype, name=column.name)
 
 

@@ -1,7 +1,7 @@
 """Encoding of the columns of a table as inputs of a network.
 
-An encoder is fitted to training rows. It is a few numbers and names per column, so that
-it can be written to a file and applied in any language:
+An encoder is fitted to training rows. It consists of a few numbers and names per
+column, so that it can be written to a file and applied in any language:
 
 - numeric: missing cells are filled with the median of the training rows, then
   `x * scale + offset`, in [-1, 1] on the training rows;
@@ -50,17 +50,17 @@ class TableEncoder(NamedTuple):
 
 
 class EncodedRows(NamedTuple):
-    """Rows as inputs of a network, and what was filled or could not be read."""
+    """Rows as inputs of a network, and counts of filled and unreadable cells."""
 
     inputs: Float32[np.ndarray, "N I"]
     is_faulty: Bool[np.ndarray, " N"]
-    """whether a row has a cell that cannot be read; its inputs mean nothing"""
+    """flags of rows with an unreadable cell, whose inputs are meaningless"""
     faults: tuple[str, ...]
-    """message of the first such cell of each column"""
+    """one message per column, about its first unreadable cell"""
     num_filled: dict[str, int]
-    """number of missing cells by column, if there are any"""
+    """number of missing cells, by column with missing cells"""
     num_unseen: dict[str, int]
-    """number of cells with a category that training has not seen, by column"""
+    """number of cells with a category unseen in training, by column"""
 
 
 def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
@@ -71,8 +71,8 @@ def fit_encoder(frame: pd.DataFrame) -> tuple[TableEncoder, tuple[str, ...]]:
         are constant in these rows are left out.
 
     Returns:
-      The encoder, and notes for the user: columns left out, and the number and the
-      replacement of missing cells.
+      The encoder, and notes for the user: columns left out, and number and replacement
+      of missing cells.
 
     Raises:
       ValueError: no column varies.
@@ -100,7 +100,7 @@ def encode(encoder: TableEncoder, frame: pd.DataFrame) -> Float32[np.ndarray, "N
 
     Args:
       encoder: a fitted encoder.
-      frame: raw columns; they are found by name, others are ignored.
+      frame: raw columns, found by name; other columns are ignored.
 
     Raises:
       ValueError: a column is missing, its name appears twice, or a cell cannot be read.
@@ -123,7 +123,7 @@ def encode_rows(encoder: TableEncoder, frame: pd.DataFrame) -> EncodedRows:
     missing = [column.name for column in encoder.columns if column.name not in frame]
     if missing:
         raise ValueError(
-            f"missing columns {listed(missing)}; there are {listed(list(frame))}"
+            f"missing columns {listed(missing)}; the table has {listed(list(frame))}"
         )
     encoded = [
         _encode_numbers(column, frame[column.name])
@@ -158,11 +158,11 @@ def encoder_from_dict(values: Any) -> TableEncoder:
     """Rebuild an encoder from the values of `encoder_to_dict`.
 
     Raises:
-      ValueError: the values are no encoder; names the fault.
+      ValueError: the values are not an encoder; the message names the fault.
     """
     _check_fields(values, ("columns",), "the encoder")
     if not isinstance(values["columns"], list) or not values["columns"]:
-        raise ValueError("the encoder's columns must be a list of at least one")
+        raise ValueError("the encoder's columns must be a non-empty list")
     read = [
         _column_from_dict(column, f"column {number} of the encoder")
         for number, column in enumerate(values["columns"], 1)
@@ -256,7 +256,7 @@ def _column_to_dict(column: Column) -> dict[str, Any]:
 def _column_from_dict(values: Any, where: str) -> Column:
     kind = values.get("kind") if isinstance(values, Mapping) else None
     if not isinstance(kind, str) or kind not in FIELDS:
-        raise ValueError(f"{where} must be of the kind {' or '.join(FIELDS)}")
+        raise ValueError(f"{where}: kind must be {' or '.join(FIELDS)}")
     _check_fields(values, FIELDS[kind], where)
     if not isinstance(values["name"], str):
         raise ValueError(f"{where}: the name must be text")
@@ -265,16 +265,16 @@ def _column_from_dict(values: Any, where: str) -> Column:
     numbers = [values[field] for field in ("fill", "scale", "offset")]
     for number in numbers:
         if type(number) not in (int, float) or not abs(number) <= sys.float_info.max:
-            raise ValueError(f"{where}: {shown(str(number))} is no finite number")
+            raise ValueError(f"{where}: {shown(str(number))} is not a finite number")
     if numbers[1] <= 0:
-        raise ValueError(f"{where}: the scale must be above 0, it is {numbers[1]}")
+        raise ValueError(f"{where}: the scale must be > 0, got {numbers[1]}")
     return Column(values["name"], kind, *map(float, numbers))
 
 
 def _check_category(column: Column, where: str) -> Column:
     categories = column.categories
     if not isinstance(categories, list) or not categories:
-        raise ValueError(f"{where}: categories must be a list of at least one")
+        raise ValueError(f"{where}: categories must be a non-empty list")
     if not all(isinstance(category, str) for category in categories):
         raise ValueError(f"{where}: categories must be text")
     if len(set(categories)) < len(categories):

@@ -1,4 +1,4 @@
-"""Feature columns: conversion, checks, and removal of useless ones."""
+"""Feature columns: conversion, checks, and removal of useless columns."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 from swajax.data import columns
 from swajax.data.messages import listed, shown
 
-MAX_FEATURES = 2000  # inputs of a network, categories counted one by one
+MAX_FEATURES = 2000  # inputs of a network; each category counts as one
 MAX_CATEGORIES = 20
 
 
@@ -21,7 +21,7 @@ def read_features(
     Args:
       frame: raw columns.
       names: names of the features.
-      is_chosen: whether the user has named them, so that an empty one is an error.
+      is_chosen: whether the user named them, so that an empty one is an error.
 
     Returns:
       Columns as `columns.parse` returns them, and notes for the user: columns left
@@ -29,13 +29,13 @@ def read_features(
 
     Raises:
       ValueError: a column holds dates, text with too many values or numbers beyond
-        1e100; there are too many features; or none varies.
+        1e100; there are too many features; or no feature varies.
     """
     parsed, notes = _parse_all(frame, names)
     left_out = _find_useless(parsed)
-    if is_chosen and left_out["no value at all"]:
-        empty = listed(left_out["no value at all"])
-        raise ValueError(f"no value at all in the chosen features {empty}")
+    if is_chosen and left_out["no values"]:
+        empty = listed(left_out["no values"])
+        raise ValueError(f"no values in the chosen features {empty}")
     for reason, useless in left_out.items():
         if useless:
             notes += (f"features left out, {reason}: {listed(useless)}",)
@@ -58,7 +58,7 @@ def is_constant(column: pd.Series) -> bool:
 
 
 def count_inputs(num_categories: int) -> int:
-    """Return the number of inputs that a text column becomes."""
+    """Return the number of inputs that encode a text column."""
     return 1 if num_categories == 2 else num_categories
 
 
@@ -89,14 +89,14 @@ def _parse_all(
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ValueError(
             f"{'; '.join(faults[:3])}{more}: neither numbers nor at most "
-            f"{MAX_CATEGORIES} categories; leave this out by choosing with --features"
+            f"{MAX_CATEGORIES} categories; choose other columns with --features"
             + (f" among {listed(list(parsed))}" if parsed else "")
         )
     return parsed, notes
 
 
 def _check_categories(raw: pd.Series, text: pd.Series) -> tuple[str, ...]:
-    """Refuse text of too many values; return a note if most cells are numbers."""
+    """Reject text with too many values; return a note if most cells are numbers."""
     num_different = text.nunique()
     name = shown(raw.name)
     is_few = num_different <= MAX_CATEGORIES and 2 * num_different < len(text)
@@ -127,18 +127,18 @@ def _describe_categories(kept: dict[str, pd.Series]) -> tuple[str, ...]:
 
 
 def _find_useless(parsed: dict[str, pd.Series]) -> dict[str, list[str]]:
-    """Return the names of useless columns by the reason."""
+    """Return the names of useless columns, by reason."""
     seen: dict[bytes, str] = {}
     nearly = "constant to the precision of float64"
     useless = {
-        "no value at all": [],
+        "no values": [],
         "constant": [],
         nearly: [],
         "copies of others": [],
     }
     for name, column in parsed.items():
         if column.isna().all():
-            useless["no value at all"].append(name)
+            useless["no values"].append(name)
         elif is_constant(column):
             useless["constant" if column.nunique() < 2 else nearly].append(name)
         elif seen.setdefault(values_key(column), name) != name:
@@ -152,9 +152,9 @@ def _check_number(features: dict[str, pd.Series]) -> None:
         for column in features.values()
     )
     if num_inputs == 0:
-        raise ValueError("no feature is left that varies")
+        raise ValueError("no feature varies")
     if num_inputs > MAX_FEATURES:
         raise ValueError(
-            f"{num_inputs:,} features (categories counted one by one), at most "
-            f"{MAX_FEATURES:,} are possible: choose some by --features"
+            f"{num_inputs:,} features (each category counts as one), at most "
+            f"{MAX_FEATURES:,} are possible: choose some with --features"
         )

@@ -1,4 +1,4 @@
-"""File formats by their first bytes, and text files in their encoding."""
+"""Detection of file formats and text encodings from the first bytes of a file."""
 
 import gzip
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 
 PARQUET, ZIP, GZIP = b"PAR1", b"PK", b"\x1f\x8b"
 GZIP_ERRORS = (gzip.BadGzipFile, EOFError, zlib.error)
-MOST_BYTES = 16  # of a file that tell its format
+MOST_BYTES = 16  # number of leading bytes that identify a format
 FOREIGN = {
     b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
     b"\x89HDF": "an HDF5 file",
@@ -51,7 +51,7 @@ def open_text(path: Path, errors: str = "strict") -> io.TextIOWrapper:
 
 
 def read_start(path: Path) -> bytes:
-    """Read the first bytes of a file; errors as in `read_bytes`."""
+    """Read the first bytes of a file; raises the errors of `read_bytes`."""
     return read_bytes(path, MOST_BYTES)
 
 
@@ -75,10 +75,10 @@ def find_encoding(start: bytes) -> str:
 
 
 def check_known(start: bytes) -> None:
-    """Refuse files that begin as those of another program do.
+    """Reject files in the format of another program.
 
     Raises:
-      ValueError: names the format.
+      ValueError: the format is known but not readable; the message names it.
     """
     for mark, kind in FOREIGN.items():
         if start.startswith(mark):
@@ -86,10 +86,10 @@ def check_known(start: bytes) -> None:
 
 
 def check_npz(raw: bytes) -> None:
-    """Refuse ZIP files that hold no NumPy arrays; damaged ones pass.
+    """Reject ZIP files that hold no NumPy arrays; damaged ones pass.
 
     Raises:
-      ValueError: names the format.
+      ValueError: the file has another format; the message names it.
     """
     try:
         names = zipfile.ZipFile(io.BytesIO(raw)).namelist()

@@ -1,8 +1,7 @@
 """Eighteen benchmark functions of two inputs, as in the CORNN suite (arXiv:2109.05606).
 
-They are standard functions of global optimisation, used for regression. The formulas of
-three of them differ from the usual ones, which changes their minima only; comments mark
-them.
+They are standard test functions of global optimisation, used for regression. Comments
+mark the three whose formulas differ from the usual ones; only their minima differ.
 """
 
 from collections.abc import Callable
@@ -33,11 +32,11 @@ def sample_points(
 
     Args:
       name: one of `FUNCTIONS`; case, blanks, dots and dashes are ignored.
-      seed: seed of the points; more points begin with the same ones.
+      seed: seed of the points; larger samples begin with the same points.
       num_points: number of points N.
 
     Raises:
-      ValueError: the name is unknown.
+      ValueError: the function is unknown.
     """
     key = canonical_name(name)
     if key is None:

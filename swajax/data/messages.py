@@ -1,4 +1,4 @@
-"""Names and cells of a user's table in messages of one line."""
+"""Formatting of names and cells of a user's table for one-line messages."""
 
 import difflib
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ def listed(names: Sequence[str], most: int = 20) -> str:
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """Return the most similar known name as ` (did you mean ...?)`, or no text."""
+    """Return the most similar known name as ` (did you mean ...?)`, or ``."""
     by_fold = {item.casefold(): item for item in known}
     close = difflib.get_close_matches(name.casefold()[:100], list(by_fold), n=1)
     return f" (did you mean {shown(by_fold[close[0]])}?)" if close else ""

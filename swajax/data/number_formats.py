@@ -1,7 +1,7 @@
 """Decimal commas and percent signs in text cells, rewritten as plain numbers.
 
-Commas are decimal only in files separated by semicolons or tabs: elsewhere `1,234` may
-as well be a thousand.
+Commas are decimal only in files separated by semicolons or tabs, because `1,234` may
+mean 1234 elsewhere.
 """
 
 import re
@@ -31,8 +31,8 @@ def convert_columns(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Convert the columns in which all cells have decimal commas or percent signs.
 
-    10% becomes 10. Columns in which only some cells have a percent sign, or a cell is
-    no number, stay as they are.
+    10% becomes 10. A column is not converted if only some of its cells have a percent
+    sign, or if a cell is not a number.
 
     Args:
       frame: raw columns.
@@ -61,15 +61,15 @@ def convert_columns(
     if commas:
         notes += (f"commas read as decimal marks: {listed(commas)}",)
     if percents:
-        notes += (f"percents read as numbers, 10% as 10: {listed(percents)}",)
+        notes += (f"percentages read as numbers, 10% as 10: {listed(percents)}",)
     return (frame.assign(**changed) if changed else frame), notes
 
 
 def convert_cells(column: pd.Series, *, decimal: Decimal) -> tuple[pd.Series, int]:
-    """Convert cells with decimal commas or percent signs, each on its own.
+    """Convert cells with decimal commas or percent signs, cell by cell.
 
     Args:
-      column: raw cells of a column that is numeric.
+      column: raw cells of a numeric column.
       decimal: `,` if commas may be decimal.
 
     Returns:
@@ -89,7 +89,7 @@ def convert_cells(column: pd.Series, *, decimal: Decimal) -> tuple[pd.Series, in
 
 
 def _find_cells(column: pd.Series, decimal: Decimal) -> set[str]:
-    """Return the different present cells if any has a mark to convert."""
+    """Return the distinct present cells if any has a mark to convert."""
     if not (types.is_object_dtype(column.dtype) or types.is_string_dtype(column.dtype)):
         return set()
     # One search of the joined text is much faster than one per cell.
@@ -100,7 +100,7 @@ def _find_cells(column: pd.Series, decimal: Decimal) -> set[str]:
 
 
 def _to_plain(cell: str, mark: Decimal) -> str | None:
-    """Return the number in a cell with a decimal point, or None if there is none."""
+    """Return the number in a cell, with a decimal point; None if there is none."""
     match = _PATTERNS[mark].fullmatch(cell)
     return match[1].replace(",", ".") if match else None
 

@@ -1,4 +1,4 @@
-"""Rows to fit a network to or to evaluate it on, and their objective."""
+"""Rows for fitting and evaluating networks, and their objective."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,36 +10,36 @@ from swajax.objectives import Objective
 
 
 class Problem(NamedTuple):
-    """Rows to fit or to evaluate, as NumPy or JAX arrays.
+    """Rows for fitting or evaluation, as NumPy or JAX arrays.
 
-    `pad` brings the weights to the sum 1, as `swajax.refine` expects them.
+    `pad` scales the weights to the sum 1, as `swajax.refine` expects.
     """
 
     x: Float[Any, "*B N I"]  # inputs, scaled to about unit size
-    y: Float[Any, "*B N O"]  # standardised; 0 or 1 of two classes; one-hot
+    y: Float[Any, "*B N O"]  # standardised numbers; 0 or 1 for two classes; one-hot
     weight: Float[Any, "*B N"]  # relative
 
 
 MAX_ROWS = 20_000  # more rows cost time and hardly change the networks found
-LARGEST = 1e30  # beyond, sums of products overflow in float32
+LARGEST = 1e30  # sums of products of larger numbers overflow in float32
 
 
 def choose_objective(classes: tuple[str, ...]) -> Objective:
-    """Return the objective of a target with these classes; numbers have none."""
+    """Return the objective of a target with these classes; () for a regression."""
     if not classes:
         return "squared"
     return "logistic" if len(classes) == 2 else "softmax"
 
 
 def pad(problem: Problem) -> Problem:
-    """Add rows of weight 0 and inputs of 0 up to round numbers; weights sum to 1.
+    """Pad with rows of weight 0 and inputs of 0 to round sizes; weights sum to 1.
 
     Tables of similar size then share compiled programs.
     """
     num_rows, num_inputs = problem.x.shape
     more_inputs = padded_inputs(num_inputs) - num_inputs
     more = padded_rows(num_rows) - num_rows
-    # The loss of such numbers is infinite, which is refused later.
+    # Larger numbers give an infinite loss, which is rejected later.
     x, y = (np.asarray(a, np.float64) for a in problem[:2])
     x, y = (np.where(np.abs(a) > LARGEST, np.inf, a) for a in (x, y))
     weight = np.asarray(problem.weight, np.float64)
@@ -51,7 +51,7 @@ def pad(problem: Problem) -> Problem:
 
 
 def padded_rows(num: int) -> int:
-    """Return the next of four numbers per octave, at least 128.
+    """Round up to one of four sizes per octave, at least 128.
 
     Example:
       >>> [padded_rows(num) for num in (1, 128, 129, 200, 300)]
@@ -62,7 +62,7 @@ def padded_rows(num: int) -> int:
 
 
 def padded_inputs(num: int) -> int:
-    """Return the next power of two, at least 4."""
+    """Round up to a power of two, at least 4."""
     return max(4, 2 ** math.ceil(math.log2(num)))
 
 
@@ -83,7 +83,7 @@ def check_problem(problem: Problem) -> Problem:
     """Return the problem if its arrays fit together.
 
     Raises:
-      ValueError: names the array and its shape.
+      ValueError: shapes do not fit; the message states them.
     """
     x, y, weight = (np.shape(leaf) for leaf in problem)
     if len(x) != 2 or len(y) != 2 or len(weight) != 1:

@@ -1,4 +1,4 @@
-"""Table files as data frames of raw cells: text, Parquet and NPZ."""
+"""Readers of text, Parquet and NPZ files as data frames of raw cells."""
 
 import csv
 import io
@@ -18,20 +18,20 @@ from swajax.data.built_in import NAMES, load_built_in
 from swajax.data.messages import did_you_mean, listed, shown
 from swajax.data.number_formats import Decimal
 
-MAX_HEADER_LINES = 20  # lines of a header whose quoted names hold line breaks
+MAX_HEADER_LINES = 20  # maximum for a header whose quoted names hold line breaks
 
 
 class Source(NamedTuple):
-    """Raw columns and their defaults."""
+    """Raw columns of a table, and its default target and features."""
 
     frame: pd.DataFrame
-    """columns; the name of the index says what it counts, lines or rows"""
+    """columns; the index is named `line` if it counts lines of the file, else `row`"""
     target: str | None = None
     """default target, if there is one"""
     features: tuple[str, ...] | None = None
     """default features; None for all columns except the target"""
     notes: tuple[str, ...] = ()
-    """one line each, for the user"""
+    """notes for the user, one line each"""
     decimal: Decimal = "."
     """`,` if numbers may have decimal commas"""
 
@@ -47,7 +47,7 @@ def read_source(data: str) -> Source:
 
     Raises:
       FileNotFoundError: there is no such file and no such built-in table.
-      ValueError: the file cannot be read as a table; names line and cause.
+      ValueError: the file cannot be read as a table; the message has line and cause.
     """
     built_in = load_built_in(data)
     if built_in is not None:
@@ -98,7 +98,7 @@ def _read_text(text: str) -> Source:
         raise ValueError("line 1 must hold the column names, it is blank")
     lines = [line for line, _ in iterate_rows(io.StringIO(text, newline=""))]
     if len(lines) == 1:
-        raise ValueError("only a line of column names, no rows of data")
+        raise ValueError("only a line of column names, no data rows")
     delimiter = _find_delimiter(header)
     cells = pd.read_csv(
         io.StringIO(text),
@@ -117,7 +117,11 @@ def _read_text(text: str) -> Source:
 
 
 def _check_names(names: list[str]) -> tuple[str, ...]:
-    """Refuse a first line of numbers, unless they count the columns; a note if so."""
+    """Reject a first line of numbers, unless they count the columns: then add a note.
+
+    Returns:
+      Notes for the user.
+    """
     points = pd.Series([name.replace(",", ".") for name in names])
     if pd.to_numeric(points, errors="coerce").isna().any():
         return ()
@@ -143,7 +147,7 @@ def read_header(file: io.TextIOBase) -> str:
 
 
 def find_decimal(header: str) -> Decimal:
-    """Return the decimal mark that numbers of a text file may have, by its header."""
+    """Return the decimal mark of the numbers in a text file with this header."""
     return "." if _find_delimiter(header) == "," else ","
 
 
@@ -156,7 +160,8 @@ def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
       file: opened with `newline=""`, at its beginning.
 
     Raises:
-      ValueError: rows differ in length, or the text is no table; names the line.
+      ValueError: rows differ in length, or the text is not a table; the message names
+        the line.
     """
     blank, start, num_columns = None, 1, 0
     try:
@@ -167,13 +172,13 @@ def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
             if len(cells) < 2 and not "".join(cells).strip():
                 blank = blank or start
             elif blank:
-                raise ValueError(f"line {blank} is blank, between rows of data")
+                raise ValueError(f"line {blank} is blank, between data rows")
             else:
                 num_columns = num_columns or len(cells)
                 if len(cells) != num_columns:
                     raise ValueError(
                         f"line {start} has {len(cells)} cells, the first line has "
-                        f"{num_columns}; all lines must have as many"
+                        f"{num_columns}; all lines must have the same number"
                     )
                 yield start, cells
             start = reader.line_num + 1
@@ -194,7 +199,7 @@ def _read_parquet(raw: bytes) -> Source:
         # A named index stored by pandas is a column of the file like others.
         named = [level for level in frame.index.names if level is not None]
         frame = frame.reset_index(named) if named else frame
-    except Exception as error:  # damaged metadata raise any kind in pandas
+    except Exception as error:  # pandas raises any kind for damaged metadata
         raise ValueError(f"not a readable Parquet file: {_first_line(error)}") from None
     frame.columns = [str(name).strip() for name in frame.columns]
     frame, notes = _drop_unnamed(_counted(frame))
@@ -202,7 +207,7 @@ def _read_parquet(raw: bytes) -> Source:
 
 
 def _read_npz(raw: bytes) -> Source:
-    """Read arrays `x` [N, I] and `y` [N], or else one column per array [N]."""
+    """Read arrays `x` [N, I] and `y` [N], or otherwise one column per array [N]."""
     formats.check_npz(raw)
     arrays = _load_arrays(raw)
     if "x" not in arrays or arrays["x"].ndim != 2:
@@ -237,7 +242,7 @@ def _load_arrays(raw: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"not a readable NPZ file: {_first_line(error)}") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind == "V":
-            raise ValueError(f"not a readable NPZ file: {shown(name)} is no array")
+            raise ValueError(f"not a readable NPZ file: {shown(name)} is not an array")
     return arrays
 
 
@@ -255,7 +260,7 @@ def _split_inputs(
 
 
 def _drop_unnamed(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Leave out columns without a name, which are saved row numbers, with a note."""
+    """Leave out columns without a name, which are saved row numbers; add a note."""
     counts = Counter(frame.columns)
     for name, count in counts.items():
         if name and count > 1:

@@ -1,4 +1,4 @@
-"""Training, validation and test parts of a table, encoded and scaled."""
+"""Split of a table into training, validation and test parts, encoded and scaled."""
 
 import math
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ from swajax.data.tables import Table
 
 
 class Dataset(NamedTuple):
-    """Parts of a table: to fit, to choose by, and for the final error only."""
+    """Parts of a table for training, model selection and the final error."""
 
     train: Problem
     valid: Problem
@@ -23,7 +23,7 @@ class Dataset(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """The scaling of a table to inputs and targets of a network.
+    """Scaling of a table to inputs and targets of a network.
 
     The prediction of a regression is `output * target_scale + target_offset`. The
     outputs of a classification are one logit per class, or the log-odds of the second
@@ -44,10 +44,10 @@ def split_table(
     test_share: float | int = 0.2,
     class_weight: Literal["balanced"] | None = None,
 ) -> tuple[Dataset, Scaling, tuple[str, ...]]:
-    """Split the rows at random, and scale all parts by the training part.
+    """Split the rows at random; fit the scaling to the training part.
 
-    The split is stratified by class. If a class has too few rows for that, it has at
-    least one training row.
+    The split is stratified by class. A class with too few rows for that gets at least
+    one training row.
 
     >>> from swajax.data.tables import load_table
     >>> dataset, scaling, notes = split_table(load_table("iris"), seed=0)
@@ -55,9 +55,9 @@ def split_table(
     [90, 30, 30]
 
     Args:
-      table: the table, in its own units.
+      table: the table, unscaled.
       seed: seed of the split, in [0, 2^32).
-      valid_share: share of the rows to choose networks by.
+      valid_share: share of the rows that select networks.
       test_share: share of the rows for the final error; 0 for no test part.
       class_weight: `balanced` multiplies the weights in all parts by `N / (C * count)`,
         for N training rows, C classes and `count` training rows of the class.
@@ -97,7 +97,7 @@ def hold_out(
 ) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " H"]]:
     """Choose rows at random to hold out, stratified by class.
 
-    If a class has too few rows for its share, it keeps at least one row.
+    A class with too few rows for its share keeps at least one row.
 
     >>> kept, held = hold_out(np.array([0, 0, 0, 1, 1, 1]), 2, seed=0)
     >>> np.sort(held // 3)  # one row of each class
@@ -105,11 +105,11 @@ def hold_out(
 
     Args:
       codes: class of each row; all equal for a regression.
-      number: number of rows to hold out, at most N less the number of classes.
+      number: number of rows to hold out, at most N minus the number of classes.
       seed: seed of the choice, in [0, 2^32).
 
     Returns:
-      Indices of the rows that are kept and of those held out, both shuffled.
+      Indices of the kept and of the held-out rows, both shuffled.
     """
     rows, counts = np.arange(len(codes)), np.unique(codes, return_counts=True)[1]
     if len(counts) == 1:
@@ -129,22 +129,22 @@ def hold_out(
 def fit_target(
     values: Float[np.ndarray, " N"], weights: Float[np.ndarray, " N"] | None = None
 ) -> tuple[float, float]:
-    """Return scale and offset of a target: its weighted deviation and mean.
+    """Return scale and offset of a target: weighted standard deviation and mean.
 
-    The scale is 0 if the target is constant by the rule of `columns.fit_range`, and not
+    The scale is 0 if the target is constant as defined by `columns.fit_range`, and not
     finite if the squares of the values overflow.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.average(values, weights=weights)
         deviation = np.sqrt(np.average((values - mean) ** 2, weights=weights))
-    mean = np.clip(mean, values.min(), values.max())  # not outside by rounding
+    mean = np.clip(mean, values.min(), values.max())  # corrects rounding
     return 0.0 if columns.is_constant(values) else float(deviation), float(mean)
 
 
 def _split_rows(
     table: Table, valid_share: float, test_share: float | int, seed: int
 ) -> tuple[list[Int[np.ndarray, " _"]], tuple[str, ...]]:
-    """Return the row indices of training, validation and, if wanted, test part."""
+    """Return the row indices of the training, validation and, if any, test part."""
     num_rows = len(table.target)
     num_valid, num_test = (
         math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)
@@ -156,7 +156,7 @@ def _split_rows(
     if num_train < num_classes:
         raise ValueError(
             f"{table.source}: {num_rows} rows leave {num_train} to train on, fewer "
-            f"than {num_classes} classes; make valid_share and test_share smaller"
+            f"than {num_classes} classes; reduce valid_share or test_share"
         )
     rest, parts = np.arange(num_rows), []
     for number in (num_test, num_valid) if num_test else (num_valid,):
@@ -207,7 +207,7 @@ def _to_outputs(table: Table, scale: float, offset: float) -> Float[np.ndarray, 
 def _weigh(
     table: Table, train: Int[np.ndarray, " N"], class_weight: str | None
 ) -> Float[np.ndarray, " M"]:
-    """Return the weights of all rows: their own times those of their classes."""
+    """Return the weights of all rows, multiplied by the weights of their classes."""
     num_rows = len(table.target)
     weights = np.ones(num_rows) if table.weight is None else table.weight
     if class_weight is None:

@@ -1,4 +1,4 @@
-"""Columns of a file, some rows at a time: files may be larger than memory."""
+"""Chunks of rows from a file, which may be larger than memory."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -19,26 +19,27 @@ NUM_ROWS = 10_000
 def read_chunks(
     data: str, names: Sequence[str], num_rows: int = NUM_ROWS
 ) -> Iterator[pd.DataFrame]:
-    """Yield the raw cells of the named columns, in any order in the file.
+    """Yield the raw cells of the named columns, which may have any order in the file.
 
-    CSV, TSV and Parquet files are read chunk by chunk, NPZ files and built-in tables as
-    a whole. Formats are those of `readers.read_source`.
+    CSV, TSV and Parquet files are read in chunks, NPZ files and built-in tables as a
+    whole. Formats are those of `readers.read_source`.
 
     Args:
       data: path of the file, or name of a built-in table.
-      names: columns to read; others are ignored.
+      names: columns to read; other columns are ignored.
       num_rows: maximum number of rows per frame.
 
     Raises:
       FileNotFoundError: there is no such file and no such built-in table.
-      ValueError: a column is missing, or the file cannot be read; names the line.
+      ValueError: a column is missing, or the file cannot be read; the message names
+        column or line.
     """
     read_fn = {"text": _read_text, "parquet": _read_parquet, "whole": _read_whole}
     return read_fn[_find_kind(data)](data, names, num_rows)
 
 
 def find_decimal(data: str) -> Decimal:
-    """Return the decimal mark that numbers of a file may have.
+    """Return the decimal mark of the numbers in a file.
 
     Args:
       data: path of the file, or name of a built-in table.
@@ -50,7 +51,7 @@ def find_decimal(data: str) -> Decimal:
 
 
 def _find_kind(data: str) -> Literal["text", "parquet", "whole"]:
-    """Return how a file is read: by lines, by row groups, or as a whole."""
+    """Return the way to read a file: by lines, by row groups, or as a whole."""
     path = Path(data)
     if load_built_in(data) is not None or not path.is_file():
         return "whole"
@@ -118,7 +119,7 @@ def _find(header: list[str], names: Sequence[str]) -> list[int]:
     missing = [name for name in names if name not in header]
     if missing:
         raise ValueError(
-            f"missing columns {listed(missing)}; there are {listed(header)}"
+            f"missing columns {listed(missing)}; the table has {listed(header)}"
         )
     twice = [name for name in names if header.count(name) > 1]
     if twice:

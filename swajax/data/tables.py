@@ -1,4 +1,4 @@
-"""A table to learn from: a file or a built-in table, checked cell by cell."""
+"""Tables to learn from: files or built-in tables, checked cell by cell."""
 
 import re
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from swajax.data.readers import Source, read_source
 from swajax.data.targets import TaskKind, read_target
 
 MIN_ROWS = 10
-MAX_WEIGHT = 1e6  # times the median
-_INDEX_NAME = re.compile(r"Unnamed: \d+")  # as pandas names a saved index
+MAX_WEIGHT = 1e6  # largest weight of a row, relative to the median
+_INDEX_NAME = re.compile(r"Unnamed: \d+")  # name of a saved index in pandas
 
 
 class Table(NamedTuple):
@@ -33,9 +33,9 @@ class Table(NamedTuple):
     """weights of the rows, above 0"""
     target_name: str
     source: str
-    """the argument `data` of `load_table`"""
+    """argument `data` of `load_table`"""
     notes: tuple[str, ...]
-    """one line each, for the user"""
+    """notes for the user, one line each"""
 
 
 def load_table(
@@ -48,18 +48,18 @@ def load_table(
 ) -> Table:
     """Load a table from a file, or a built-in table.
 
-    CSV and TSV files are text, UTF-8 or UTF-16, with the column names in the first
-    line and commas, semicolons or tabs between the cells; they may be compressed with
-    gzip. In files with semicolons or tabs, commas may be decimal marks. Parquet files
-    are read by pandas. NPZ files hold either `x` [N, I], `y` [N] and optionally
+    CSV and TSV files are UTF-8 or UTF-16 text with the column names in the first line
+    and commas, semicolons or tabs between the cells; they may be compressed with gzip.
+    In files with semicolons or tabs, commas may be decimal marks. Parquet files are
+    read by pandas. NPZ files hold either `x` [N, I], `y` [N] and optionally
     `feature_names` [I] (further arrays [N] can be chosen by name), or one array [N] per
-    column. Missing cells are empty ones, NA, N/A, NaN, null, None and ?, in any case.
-    10% is read as 10.
+    column. Empty cells, NA, N/A, NaN, null, None and ?, in any case, are missing. 10%
+    is read as 10.
 
     A feature is numeric, with true and false as 1 and 0, or text with at most 20
-    different values that are fewer than half the rows. Useless features are left out,
-    with a note: constant ones, copies of others, ones without a value, saved row
-    numbers and columns without a name.
+    distinct values that are fewer than half the rows. Useless features are left out,
+    with a note: constants, copies of others, columns without values, saved row numbers
+    and columns without a name.
 
     >>> table = load_table("iris")
     >>> table.target_name, table.classes
@@ -72,12 +72,12 @@ def load_table(
         are left out.
       features: columns to predict from; by default all others.
       task: whether to predict numbers or classes; `auto` reads text, booleans and few
-        different whole numbers as classes, by the rule of `targets.read_target`.
-      weight: column of the weights of the rows, >= 0; rows of weight 0 are left out.
+        distinct whole numbers as classes, by the rule of `targets.read_target`.
+      weight: column of the row weights, >= 0; rows of weight 0 are left out.
 
     Raises:
       FileNotFoundError: there is no such file and no such built-in table.
-      ValueError: the table cannot be used; names file, column and line.
+      ValueError: the table cannot be used; the message names file, column and line.
     """
     try:
         return _load_table(data, target, features, task, weight)
@@ -116,7 +116,7 @@ def _load_table(
         frame, more = _drop_rows(frame, weights == 0, "their weight is 0")
         weights, notes = weights[weights > 0], notes + more
     if len(frame) < MIN_ROWS:
-        raise ValueError(f"{len(frame)} rows of data, at least {MIN_ROWS} are needed")
+        raise ValueError(f"{len(frame)} data rows, at least {MIN_ROWS} are needed")
     goal = read_target(frame[target], task)
     inputs, more = read_features(frame, names, is_chosen=features is not None)
     notes += goal.notes + more + _note_copies_of_target(inputs, frame[target])
@@ -138,19 +138,19 @@ def _choose_features(
     features: Sequence[str] | None,
     weight: str | None,
 ) -> list[str]:
-    """Return the names of the features; check those of target and weight too."""
+    """Return the names of the features; check the names of target and weight too."""
     names = list(source.frame.columns)
     if target is None:
-        raise ValueError(f"choose the --target out of {listed(names)}")
+        raise ValueError(f"choose a --target among {listed(names)}")
     roles = [target] if weight is None else [target, weight]
     for name in (*roles, *(features or ())):
         if name not in source.frame:
             raise ValueError(
-                f"no column {shown(name)}{did_you_mean(name, names)}; there are "
+                f"no column {shown(name)}{did_you_mean(name, names)}; the table has "
                 f"{listed(names)}"
             )
     if target == weight:
-        raise ValueError(f"the target {shown(target)} is the weight as well")
+        raise ValueError(f"the target {shown(target)} is also the weight")
     if features is None:
         features = source.features or names
         return [name for name in features if name not in roles]
@@ -165,7 +165,7 @@ def _choose_features(
 def _drop_row_numbers(
     frame: pd.DataFrame, names: list[str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Leave out columns named as pandas names a saved index, if they count the rows."""
+    """Leave out columns with the name of a saved index, if they count the rows."""
     dropped = []
     for name in filter(_INDEX_NAME.fullmatch, names):
         numbers = columns.to_numbers(frame[name])
@@ -190,10 +190,10 @@ def _drop_rows(
 
 
 def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
-    """Return the weights of the rows: >= 0, not all 0, none above 1e6 times the median.
+    """Return the row weights: >= 0, not all 0, none above 1e6 times the median.
 
     Raises:
-      ValueError: names the first weight that is missing, negative or too large.
+      ValueError: a weight is missing, negative or too large; the message names it.
     """
     parsed = columns.parse(column)
     if parsed.dtype == object:
@@ -205,7 +205,7 @@ def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
     for is_bad, fault in (
         (np.isnan(weights), "the weight is missing"),
         (weights < 0, "the weight is negative"),
-        (weights > largest, f"the weight is over {MAX_WEIGHT:g} times the median one"),
+        (weights > largest, f"the weight exceeds {MAX_WEIGHT:g} times the median"),
     ):
         if is_bad.any():
             raise ValueError(

@@ -27,16 +27,16 @@ class Target(NamedTuple):
 def read_target(column: pd.Series, task: Literal["auto"] | TaskKind) -> Target:
     """Convert a raw column without missing cells to numbers or class codes.
 
-    Text and booleans are classes. Numbers are classes if all are whole and there are
-    either two different ones, or at most 20 and at most 5 % of the number of rows.
+    Text and booleans are classes. Numbers are classes if all are whole and the number
+    of distinct values is two, or at most 20 and at most 5 % of the number of rows.
 
     Args:
       column: raw cells, none of them missing.
       task: `auto` decides by the rule above, with a note.
 
     Raises:
-      ValueError: the column holds neither numbers that vary nor 2 to 50 classes of two
-        rows each.
+      ValueError: the column holds neither numbers that vary nor 2 to 50 classes of at
+        least two rows each.
     """
     if task not in ("auto", *get_args(TaskKind)):
         raise ValueError(
@@ -80,7 +80,7 @@ def _choose_task(column: pd.Series, parsed: pd.Series) -> tuple[TaskKind, str]:
     if is_whole and 2 <= num_different <= max(2, few):
         return (
             "classification",
-            f"has only {num_different} different whole numbers (--task regression "
+            f"has only {num_different} distinct whole numbers (--task regression "
             "predicts them as numbers)",
         )
     return (
@@ -94,8 +94,8 @@ def _encode_classes(
 ) -> tuple[Int[np.ndarray, " N"], tuple[str, ...]]:
     """Return class codes and class names.
 
-    Codes ascend with the numbers, or alphabetically if a class is no number. The name
-    of a number is its shortest text: 1 for 1.0 and 01.
+    Codes are in the order of the numbers, or alphabetical if a class is not a number.
+    The name of a number is its shortest text: 1 for 1.0 and 01.
     """
     name = shown(column.name)
     is_number = parsed.dtype != object and not columns.is_boolean(column)
@@ -106,7 +106,7 @@ def _encode_classes(
     classes = tuple(columns.to_text(pd.Series(different)))
     if len(classes) == 1:
         raise ValueError(
-            f"target {name} has one class only ({shown(classes[0])}); two are needed"
+            f"target {name} has only one class ({shown(classes[0])}); two are needed"
         )
     if len(classes) > MAX_CLASSES:
         hint = " (--task regression predicts numbers)" if is_number else ""
@@ -117,7 +117,7 @@ def _encode_classes(
     single = [label for label, count in zip(classes, counts, strict=True) if count < 2]
     if single:
         raise ValueError(
-            f"target {name}: one row only of class {listed(single, 5)}; a class needs "
+            f"target {name}: only one row of class {listed(single, 5)}; a class needs "
             "two, one of them to train on"
         )
     return codes.astype(np.int64), classes

@@ -1,4 +1,4 @@
-"""Sizes and errors of the networks of a front: the only use of the test rows."""
+"""Sizes and errors of the networks of a front, the only use of the test rows."""
 
 import functools
 from typing import Any, NamedTuple
@@ -18,9 +18,9 @@ from swajax.types import Network
 REGRESSION, CLASSIFICATION = ("rmse", "r2"), ("log_loss", "accuracy")
 TITLES = {
     "rmse": "RMSE in the units of {} (R2)",
-    "log_loss": "log loss of {} (share of rows that are right)",
+    "log_loss": "log loss of {} (accuracy)",
 }
-WIDTHS = (7, 7, 6, 19, 19)  # of the columns of the table as text
+WIDTHS = (7, 7, 6, 19, 19)  # column widths of the text table
 
 _count_neurons = jax.jit(jax.vmap(count_neurons))
 
@@ -32,7 +32,7 @@ class FrontTable(NamedTuple):
     """num_weights, num_neurons, depth, valid_loss, valid_loss_diff_se, is_picked and,
     for each measure and part, `<measure>_<part>`, such as rmse_test"""
     measures: tuple[str, str]
-    """names of the two measures, the minimised one first"""
+    """names of the two measures; the first one is minimised"""
     pick: int
     """index of the picked network"""
 
@@ -43,8 +43,8 @@ def tabulate(
     """Evaluate all networks of a front on all parts of a table, the test part included.
 
     The measures of a regression are the root mean squared error, in the units of the
-    target, and R2; those of a classification are the log loss, in nats, and the share
-    of rows whose class is right. Rows count by their weights.
+    target, and R2; those of a classification are the log loss, in nats, and the
+    accuracy. All measures use the weights of the rows.
 
     Args:
       front: networks that read the rows of `dataset`.
@@ -79,7 +79,7 @@ def tabulate(
 
 
 def format_table(table: FrontTable, *, target: str, picked: str) -> str:
-    """Return a table as text, with a mark at the picked network.
+    """Format a table as text, with a mark at the picked network.
 
     Args:
       table: the networks and their errors.
@@ -134,7 +134,7 @@ def _evaluate_numbers(
 def _evaluate_classes(
     outputs: Float[np.ndarray, "K N O"], part: Problem
 ) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    """Compute the log loss and the share of rows whose class is right."""
+    """Compute the log loss and the accuracy."""
     y = part.y
     if outputs.shape[-1] == 1:  # the log-odds of the second class
         outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=-1)

@@ -1,7 +1,7 @@
-"""A fitted network with its scaling: prediction, files, and the input of exports.
+"""A fitted network with its scaling: prediction, files, and input of exports.
 
-A `Model` is independent of the run or estimator that it comes from. Host code in NumPy
-and float64, without compilation.
+A `Model` is independent of the run or estimator that produced it. The code runs on the
+host in NumPy and float64, without compilation.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ FIELDS = ("target", "classes", "encoder", "target_scale", "target_offset")
 class Model(NamedTuple):
     """A network with the scaling from the cells of a table to predictions.
 
-    The leaves are NumPy arrays, masks are 0 or 1, each neuron has one activation, and
-    no weight is dead: the form that `swajax.network.simplify` returns.
+    As returned by `swajax.network.simplify`, leaves are NumPy arrays, masks are 0 or 1,
+    each neuron has one activation, and no weight is dead.
     """
 
     network: Network
@@ -57,8 +57,8 @@ class Model(NamedTuple):
     def outputs(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N O"]:
         """Compute the outputs for encoded rows.
 
-        They are numbers in the units of the target (regression), the log-odds of the
-        second of two classes, or one logit per class.
+        The outputs are numbers in the units of the target (regression), the log-odds of
+        the second of two classes, or one logit per class.
         """
         x = np.asarray(x, np.float64)
         out = evaluate(self.network, x, activations=self.activations)
@@ -85,7 +85,7 @@ class Model(NamedTuple):
           ValueError: as in `predict`, or the target is a number.
         """
         if not self.scaling.classes:
-            raise ValueError(f"{self.target!r} is a number, it has no classes")
+            raise ValueError(f"{self.target!r} is a number and has no classes")
         return to_probabilities(self.outputs(self.encode(frame)))
 
 
@@ -121,7 +121,7 @@ def evaluate(
 
 
 def count_weights(network: Network) -> np.ndarray | np.integer:
-    """Count the non-zero weights and biases of networks [...] without dead weights."""
+    """Count the non-zero weights and biases of networks [...] without dead parts."""
     batch = np.ndim(network.depth)
     counts = [
         np.count_nonzero(leaf, axis=tuple(range(batch, leaf.ndim)))
@@ -155,7 +155,7 @@ def from_file(
       source: name of the file, for error messages.
 
     Raises:
-      ValueError: a part is missing, of another version, or does not fit the others.
+      ValueError: a part is missing, has another version, or does not fit the others.
     """
     try:
         model = _read(arrays, header)
@@ -163,7 +163,7 @@ def from_file(
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         detail = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(
-            f"{source}: no network of this version of swajax ({detail})"
+            f"{source}: not a network of this version of swajax ({detail})"
         ) from error
     return model
 
@@ -174,7 +174,7 @@ def _read(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Model:
         raise ValueError(f"arrays {listed(sorted(arrays))}")
     texts = [target, *classes, *header["activations"]]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a name is no text")
+        raise ValueError("a name is not text")
     return Model(
         network=Network(**arrays),
         activations=tuple(header["activations"]),
@@ -186,7 +186,7 @@ def _read(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> Model:
 
 
 def _check(model: Model) -> None:
-    """Check shapes, names and numbers: refuse a model that no search can find."""
+    """Check shapes, names and numbers; reject a model that no search can find."""
     network, scaling = model.network, model.scaling
     num_layers, width = network.mask.shape
     num_inputs = len(input_names(scaling.encoder))
@@ -204,11 +204,11 @@ def _check(model: Model) -> None:
     )
     for name, leaf, shape in zip(Network._fields, network, wanted, strict=True):
         if leaf.shape != shape or not np.isfinite(leaf).all():
-            raise ValueError(f"{name} has the shape {leaf.shape} or is not finite")
+            raise ValueError(f"{name} has shape {leaf.shape} or is not finite")
     if not set(model.activations) <= set(ACTIVATIONS):
         raise ValueError(f"activations {listed(model.activations)}")
     if not np.issubdtype(network.depth.dtype, np.integer):
-        raise ValueError(f"depth is of the type {network.depth.dtype}")
+        raise ValueError(f"depth has type {network.depth.dtype}")
     if not 1 <= network.depth <= num_layers or len(scaling.classes) == 1:
         raise ValueError(f"depth {network.depth}, {len(scaling.classes)} classes")
     is_present = network.mask == 1

@@ -12,14 +12,14 @@ from swajax.types import Network
 
 
 class Front(NamedTuple):
-    """Networks that no smaller or equally small one beats, by ascending size."""
+    """Pareto-optimal networks of validation loss and size, by ascending size."""
 
     network: Network  # leaves [K, ...]
     num_weights: Int[np.ndarray, " K"]
     train_loss: Float[np.ndarray, " K"]
     valid_loss: Float[np.ndarray, " K"]
     valid_loss_diff_se: Float[np.ndarray, " K"]
-    """standard error of the difference to the validation loss of the last network"""
+    """standard error of the difference from the validation loss of the last network"""
     pick: int
     """index of the picked network"""
 
@@ -36,14 +36,16 @@ def make_front(
     """Select the networks on the front and pick one of them.
 
     Without `max_error`, pick the smallest network within one standard error of the best
-    (Breiman et al., 1984). The error is that of the difference of two losses on the
-    same rows: the same rows are hard for both, so it is smaller than that of one loss.
+    (Breiman et al., 1984). The standard error is that of the difference of two losses
+    on the same rows, which is smaller than that of one loss because the same rows are
+    hard for both.
 
     Args:
       network: R networks, leaves [R, ...].
-      num_weights: number of weights of each.
-      train_loss: training loss of each.
-      valid_loss: validation loss of each; networks without a finite one are left out.
+      num_weights: number of weights of each network.
+      train_loss: training loss of each network.
+      valid_loss: validation loss of each network; networks without a finite one are
+        left out.
       valid_loss_diff_se: standard error of the difference between each network's
         validation loss and the smallest one.
       max_error: pick the smallest network with at most this validation loss, or the

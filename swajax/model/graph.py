@@ -1,7 +1,7 @@
 """A network as a graph of named values with their non-zero terms, for exports.
 
-Names of values: x1, x2, ... for the inputs that some neuron reads, h1, h2, ... for the
-neurons, y1, y2, ... for the outputs.
+Values are named x1, x2, ... for the inputs that a neuron reads, h1, h2, ... for the
+neurons, and y1, y2, ... for the outputs.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Input(NamedTuple):
     """One input of the network: a scaled number, or a value per category."""
 
     name: str
-    row: int  # in `Network.first`
+    row: int  # row in `Network.first`
     column: Column
     values: tuple[float, ...]  # per category, 0 for all other cells; () for a number
 
@@ -109,7 +109,7 @@ def format_sum(neuron: Neuron, number_fn: Callable[[float], str]) -> str:
 
 
 def _find_inputs(model: Model, is_read: Bool[np.ndarray, " I"]) -> tuple[Input, ...]:
-    """Return the inputs that the network reads, in the order of the encoder."""
+    """Return the inputs that the network reads, in encoder order."""
     found = [
         (column, values)
         for column in model.scaling.encoder.columns
@@ -142,8 +142,8 @@ def _make_neurons(
     Args:
       model: the network.
       layer: index of the layer.
-      names: names of the values of the layer before, by index.
-      count: number of neurons in the layers before.
+      names: names of the values of the preceding layer, by index.
+      count: number of neurons in the preceding layers.
     """
     network = model.network
     weights = network.first if layer == 0 else network.hidden[layer - 1]

@@ -1,4 +1,4 @@
-"""The networks and rows that a search has written into its folder."""
+"""Networks and rows in the folder of a search."""
 
 from pathlib import Path
 
@@ -40,10 +40,11 @@ def load(path: Path | str, size: int | None = None) -> Model:
 
 
 def write_rows(folder: Path | str, dataset: Dataset) -> None:
-    """Write the validation and test rows, as the networks read them.
+    """Write the validation and test rows, encoded as the networks read them.
 
-    Exports and reports use them when the table is no longer there. Only the first
-    `MAX_ROWS` rows of each part are written; they are random, since the split shuffles.
+    Exports and reports use them instead of the table, which may no longer exist. Only
+    the first `MAX_ROWS` rows of each part are written; they are a random sample, since
+    the split shuffles.
     """
     parts = {"valid": dataset.valid, "test": dataset.test}
     kept = {
@@ -55,7 +56,7 @@ def write_rows(folder: Path | str, dataset: Dataset) -> None:
 
 
 def read_rows(folder: Path | str) -> dict[str, Problem]:
-    """Read the rows written by `write_rows`: `valid` and, if there is one, `test`.
+    """Read the rows written by `write_rows`: `valid` and, if stored, `test`.
 
     Raises:
       FileNotFoundError: the run has no file of rows.
@@ -84,7 +85,7 @@ def _read_model(path: Path, size: int | None) -> Model:
     is_whole = set(arrays) == set(Network._fields) and type(pick) is int
     shapes = {leaf.shape[:1] for leaf in arrays.values()}
     if not is_whole or shapes != {depth.shape} or not len(depth):
-        raise ValueError(f"{path}: no front of networks of this version of swajax")
+        raise ValueError(f"{path}: not a front of networks of this version of swajax")
     if size is not None:
         sizes = fitted.count_weights(Network(**arrays)).tolist()
         _check_size(sizes, size, path)
@@ -98,6 +99,6 @@ def _read_model(path: Path, size: int | None) -> Model:
 def _check_size(sizes: list[int], size: int | None, path: Path) -> None:
     if size is not None and min(sizes) > size:
         raise ValueError(
-            f"{path}: no network has at most {size} weights, there are networks of "
+            f"{path}: no network has at most {size} weights; the front has networks of "
             f"{', '.join(map(str, sizes))}"
         )

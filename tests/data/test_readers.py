@@ -211,7 +211,7 @@ TWICE = {"a": ROWS, "a ": ROWS, "y": ROWS}
 BAD_FILES = {
     "empty.csv": ("", "empty"),
     "blank.csv": ("\n \n", "empty"),
-    "header only.csv": (HEADER + "\n", "no rows"),
+    "header only.csv": (HEADER + "\n", "no data rows"),
     "blank first line.csv": ("\n" + _text(), "line 1 .* blank"),
     "no header.csv": (_text(LINES, "1,2,4,3"), "line 1 .* column names"),
     "no comma header.csv": ("1,5;2;4\n" * 12, "line 1 .* column names"),
@@ -226,7 +226,7 @@ BAD_FILES = {
     "UTF-16 without mark.csv": (_text().encode("utf-16-le"), "zero bytes"),
     "odd UTF-16.csv": (_text().encode("utf-16")[:-1], "is not UTF-16 text"),
     "zero bytes.csv": (_text() + "\0", "zero bytes"),
-    "few.csv": (_text(LINES[:9]), "9 rows of data, at least 10"),
+    "few.csv": (_text(LINES[:9]), "9 data rows, at least 10"),
     "text.parquet": (_text(), "not a readable Parquet file"),
     "cut.parquet": (_parquet(COLUMNS)[:-100], "not a readable Parquet file"),
     "twice.parquet": (_parquet(TWICE), "'a' appears more than once"),
@@ -255,7 +255,10 @@ BAD_FILES = {
         "'y' appears more than once",
     ),
     "complex.npz": (_npz(a=ROWS * 1j, b=ROWS, y=ROWS), "'a' holds complex128"),
-    "record.npz": (_npz(a=np.zeros(12, "i4,f4"), b=ROWS, y=ROWS), "'a' is no array"),
+    "record.npz": (
+        _npz(a=np.zeros(12, "i4,f4"), b=ROWS, y=ROWS),
+        "'a' is not an array",
+    ),
     "none.npz": (_zip(), "no column"),
 }
 

@@ -76,7 +76,7 @@ def test_useless_columns_are_left_out_with_a_note(write):
     )
     table = tables.load_table(path, target="y")
     assert tuple(table.frame) == ("a", "b", "mark")
-    assert "'empty'" in _note(table, "no value at all")
+    assert "'empty'" in _note(table, "no values")
     assert "'same', 'word', 'half'" in _note(table, "constant")
     assert "'copy', 'copied_mark'" in _note(table, "copies")
 
@@ -191,16 +191,16 @@ BAD_COLUMNS = {
     "21 words": ({"n": _cycle(*NAMES[:21])}, "'n' holds text with 21 different values"),
     "dates": ({"n": [f"2020-01-{i:02}" for i in ROWS]}, "'n' holds dates"),
     "many texts": ({f"n{i}": NAMES for i in range(99)}, "'n0' .* and 96 more"),
-    "no feature": ({"a": None, "b": None}, "no feature is left"),
-    "only constants": ({"a": [1] * NUM_ROWS, "b": None}, "no feature is left"),
+    "no feature": ({"a": None, "b": None}, "no feature varies"),
+    "only constants": ({"a": [1] * NUM_ROWS, "b": None}, "no feature varies"),
     "word in target": ({"y": _with(ROWS, 3, "oops")}, "line 5, .*--task classific"),
     "huge target": ({"y": _with(ROWS, 3, 1e101)}, "line 5, column 'y': 1e"),
     "no target cell": ({"y": [""] * NUM_ROWS}, "no row is left"),
-    "one class": ({"y": ["x"] * NUM_ROWS}, r"'y' has one class only \('x'\)"),
+    "one class": ({"y": ["x"] * NUM_ROWS}, r"'y' has only one class \('x'\)"),
     "one row of a class": ({"y": _with(_cycle("u", "v"), 3, "w")}, "one row .* 'w'"),
-    "few targets": ({"y": _with(ROWS[:9], 0, 7).__add__([""] * 31)}, "9 rows of data"),
+    "few targets": ({"y": _with(ROWS[:9], 0, 7).__add__([""] * 31)}, "9 data rows"),
     "constant target": ({"y": [4] * NUM_ROWS}, r"'y' is constant \(4\)"),
-    "names": ({"y": NAMES}, "one row only of class"),
+    "names": ({"y": NAMES}, "only one row of class"),
     "long name": ({"n" * 999: NAMES}, "n{40,60}\\.\\.\\."),
     "bad name": ({"n\n\x1b[2J": NAMES}, r"'n\\n\\x1b\[2J' holds"),
 }
@@ -219,7 +219,7 @@ def test_bad_column_is_one_clear_line(write, case):
 
 
 BAD_TASKS = {
-    "numbers as 40 classes": (ROWS, "classification", "one row only"),
+    "numbers as 40 classes": (ROWS, "classification", "only one row"),
     "words as numbers": (_cycle("u", "v"), "regression", "line 2, .*'u' is not a num"),
 }
 
@@ -248,9 +248,9 @@ def test_too_many_inputs_of_categories(write):
 
 
 BAD_CHOICES = {
-    "no target": ({}, "--target out of 'a', 'b', 'y', 'w'"),
+    "no target": ({}, "--target among 'a', 'b', 'y', 'w'"),
     "unknown target": ({"target": "Y2"}, "did you mean 'y'"),
-    "unknown feature": ({"target": "y", "features": ["zz"]}, "no column 'zz'; there"),
+    "unknown feature": ({"target": "y", "features": ["zz"]}, "no column 'zz'; the t"),
     "unknown weight": ({"target": "y", "weight": "zz"}, "no column 'zz'"),
     "empty": ({"target": "y", "features": []}, "no feature"),
     "twice": ({"target": "y", "features": ["a", "a"]}, "twice"),
@@ -259,8 +259,8 @@ BAD_CHOICES = {
         {"target": "y", "features": ["a", "w"], "weight": "w"},
         "weight 'w' is among the features",
     ),
-    "weight is target": ({"target": "y", "weight": "y"}, "weight as well"),
-    "chosen and empty": ({"target": "y", "features": ["a", "w"]}, "no value .* 'w'"),
+    "weight is target": ({"target": "y", "weight": "y"}, "also the weight"),
+    "chosen and empty": ({"target": "y", "features": ["a", "w"]}, "no values .* 'w'"),
 }
 
 
@@ -275,10 +275,10 @@ BAD_WEIGHTS = {
     "missing": (_with(ROWS + 1, 3, "nan"), "line 5, column 'w': the weight is missing"),
     "negative": (_with(ROWS + 1, 3, -1), "line 5, column 'w': the weight is negative"),
     "infinite": (_with(ROWS + 1, 3, "inf"), "line 5, column 'w': inf is infinite"),
-    "huge": (_with(ROWS + 1, 3, 1e9), "line 5, .* over 1e\\+06 times the median"),
+    "huge": (_with(ROWS + 1, 3, 1e9), "line 5, .* exceeds 1e\\+06 times the median"),
     "text": (_with(ROWS + 1, 3, "x"), "line 5, column 'w': 'x' is not a number"),
     "zero": ([0] * NUM_ROWS, "all weights in column 'w' are 0"),
-    "mostly zero": (_cycle(0, 0, 0, 0, 5), "8 rows of data"),
+    "mostly zero": (_cycle(0, 0, 0, 0, 5), "8 data rows"),
 }
 
 

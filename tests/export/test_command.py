@@ -89,7 +89,7 @@ def test_formulas_tell_their_digits(tmp_path, folder):
     ("arguments", "message"),
     [
         ("RUN --format java --out OUT/net", "'java'"),
-        ("RUN --format c --size 2 --out OUT/net", "at most 2 weights, there are"),
+        ("RUN --format c --size 2 --out OUT/net", "at most 2 weights; the front has"),
         ("OUT/absent --format c --out OUT/net", "absent: no such folder or file"),
         ("OUT --format c --out OUT/net", "no run of a search"),
         ("RUN --format c --out RUN/networks.safetensors", "choose another --out"),
@@ -101,8 +101,8 @@ def test_formulas_tell_their_digits(tmp_path, folder):
 def test_bad_input_is_one_line_and_exit_code_2(
     capsys, tmp_path, folder, arguments, message
 ):
-    places = {"RUN": str(folder), "OUT": str(tmp_path)}
-    text = re.sub("RUN|OUT", lambda match: places[match[0]], arguments)
+    folders = {"RUN": str(folder), "OUT": str(tmp_path)}
+    text = re.sub("RUN|OUT", lambda match: folders[match[0]], arguments)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     assert _run(*text.split()) == 2
     out, err = capsys.readouterr()

@@ -53,7 +53,7 @@ def test_columns_are_found_by_name(draw_network, frame):
     assert set(model.feature_names) == set(frame)
     others = frame[list(model.feature_names)].assign(more=1.0)
     np.testing.assert_array_equal(model.predict(others), model.predict(frame))
-    with pytest.raises(ValueError, match="missing columns 'lambda'; there are"):
+    with pytest.raises(ValueError, match="missing columns 'lambda'; the table has"):
         model.predict(frame.drop(columns="lambda"))
 
 
@@ -96,6 +96,6 @@ def test_networks_that_do_not_fit_are_refused(tmp_path, members, field, change):
     network = model.network._replace(**{field: change(getattr(model.network, field))})
     checkpoints.save(path, network, header=make_header(model))
     with pytest.raises(
-        ValueError, match=r"net\.safetensors: no network of this version"
+        ValueError, match=r"net\.safetensors: not a network of this version"
     ):
         swajax.load(path)
