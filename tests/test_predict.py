@@ -100,7 +100,7 @@ def test_columns_stand_in_any_order(tmp_path, fitted, frame):
     [
         (
             lambda text: text.replace("lambda", "lamda"),
-            "missing columns 'lambda'; there",
+            "missing columns 'lambda'; the t",
         ),
         (lambda text: text.replace("never read", "lambda"), "missing columns 'never"),
         (lambda text: text + "1,2\n", "has 2 cells, the first line has 5"),

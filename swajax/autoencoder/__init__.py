@@ -1,10 +1,10 @@
 """Autoencoders of networks: `encode` a network into an embedding, `decode` it again.
 
 Three presets share one interface. `paper` is the convolutional autoencoder of
-arXiv:2410.08339; `compact` is our smaller and faster architecture for the same
-networks; `tabular` embeds networks of any number of inputs and outputs, with biases and
-mixed activations, and decodes them at any number of weights. Parameters are plain
-pytrees. All functions are pure and take ONE example; `jax.vmap` makes batches.
+arXiv:2410.08339; `compact` is a smaller and faster architecture for the same networks;
+`tabular` embeds networks of any number of inputs and outputs, with biases and mixed
+activations, and decodes them at any number of weights. Parameters are plain pytrees.
+All functions are pure and take ONE example; `jax.vmap` makes batches.
 
 Example:
   >>> import functools, jax
@@ -132,8 +132,8 @@ def decode(
     The gradient is straight-through: neuron masks (`compact`, `paper`), active weights
     and activations (`tabular`) are discrete and change by jumps, and the gradient is
     that of the sigmoid or softmax behind each decision (`swajax.network.gates`). It
-    therefore differs from finite differences, which see no effect of a decision that
-    stays the same.
+    therefore differs from finite differences, which are 0 for a decision that does not
+    change.
 
     Args:
       params: parameters from `init` or from a checkpoint.
@@ -168,10 +168,10 @@ def decode_all(
 def respond(
     params: Params, z: Embedding, *, config: AutoencoderConfig
 ) -> Float[Array, "N O"]:
-    """Return the outputs, at the probe points, of the function of an embedding.
+    """Return the function of an embedding as outputs at the probe points.
 
     Raises:
-      ValueError: the preset has no such function; only `tabular` does.
+      ValueError: the preset has no such function; only `tabular` has one.
     """
     respond_fn = make_autoencoder(config).respond
     if respond_fn is None:

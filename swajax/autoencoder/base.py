@@ -10,7 +10,7 @@ from swajax.types import Network, NetworkSpec
 
 Params = Any
 
-# Of the presets with fixed inputs, one output and one activation.
+# Defaults of the presets with fixed inputs, one output and one activation.
 FIXED_DEFAULTS = {
     "activation": "sigmoid",
     "num_inputs": 3,
@@ -53,7 +53,7 @@ def make_fixed_decoders(module: nn.Module, max_depth: int) -> tuple[Callable, Ca
     """Return `decode` and `decode_all` of a preset with fixed inputs and outputs."""
 
     def decode(params: Params, z: Any, *, depth: int, **unsupported: Any) -> Network:
-        del unsupported  # None, as `swajax.autoencoder.decode` has checked
+        del unsupported  # None, as checked by `swajax.autoencoder.decode`
         return module.apply(params, z, depth=depth, method=module.decode)
 
     def decode_all(params: Params, z: Any, **unsupported: Any) -> tuple[Network, ...]:
@@ -64,7 +64,7 @@ def make_fixed_decoders(module: nn.Module, max_depth: int) -> tuple[Callable, Ca
 
 
 class Preset(NamedTuple):
-    """One architecture of an autoencoder and the networks that it can embed."""
+    """Architecture of an autoencoder and the networks that it can embed."""
 
     make: Callable[[NetworkSpec, int], Autoencoder]
     """(spec, number of probe points) to the functions"""

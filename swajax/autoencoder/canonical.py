@@ -10,8 +10,8 @@ def canonical_order(network: Network) -> Network:
     """Remove dead ends and sort the neurons of each layer; the outputs do not change.
 
     The sort key of a neuron is the total absolute weight of the paths through it, which
-    no permutation of any layer changes. The largest key comes first, absent neurons
-    last.
+    is invariant to permutations of any layer. The order is descending; absent neurons
+    come last.
     """
     network = remove_dead_ends(mask_weights(network))
     num_layers = network.mask.shape[0]

@@ -1,17 +1,17 @@
 """Preset `compact`: dense residual encoder and decoders that also read the function.
 
-Our own architecture. It embeds the same networks as `paper`, with the same number of
-decoders and the same embedding of 128 numbers. Three properties make it learn fast:
+It embeds the same networks as `paper`, with the same number of decoders and an
+embedding of 128 numbers. Three properties make it learn fast:
 
 * before encoding, neurons are put in a canonical order and dead ends are removed, so
-  that networks which differ only by a permutation have the same embedding;
+  that networks that differ only by a permutation have the same embedding;
 * the encoder also reads the outputs of the network at fixed probe points, standardised,
   together with their mean and scale;
 * an embedding is first decoded into the function it represents, as outputs at the probe
   points. Each decoder produces hidden layers and a draft of the readout, and the draft
   is corrected in closed form, by ridge regression of those outputs on the last hidden
-  layer. All decoders stay accurate; without the correction one of them nearly always
-  wins and the others receive no gradient.
+  layer. All decoders stay accurate; without the correction, one of them is nearly
+  always the best and the others receive no gradient.
 """
 
 import math
@@ -44,7 +44,7 @@ from swajax.network.gates import binarize
 from swajax.prior import WEIGHT_BOUND
 from swajax.types import Key, Network, NetworkSpec
 
-# Scale of the weights of a fresh decoder: large weights saturate sigmoids, and then the
+# Scale of the weights of a fresh decoder: large weights saturate sigmoids, so that the
 # deep decoders receive no gradient.
 WEIGHT_SCALE = 4.0
 KEEP_LOGIT = 2.0  # decoders start with every neuron present
@@ -86,7 +86,7 @@ PRESET = Preset(make=make_compact, defaults=FIXED_DEFAULTS)
 
 
 def probe_points(num_probes: int, num_inputs: int) -> Float[np.ndarray, "N I"]:
-    """Return fixed points spread evenly over [-1, 1]^I, by an additive recurrence.
+    """Return fixed points, spread evenly over [-1, 1]^I by an additive recurrence.
 
     The steps are powers of 1/g for the root g of g^(I+1) = g + 1, which generalises the
     golden ratio to I dimensions.
@@ -100,7 +100,7 @@ def probe_points(num_probes: int, num_inputs: int) -> Float[np.ndarray, "N I"]:
 
 
 class CompactAutoencoder(nn.Module):
-    """One encoder for all networks of the family and one decoder per depth."""
+    """Encoder for all networks of the family, and one decoder per depth."""
 
     spec: NetworkSpec
     num_probes: int
@@ -144,14 +144,14 @@ class CompactAutoencoder(nn.Module):
 
 
 class Function(nn.Module):
-    """Map z to the outputs, at the probe points, of the function it represents."""
+    """Map z to the function it represents, as outputs at the probe points."""
 
     width: int
     num_probes: int
 
     @nn.compact
     def __call__(self, z: Float[Array, " Z"]) -> Float[Array, " N"]:
-        """Decode one embedding; scale and mean span decades, as in the encoder."""
+        """Decode one embedding; scale and mean may span decades, as in the encoder."""
         hidden = ResidualBlock(self.width)(nn.Dense(self.width)(z))
         flat = nn.Dense(self.num_probes + 2)(normalise(hidden))
         return flat[2:] * jnp.exp(flat[0]) + jnp.sinh(flat[1])
@@ -216,7 +216,7 @@ def correct_readout(
     """
     points = jnp.asarray(probe_points(len(wanted), network.first.shape[0]))
     # The outputs of a network that reads out each neuron are the last hidden layer. A
-    # batch of one takes the fast evaluation; `vmap` makes it a batch of many.
+    # batch of one uses the fast evaluation; `vmap` makes it a batch of many.
     neurons = network._replace(
         readout=jnp.eye(network.readout.shape[0]),
         readout_bias=jnp.zeros(network.readout.shape[0]),

@@ -24,23 +24,23 @@ class AutoencoderConfig:
     """
 
     preset: Literal[*PRESETS] = "compact"
-    """architecture: compact (small and fast), paper (that of arXiv:2410.08339), or
-    tabular (networks of any table)"""
+    """architecture: compact (small and fast), paper (as in arXiv:2410.08339), or
+    tabular (networks for any table)"""
     activation: Activation | Literal["mixed"] | None = None
-    """activation of all hidden neurons of the embedded networks, or mixed: one
-    activation per neuron [compact, paper: sigmoid; tabular: mixed]"""
+    """activation of all hidden neurons of the embedded networks, or mixed: each neuron
+    has one of several activations [compact, paper: sigmoid; tabular: mixed]"""
     num_inputs: int | None = None
-    """number of inputs of the embedded networks; tabular: largest number in training
+    """number of inputs of the embedded networks; for tabular, the maximum in training
     [3; tabular 8]"""
     num_outputs: int | None = None
-    """number of outputs; tabular: largest number in training [1; tabular 3]"""
+    """number of outputs; for tabular, the maximum in training [1; tabular 3]"""
     max_width: int | None = None
-    """largest number of neurons per hidden layer [7; tabular 8]"""
+    """maximum number of neurons per hidden layer [7; tabular 8]"""
     max_depth: int | None = None
-    """largest number of hidden layers; there is one decoder per depth
+    """maximum number of hidden layers; each depth has its own decoder
     [4; tabular 3]"""
     num_probes: int = 64
-    """compact: number of points at which the encoder evaluates the network"""
+    """number of points at which the encoder of compact evaluates the network"""
 
     def __post_init__(self) -> None:
         """Fill in the defaults of the preset; reject unknown choices and bad sizes."""
@@ -50,7 +50,10 @@ class AutoencoderConfig:
                 object.__setattr__(self, name, value)
         configs.check_choices(self)
         if (self.activation == "mixed") != self.is_any_table:
-            raise ValueError(f"no {self.activation} activation with {self.preset}")
+            raise ValueError(
+                f"the preset {self.preset} does not support the activation "
+                f"{self.activation}"
+            )
         if self.num_probes < 1:
             raise ValueError(f"num_probes must be >= 1, got {self.num_probes}")
         if self.num_outputs != 1 and not self.is_any_table:
@@ -98,7 +101,7 @@ class AutoencoderConfig:
 
 @functools.cache
 def make_autoencoder(config: AutoencoderConfig) -> Autoencoder:
-    """Return the functions of a configuration, always the same object."""
+    """Return the functions of a configuration; equal arguments give the same object."""
     return _preset(config).make(config.spec, config.num_probes)
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-RELATIVE_RIDGE = 1e-4  # of the readout regression, relative to the trace of its matrix
+RELATIVE_RIDGE = 1e-4  # ridge of the readout regression, relative to the matrix trace
 
 
 class ResidualBlock(nn.Module):
@@ -23,7 +23,7 @@ class ResidualBlock(nn.Module):
 
 
 def normalise(x: Float[Array, "*S W"]) -> Float[Array, "*S W"]:
-    """Layer normalisation without parameters; a dense layer follows everywhere."""
+    """Apply layer normalisation without parameters; a dense layer always follows."""
     return jax.nn.standardize(x)
 
 
@@ -33,9 +33,9 @@ def solve_positive_definite(
     """Return a^-1 b for a positive definite a, by Gauss-Jordan elimination.
 
     Under `vmap`, many tiny systems become a few operations on whole batches; a library
-    routine would be called once per system. The elimination is a loop, since XLA would
-    fuse unrolled steps and compute each of them many times. The gradient solves a
-    second system, 7 times faster than differentiating through the steps.
+    routine would be called once per system. The elimination is a loop, because XLA
+    would fuse unrolled steps and compute each of them many times. The gradient solves a
+    second system, which is 7 times faster than differentiating through the steps.
     """
 
     def eliminate(_: Any, b: Float[Array, "H O"]) -> Float[Array, "H O"]:

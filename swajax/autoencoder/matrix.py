@@ -13,9 +13,9 @@ from swajax.types import Network, NetworkSpec
 def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
     """Return the flattened form of a network, with C = H d + 1 + d columns.
 
-    From left to right: d blocks of weights [fan in, fan out] with the inputs in the
-    middle rows of the first, the readout column, and d columns of neuron masks
-    (arXiv:2410.08339, multi-scale representation).
+    The columns are, from left to right, d blocks of weights [fan in, fan out] with the
+    inputs in the middle rows of the first, the readout column, and d columns of neuron
+    masks (arXiv:2410.08339, multi-scale representation).
 
     Args:
       network: one network with one output, without biases.
@@ -23,7 +23,7 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
 
     Raises:
       ValueError: the network has biases or another depth. Traced values (under `jit` or
-        `vmap`) are not checked: biases are dropped there, layers beyond `depth` too.
+        `vmap`) are not checked; biases and layers beyond `depth` are then dropped.
 
     Example:
       >>> spec = NetworkSpec(max_width=3, max_depth=1)
@@ -38,7 +38,7 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
 
 
 def flatten(network: Network, *, depth: int) -> Float[Array, "H C"]:
-    """Return the form of `to_matrix` without its checks."""
+    """Return the form of `to_matrix` without checks."""
     clean = mask_weights(network)
     width = network.mask.shape[-1]
     num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
@@ -89,9 +89,13 @@ def check_no_biases(network: Network) -> None:
     mask = np.asarray(network.mask)
     is_used = np.arange(len(mask))[:, None] < int(network.depth)
     if (np.asarray(network.bias) * mask * is_used).any():
-        raise ValueError("a network without biases is required: a neuron has a bias")
+        raise ValueError(
+            "a network without biases is required, but a neuron has a bias"
+        )
     if np.any(network.readout_bias):
-        raise ValueError("a network without biases is required: an output has a bias")
+        raise ValueError(
+            "a network without biases is required, but an output has a bias"
+        )
 
 
 def _is_concrete(network: Network) -> bool:

@@ -39,7 +39,7 @@ FEATURE_CHANNELS = 128
 
 
 def make_paper(spec: NetworkSpec, num_probes: int) -> Autoencoder:
-    """Return the functions of the preset; it reads weights only, at no probe points."""
+    """Return the functions of the preset, which reads weights only, no probe points."""
     del num_probes
     module = PaperAutoencoder(spec=spec)
 
@@ -71,9 +71,9 @@ PRESET = Preset(make=make_paper, defaults=FIXED_DEFAULTS, is_encoder_shared=Fals
 class PaperAutoencoder(nn.Module):
     """Encoders and decoders of all depths around one embedding.
 
-    With `is_mask_trained` the rounding of the neuron masks has the straight-through
-    gradient of `swajax.network.gates.binarize`; without it, zero gradient as in the
-    original.
+    With `is_mask_trained`, the rounding of the neuron masks has the straight-through
+    gradient of `swajax.network.gates.binarize`; without it, the gradient is zero as in
+    the original.
     """
 
     spec: NetworkSpec
@@ -120,8 +120,8 @@ class PaperAutoencoder(nn.Module):
     def decode(self, z: Float[Array, " Z"], depth: int) -> Network:
         """Decode an embedding into a network with `depth` hidden layers.
 
-        A neuron is present if the sigmoid of its mask value exceeds 0.5; the class
-        describes the gradient of this rounding.
+        A neuron is present if the sigmoid of its mask value exceeds 0.5; see the class
+        docstring for the gradient of this rounding.
         """
         matrix = self.decode_matrix(z, depth)
         num_weights = matrix.shape[1] - depth
@@ -139,7 +139,7 @@ class PaperAutoencoder(nn.Module):
         return self._embed(self.encoders[depth - 1](matrix))
 
     def decode_matrix(self, z: Float[Array, " Z"], depth: int) -> Float[Array, "H C"]:
-        """Return the output of a decoder, before masks are rounded."""
+        """Return the output of a decoder before its masks are rounded."""
         hidden = leaky_relu(self.unembed[0](z))
         hidden = leaky_relu(self.unembed[1](hidden))
         return self.decoders[depth - 1](hidden)
@@ -163,7 +163,7 @@ def feature_shape(depth: int, spec: NetworkSpec) -> tuple[int, int]:
 
 
 def part_of_xavier(fan_in: int, fan_out: int) -> nn.initializers.Initializer:
-    """Xavier-uniform initializer of a part of the kernel of a larger dense layer."""
+    """Return a Xavier-uniform initializer for part of the kernel of a larger layer."""
     limit = (6 / (fan_in + fan_out)) ** 0.5
     return lambda key, shape, dtype=jnp.float32: jax.random.uniform(
         key, shape, dtype, -limit, limit
@@ -171,7 +171,7 @@ def part_of_xavier(fan_in: int, fan_out: int) -> nn.initializers.Initializer:
 
 
 class Encoder(nn.Module):
-    """Image of one depth to its contribution to the first dense layer.
+    """Map the image of one depth to its contribution to the first dense layer.
 
     The original concatenates the features of all encoders, with zeros for the other
     depths. Here each encoder holds the rows of the dense layer that read its features,
@@ -179,11 +179,11 @@ class Encoder(nn.Module):
     """
 
     width: int
-    num_features: int  # of all encoders together
+    num_features: int  # total of all encoders
 
     @nn.compact
     def __call__(self, matrix: Float[Array, "H C"]) -> Float[Array, " W"]:
-        """Return the contribution of one network, without bias."""
+        """Return the contribution of one network without the bias."""
         x = leaky_relu(Conv(32, name="conv_in")(matrix[..., None]))
         x = ResidualBlock(64, stride=2, name="block1")(x)
         x = ResidualBlock(128, stride=2, name="block2")(x)
@@ -194,15 +194,15 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Last shared hidden layer to the flattened form of one depth."""
+    """Map the last shared hidden layer to the flattened form of one depth."""
 
-    shape: tuple[int, int]  # of the first image
-    num_features: int  # of all decoders together
+    shape: tuple[int, int]  # shape of the first image
+    num_features: int  # total of all decoders
     matrix_shape: tuple[int, int]
 
     @nn.compact
     def __call__(self, hidden: Float[Array, " W"]) -> Float[Array, "H C"]:
-        """Return the flattened form with mask values that are not rounded."""
+        """Return the flattened form before its masks are rounded."""
         rows, columns = self.shape
         size = FEATURE_CHANNELS * rows * columns
         init = part_of_xavier(hidden.size, self.num_features)

@@ -34,9 +34,9 @@ class ResidualBlock(nn.Module):
 class StoredNorm(nn.Module):
     """Batch normalisation in inference mode: an affine map of each channel.
 
-    At batch size 1 the training and the inference of the original disagree. Means and
-    variances are constants here: they are stored in the collection `batch_stats`, do
-    not count as parameters, and have zero gradient.
+    At batch size 1 the training and inference modes of the original disagree. Here,
+    means and variances are constants: they are stored in the collection `batch_stats`,
+    do not count as parameters, and have zero gradient.
     """
 
     @nn.compact
@@ -89,7 +89,7 @@ def upsample(
 
     Outputs at even positions depend on one input (the middle tap), outputs at odd
     positions on two neighbours (the outer taps), along rows and along columns. XLA
-    dilates the input instead; on CPUs its gradient by the kernel is 15 times slower.
+    dilates the input instead, whose kernel gradient is 15 times slower on CPUs.
     """
     even, odd = (slice(1, 2), (0, 0)), (slice(0, 3, 2), (0, 1))
     phases = [
@@ -108,8 +108,8 @@ def convolve_folded(
 
     The channels of all rows of a column form one vector, and the kernel becomes a
     banded matrix from three such vectors to one. In images of two rows this skips the
-    taps that read only padding. On CPUs XLA has no fast convolution for the smallest
-    images (2x3: up to 20 times slower than this).
+    taps that read only padding. On CPUs, XLA has no fast convolution for the smallest
+    images (for 2x3 pixels up to 20 times slower than this function).
     """
     rows, columns, _ = x.shape
     new_rows, new_columns = -(-rows // stride), -(-columns // stride)

@@ -21,7 +21,7 @@ def load_pretrained(
       preset: name of a preset, or path of a checkpoint file of parameters whose header
         contains the configuration under "autoencoder".
       activation: activation of the embedded networks; optional if only one autoencoder
-        of the preset is shipped. A file of another activation is refused.
+        of the preset is shipped. A file for another activation is rejected.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -44,7 +44,7 @@ def load_pretrained(
     if activation not in (None, config.activation):
         raise ValueError(
             f"{path} is an autoencoder of {config.activation} networks, "
-            f"not of {activation}"
+            f"not of {activation} networks"
         )
     like = jax.eval_shape(lambda: autoencoder.init(jax.random.key(0), config=config))
     return checkpoints.from_arrays(arrays, like, source=str(path)), config

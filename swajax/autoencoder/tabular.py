@@ -1,19 +1,19 @@
 """Preset `tabular`: one space for networks of any number of inputs and outputs.
 
 An embedding is a set of tokens: one global `z`, one small token per input and one per
-output. The weights of an input or output are computed from its token and z, by the same
-parameters for all, so that permuting inputs permutes the result and one checkpoint
-serves any table.
+output. The weights of an input or output are computed from its token and z with shared
+parameters, so that permuting inputs permutes the result and one checkpoint serves any
+table.
 
 Decoding is conditioned on size: the decoder receives the number of weights, emits all
-weights and one score per weight, and keeps exactly that many of highest score active.
-One embedding thus represents networks of every size, and the space is multi-scale in
-sparsity as well as in depth.
+weights and one score per weight, and activates exactly that many weights, those with
+the highest scores. One embedding thus represents networks of every size, and the space
+is multi-scale in sparsity as well as in depth.
 
 As in `compact`, the encoder reads the network, with neurons in canonical order, and its
-outputs at probe points, and the readout drafted by a decoder is corrected in closed
-form, by ridge regression on the function that the embedding represents; here only
-active weights are corrected.
+outputs at probe points. The readout drafted by a decoder is corrected in closed form,
+by ridge regression on the function that the embedding represents; only active weights
+are corrected.
 """
 
 import flax.linen as nn
@@ -117,7 +117,7 @@ def _all_present(num_inputs: int, num_outputs: int) -> Present:
 
 
 class TabularAutoencoder(nn.Module):
-    """One encoder for all networks and one decoder per depth; I and O are free."""
+    """Encoder for all networks and one decoder per depth; I and O are arbitrary."""
 
     spec: NetworkSpec
     embedding_size: int = 128
@@ -155,7 +155,7 @@ class TabularAutoencoder(nn.Module):
         return self.decoders[depth - 1](point, wanted, num_weights, present)
 
     def respond(self, point: Embedding) -> Float[Array, "N O"]:
-        """Return the outputs, at the probe points, of the function of an embedding."""
+        """Return the function of an embedding as outputs at the probe points."""
         return self.function(point)
 
     def decode_all(
@@ -194,7 +194,7 @@ class Encoder(nn.Module):
         num_inputs, num_outputs = network.first.shape[0], network.readout.shape[1]
         responses = probes.reshape(num_inputs, -1, num_outputs).swapaxes(1, 2)
         of_output = jnp.concatenate([network.readout, network.readout_bias[None]]).T
-        # One vector per pair of an input and an output: responses and weights of both.
+        # One vector per pair of input and output: responses and weights of both.
         pairs = nn.Dense(self.pair_width)(jnp.arcsinh(responses))
         pairs += nn.Dense(self.pair_width)(jnp.arcsinh(network.first))[:, None]
         pairs += nn.Dense(self.pair_width)(jnp.arcsinh(of_output))[None]
@@ -231,7 +231,7 @@ class Encoder(nn.Module):
 
 
 class Function(nn.Module):
-    """Map an embedding to the outputs, at the probe points, of its function."""
+    """Map an embedding to its function, as outputs at the probe points."""
 
     width: int
 

@@ -1,4 +1,4 @@
-"""Decoders of `tabular`: an embedding and a size to a network of one depth."""
+"""Decoders of `tabular`, from an embedding and a size to a network of one depth."""
 
 import math
 
@@ -107,8 +107,8 @@ def _correct_readout(
 ) -> Network:
     """Fit the active readout weights so that the outputs approach `wanted`.
 
-    Ridge regression on the last hidden layer at the probe points, as in `compact`, one
-    system per output over its active weights.
+    As in `compact`, this is a ridge regression on the last hidden layer at the probe
+    points, with one system per output over its active weights.
     """
     size = network.readout.shape[0]
     points = jnp.asarray(probe_points(network.first.shape[0]))

@@ -1,4 +1,4 @@
-"""Probe points of `tabular` and the block that acts on its tokens."""
+"""Probe points of `tabular`, and the block that processes its tokens."""
 
 import flax.linen as nn
 import numpy as np

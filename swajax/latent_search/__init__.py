@@ -1,10 +1,10 @@
 """Search in an embedding space: gradient descent on z through frozen decoders.
 
-The search of arXiv:2410.08339. A candidate is one start with one decoder and one
-sparsity weight. All candidates, [D decoders, S sparsity weights, R starts], run in one
-compiled program. `descend` is the loop on the host and `find_networks` collects its
+This is the search of arXiv:2410.08339. A candidate is one start with one decoder and
+one sparsity weight. All candidates, [D decoders, S sparsity weights, R starts], run in
+one compiled program. `descend` is the loop on the host and `find_networks` collects its
 best networks. `init`, `step`, `chunk`, `validate` and `collect` are pure and work under
-`jit`, `vmap` and `scan` in other code, for example vmapped over data sets::
+`jit`, `vmap` and `scan`, for example vmapped over data sets::
 
     space = make_space(autoencoder_config)
     starts = make_starts(
@@ -12,7 +12,7 @@ best networks. `init`, `step`, `chunk`, `validate` and `collect` are pure and wo
     )
     result, state = find_networks(starts, params, data, space=space, config=config)
 
-The page of `swajax.autoencoder` has the whole example.
+The README of `swajax.autoencoder` has the complete example.
 """
 
 from swajax.latent_search.config import (

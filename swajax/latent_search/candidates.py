@@ -1,4 +1,4 @@
-"""Functions over all candidates, axes [D, S, R], in blocks of bounded memory."""
+"""Mapping of functions over all candidates [D, S, R], in blocks of bounded memory."""
 
 import functools
 import operator
@@ -18,10 +18,10 @@ def over_depths(
 
     Args:
       fn: maps leaves [B, ...] of candidates of one `depth` to leaves [B, ...]. It is
-        traced once per depth, since each decoder has its own shapes.
+        traced once per depth, because shapes differ between decoders.
       args: pytrees of candidates with leaves [D, S, R, ...].
       num_depths: number of depths D.
-      max_block: largest number of candidates B per call.
+      max_block: maximum number of candidates B per call.
 
     Returns:
       Results of fn(*args, depth=d) with leaves [D, S, R, ...].
@@ -53,7 +53,7 @@ def select(condition: Bool[Array, "D S R"], new: Any, old: Any) -> Any:
 
 
 def _in_blocks(fn: Callable[..., Any], args: tuple[Any, ...], max_block: int) -> Any:
-    """Return fn(*args) for leaves [S, R, ...], `max_block` candidates per call."""
+    """Return fn(*args) for leaves [S, R, ...], in calls of at most `max_block`."""
     lead = jax.tree.leaves(args)[0].shape[:2]
     num = lead[0] * lead[1]
     num_blocks = -(-num // max_block)

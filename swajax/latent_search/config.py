@@ -1,4 +1,4 @@
-"""Configuration, data, point, optimizer and learning-rate decay of a descent."""
+"""Configuration, data, variables, optimizer and learning-rate decay of a descent."""
 
 import dataclasses
 import functools
@@ -16,30 +16,33 @@ class DescentConfig:
     """Settings of a descent; [paper] marks the values of arXiv:2410.08339.
 
     Raises:
-      ValueError: a count below one, or bad sparsity weights.
+      ValueError: a count is below one, or the sparsity weights are invalid.
     """
 
     num_steps: int = 2000
-    """largest number of optimizer steps per candidate, rounded up to whole chunks; the
+    """maximum number of optimizer steps per candidate, rounded up to whole chunks; the
     learning rates decay over this budget [paper: 30,000]"""
     num_starts: int = 16
     """number of starts per decoder and sparsity weight [paper: 1]"""
     starts: Literal["encoded", "uniform"] = "encoded"
-    """embeddings of random networks, or uniform in [0, 1) [paper]"""
+    """starting points: embeddings of random networks (encoded), or uniform in [0, 1)
+    (uniform) [paper]"""
     num_screened: int = 32
-    """number of points drawn per start, of which the one of lowest error is kept
+    """number of points drawn per start; the one with the lowest error is kept
     [paper: 1]"""
     sparsity_weights: tuple[float, ...] = (1 / 7000, 10 / 7000, 30 / 7000, 100 / 7000)
-    """weights of the sparsity penalty relative to its scale; all are searched at once
-    [paper: 1/7000]"""
+    """weights of the sparsity penalty, relative to its scale; all are searched in
+    parallel [paper: 1/7000]"""
     penalty_scale: Literal["variance", "first_mse"] = "variance"
-    """scale of the penalty: variance of y, or the error at the start [paper]"""
+    """scale of the penalty: variance of y (variance), or error at the start (first_mse)
+    [paper]"""
     learning_rate: float = 0.1
     """initial learning rate of z"""
     threshold_learning_rate: float = 0.01
     """initial learning rate of the threshold"""
     decay: Literal["cosine", "constant"] = "cosine"
-    """decay of both learning rates: to 1 % at the end of the budget, or none [paper]"""
+    """decay of both learning rates: to 1 % at the end of the budget (cosine), or none
+    (constant) [paper]"""
     max_threshold: float = 3.0
     """upper bound of the threshold; the lower bound is 0"""
     gate_sharpness: float = 100.0
@@ -51,9 +54,10 @@ class DescentConfig:
     size_cost: float = 0.1
     """penalty per unit of the absolute value of a weight"""
     chunk_steps: int = 50
-    """number of steps between two validations and between two reports"""
+    """number of steps between validations, and between reports"""
     block_size: int = 16_384
-    """largest number of candidates times points evaluated at once; bounds the memory"""
+    """maximum of candidates times points that are evaluated at once; bounds the
+    memory"""
 
     def __post_init__(self) -> None:
         """Reject counts below one and sparsity weights that are empty or negative."""
@@ -86,9 +90,9 @@ class Point(NamedTuple):
 
 @functools.cache
 def make_optimizer(config: DescentConfig) -> optax.GradientTransformation:
-    """Return Adam on a `Point`, with one learning rate for z and one for the threshold.
+    """Return Adam on a `Point`, with separate learning rates for z and the threshold.
 
-    With `decay` "cosine" both fall to 1 % over `num_steps` steps.
+    With `decay` "cosine", both decay to 1 % over `num_steps` steps.
     """
 
     def adam(learning_rate: float) -> optax.GradientTransformation:
@@ -109,7 +113,8 @@ def decay_factor(progress: float, *, config: DescentConfig) -> float:
 
     Args:
       progress: used share of the budget, in [0, 1].
-      config: `decay` "cosine" falls from 1 to 0.01, "constant" is 1 throughout.
+      config: with `decay` "cosine" the result falls from 1 to 0.01; with "constant" it
+        is always 1.
 
     Example:
       >>> decay_factor(0.5, config=DescentConfig())

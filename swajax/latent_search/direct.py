@@ -1,8 +1,8 @@
-"""The space of the weights themselves, for comparison with learned spaces.
+"""The space of raw weights, for comparison with learned spaces.
 
 As in the space of `tabular`, a point contains the number of active weights, weights are
 selected by the best path through them (`swajax.network.gates`), and activations are
-chosen from logits, so that the two spaces differ only in the parametrization.
+chosen by logits, so that the two spaces differ only in the parametrization.
 """
 
 import functools
@@ -24,7 +24,7 @@ ACTIVATION_LOGIT = 2.0  # logit of the activation of a start; the others have 0
 
 
 class DirectPoint(NamedTuple):
-    """All weights of the largest network, and the selection of active ones."""
+    """All weights of the largest network, and the selection of active weights."""
 
     weights: Float[Array, "*B P"]
     scores: Float[Array, "*B P"]
@@ -72,7 +72,7 @@ def make_direct_starts(
       key: consumed.
       config: `num_starts` R and `num_screened` K.
       spec: limits of the networks.
-      max_weights: largest number of weights of a network.
+      max_weights: maximum number of weights per network.
     """
     key, network_key = jax.random.split(key)
     networks = sample_sorted(

@@ -1,4 +1,4 @@
-"""The loop of a descent on the host: ends by steps, seconds or Ctrl-C."""
+"""Descent loop on the host, ended by steps, seconds or Ctrl-C."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ NetworksFn = Callable[[], Network]
 
 
 class DescentProgress(NamedTuple):
-    """Argument of the callback after each chunk, on the host."""
+    """Argument of the callback, which runs on the host after each chunk."""
 
     step: int  # optimizer steps per candidate
     num_steps: int  # the budget, in whole chunks
@@ -51,12 +51,12 @@ def descend(
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[DescentState, int]:
-    """Descend from all starts until the steps or seconds are used, or Ctrl-C.
+    """Descend from all starts until the steps or seconds are used up, or Ctrl-C.
 
-    Learning rates decay with the used share of the budget. Without a time budget this
-    share is known for each step, step / `config.num_steps`. With one it is the larger
-    of the shares of steps and of seconds, known only between chunks, and the learning
-    rates are constant within a chunk.
+    Learning rates decay with the used share of the budget. Without a time budget, this
+    share is step / `config.num_steps` at each step. With one, it is the larger of the
+    shares of steps and of seconds, known only between chunks, and the learning rates
+    are constant within a chunk.
 
     Args:
       starts: points z, [R K, Z] with K = `config.num_screened`, from `make_starts`.
@@ -120,11 +120,11 @@ def find_networks(
     """Descend and collect the best network of each depth and sparsity weight.
 
     Args:
-      starts: as in `descend`, like all other arguments.
-      params: likewise.
-      data: likewise; the result is evaluated on the data of chunk 0.
-      space: likewise.
-      config: likewise.
+      starts: as in `descend`.
+      params: as in `descend`.
+      data: as in `descend`; the result is evaluated on the data of chunk 0.
+      space: as in `descend`.
+      config: as in `descend`.
       **options: `optimizer`, `callback`, `time_budget` and `clock` of `descend`.
 
     Raises:
@@ -134,8 +134,8 @@ def find_networks(
     state, _ = descend(starts, params, data, space=space, config=config, **options)
     if not np.isfinite(state.picked_objective).any():
         raise ValueError(
-            "no candidate has a finite error: data or parameters of the decoders "
-            "hold infinite or huge numbers"
+            "no candidate has a finite error: the data or the parameters of the "
+            "decoders hold infinite or huge numbers"
         )
     first = data(0) if callable(data) else data
     return _collect(state, params, first, space=space, config=config), state
@@ -182,7 +182,7 @@ def _check_data(data: Data, space: Space) -> None:
 
 _STATIC = ("space", "config", "optimizer")
 _init = jax.jit(init, static_argnames=_STATIC)
-_chunk = jax.jit(chunk, static_argnames=_STATIC)  # not donated: Ctrl-C keeps the old
+_chunk = jax.jit(chunk, static_argnames=_STATIC)  # not donated: needed after Ctrl-C
 _collect = jax.jit(collect, static_argnames=("space", "config"))
 
 

@@ -30,7 +30,7 @@ def candidate_loss(
     """Return the training loss of ONE candidate: error plus sparsity penalty.
 
     The error is the mean loss (`space.objective`) of the soft-thresholded network. This
-    is the reference implementation; `loss_fn` computes the same for a batch.
+    is the reference implementation; `loss_fn` computes the same loss for a batch.
 
     Args:
       point: z and threshold of the candidate.
@@ -56,9 +56,9 @@ def penalty(
     """Return the sparsity penalty: soft count of large weights plus their size.
 
     The penalty is the sum of 0.5 sigmoid(10 (|W| - t)) + 0.1 |W| over weights and
-    biases; those of absent neurons cost nothing (arXiv:2410.08339, search). The
-    gradient by a neuron mask is the summed cost of the neuron's weights; in the paper
-    masks have no gradient.
+    biases, except those of absent neurons (arXiv:2410.08339, search). The gradient
+    w.r.t. a neuron mask is the summed cost of the neuron's weights; in the paper, masks
+    have no gradient.
     """
     weights = pack(mask_weights(network))
     is_there = jax.lax.stop_gradient((weights != 0).astype(weights.dtype))

@@ -22,7 +22,7 @@ from swajax.types import Network
 class DescentResult(NamedTuple):
     """Best start of each depth and sparsity weight; leaves [D, S, ...]."""
 
-    network: Network  # hard-thresholded
+    network: Network  # hard-thresholded networks
     point: Point
     start: Int[Array, "*B D S"]
     objective: Float[

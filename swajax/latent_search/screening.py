@@ -1,4 +1,4 @@
-"""Screening of starts: keep the one of lowest error of each K."""
+"""Screening of starts: keep the best of every K."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from swajax.latent_search.spaces import Space
 def screen(
     starts: Any, params: Any, data: Data, *, space: Space, config: DescentConfig
 ) -> tuple[Any, Float[Array, "D R"]]:
-    """Return the start of lowest error of each K, z [D, R, Z], and its error.
+    """Return the best of every K starts, z [D, R, Z], and their errors.
 
-    Most random networks are far from any given data, often where gradients vanish;
+    Most random networks are far from given data, often where gradients vanish;
     evaluating a start is much cheaper than a descent from it.
     """
 

@@ -1,7 +1,7 @@
 """Spaces for a descent: a decoder of points and the family of decoded networks.
 
-`make_space` makes the space of any autoencoder; `swajax.latent_search.direct` has the
-space of the weights themselves.
+`make_space` returns the space of an autoencoder; `swajax.latent_search.direct` has the
+space of raw weights.
 """
 
 import dataclasses
@@ -17,15 +17,15 @@ from swajax.autoencoder import AutoencoderConfig, Embedding
 from swajax.objectives import Objective
 from swajax.types import Network, NetworkSpec
 
-MIN_LOG_SIZE = 1.0  # a decoder is asked for e = 2.7 weights at least
+MIN_LOG_SIZE = 1.0  # decoders are asked for at least e = 2.7 weights
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
     """A space to search (static): decoders, decoded networks and objective.
 
-    A compiled program is reused while `decode_fn` is the same object, so keep one
-    function instead of making a new lambda for each descent.
+    Compiled programs are reused only if `decode_fn` is the same object, so pass the
+    same function to all descents rather than a new lambda to each.
     """
 
     decode_fn: Callable[[Any, Any, int], Network]
@@ -37,7 +37,7 @@ class Space:
 
 
 class DescentProblem(NamedTuple):
-    """A space, the parameters of its decoders and starts [R K, ...]."""
+    """A space, the parameters of its decoders, and starts [R K, ...]."""
 
     space: Space
     params: Any
@@ -64,8 +64,8 @@ def make_space(
       config: configuration of the autoencoder.
       limits: number of inputs and outputs of the table, by default those of the
         configuration. Width, depth and activations are those of the autoencoder.
-        Networks of a preset with fixed inputs lose the weights of further inputs, so
-        that these are neither counted nor penalized.
+        In networks of a preset with fixed inputs, the weights of surplus inputs are
+        removed, so that they are neither counted nor penalized.
       objective: loss per point.
 
     Raises:
@@ -86,7 +86,7 @@ def make_space(
             )
         if limits.num_outputs != config.num_outputs:
             raise ValueError(f"num_outputs must be 1, got {limits.num_outputs}")
-        # Without a cut there is no slice, which would change the rounding.
+        # No slice if nothing is cut, since a slice changes the rounding.
         num_inputs = limits.num_inputs if is_cut else None
         decode_fn = _decode_first_inputs(config, num_inputs)
     spec = dataclasses.replace(
@@ -98,7 +98,7 @@ def make_space(
 def check_table(
     config: AutoencoderConfig, *, num_inputs: int, objective: Objective
 ) -> None:
-    """Reject tables for which an autoencoder has no networks.
+    """Reject tables whose networks an autoencoder cannot represent.
 
     Args:
       config: configuration of the autoencoder.

@@ -16,7 +16,7 @@ from swajax.latent_search.spaces import TabularPoint, make_space
 from swajax.network import count_weights
 from swajax.types import Key, Network, NetworkSpec
 
-ENCODE_BLOCK = 64  # networks encoded at once, which bounds the memory
+ENCODE_BLOCK = 64  # number of networks encoded at once; bounds the memory
 
 
 def make_starts(
@@ -26,9 +26,9 @@ def make_starts(
     config: DescentConfig,
     autoencoder_config: AutoencoderConfig,
 ) -> Float[Array, "RK Z"]:
-    """Return R K starts for a preset with fixed inputs; K consecutive ones per start.
+    """Return R K points for a preset with fixed inputs, K consecutive ones per start.
 
-    Pure; `draw_starts` is the compiled form for every preset.
+    This function is pure; `draw_starts` is the compiled form for every preset.
 
     Args:
       key: consumed; the first points do not depend on `num_starts`.
@@ -57,7 +57,7 @@ def draw_starts(
     limits: NetworkSpec | None = None,
     max_weights: int = 64,
 ) -> Any:
-    """Return R K starts for any preset, on the host; K consecutive ones per start.
+    """Return R K points for any preset, on the host, K consecutive ones per start.
 
     Args:
       key: consumed.
@@ -66,14 +66,14 @@ def draw_starts(
       autoencoder_config: configuration of the autoencoder.
       limits: number of inputs and outputs of the table, by default those of the
         configuration (used by presets for any table).
-      max_weights: largest number of weights of an embedded network (likewise).
+      max_weights: maximum number of weights of an embedded network (used likewise).
 
     Returns:
       z, [R K, Z]; for a preset for any table a `TabularPoint` with leaves [R K, ...],
       sorted by size, so that each start is chosen among points of similar size.
 
     Raises:
-      ValueError: uniform starts in a space for any table.
+      ValueError: starts are uniform in a space for any table.
     """
     if not autoencoder_config.is_any_table:
         return _make_starts(
@@ -98,7 +98,7 @@ def sample_sorted(
       key: consumed.
       config: `num_starts` R and `num_screened` K.
       spec: limits of the networks.
-      max_weights: largest number of weights.
+      max_weights: maximum number of weights.
     """
     num = config.num_starts * config.num_screened
     networks = prior.sample_starts(key, num=num, spec=spec, max_weights=max_weights)

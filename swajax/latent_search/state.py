@@ -1,4 +1,4 @@
-"""State of a descent and its pure functions: init, step, validate, chunk."""
+"""Descent state and its pure functions: init, step, validate, chunk."""
 
 from typing import Any, NamedTuple
 
@@ -23,12 +23,12 @@ class DescentState(NamedTuple):
     """All candidates; every leaf has the leading axes [D, S, R].
 
     D depths (one decoder each), S sparsity weights, R starts. The state holds the loss
-    and the gradient of its own point, so that `best` includes every point visited, also
+    and the gradient at its point, so that `best` covers every point visited, including
     the last. Before the first step they are inf and zero: the first step evaluates the
     starts without moving, so that the evaluation is compiled only once.
 
-    A descent amplifies rounding: one more leaf in the scan changes how XLA rounds, and
-    with it the networks found.
+    A descent amplifies rounding: an additional leaf in the scan changes how XLA rounds,
+    and with it the networks found.
     """
 
     point: Point
@@ -36,9 +36,9 @@ class DescentState(NamedTuple):
     gradient: Point
     opt_state: optax.OptState
     penalty_weight: Float[Array, "*B D S R"]
-    best: Point  # of lowest training loss
+    best: Point  # point with the lowest training loss
     best_loss: Float[Array, "*B D S R"]
-    picked: Point  # of lowest `picked_objective`
+    picked: Point  # point with the lowest `picked_objective`
     picked_objective: Float[Array, "*B D S R"]  # hard-thresholded, validation rows
 
 
@@ -54,7 +54,7 @@ def init(
     """Return the state of every decoder and sparsity weight at its starts.
 
     Args:
-      starts: points z, [R K, Z]; each decoder keeps the one of lowest error of each K =
+      starts: points z, [R K, Z]; each decoder keeps the best of every K =
         `config.num_screened`.
       params: parameters of the decoders.
       data: training and validation rows.
@@ -110,9 +110,9 @@ def step(
 ) -> DescentState:
     """Take one optimizer step of every candidate.
 
-    A step to a loss or gradient that is not finite is not taken, and other candidates
-    are not affected; the optimizer's moments are updated, so that the next attempt
-    differs.
+    A candidate does not move if its new loss or gradient is not finite; other
+    candidates are not affected. The optimizer's moments are updated in any case, so
+    that the next attempt differs.
 
     Args:
       state: from `init` or `step`.
@@ -153,7 +153,8 @@ def validate(
 ) -> DescentState:
     """Update `picked`, the point whose hard-thresholded network validates best.
 
-    The current point and the one of lowest training loss are compared with `picked`.
+    Both the current point and the point with the lowest training loss are compared with
+    `picked`.
     """
 
     def loss(points: Point, weight: Array, *, depth: int) -> Float[Array, " B"]:
@@ -215,7 +216,7 @@ def _evaluate(
         def total(points: Point) -> tuple[Array, Array]:
             static = {"space": space, "config": config, "depth": depth}
             losses = loss_fn(points, weight, params, data.x, data.y, **static)
-            # No loss depends on another candidate: the sum has the gradient of each.
+            # Candidates are independent, so the sum has the gradient of each loss.
             return losses.sum(), losses
 
         (_, losses), gradient = jax.value_and_grad(total, has_aux=True)(points)

@@ -1,9 +1,9 @@
 """Pretraining of an autoencoder on fresh random networks.
 
-Each step samples new networks and new points. The loss compares outputs of the network
-and of its decoded forms, not weights (arXiv:2410.08339, pretraining objective). The
-command is `python -m swajax.pretrain`; `python -m swajax.pretrain.ship` puts a trained
-autoencoder into the package.
+Each step samples new networks and new points. The loss compares outputs, not weights,
+of the networks and of their decoded forms (arXiv:2410.08339, pretraining objective).
+The command is `python -m swajax.pretrain`; `python -m swajax.pretrain.ship` adds a
+trained autoencoder to the package.
 """
 
 from swajax.pretrain.batches_by_depth import (

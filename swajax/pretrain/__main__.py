@@ -21,7 +21,7 @@ def main(config: PretrainCommand) -> None:
     """Train, saving after each chunk; draw curves and print the best validation.
 
     Raises:
-      ValueError: options, checkpoints or numbers are not sound.
+      ValueError: options or checkpoints are invalid, or a loss is not finite.
       OSError: a file is missing or in use.
     """
     if config.coordinator is not None:
@@ -31,7 +31,7 @@ def main(config: PretrainCommand) -> None:
     folder, config = _find_run(config)
     trainer = make_trainer(config)
     state = _start(config, folder, trainer)
-    if config.resume is None:  # after all checks: a refused run creates no folder
+    if config.resume is None:  # after all checks, so that errors leave no folder
         runlog.make_run_folder(folder, config)
     with _saved_on_interrupt(folder):
         state = train(state, trainer, config=config, folder=folder)
@@ -60,14 +60,14 @@ def _find_run(config: PretrainCommand) -> tuple[Path, PretrainCommand]:
 
 
 def _start(config: PretrainCommand, folder: Path, trainer: Trainer) -> PretrainingState:
-    """Return the initial state, or the saved one with the metrics cut after it."""
+    """Return the initial state, or the saved state; drop all later metrics."""
     key = jax.random.key(config.seed)
     if config.resume is not None and (folder / STATE_FILE).exists():
         like = jax.eval_shape(trainer.init_fn, key)
         saved = checkpoints.restore(folder / STATE_FILE, like)
         _cut_metrics(folder, int(saved.step))
         return jax.device_put(saved, trainer.replicated)
-    if config.resume is not None:  # killed before the first saved state
+    if config.resume is not None:  # the run ended before its first saved state
         _cut_metrics(folder, 0)
     if config.start_from is None:
         return trainer.init_fn(key)
@@ -90,7 +90,7 @@ def _saved_on_interrupt(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; continue with --resume {folder}\n")
+        sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
         raise
 
 

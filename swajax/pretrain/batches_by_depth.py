@@ -73,7 +73,7 @@ def encode_groups(
 ) -> tuple[Float[Array, "B Z"], Float[Array, "B N O"]]:
     """Embed networks grouped by depth 1 to L and evaluate them at x.
 
-    Probe points of the encoder and points of the loss share one evaluation.
+    The networks are evaluated once, at the probe points of the encoder and at x.
     """
     probes = jnp.asarray(autoencoder.probe_points(config))
     points = jnp.concatenate([probes, x])
@@ -104,7 +104,7 @@ def decoder_errors(
     *,
     config: AutoencoderConfig,
 ) -> Float[Array, "L B"]:
-    """Return the mean squared error of each decoder of z, against y at x."""
+    """Return the mean squared error of each decoder relative to y at x."""
     decoded = jax.vmap(lambda one: autoencoder.decode_all(params, one, config=config))
     errors = []
     for depth, networks in enumerate(decoded(z), start=1):

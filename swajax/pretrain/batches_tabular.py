@@ -1,4 +1,4 @@
-"""Batches and loss of `tabular`: networks of all shapes together."""
+"""Batches and loss of `tabular`, with networks of all shapes in one batch."""
 
 import functools
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
     network: Network
     present: Present
-    num_weights: Float[Array, " B"]  # to decode with
+    num_weights: Float[Array, " B"]  # sizes to decode at
 
 
 def sample_batch(
@@ -38,8 +38,7 @@ def sample_batch(
 ) -> Batch:
     """Sample `num` networks with standardised outputs, and sizes to decode them at.
 
-    The logarithm of a size is uniform between those of 3 and of 1.25 times the number
-    of weights of the network.
+    Sizes are log-uniform between 3 and 1.25 times the number of weights of the network.
 
     Args:
       key: consumed.
@@ -98,7 +97,7 @@ def batch_loss(
 def encode_batch(
     params: Params, batch: Batch, x: Float[Array, "N I"], *, config: AutoencoderConfig
 ) -> tuple[Embedding, Float[Array, "B M O"], Float[Array, "B N O"]]:
-    """Embed networks; return also their outputs at the probe points and at x."""
+    """Embed networks; also return their outputs at the probe points and at x."""
     probes = jnp.asarray(autoencoder.probe_points(config, num_inputs=x.shape[1]))
     points = jnp.concatenate([probes, x])
     y = apply_batch(batch.network, points, activations=config.spec.activations)
@@ -146,7 +145,7 @@ def response_errors(
     *,
     config: AutoencoderConfig,
 ) -> Float[Array, " B"]:
-    """Return the mean squared error of the functions of embeddings, at the probes."""
+    """Return the mean squared error of the functions of embeddings at the probes."""
     respond = functools.partial(autoencoder.respond, params, config=config)
     error = jnp.square(jax.vmap(respond)(z) - seen)
     # Points on the line of an absent input have weight 0.
@@ -156,7 +155,7 @@ def response_errors(
 
 
 def flatten(z: Embedding) -> Float[Array, "B D"]:
-    """Return embeddings as rows: z, tokens of all inputs, token of the first output."""
+    """Return embeddings as rows: z, tokens of all inputs and of the first output."""
     num = len(z.z)
     return jnp.concatenate([z.z, z.inputs.reshape(num, -1), z.outputs[:, 0]], axis=1)
 

@@ -14,15 +14,15 @@ from swajax.pretrain.validation import NUM_NETWORKS
 class PretrainCommand:
     """Pretrain an autoencoder on random networks, on all available devices."""
 
-    # No default, so that fields that are not given get the preset's default.
+    # No default here, so that missing fields get the default of the preset.
     training: Annotated[
         PretrainingConfig, tyro.conf.arg(name=""), tyro.conf.OmitArgPrefixes
     ]
     """settings of the pretraining"""
     chunk_steps: int = 250
-    """number of steps between two saved states, the most that kill -9 can lose"""
+    """number of steps between saved states; a killed run loses at most these"""
     validation_chunks: int = 8
-    """number of chunks between two validations"""
+    """number of chunks between validations"""
     validation_networks: int = NUM_NETWORKS
     """number of unseen networks per validation; distances use at most 1,000 of them"""
     seed: int = 0
@@ -32,18 +32,18 @@ class PretrainCommand:
     out: Path | None = None
     """new folder of the run [runs/pretrain-PRESET-ACTIVATION-NUMBER]"""
     resume: Path | None = None
-    """folder of a run to continue with its own settings; other options are ignored"""
+    """folder of a run to resume with its stored options; other options are ignored"""
     start_from: Path | None = None
     """checkpoint file with the initial parameters of a new run"""
     coordinator: str | None = None
-    """host:port of the first process, to train on several hosts"""
+    """to train on several hosts: host:port of the first process"""
     num_processes: int | None = None
     """number of processes, with --coordinator"""
     process_id: int | None = None
-    """number of this process, from 0, with --coordinator"""
+    """index of this process, from 0, with --coordinator"""
 
     def __post_init__(self) -> None:
-        """Reject numbers out of range and incomplete options of several hosts."""
+        """Reject numbers out of range and incomplete options for several hosts."""
         for name in ("chunk_steps", "validation_chunks", "validation_networks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
@@ -54,6 +54,6 @@ class PretrainCommand:
         processes = (self.coordinator, self.num_processes, self.process_id)
         if processes.count(None) not in (0, 3):
             raise ValueError(
-                "coordinator, num_processes and process_id go together, got "
+                "coordinator, num_processes and process_id must be given together, got "
                 f"{processes}"
             )

@@ -10,7 +10,7 @@ from swajax.io import configs
 
 MUON_ITERATIONS = 4  # Newton-Schulz iterations; a fifth costs more than it gains
 
-# `paper`: arXiv:2410.08339, pretraining, except for the number of networks.
+# `paper` follows arXiv:2410.08339, pretraining, except for the number of networks.
 PRESET_DEFAULTS = {
     "compact": {
         "error": "log",
@@ -61,9 +61,11 @@ class PretrainingConfig:
     autoencoder: AutoencoderConfig
     """configuration of the autoencoder"""
     loss: Literal["min", "mean"] = "min"
-    """min: error of the best decoder of each network; mean: average over decoders"""
+    """training loss: error of the best decoder per network (min), or mean over decoders
+    (mean)"""
     error: Literal["log", "normalised", "raw"] | None = None
-    """log(0.002 + MSE/variance) [compact, tabular], MSE/variance, or MSE [paper]"""
+    """error of a decoder: log(0.002 + MSE/variance) (log) [compact, tabular],
+    MSE/variance (normalised), or MSE (raw) [paper]"""
     mean_weight: float | None = None
     """weight of the mean loss added to the min loss, so that every decoder receives
     gradients [compact, tabular 0.1; paper 0]"""
@@ -71,27 +73,27 @@ class PretrainingConfig:
     """weight of 1 - correlation of embedding distances with functional distances
     [compact 0.5, tabular 0.2, paper 0]"""
     response_weight: float | None = None
-    """tabular: weight of the error of the decoded function at the probe points
+    """weight of the error of the decoded function at the probe points, for tabular only
     [tabular 0.2, others 0]"""
     batch_size: int | None = None
-    """number of networks per step, a multiple of the number of depths except for
-    tabular [compact 1024, tabular 512, paper 32]"""
+    """number of networks per step; except for tabular, a multiple of the number of
+    depths [compact 1024, tabular 512, paper 32]"""
     num_points: int = 128
     """number of random points in [-1, 1]^I at which networks are compared"""
     num_steps: int = 12_000
     """number of optimizer steps"""
     optimizer: Literal["muon", "adam"] | None = None
-    """muon: orthogonalised momentum for matrices, Adam at a fifth of the rate for
-    other parameters [compact, tabular]; adam: Adam for all [paper]"""
+    """optimizer: orthogonalised momentum for matrices and Adam at a fifth of the rate
+    for other parameters (muon) [compact, tabular], or Adam for all (adam) [paper]"""
     learning_rate: float | None = None
-    """largest learning rate [compact, tabular 5e-3; paper 1e-4]"""
+    """peak learning rate [compact, tabular 5e-3; paper 1e-4]"""
     schedule: Literal["cosine", "halving"] | None = None
-    """learning rate: cosine decay to 0 after a warm-up [compact, tabular], or halving
-    after each fifth of the steps [paper]"""
+    """schedule of the learning rate: cosine decay to 0 after a warm-up (cosine)
+    [compact, tabular], or halving after each fifth of the steps (halving) [paper]"""
     warmup_steps: int = 200
     """number of warm-up steps of the cosine schedule"""
     clip_norm: float = 1.0
-    """largest global norm of the gradient; larger gradients are scaled down"""
+    """maximum global norm of the gradient; larger gradients are scaled down"""
 
     def __post_init__(self) -> None:
         """Fill in the defaults of the preset; reject bad choices and numbers."""
@@ -122,7 +124,7 @@ class PretrainingConfig:
 
     @property
     def num_groups(self) -> int:
-        """Number of equal groups of a batch; networks of a group have one depth."""
+        """Number of groups of equal size in a batch; each group has one depth."""
         return 1 if self.autoencoder.is_any_table else self.autoencoder.max_depth
 
 
@@ -138,8 +140,8 @@ def make_optimizer(config: PretrainingConfig) -> optax.GradientTransformation:
     clip = optax.clip_by_global_norm(config.clip_norm)
     if config.optimizer == "adam":
         return optax.chain(clip, optax.adam(schedule))
-    # Decoders that rarely win have small gradients; an orthogonalised update moves
-    # their matrices as far as those of the others.
+    # Decoders that are rarely the best have small gradients; an orthogonalised update
+    # moves their matrices as far as those of the others.
     muon = optax.contrib.muon(
         schedule,
         ns_steps=MUON_ITERATIONS,

@@ -1,4 +1,4 @@
-"""Distances of embeddings compared with distances of functions."""
+"""Comparison of distances between embeddings with distances between functions."""
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,8 @@ def distance_correlation(
 ) -> Float[Array, ""]:
     """Return the correlation over all pairs of embedding and log functional distance.
 
-    The functional distance is the root mean squared difference in outputs. It spans
-    decades, hence its logarithm.
+    The functional distance is the root mean squared difference in outputs. Its
+    logarithm is used because it spans decades.
     """
     by_embedding = pairwise_distances(z)
     by_function = jnp.log(pairwise_distances(y.reshape(len(y), -1)) + 1e-3)
@@ -30,7 +30,7 @@ def distance_correlation(
 
 
 def pairwise_distances(rows: Float[Array, "B D"]) -> Float[Array, "B B"]:
-    """Return the root mean squared difference of each pair of rows; smooth at 0."""
+    """Return the root mean squared difference of each pair of rows, smooth at 0."""
     squares = jnp.square(rows).mean(axis=1)
     products = rows @ rows.T / rows.shape[1]
     squared = squares[:, None] + squares[None] - 2 * products
@@ -46,7 +46,7 @@ def summarise_geometry(
 
     Args:
       z: embeddings of networks.
-      permuted: embeddings of copies with permuted neurons.
+      permuted: embeddings of copies of these networks with permuted neurons.
       y: outputs of the networks, one row per network.
 
     Returns:
@@ -69,7 +69,7 @@ def shuffle_neurons(key: Key, networks: Network) -> Network:
 def _distances(
     a: Float[np.ndarray, "B D"], b: Float[np.ndarray, "C D"]
 ) -> Float[np.ndarray, "B C"]:
-    # In float64: for near neighbours the difference of large squares is small.
+    # Use float64: for near neighbours the difference of large squares is small.
     a, b = a.astype(np.float64), b.astype(np.float64)
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
     return np.sqrt(np.maximum(squares - 2 * a @ b.T, 0) / a.shape[1])

@@ -15,7 +15,7 @@ from swajax.pretrain.provenance import describe_run, read_provenance
 STATE_FILE = "state.safetensors"
 BEST_FILE = "best.safetensors"
 
-# Keys of metrics.jsonl that describe the training; all others are of a validation.
+# Keys of metrics.jsonl that describe the training; all others describe a validation.
 TRAINING_METRICS = ("step", "seconds", "loss", "min_loss", "min_mse", "geometry")
 
 
@@ -35,7 +35,7 @@ def save_best(
     config: PretrainCommand,
     before: dict[str, Any] | None,
 ) -> None:
-    """Replace the best parameters.
+    """Replace the file of the best parameters.
 
     Args:
       folder: the run folder.
@@ -62,12 +62,12 @@ def save_best(
 def save_state(
     folder: Path, state: PretrainingState, progress: PretrainProgress
 ) -> None:
-    """Replace the state of the run."""
+    """Replace the file of the run's state."""
     checkpoints.save(folder / STATE_FILE, state, header=progress._asdict())
 
 
 def read_progress(folder: Path, start_from: Path | None) -> PretrainProgress:
-    """Return the progress of the run of a folder; all hosts must see the same files."""
+    """Return the progress of a run; all hosts must see the same files."""
     if not (folder / STATE_FILE).exists():
         return PretrainProgress(-float("inf"), 0.0, read_provenance(start_from))
     _, header = checkpoints.load(folder / STATE_FILE)

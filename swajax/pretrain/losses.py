@@ -1,4 +1,4 @@
-"""Loss of a pretraining: errors of decoded networks and geometry of embeddings."""
+"""Pretraining loss: errors of decoded networks and geometry of embeddings."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -8,7 +8,7 @@ from swajax.pretrain.geometry import distance_correlation
 
 Metrics = dict[str, Float[Array, "*T"]]
 
-VARIANCE_FLOOR = 1e-6  # networks of smaller variance are compared by absolute errors
+VARIANCE_FLOOR = 1e-6  # networks with smaller variance are compared by absolute errors
 LOG_FLOOR = 0.002  # relative errors far below this hardly change the loss
 
 

@@ -1,4 +1,4 @@
-"""The registry of presets: batches, loss and validation of each one."""
+"""The registry of presets: batches, loss and validation of each preset."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,7 +27,7 @@ COMPACT = PretrainPreset(
 )
 PRESETS: dict[str, PretrainPreset] = {
     "compact": COMPACT,
-    # XLA's CPU compiler makes convolutions 4 times slower inside of a scan.
+    # XLA's CPU compiler makes convolutions 4 times slower inside a scan.
     "paper": COMPACT._replace(is_scan_slow_on_cpu=True),
     "tabular": PretrainPreset(
         sample_batch=batches_tabular.sample_batch,

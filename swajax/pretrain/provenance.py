@@ -9,8 +9,8 @@ from typing import Any
 from swajax.io import checkpoints
 from swajax.pretrain.command import PretrainCommand
 
-# Options without effect on the parameters of a step, and paths: the initial parameters
-# have their own provenance.
+# Options that do not affect the parameters of a step, and paths: the provenance of the
+# initial parameters is stored separately.
 OMITTED = (
     "training",
     "seed",
@@ -37,7 +37,7 @@ def describe_run(
       config: options of the run.
       step: step of the checkpoint.
       seconds: seconds of training up to this step.
-      before: provenance of the initial parameters, if they come from a checkpoint.
+      before: provenance of the initial parameters, if taken from a checkpoint.
     """
     return {
         "command": format_command(config),
@@ -54,20 +54,20 @@ def read_provenance(path: Path | None) -> dict[str, Any] | None:
     """Return the provenance of a checkpoint file; None for no file.
 
     Raises:
-      ValueError: the file has none.
+      ValueError: the file has no provenance.
     """
     if path is None:
         return None
     header = checkpoints.load(path)[1]
     if "provenance" not in header:
-        raise ValueError(f"{path} does not tell which run trained it")
+        raise ValueError(f"{path} does not name the run that trained it")
     return header["provenance"]
 
 
 def format_command(config: PretrainCommand) -> str:
     """Return the command line of a run, with every option that is not the default.
 
-    Preset, activation and seed are always named; see `OMITTED` for exceptions.
+    Preset, activation and seed are always included; the options in `OMITTED` never are.
     """
     training, model = config.training, config.training.autoencoder
     usual_model = type(model)(preset=model.preset)

@@ -21,8 +21,8 @@ from swajax.pretrain.provenance import list_runs, read_provenance
 from swajax.pretrain.validation import validate
 from swajax.pretrain.validation_tabular import MORE_INPUTS, SIZES
 
-VALIDATION_SEED = 2026  # unused in training; all shipped files get the same networks
-MAX_LOSS = 0.01  # largest relative increase of an error by half precision
+VALIDATION_SEED = 2026  # unused in training; the networks are the same for all files
+MAX_LOSS = 0.01  # maximum relative increase of an error by half precision
 
 ORIGIN = ("minutes", "networks", "precision")
 COLUMNS = {
@@ -79,14 +79,14 @@ class ShipCommand:
     run: Annotated[Path, tyro.conf.Positional]
     """folder of a run of `python -m swajax.pretrain`"""
     average_with: Path | None = None
-    """second checkpoint of the training; the mean of both parameters is shipped"""
+    """second checkpoint of the training; the mean of both checkpoints is shipped"""
 
 
 def main(config: ShipCommand) -> None:
     """Validate in full and half precision, store the file and write PROVENANCE.md.
 
     Raises:
-      ValueError: a file is not sound, or the checkpoint to average with is of another
+      ValueError: a file is invalid, or the checkpoint to average with has another
         configuration.
       FileNotFoundError: a file is missing.
     """
@@ -126,7 +126,7 @@ def main(config: ShipCommand) -> None:
 
 
 def validate_shipped(params: Any, model: AutoencoderConfig) -> dict[str, float]:
-    """Validate on the networks that are the same for all shipped files."""
+    """Validate on networks that are the same for all shipped files."""
     return validate(params, jax.random.key(VALIDATION_SEED), config=model)
 
 

@@ -1,4 +1,4 @@
-"""State of a pretraining and its pure functions: init, step, chunk."""
+"""Pretraining state and its pure functions: init, step, chunk."""
 
 from typing import Any, NamedTuple
 

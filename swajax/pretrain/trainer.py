@@ -1,4 +1,4 @@
-"""Training loop of a run: compiled chunks, validation, saved states."""
+"""Training loop of a run: compiled chunks, validation and saved states."""
 
 import dataclasses
 import functools
@@ -40,7 +40,7 @@ class Trainer:
 def make_trainer(config: PretrainCommand) -> Trainer:
     """Compile init and chunk, data-parallel over all devices of all hosts.
 
-    The state is replicated; each device samples its share of a batch.
+    The state is replicated; each device samples its part of a batch.
 
     Raises:
       ValueError: the batch cannot be divided over the devices.
@@ -71,7 +71,7 @@ def make_trainer(config: PretrainCommand) -> Trainer:
 def train(
     state: PretrainingState, trainer: Trainer, *, config: PretrainCommand, folder: Path
 ) -> PretrainingState:
-    """Train until the steps or the time budget are used; save after each chunk.
+    """Train until the steps or the time budget are used up; save after each chunk.
 
     Args:
       state: initial or restored state.
@@ -152,7 +152,7 @@ def _check_finite(losses: np.ndarray, params: Any, start: int, folder: Path) -> 
 
 
 def _is_over(time_budget: float | None, seconds: float) -> bool:
-    """Return whether the budget is used; the first of several hosts decides for all."""
+    """Return whether the budget is used up; the first host decides for all."""
     if time_budget is None:
         return False
     is_spent = np.bool_(seconds >= time_budget)
@@ -160,7 +160,7 @@ def _is_over(time_budget: float | None, seconds: float) -> bool:
 
 
 def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, float]:
-    # No training step uses this key: the networks are unseen.
+    # No training step uses this key, so that the networks are unseen.
     key = jax.random.fold_in(jax.random.key(config.seed), 2**31)
     return validate(
         state.params,

@@ -24,7 +24,7 @@ def validate(
     decoder. `spearman` is the rank correlation of embedding distances with functional
     distances (root mean squared difference in outputs) over all pairs. `recall_at_1`
     is the share of networks whose embedding is the nearest to that of their copy with
-    permuted neurons. Further metrics depend on the preset.
+    permuted neurons. Other metrics depend on the preset.
 
     Args:
       params: parameters of the autoencoder.
@@ -32,7 +32,7 @@ def validate(
       config: configuration of the autoencoder.
       num_networks: number of networks of the errors, a multiple of the number of depths
         (rounded down).
-      num_geometry: number of networks of `spearman` and `recall_at_1`, likewise.
+      num_geometry: number of networks of `spearman` and `recall_at_1`, also a multiple.
     """
     return PRESETS[config.preset].validate(
         params,

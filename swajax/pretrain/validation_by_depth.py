@@ -28,7 +28,7 @@ class Fidelity(NamedTuple):
 def grid(num_inputs: int, *, num_each: int = 10) -> Float[np.ndarray, "N I"]:
     """Return a regular grid over [-1, 1]^I with `num_each` points per axis.
 
-    The evaluation grid of arXiv:2410.08339.
+    This is the evaluation grid of arXiv:2410.08339.
     """
     axis = np.linspace(-1, 1, num_each, dtype=np.float32)
     return np.stack(np.meshgrid(*[axis] * num_inputs), axis=-1).reshape(-1, num_inputs)
@@ -45,8 +45,8 @@ def validate_by_depth(
     """Return the metrics of `swajax.pretrain.validation.validate`.
 
     The explained variance of a network is 1 - MSE/variance of its best decoder. Its MPE
-    is the median over the points of |prediction - y| / |y| in percent, minimum over the
-    decoders.
+    is the median over the points of |prediction - y| / |y| in percent, and the minimum
+    over the decoders.
     """
     fidelity_key, geometry_key = jax.random.split(key)
     fidelity = jax.device_get(
@@ -59,9 +59,9 @@ def validate_by_depth(
 
 
 def summarise(fidelity: Fidelity) -> dict[str, float]:
-    """Return medians and means over the networks and the share won by each decoder."""
+    """Return medians and means over networks, and how often each decoder is best."""
     best, mpe = fidelity.mse.min(axis=0), fidelity.mpe_percent.min(axis=0)
-    # The floor keeps networks of constant output finite.
+    # The floor keeps the values finite for networks of constant output.
     explained = 1 - best / np.maximum(fidelity.variance, 1e-12)
     num_decoders = len(fidelity.mse)
     wins = np.bincount(fidelity.mse.argmin(axis=0), minlength=num_decoders)
@@ -73,9 +73,9 @@ def summarise(fidelity: Fidelity) -> dict[str, float]:
         "mse": best.mean(),
     }
     for depth in range(1, num_decoders + 1):
-        mine = fidelity.depth == depth
-        summary[f"explained_variance_depth_{depth}"] = np.median(explained[mine])
-        summary[f"mpe_percent_depth_{depth}"] = np.median(mpe[mine])
+        is_depth = fidelity.depth == depth
+        summary[f"explained_variance_depth_{depth}"] = np.median(explained[is_depth])
+        summary[f"mpe_percent_depth_{depth}"] = np.median(mpe[is_depth])
         summary[f"wins_decoder_{depth}"] = wins[depth - 1] / wins.sum()
     return {name: float(value) for name, value in summary.items()}
 

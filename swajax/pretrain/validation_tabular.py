@@ -40,8 +40,8 @@ def validate_tabular(
     """Return the metrics of `swajax.pretrain.validation.validate`.
 
     All explained variances are those of the best decoder, medians over networks.
-    Networks are decoded with their own numbers of weights, for
-    `explained_variance_size_K` with at most K weights.
+    Networks are decoded at their own number of weights, except that
+    `explained_variance_size_K` is for at most K weights.
     """
     keys = jax.random.split(key, 3)
     measure = functools.partial(_measure, params, num=num_networks)
@@ -86,7 +86,7 @@ def _measure(
     config: AutoencoderConfig,
     num: int,
 ) -> Fidelity:
-    """Decode with `size` weights, at most the number that the network has."""
+    """Decode at `size` weights, or at the size of the network if that is smaller."""
     batch_key, point_key = jax.random.split(key)
     batch = batches_tabular.sample_batch(
         batch_key, num, config=config, num_inputs=num_inputs

@@ -110,7 +110,7 @@ def test_the_mean_of_two_files_can_be_shipped(tmp_path, shipped, params, monkeyp
 def test_a_file_that_does_not_tell_is_refused(tmp_path, params):
     path = tmp_path / "old.safetensors"
     checkpoints.save(path, params, header={"autoencoder": configs.to_dict(MODEL)})
-    with pytest.raises(ValueError, match="does not tell which run trained it"):
+    with pytest.raises(ValueError, match="does not name the run that trained it"):
         read_provenance(path)
 
 
