@@ -98,8 +98,8 @@ def main(config: PredictCommand) -> None:
     except ValueError as error:
         raise ValueError(f"{config.data}: {error}") from error
     lines = [
-        f"{summary.num_rows:,} rows: {model.target!r} by {model.num_weights} weights, "
-        f"in {config.out}",
+        f"{summary.num_rows:,} rows: {model.target!r} predicted with "
+        f"{model.num_weights} weights, written to {config.out}",
         *(f"note: {n}" for n in summary.describe(model.scaling.encoder.columns)),
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
-"""Found networks as files and functions that run without a search.
+"""Export of found networks as files and functions.
 
-`formats.FORMATS` lists the file formats (C99, NumPy, ONNX, formula, safetensors), one
-module per format; each takes a `swajax.model.fitted.Model`. `jax_function` returns a
-JAX function. `python -m swajax.export` is the command.
+`formats.FORMATS` lists the file formats (C99, NumPy, ONNX, formula, safetensors). Each
+format is a module that exports a `swajax.model.fitted.Model`. `jax_function` returns a
+JAX function. The command is `python -m swajax.export`.
 """

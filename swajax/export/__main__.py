@@ -25,8 +25,8 @@ class ExportCommand:
     out: Path
     """file to write; it must not exist"""
     size: int | None = None
-    """maximum number of weights of the network; by default the picked network is
-    exported"""
+    """export the best network with at most this number of weights; by default, the
+    picked network"""
     digits: int | None = None
     """significant digits of the constants of a formula; by default the fewest that
     change the validation error by at most 1 percent"""
@@ -38,7 +38,7 @@ class ExportCommand:
 
 
 def main(config: ExportCommand) -> None:
-    """Write one file, complete or not at all."""
+    """Write one file atomically, and print a summary."""
     files.check_new(config.out)
     model = load(config.run, config.size)
     options = Options(config.out.stem, config.digits)
@@ -47,7 +47,8 @@ def main(config: ExportCommand) -> None:
     files.write_bytes(config.out, exported.data)
     note = f"; {exported.note}" if exported.note else ""
     sys.stdout.write(
-        f"{model.target!r} by {model.num_weights} weights, in {config.out}{note}\n"
+        f"network of {model.target!r} with {model.num_weights} weights, written to "
+        f"{config.out}{note}\n"
         f"{exported.agreement.describe()}\n"
     )
 

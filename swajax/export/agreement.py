@@ -12,7 +12,7 @@ from swajax.data.problem import Problem
 from swajax.model.fitted import Model, to_probabilities
 from swajax.model.results import read_rows
 
-TOLERANCE = 1e-4  # of the target's standard deviation, or of a probability
+TOLERANCE = 1e-4  # in standard deviations of the target, or in probability
 NUM_DRAWN = 1000
 
 
@@ -25,16 +25,16 @@ class Rows(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Settings of single formats."""
+    """Settings that only some formats use."""
 
     name: str = "network"  # prefix of the names in a C header
     digits: int | None = None  # significant digits of a formula; None: the fewest
 
 
 class Agreement(NamedTuple):
-    """Largest absolute difference of an export from `Model.predict` on some rows."""
+    """Largest absolute difference between an export and `Model.predict`."""
 
-    largest: float  # in units of the target, or as a probability
+    largest: float  # in units of the target, or in probability
     spread: float  # standard deviation of the target in training; 1 for probabilities
     rows: str  # description of the rows
     is_emulated: bool  # the arithmetic was emulated in NumPy, the export not executed
@@ -45,7 +45,7 @@ class Agreement(NamedTuple):
         return bool(self.largest <= TOLERANCE * self.spread)
 
     def describe(self) -> str:
-        """Return one sentence without a full stop, in ASCII."""
+        """Return one sentence in ASCII, without a full stop."""
         if not np.isfinite(self.largest):
             return f"a prediction is not finite on {self.rows}"
         share = f" ({self.largest / self.spread:.1g} standard deviations)"
@@ -61,11 +61,11 @@ class Exported(NamedTuple):
 
     data: bytes
     agreement: Agreement
-    note: str = ""  # for the user
+    note: str = ""  # note for the user
 
 
 def find_rows(path: Path, model: Model) -> Rows:
-    """Return the stored rows of a run, or random rows where none are stored.
+    """Return the stored rows of a run, or random rows if none are stored.
 
     Args:
       path: folder of a run, or file of one model.
@@ -85,7 +85,7 @@ def from_parts(parts: dict[str, Problem], model: Model) -> Rows:
 
 
 def from_frame(model: Model, frame: pd.DataFrame) -> Rows:
-    """Return the rows of a table, in which missing numbers are filled.
+    """Return the rows of a table, with missing numbers filled.
 
     Raises:
       ValueError: a column is missing, or a cell cannot be read.
@@ -94,7 +94,7 @@ def from_frame(model: Model, frame: pd.DataFrame) -> Rows:
 
 
 def draw_rows(model: Model, num_rows: int = NUM_DRAWN) -> Rows:
-    """Return random rows, uniform in the training ranges and over the categories."""
+    """Draw random rows, uniform over the training ranges and the categories."""
     rng = np.random.default_rng(0)
     frame = {
         column.name: _draw_cells(column, rng, num_rows)
@@ -105,7 +105,7 @@ def draw_rows(model: Model, num_rows: int = NUM_DRAWN) -> Rows:
 
 
 def to_answers(model: Model, outputs: Float[np.ndarray, "N O"]) -> np.ndarray:
-    """Return predicted numbers [N, 1], or probabilities [N, C], from outputs."""
+    """Convert outputs to predicted numbers [N, 1] or probabilities [N, C]."""
     outputs = np.asarray(outputs, np.float64)
     return to_probabilities(outputs) if model.scaling.classes else outputs
 
@@ -117,7 +117,7 @@ def compare(
 
     Args:
       model: the exported network.
-      rows: the rows that were answered.
+      rows: the evaluated rows.
       answers: predicted numbers [N, 1], or probabilities [N, C].
       is_emulated: whether the export's arithmetic was emulated.
 

@@ -1,7 +1,7 @@
 """Float32 and float64 arithmetic of exports, emulated in NumPy.
 
 Float32 cannot hold a small variation on a large offset (a target of 1e8 +- 0.3, seconds
-since 1970) nor numbers below 1e-45 or above 3e38. An export therefore takes the first
+since 1970), nor numbers below 1e-45 or above 3e38. An export therefore uses the first
 precision in which it agrees with `Model.predict`.
 """
 
@@ -20,7 +20,7 @@ from swajax.network.activations import RECORDS
 
 
 class Precision(NamedTuple):
-    """Types in which an export computes."""
+    """Types of the arithmetic of an export."""
 
     cells: type[np.floating]  # numbers of the table, their scaling, the prediction
     network: type[np.floating]  # scaled inputs, weights, neurons, scores of classes
@@ -36,7 +36,7 @@ class Choice(NamedTuple):
 
     precision: Precision
     agreement: Agreement  # emulated in NumPy
-    reason: str  # shortcoming of the first precision; empty if it was chosen
+    reason: str  # why the first precision was rejected; empty if it was chosen
 
 
 def choose_precision(
@@ -51,7 +51,7 @@ def choose_precision(
       language: name of the language, for the message.
 
     Raises:
-      ValueError: none agrees; the message has the reason for the last one.
+      ValueError: none agrees; the message has the reason for the last precision.
     """
     reasons = []
     for precision in choices:
@@ -64,20 +64,20 @@ def choose_precision(
         agreement = compare(model, rows, answers, is_emulated=True)
         if agreement.is_close:
             return Choice(precision, agreement, "".join(reasons[:1]))
-        told = agreement._replace(is_emulated=False).describe()
-        reasons.append(f"in {np.dtype(precision.network).name}, {told}")
+        text = agreement._replace(is_emulated=False).describe()
+        reasons.append(f"in {np.dtype(precision.network).name}, {text}")
     raise ValueError(f"{language} cannot represent this network: {reasons[-1]}")
 
 
 def emulate(
     model: Model, frame: pd.DataFrame, precision: Precision
 ) -> Float[np.ndarray, "N O"]:
-    """Return the outputs of a model for a table, computed in a precision.
+    """Return the outputs of a model for a table, computed in the given precision.
 
-    Outputs are in the units of the target, log-odds of two classes, or scores.
+    Outputs are numbers in the units of the target, log-odds of two classes, or scores.
 
     Raises:
-      OverflowError: a constant exceeds the precision.
+      OverflowError: a constant exceeds the range of the precision.
     """
     graph, scaling = make_graph(model), model.scaling
     weight_type = precision.network
@@ -101,7 +101,7 @@ def cast(number: float, dtype: type[np.floating]) -> np.floating:
     """Round a number to a type.
 
     Raises:
-      OverflowError: the number exceeds the type.
+      OverflowError: the number exceeds the range of the type.
     """
     with np.errstate(over="ignore"):
         rounded = dtype(number)

@@ -1,7 +1,7 @@
-"""C99: one header of inline functions without heap that needs only math.h.
+"""C99 header of inline functions that uses no heap and needs only math.h.
 
-Arithmetic is in float where that agrees with `Model.predict`. Otherwise the numbers of
-the table and the prediction are double, and the network too if that is not enough.
+Arithmetic is in float if that agrees with `Model.predict`. Otherwise the numbers of the
+table and the prediction are double, and the network too if that is not enough.
 """
 
 from typing import NamedTuple
@@ -43,8 +43,8 @@ from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Input, Neuron, format_sum, make_graph
 from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
-GUARD = "H_INCLUDED"  # follows the prefix of all names
-MAX_COMMENT = 60  # characters of a name in a comment
+GUARD = "H_INCLUDED"  # suffix of the include guard
+MAX_COMMENT = 60  # maximum number of characters of a name in a comment
 TYPES = {np.float32: "float", np.float64: "double"}
 
 # Enumerators by column name, or by column name and category.
@@ -58,7 +58,7 @@ class _Header(NamedTuple):
     graph: Graph
     precision: Precision
     enumerators: Enumerators
-    words: dict[str, object]  # of the templates
+    words: dict[str, object]  # words that the templates insert
 
     def cell(self, number: float) -> str:
         """Return a constant of the type of the table's numbers."""
@@ -83,8 +83,8 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
 def to_source(model: Model, name: str, rows: Rows | None = None) -> str:
     """Return the text of a header.
 
-    Inputs are the cells of the columns that the network reads: numbers, NAN where
-    missing, and categories as integers. Their indices and codes are enumerators.
+    Inputs are the cells of the columns that the network reads: numbers (NAN if missing)
+    and categories as integers. Their indices and codes are enumerators.
 
     Args:
       model: the network to export.
@@ -163,7 +163,7 @@ def _title(header: _Header, name: str, choice: Choice) -> str:
         notes += wrap(f"Float is not enough: {choice.reason}.", width=WIDTH - 3)
     return "\n".join(
         [
-            f"/* Predicts {target} by {num} weights; written by swajax.",
+            f"/* Predicts {target} with {num} weights; written by swajax.",
             *(f"   {line}" for line in notes),
             "   Example:",
             "",
@@ -175,7 +175,7 @@ def _title(header: _Header, name: str, choice: Choice) -> str:
 
 
 def _use(header: _Header) -> list[str]:
-    """Return a call with typical cells; names of the table appear as identifiers."""
+    """Return a call with typical cells; names of the table become identifiers."""
     graph, names, words = header.graph, header.enumerators, header.words
     numbers = [(names[c.name], header.cell(c.fill)) for c in graph.numbers]
     codes = [(names[c.name], names[c.name, c.categories[0]]) for c in graph.categories]

@@ -8,17 +8,17 @@ from pathlib import Path
 
 
 def measure_size(source: str) -> int | None:
-    """Return the bytes of object code and constants by gcc -Os.
+    """Return the bytes of object code and constants, compiled by gcc -Os.
 
     All functions of the header are counted; those of math.h are not.
 
     Returns:
-      The size, or None without gcc or if the source does not compile.
+      The size, or None if gcc is missing or the source does not compile.
     """
     gcc, size = shutil.which("gcc"), shutil.which("size")
     if gcc is None or size is None:
         return None
-    # Inline functions leave no object code until they are called.
+    # Inline functions produce no object code unless they are called.
     code = re.sub(r"^static inline ", "", source, flags=re.MULTILINE)
     options = ["-std=c99", "-Os", "-fno-asynchronous-unwind-tables"]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """Parts of a C header, filled in by `str.format`.
 
-`{cell}` is the type of the table's numbers and of the prediction, `{real}` that of the
-network, and `{f}` the suffix of the functions of math.h for the latter.
+`{cell}` is the type of the table's numbers and of the prediction, `{real}` the type of
+the network, and `{f}` the suffix of the functions of math.h for `{real}`.
 """
 
 from typing import NamedTuple

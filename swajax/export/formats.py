@@ -9,12 +9,12 @@ from swajax.model.fitted import Model
 
 
 class Format(NamedTuple):
-    """An export format; its module has `export(model, rows, options) -> Exported`."""
+    """Export format; its module defines `export(model, rows, options) -> Exported`."""
 
     module: str  # in swajax.export, imported on first use
-    ending: str  # of file names
+    ending: str  # ending of file names
     summary: str
-    package: str | None = None  # needed beyond the dependencies of swajax
+    package: str | None = None  # required package beyond the dependencies of swajax
 
 
 FORMATS = {
@@ -40,7 +40,7 @@ def export(
       format: a key of `FORMATS`.
       rows: rows on which the export is compared with `Model.predict`; by default
         random rows within the training ranges.
-      options: settings of single formats.
+      options: settings that only some formats use.
 
     Returns:
       The content of the file, and its largest difference from `Model.predict`.

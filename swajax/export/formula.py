@@ -1,6 +1,6 @@
 """A model as a formula on the cells of a table, in full precision.
 
-`formula_rounding` shortens its constants and `formula_text` writes it.
+`formula_rounding` shortens its constants and `formula_text` formats it.
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from swajax.model.graph import Graph, Input, Neuron, make_graph
 from swajax.network.activations import RECORDS
 from swajax.types import ACTIVATIONS
 
-# Names with a meaning in SymPy or in the text.
+# Names that have a meaning in SymPy or in the text.
 RESERVED = {*dir(sympy), *ACTIVATIONS, "u", "where", "total"}
 
 
 class Symbol(NamedTuple):
-    """A cell of the table; `slope * symbol + offset` is an input of the network."""
+    """Cell of the table; `slope * symbol + offset` is an input of the network."""
 
     column: Column
-    category: str | None  # the symbol is 1 where the column holds it, else 0
-    row: int  # of the inputs
+    category: str | None  # the symbol is 1 if the column holds it, else 0
+    row: int  # row of the inputs
     slope: float
     offset: float
 
@@ -42,7 +42,7 @@ class Formula(NamedTuple):
 
     @property
     def outputs(self) -> tuple[Neuron, ...]:
-        """The last steps: the target, the log-odds of two classes, or their scores."""
+        """Last steps: the target, the log-odds of two classes, or scores of classes."""
         return self.steps[-self.num_outputs :]
 
 
@@ -108,7 +108,7 @@ def evaluate(
 def _name_symbols(
     graph: Graph,
 ) -> tuple[dict[str, Symbol], dict[str, dict[str, Symbol]]]:
-    """Return the symbols by name, and the symbols that each input is a sum of."""
+    """Return the symbols by name, and the symbols whose sum is each input."""
     pairs = [(item.name, symbol) for item in graph.inputs for symbol in _symbols(item)]
     wanted = [f"{s.column.name} {s.category or ''}" for _, s in pairs]
     taken = {*RESERVED, *(neuron.name for neuron in graph.neurons)}
@@ -151,7 +151,7 @@ def _fold(neuron: Neuron, parts: Mapping[str, Mapping[str, Symbol]]) -> Neuron:
 
 
 def _inline(steps: list[Neuron]) -> tuple[Neuron, ...]:
-    """Merge each linear step into the step that reads it, if there is only one."""
+    """Merge each linear step into the step that reads it, if only one reads it."""
     num_readers = Counter(name for step in steps for name, _ in step.terms)
     inlined, kept = {}, []
     for step in steps:

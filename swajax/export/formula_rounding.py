@@ -1,4 +1,4 @@
-"""Formulas with as few significant digits as the validation error allows."""
+"""Formulas with the fewest significant digits that the validation error allows."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from swajax.data.problem import Problem
 from swajax.export.formula import Formula, decode_cells, evaluate, evaluate_steps
 from swajax.model.fitted import Model
 
-MAX_CHANGE = 0.01  # of the validation error by rounding, relative
+MAX_CHANGE = 0.01  # maximum relative change of the validation error by rounding
 MAX_DIGITS = 17  # enough for any float64
 
 
@@ -19,18 +19,18 @@ class Rounded(NamedTuple):
 
     formula: Formula
     digits: Int[np.ndarray, " P"]  # significant digits of each constant
-    change: float | None  # of the error, relative; None: not measured
+    change: float | None  # relative change of the error; None if not measured
 
 
 def shorten(model: Model, formula: Formula, valid: Problem) -> Rounded:
     """Round to the fewest digits that change the validation error by at most 1 %.
 
-    An error of 0 may change by 0.01. All constants get the same number of digits first;
-    then digits are removed one at a time, constant by constant. The mean change of a
+    An error of 0 may change by 0.01. First, all constants get the same number of
+    digits; then single digits are removed, constant by constant. The mean change of a
     sum by its rounded weights is added to its bias.
 
     Args:
-      model: the model that the formula was made of.
+      model: the model of the formula.
       formula: the formula in full precision.
       valid: validation rows on which the error is measured.
     """
@@ -90,7 +90,7 @@ def _round(
     for step in formula.steps:
         bias, num = step.bias, next(left)
         terms = [(n, _round_number(weight, next(left))) for n, weight in step.terms]
-        if bias:  # otherwise the sum would gain a constant
+        if bias:  # without a bias the sum would gain a constant
             pairs = zip(step.terms, terms, strict=True)
             bias += sum((a - b) * means.get(name, 0.0) for (name, a), (_, b) in pairs)
         bias = _round_number(bias, num)

@@ -1,4 +1,4 @@
-"""Formulas as text: steps, SymPy and LaTeX, with the meanings of their names."""
+"""Formulas as text: steps, SymPy and LaTeX, with definitions of the names."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class Notation(NamedTuple):
 
 ACTIVATIONS = {
     "sigmoid": Notation(
-        # Equal to 1 / (1 + exp(-u)), which SymPy rewrites to products that overflow.
+        # Equals 1 / (1 + exp(-u)), which SymPy rewrites as products that overflow.
         lambda u: (1 + sympy.tanh(u / 2)) / 2,
         "sigmoid({})",
         r"\sigma({})",
@@ -75,7 +75,7 @@ ACTIVATIONS = {
 
 
 def to_sympy(formula: Formula) -> dict[str, sympy.Expr]:
-    """Return one expression per output, of real symbols."""
+    """Return one expression in real symbols per output."""
     values = {name: sympy.Symbol(name, real=True) for name in formula.symbols}
     for step in formula.steps:
         sympy_fn = ACTIVATIONS[step.activation].sympy_fn
@@ -113,14 +113,14 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
     elif rows.valid is not None:
         rounded = shorten(model, exact, rows.valid)
     else:
-        raise ValueError("there are no validation rows to choose --digits by: set it")
+        raise ValueError("no validation rows to choose the digits: set --digits")
     agreement = compare_formula(model, rounded.formula, rows)
     text = to_text(model, rounded, agreement)
     return Exported(text.encode("ascii"), agreement)
 
 
 def to_text(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:
-    """Return steps, meanings of names, SymPy expressions and LaTeX, in ASCII."""
+    """Return steps, definitions of names, SymPy expressions and LaTeX, in ASCII."""
     formula = rounded.formula
     parts = [
         to_steps(model, rounded, agreement),
@@ -139,7 +139,7 @@ def to_expressions(formula: Formula) -> str:
 
 
 def to_steps(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:
-    """Return the steps of the computation and the meanings of the names, in ASCII."""
+    """Return the steps of the computation and definitions of the names, in ASCII."""
     formula = rounded.formula
     steps = [line for step in formula.steps for line in _format_step(step)]
     meanings = [_describe(name, symbol) for name, symbol in formula.symbols.items()]
@@ -168,7 +168,7 @@ def _defined(formula: Formula) -> list[Notation]:
 
 
 def _to_sum(step: Neuron, values: Mapping[str, sympy.Expr]) -> sympy.Expr:
-    # From text SymPy keeps all digits that are written, and 15 at least.
+    # From text, SymPy keeps all digits that are written, and at least 15.
     terms = [sympy.Float(repr(weight)) * values[name] for name, weight in step.terms]
     return sympy.Add(*([sympy.Float(repr(step.bias))] if step.bias else []), *terms)
 
@@ -196,7 +196,7 @@ def _format_step(step: Neuron) -> list[str]:
 
 
 def _latex_name(name: str) -> str:
-    """Identifiers hold only letters, digits and _."""
+    """Return a name in LaTeX; identifiers hold only letters, digits and _."""
     if re.fullmatch(r"h\d+", name):
         return f"h_{{{name[1:]}}}"
     return f"\\mathrm{{{name}}}".replace("_", r"\_")
@@ -231,7 +231,7 @@ def _title(model: Model, rounded: Rounded, agreement: Agreement | None) -> str:
     if rounded.change is not None:
         text += f"; rounding changes the validation error by {rounded.change:+.1%}"
     lines = [
-        f"{to_note(model.target)} by {model.num_weights} weights, found by swajax.",
+        f"{to_note(model.target)} with {model.num_weights} weights, found by swajax.",
         f"{text}.",
     ]
     if agreement is not None:

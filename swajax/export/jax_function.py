@@ -1,4 +1,4 @@
-"""A pure JAX function and its parameters, for more training or for other programs."""
+"""Pure JAX function and its parameters, for further training or other programs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -28,16 +28,16 @@ class JaxFunction(NamedTuple):
     """`apply(params, numbers, codes)` is pure: jit, grad, vmap and train it."""
 
     apply: Callable[..., Float[Array, "N O"]]
-    params: Float[Array, " P"]  # weights and biases that are not zero; no others appear
+    params: Float[Array, " P"]  # non-zero weights and biases only
 
 
 def to_jax(model: Model) -> JaxFunction:
     """Return the model as a function of its parameters and of cells.
 
-    `numbers` [N, K] are cells in the units of the table, NaN where missing; `codes`
-    [N, M] are indices of the categories, -1 where missing or unknown, as `read_cells`
-    returns them. Outputs are in the units of the target, log-odds of two classes, or
-    one logit per class. `with_params` puts trained parameters back into the model.
+    As returned by `read_cells`, `numbers` [N, K] are cells in the units of the table,
+    NaN if missing, and `codes` [N, M] are indices of categories, -1 if missing or
+    unknown. Outputs are in the units of the target, log-odds of two classes, or one
+    logit per class. `with_params` puts trained parameters back into the model.
 
     Raises:
       ValueError: the function does not agree with `Model.predict` in float32; enable
@@ -70,7 +70,7 @@ def to_jax(model: Model) -> JaxFunction:
 
 
 def with_params(model: Model, params: Float[Array, " P"]) -> Model:
-    """Return the model with other parameters, in the order of `to_jax`."""
+    """Return the model with new parameters, in the order of `to_jax`."""
     vector = _pack(model.network)
     vector[np.flatnonzero(vector)] = params
     network = jax.tree.map(jnp.asarray, model.network)
@@ -99,7 +99,7 @@ def _encode(
     numbers: Float[Array, "N K"],
     codes: Int[Array, "N M"] | None,
 ) -> Float[Array, "N I"]:
-    """Return the inputs that the network reads; missing numbers have no gradient."""
+    """Return the inputs of the network; missing numbers have no gradient."""
     read = []
     for item in graph.inputs:
         if item.column.kind == "numeric":
@@ -115,5 +115,5 @@ def _encode(
 
 
 def _pack(network: Network) -> Float[np.ndarray, " P"]:
-    """Return what `swajax.network.packing.pack` does, in the precision of the file."""
+    """Pack as `swajax.network.packing.pack` does, in the precision of the file."""
     return np.concatenate([np.ravel(leaf) for leaf in network[:5]])

@@ -1,4 +1,4 @@
-"""NumPy: a Python module that needs nothing else and reads cells as `predict` does."""
+"""Python module that needs only NumPy and reads cells as `predict` does."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ from swajax.model.graph import Graph, Input, format_sum, make_graph
 
 
 def export(model: Model, rows: Rows, options: Options) -> Exported:
-    """Export a module, executed once to be compared with `Model.predict`."""
+    """Export a module; execute it once to compare it with `Model.predict`."""
     del options
     draft = _write(model, "")
     answers = _execute(draft, rows.frame)
@@ -40,7 +40,7 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
 
 
 def to_source(model: Model, rows: Rows | None = None) -> str:
-    """Return the text of a module with `predict(table)`, `predict_proba` for classes.
+    """Return the text of a module with `predict` and, for classes, `predict_proba`.
 
     Args:
       model: the network to export.
@@ -78,7 +78,7 @@ def _write(model: Model, accuracy: str) -> str:
 
 
 def _execute(source: str, frame: pd.DataFrame) -> np.ndarray:
-    """Return the answers of a module, [N, 1] or [N, C]."""
+    """Return the predictions of a module, [N, 1] or [N, C]."""
     module: dict[str, Any] = {}
     exec(compile(source, "<export>", "exec"), module)  # noqa: S102  # written above
     table = {name: frame[name].to_numpy() for name in frame}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 
 HEADER = '''\
-"""Predictions by {num} weights, found by swajax; needs only NumPy.
+"""Predictions with {num} weights, found by swajax; needs only NumPy.
 
 A table is a mapping of columns by name (a dict or a data frame), an iterable of rows
 that are mappings (csv.DictReader), or an array [N, {columns}] in the order of COLUMNS.
@@ -88,7 +88,7 @@ def _to_number(cell, name):
     if _is_missing(cell):
         return np.nan
     try:
-        # Python reads "1_000" and digits of other scripts, training did not.
+        # Python reads "1_000" and digits of other scripts; training did not.
         is_plain = not isinstance(cell, str) or (cell.isascii() and "_" not in cell)
         return float(cell if is_plain else "")
     except ValueError:
@@ -96,7 +96,7 @@ def _to_number(cell, name):
 
 
 def _to_flag(cell):
-    """Return 0 or 1 of false or true, NaN where missing, None of anything else."""
+    """Return 0 for false, 1 for true, NaN if missing, None for anything else."""
     if _is_missing(cell):
         return np.nan
     return {"false": 0.0, "true": 1.0}.get(str(cell).strip().casefold())

@@ -1,7 +1,7 @@
 """ONNX graphs for onnxruntime and other runtimes.
 
-Arithmetic is in float32 where that agrees with `Model.predict`. Otherwise the numbers
-of the table and the prediction are float64, and the network too if that is not enough.
+Arithmetic is in float32 if that agrees with `Model.predict`. Otherwise the numbers of
+the table and the prediction are float64, and the network too if that is not enough.
 """
 
 import importlib.util
@@ -38,7 +38,7 @@ from swajax.export.onnx_builder import TYPES, Builder
 from swajax.model.fitted import Model
 from swajax.model.graph import Graph, Neuron, Scale, make_graph
 
-# Older than the newest, which runtimes support later.
+# Older than the newest version, which runtimes support late.
 IR_VERSION, OPSET, ML_OPSET = 8, 17, 3
 TINY = 1e-5  # absolute constants above this are never dropped by onnxruntime
 
@@ -54,10 +54,10 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
 def to_onnx(model: Model, rows: Rows | None = None) -> ModelProto:
     """Return a checked ONNX model.
 
-    Inputs are `numbers` [N, K], float32 or float64, NaN where missing, and `categories`
-    [N, M], strings; either exists only if the network reads such columns. The metadata
-    hold their names as JSON, in order, and the accuracy. Outputs are `prediction` [N],
-    or `label` [N] and `probabilities` [N, C].
+    Inputs are `numbers` [N, K], float32 or float64, NaN if missing, and `categories`
+    [N, M], strings; each exists only if the network reads such columns. The metadata
+    hold the column names as JSON, in order, and the accuracy. Outputs are `prediction`
+    [N], or `label` [N] and `probabilities` [N, C].
 
     Args:
       model: the network to export.
@@ -84,7 +84,7 @@ def _convert(model: Model, rows: Rows) -> tuple[ModelProto, Agreement]:
 
 
 def _execute(proto: ModelProto, frame: pd.DataFrame) -> np.ndarray:
-    """Return the answers of onnxruntime, [N, 1] or [N, C]."""
+    """Return the predictions of onnxruntime, [N, 1] or [N, C]."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -133,7 +133,7 @@ def _make_proto(model: Model, graph: Graph, precision: Precision) -> ModelProto:
 
 
 def _add_inputs(builder: Builder, graph: Graph) -> tuple[str, list[str]]:
-    """Add the scaled inputs, [N, K]; return their value and their names."""
+    """Add the scaled inputs [N, K]; return the name of the value, and their names."""
     parts, names = [], []
     if graph.numbers or not graph.categories:
         parts.append(_add_numbers(builder, graph.numbers))
@@ -181,7 +181,7 @@ def _add_layer(
             pre = builder.gemm(values, *_to_matrix(neurons, names))
             parts.append(add_fn(builder, pre))
             order += [neuron.name for neuron in neurons]
-    if not parts:  # a constant network, which has only the biases of its outputs
+    if not parts:  # a constant network has only the biases of its outputs
         return values, names
     return (
         parts[0] if len(parts) == 1 else builder.add("Concat", *parts, axis=1)
@@ -250,5 +250,5 @@ def _tensor(name: str, kind: int, shape: list[str | int]) -> Any:
 def _encode_texts(texts: Sequence[str]) -> list[bytes]:
     for text in texts:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ValueError(f"ONNX cannot represent {shown(text)}: half a character")
+            raise ValueError(f"ONNX cannot represent {shown(text)}: a lone surrogate")
     return [text.encode() for text in texts]

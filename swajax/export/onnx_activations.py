@@ -10,7 +10,7 @@ from swajax.network.activations import GELU_CUBIC, GELU_SCALE, LEAKY_SLOPE
 def _add_leaky_relu(builder: Builder, pre: str) -> str:
     if builder.precision != DOUBLE:
         return builder.add("LeakyRelu", pre, alpha=LEAKY_SLOPE)
-    # onnxruntime has LeakyRelu in float32 only.
+    # onnxruntime supports LeakyRelu in float32 only.
     scaled = builder.add("Mul", pre, builder.weight(LEAKY_SLOPE))
     return builder.add("Max", pre, scaled)
 

@@ -13,10 +13,10 @@ Scalar = type[np.floating]
 
 
 class Builder:
-    """Nodes and constants so far; values have numbers as names."""
+    """Nodes and constants added so far; values are named by numbers."""
 
     def __init__(self, precision: Precision) -> None:
-        """Begin an empty graph.
+        """Start with an empty graph.
 
         Args:
           precision: types of the constants.
@@ -28,7 +28,7 @@ class Builder:
     def add(
         self, operator: str, *values: Any, name: str | None = None, **attributes: Any
     ) -> str:
-        """Add a node of values, names or constant arrays; return its output's name."""
+        """Add a node that reads names or constant arrays; return its output's name."""
         names = [v if isinstance(v, str) else self._constant(v) for v in values]
         name = name or f"v{len(self.nodes)}"
         domain = "ai.onnx.ml" if operator == "OneHotEncoder" else None

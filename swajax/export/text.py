@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 WIDTH = 88  # characters per line
-MAX_LENGTH = 40  # characters of an identifier made of a name
+MAX_LENGTH = 40  # characters of an identifier derived from a name
 
 
 def wrap(text: str, width: int = WIDTH) -> list[str]:
@@ -24,8 +24,8 @@ def wrap_sum(text: str, *, indent: str = "", more: str) -> list[str]:
 
     Args:
       text: the sum, with spaces around its operators.
-      indent: begins the first line.
-      more: begins the other lines.
+      indent: start of the first line.
+      more: start of the other lines.
     """
     # textwrap does not break at a no-break space.
     hard = text.replace(" * ", "\xa0*\xa0")
@@ -45,10 +45,10 @@ def wrap_sum(text: str, *, indent: str = "", more: str) -> list[str]:
 def to_identifiers(
     names: Iterable[str], taken: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Return one identifier of ASCII letters, digits and _ per name, all different.
+    """Return one unique identifier of ASCII letters, digits and _ per name.
 
-    Accents are removed, and anything else becomes _. No identifier is a keyword of
-    Python, begins with _ or is in `taken`.
+    Accents are removed, and all other characters become _. No identifier is a Python
+    keyword, begins with _ or is in `taken`.
 
     >>> to_identifiers(["Größe (µm)", "lambda", "x"], taken={"x"})
     ('Groe_m', 'lambda_2', 'x_2')
@@ -65,14 +65,14 @@ def to_identifiers(
 
 
 def to_identifier(name: str) -> str:
-    """Return ASCII letters, digits and single _ inside, beginning with a letter."""
+    """Convert a name to ASCII letters, digits and single _, starting with a letter."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     text = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:MAX_LENGTH].rstrip("_")
     return text if text[:1].isalpha() else f"x{text}"
 
 
 def to_c_string(text: str) -> str:
-    """Return a C literal of UTF-8 with its quotes, safe inside a comment as well.
+    """Return a C string literal in UTF-8 with its quotes, also safe inside a comment.
 
     Everything but printable ASCII is escaped; the result has neither trigraphs (`??/`)
     nor comment delimiters.
@@ -82,7 +82,7 @@ def to_c_string(text: str) -> str:
 
 
 def to_c_literal(number: float, dtype: type[np.floating] = np.float32) -> str:
-    """Return a constant that reads back as the number, rounded to the type.
+    """Return a constant that C reads as the number, rounded to the type.
 
     >>> to_c_literal(0.1), to_c_literal(1e-60, np.float64)
     ('0.1f', '1e-60')
@@ -92,13 +92,13 @@ def to_c_literal(number: float, dtype: type[np.floating] = np.float32) -> str:
 
 
 def to_note(text: str) -> str:
-    """Return quoted ASCII in one line of at most 60 characters."""
+    """Quote a text as one ASCII line of at most 60 characters."""
     quoted = ascii(text)
     return quoted if len(quoted) <= 60 else f"{quoted[:56]}...{quoted[-1]}"
 
 
 def _escape(byte: int) -> str:
-    # Octal, because a hexadecimal escape takes all hexadecimal digits that follow.
+    # Octal, because a hexadecimal escape includes all hexadecimal digits that follow.
     if chr(byte) in '"\\?':
         return f"\\{chr(byte)}"
     return chr(byte) if 32 <= byte < 127 else f"\\{byte:03o}"

@@ -67,9 +67,10 @@ def make_axis(
 
 
 def format_ticks(ticks: Sequence[float]) -> tuple[str, list[str]]:
-    """Return what the label of an axis adds to its name, and the numbers at its ticks.
+    """Return the suffix of an axis label, and the numbers at the ticks.
 
-    Ticks that do not differ in 6 digits are shown as differences from a rounded number.
+    Ticks that do not differ in 6 digits are shown as differences from a rounded number,
+    which the suffix states.
 
     >>> format_ticks([0.0, 0.5])
     ('', ['0', '0.5'])
@@ -85,7 +86,7 @@ def format_ticks(ticks: Sequence[float]) -> tuple[str, list[str]]:
 
 
 def line(plot: Plot, xs: np.ndarray, ys: np.ndarray, kind: str) -> Markup:
-    """Return a line through points; `kind` is its class in the style sheet."""
+    """Return a line through points; `kind` is its CSS class."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in plot.to_points(xs, ys))
     return tag("polyline", class_=f"line {kind}", points=path)
 
@@ -104,11 +105,11 @@ def draw(
     description: str,
     x_names: Sequence[str] = (),
 ) -> Markup:
-    """Return a chart of marks that were placed by its axes.
+    """Return a chart of marks.
 
     Args:
-      plot: the axes.
-      *marks: results of `line`, `dots` and the like.
+      plot: the axes, by which the marks were placed.
+      *marks: results of `line`, `dots` or `tag`.
       x_label: name of the horizontal axis.
       y_label: name of the vertical axis.
       description: text for screen readers.

@@ -1,4 +1,4 @@
-"""Diagram of a network: its layout, and how it is drawn as SVG and PNG."""
+"""Diagram of a network: layout, SVG and PNG."""
 
 import unicodedata
 from pathlib import Path
@@ -15,11 +15,11 @@ from swajax.model.graph import Graph, Input, Neuron, make_graph
 from swajax.report import fonts
 from swajax.report.markup import Markup, show, tag
 
-# Lengths in px of the page, 96 px per inch of a picture.
+# Lengths in px of the page; pictures have 96 px per inch.
 ROW, COLUMN_GAP, MARGIN = 36.0, 110.0, 14.0
 LETTER, BOX_WIDTH, BOX_HEIGHT = 7.2, 78.0, 24.0
 THINNEST, THICKEST = 0.8, 5.0
-NUM_SWEEPS = 4  # over the columns, to avoid crossing edges
+NUM_SWEEPS = 4  # number of sweeps over the columns that reduce crossing edges
 LEGEND = (
     "Solid lines: positive weights; dashed lines: negative weights; width: absolute "
     "value. + or - in a box: sign of the bias. Inputs are scaled to [-1, 1] over their "
@@ -28,7 +28,7 @@ LEGEND = (
 
 
 class Node(NamedTuple):
-    """A box with text, centred at x and y."""
+    """Box with text, centred at x and y."""
 
     text: str
     x: float
@@ -39,7 +39,7 @@ class Node(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A line from the right side of one node to the left side of another."""
+    """Line from the right side of one node to the left side of another."""
 
     source: str
     target: str
@@ -56,7 +56,7 @@ class Diagram(NamedTuple):
 
     @property
     def largest(self) -> float:
-        """The largest absolute weight."""
+        """Largest absolute weight."""
         return max((abs(edge.weight) for edge in self.edges), default=1.0)
 
 
@@ -109,7 +109,7 @@ def _make_figure(model: Model) -> Figure:
 
 
 def to_svg(model: Model) -> Markup:
-    """Return the diagram as SVG; titles have the weights and biases."""
+    """Return the diagram as SVG; titles state the weights and biases."""
     diagram = lay_out(model)
     return tag(
         "svg",
@@ -124,7 +124,7 @@ def to_svg(model: Model) -> Markup:
 
 
 def _uncross(columns: list[list[Input | Neuron]]) -> list[list[Input | Neuron]]:
-    """Sort each column so that connected nodes are near; outputs keep their order."""
+    """Sort each column so that connected nodes are close; outputs keep their order."""
     weights = {
         (source, neuron.name): abs(weight)
         for column in columns[1:]
@@ -195,7 +195,7 @@ def _ends(diagram: Diagram, edge: Edge) -> tuple[tuple[float, float], ...]:
 
 
 def _thickness(diagram: Diagram, edge: Edge) -> float:
-    """Return a width in px."""
+    """Return the width of a line in px."""
     share = np.sqrt(abs(edge.weight) / diagram.largest)
     return float(THINNEST + (THICKEST - THINNEST) * share)
 

@@ -12,11 +12,11 @@ from swajax.io import png
 from swajax.model.fitted import Model
 from swajax.report.markup import show
 
-MAX_NOTED = 5  # characters without a font that a picture lists
+MAX_NOTED = 5  # maximum number of characters without a font that a picture lists
 
 
 def find_names(model: Model) -> tuple[str, ...]:
-    """Return all names of a model's table that a picture may show."""
+    """Return all names of the table that a picture of the model may show."""
     columns = model.scaling.encoder.columns
     texts = [text for column in columns for text in (column.name, *column.categories)]
     return (model.target, *model.scaling.classes, *texts)
@@ -25,9 +25,9 @@ def find_names(model: Model) -> tuple[str, ...]:
 def save(
     path: Path, names: Iterable[str], make_figure_fn: Callable[[], Figure]
 ) -> None:
-    """Write a figure as PNG, in fonts that have the characters of its names.
+    """Write a figure as PNG, in fonts that cover the characters of its names.
 
-    Characters that no installed font has appear as boxes, and a note lists them.
+    Characters that no installed font covers appear as boxes, and a note lists them.
 
     Args:
       path: the file.
@@ -50,7 +50,8 @@ def find_families(characters: frozenset[str]) -> tuple[list[str], list[str]]:
     """Return installed fonts for characters that the default font lacks.
 
     Returns:
-      Families, the one for most characters first, and the characters that none has.
+      Font families, by descending number of covered characters, and the characters that
+      none covers.
     """
     missing = {ord(char) for char in characters} - _read_characters(
         font_manager.findfont(font_manager.FontProperties())
@@ -72,7 +73,7 @@ def find_families(characters: frozenset[str]) -> tuple[list[str], list[str]]:
 
 @functools.lru_cache
 def _read_characters(path: str) -> frozenset[int]:
-    """Return the code points that a font file has; none where it cannot be read."""
+    """Return the code points of a font file; none if it cannot be read."""
     try:
         return frozenset(font_manager.get_font(path).get_charmap())
     except (OSError, RuntimeError):

@@ -24,7 +24,7 @@ def draw(
     title: str,
     others: Mapping[str, float] | None = None,
 ) -> None:
-    """Write a PNG of validation and test error against size, with the pick.
+    """Write a PNG of validation and test error against size, with the pick marked.
 
     Args:
       path: the file.

@@ -1,4 +1,4 @@
-"""HTML and SVG as text, in which the contents of a table never become markup."""
+"""HTML and SVG text in which contents of a table are always escaped."""
 
 import html
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ VOID = ("input", "meta")
 
 
 class Markup(str):
-    """Text that is markup; `tag` escapes any other text."""
+    """Text that is markup; `tag` escapes all other text."""
 
     __slots__ = ()
 
@@ -37,14 +37,14 @@ def tag(name: str, /, *children: str, **attributes: str | int | float | None) ->
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Concatenate markup, and other text escaped."""
+    """Concatenate markup and escaped text."""
     return Markup(
         "".join(p if isinstance(p, Markup) else html.escape(p) for p in parts)
     )
 
 
 def show(name: str, most: int = 28) -> str:
-    """Return a name of at most `most` characters without unprintable ones.
+    """Shorten a name to at most `most` characters and remove unprintable ones.
 
     Line breaks and marks of writing direction count as unprintable.
     """

@@ -1,4 +1,4 @@
-"""One HTML file per run: the front as a menu, and the details of each network.
+"""HTML report of a run: the front as a menu, and the details of each network.
 
 The page makes no requests and needs JavaScript only to copy text. Radio buttons and the
 style sheet select the network that is shown.
@@ -25,7 +25,7 @@ from swajax.report.markup import Markup, join, show, tag
 from swajax.report.panels import make_panel
 from swajax.report.results_file import MEASURES, PARTS, find_parts, read_results
 
-WIDE = "wide"  # class of the columns that are hidden on narrow screens
+WIDE = "wide"  # CSS class of the columns that are hidden on narrow screens
 
 
 def write(run: Path) -> None:
@@ -36,7 +36,7 @@ def write(run: Path) -> None:
 
     Raises:
       FileNotFoundError: a file of the run is missing.
-      ValueError: a file of the run is damaged; names the file.
+      ValueError: a file of the run is damaged; the message names it.
     """
     results = read_results(run)
     sizes = [row["num_weights"] for row in results["front"]]
@@ -97,7 +97,7 @@ def _check_run(
     """Check that the files of a run fit each other.
 
     Raises:
-      ValueError: names the file that does not.
+      ValueError: a file does not fit the others; the message names it.
     """
     names = (results["target"], tuple(results["classes"]))
     is_fit = [m.num_weights for m in models] == [
@@ -146,7 +146,7 @@ def _list_notes(notes: list[str]) -> Markup:
 
 
 def _plot_front(results: Mapping[str, Any]) -> Markup:
-    """Plot error against size; each point is covered by a label of its radio button."""
+    """Plot error against size; a label of its radio button covers each point."""
     front, measure = results["front"], results["measures"][0]
     sizes = np.array([row["num_weights"] for row in front])
     errors = {

@@ -16,10 +16,10 @@ from swajax.report import charts, diagram, predictions, responses
 from swajax.report.markup import Markup, join, show, tag
 from swajax.report.results_file import PARTS
 
-MAX_ROWS = 300  # on which the digits of a formula are chosen
-MAX_EXPRESSION = 32  # weights in a SymPy expression; larger ones take long
-MAX_POINTS = 400  # in a chart
-NUM_OPEN = 6  # responses outside the folded part
+MAX_ROWS = 300  # number of rows for choosing the digits of a formula
+MAX_EXPRESSION = 32  # weights in a SymPy expression; larger expressions take long
+MAX_POINTS = 400  # points in a chart
+NUM_OPEN = 6  # number of responses outside the folded part
 
 
 def make_panel(

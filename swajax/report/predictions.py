@@ -1,4 +1,4 @@
-"""Predictions for held-out rows against the true values."""
+"""Predictions for held-out rows, plotted against the true values."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from swajax.model.fitted import Model, to_probabilities
 from swajax.report import fonts
 from swajax.report.markup import show
 
-MAX_POINTS = 1000  # in a picture
-MAX_CLASSES = 30  # of a legible confusion matrix
+MAX_POINTS = 1000  # points in a picture
+MAX_CLASSES = 30  # classes in a legible confusion matrix
 
 
 def predict_numbers(model: Model, part: Problem) -> Float[np.ndarray, "2 N"]:
@@ -22,7 +22,7 @@ def predict_numbers(model: Model, part: Problem) -> Float[np.ndarray, "2 N"]:
 
 
 def count_classes(model: Model, part: Problem) -> Int[np.ndarray, "C C"]:
-    """Return the confusion matrix: rows by true (first axis) and predicted class."""
+    """Return the confusion matrix: row counts by true and predicted class."""
     num = len(model.scaling.classes)
     truth = part.y.argmax(axis=1) if num > 2 else part.y[:, 0].round().astype(int)
     predicted = to_probabilities(model.outputs(part.x)).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Response of the output to each column that a network reads, the others fixed."""
+"""Response of the output to each column that a network reads, with the others fixed."""
 
 import math
 from pathlib import Path
@@ -15,10 +15,10 @@ from swajax.model.graph import make_graph
 from swajax.report import fonts
 from swajax.report.markup import show
 
-NUM_STEPS = 81  # over the training range
+NUM_STEPS = 81  # number of points over the training range
 MAX_COLUMNS = 12
-MAX_PANELS = 9  # of a picture
-MAX_CLASSES = 8  # distinguishable lines
+MAX_PANELS = 9  # panels in a picture
+MAX_CLASSES = 8  # number of distinguishable lines
 
 
 class Response(NamedTuple):
@@ -32,9 +32,9 @@ class Response(NamedTuple):
 def find_responses(model: Model, x: Float[np.ndarray, "N I"]) -> list[Response]:
     """Return the responses to all columns that the network reads, the strongest first.
 
-    Other columns are fixed at their median in the rows `x`, or their most frequent
-    category. Outputs are in the units of the target, the probability of the second of
-    two classes, or the probabilities of all.
+    Other columns are fixed at their median or most frequent category in the rows `x`.
+    Outputs are numbers in the units of the target, the probability of the second of two
+    classes, or the probabilities of all classes.
     """
     graph = make_graph(model)
     columns = dict.fromkeys(item.column for item in graph.inputs)
@@ -52,7 +52,7 @@ def find_responses(model: Model, x: Float[np.ndarray, "N I"]) -> list[Response]:
 
 
 def answer(model: Model, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N C"]:
-    """Return numbers, the probability of the second of two classes, or of all."""
+    """Return numbers, the probability of the second of two classes, or all of them."""
     outputs = model.outputs(x)
     if not model.scaling.classes:
         return outputs
@@ -72,7 +72,7 @@ def draw(path: Path, model: Model, x: Float[np.ndarray, "N I"]) -> bool:
     """Write a PNG of the strongest responses.
 
     Returns:
-      Whether there is one: a constant network reads no column.
+      Whether a picture was written; a constant network has no response.
     """
     found = find_responses(model, x)[:MAX_PANELS]
     if found:

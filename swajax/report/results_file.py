@@ -1,4 +1,4 @@
-"""The results.json of a run, read and checked."""
+"""Reading and checks of the results.json of a run."""
 
 import json
 import math
@@ -37,7 +37,7 @@ def read_results(run: Path) -> dict[str, Any]:
 
     Raises:
       FileNotFoundError: the file is missing.
-      ValueError: the file is damaged or of another version; names the file.
+      ValueError: the file is damaged or has another version; the message names it.
     """
     path = run / "results.json"
     try:

@@ -18,7 +18,8 @@ def draw(path: Path, model: Model) -> bool:
     """Write a PNG of the surface.
 
     Returns:
-      Whether there is one: the network reads two numbers and has one output.
+      Whether a picture was written; the network must read two numbers and have one
+      output.
     """
     graph = make_graph(model)
     is_plane = len(graph.inputs) == len(graph.numbers) == 2

@@ -60,7 +60,7 @@ def test_formats(capsys, tmp_path, folder, members, format):
     assert _run(folder, "--format", format, "--out", out) == 0
     printed, err = capsys.readouterr()
     assert err == "" and printed.count("\n") == 2
-    assert f"by {members[1].num_weights} weights, in {out}" in printed
+    assert f"with {members[1].num_weights} weights, written to {out}" in printed
     assert re.search(NOTES.get(format, ""), printed)
     assert re.search(r"largest difference from predict .* on 100 val\w+ rows", printed)
     assert out.stat().st_size > 100
@@ -72,7 +72,7 @@ def test_a_size_is_the_maximum_number_of_weights(capsys, tmp_path, folder, membe
     out = tmp_path / "net.safetensors"
     arguments = ("--size", large - 1, "--format", "safetensors", "--out", out)
     assert _run(folder, *arguments) == 0
-    assert f"by {small} weights" in capsys.readouterr().out
+    assert f"with {small} weights" in capsys.readouterr().out
     assert swajax.load(out).num_weights == small
 
 
@@ -157,7 +157,7 @@ def test_formulas_of_single_models_need_digits(capsys, tmp_path, folder):
     model = tmp_path / "net.safetensors"
     assert _run(folder, "--format", "safetensors", "--out", model) == 0
     assert _run(model, "--format", "formula", "--out", tmp_path / "net") == 2
-    assert "no validation rows to choose --digits by" in capsys.readouterr().err
+    assert "no validation rows to choose the digits" in capsys.readouterr().err
 
 
 def test_packages_that_are_not_installed_are_named(

@@ -81,9 +81,7 @@ def test_folders_without_a_finished_run(tmp_path):
 )
 def test_headers_of_other_versions_are_refused(tmp_path, members, changes):
     folder = write_run(tmp_path / "run", members, **changes)
-    with pytest.raises(
-        ValueError, match=r"networks\.safetensors: (no network|not a front)"
-    ):
+    with pytest.raises(ValueError, match=r"networks\.safetensors: (no|not a) "):
         swajax.load(folder, None if "pick" in changes else 1000)
 
 
