@@ -6,12 +6,14 @@ where M is the probability that each weight is kept; architecture vectors and we
 are trained together.
 
     choices       choices with options, architectures, probabilities
-    samplers      architecture vectors to probabilities (simplex: the maps)
+    samplers      from architecture vectors to probabilities
+    simplex       maps onto the simplex, used by the samplers
     selection     second stage: random search and evolution
     layers/       masked layers; axes: the choice that each axis of a weight follows
-    spaces/       one search space per file; `spaces.SPACES` lists them
+    spaces/       one search space per file, listed in `spaces.SPACES`
     data/         data sets of the spaces
     train/        steps of weights and vectors; standalone training and evaluation
     experiment    a complete search
-    journal       files of a run;  plots: its plots
+    journal       files of a run
+    plots         plots of a run
 """

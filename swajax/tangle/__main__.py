@@ -31,7 +31,7 @@ from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Key
 
 NAME = "python -m swajax.tangle"
-TEST_SHARE = 0.2  # of the rows of a table
+TEST_SHARE = 0.2  # share of the rows of a table in the test set
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,38 +41,39 @@ class TangleCommand:
     space: Literal["mlp", "digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
         "digits-macro"
     )
-    """search space; all but mlp have their own data"""
+    """search space; all spaces except mlp have a fixed data set"""
     sampler: Literal["darts", "drnas", "gdas", "spos"] = "drnas"
     """sampler of architectures: softmax (darts), Dirichlet (drnas), Gumbel (gdas), or
-    uniform with the network chosen in a second stage (spos)"""
+    uniform, with a second stage that chooses the network (spos)"""
     data: str | None = None
     """table for the space mlp: a file or a built-in table [diabetes]"""
     target: str | None = None
     """column to predict [the default of a built-in table]"""
     projection: Literal["softmax", "sparsemax"] = "softmax"
-    """map of darts from architecture vectors to probabilities"""
+    """map from architecture vectors to probabilities, for darts"""
     divergence_weight: float = 0.0
-    """weight of the divergence that keeps drnas near the uniform distribution"""
+    """weight of the divergence from the uniform distribution, for drnas"""
     masking: Literal["input", "both"] = "input"
-    """input: only the layer that reads a dimension masks it; both: the layer that
-    writes it masks it too, as in the paper; digits-cell chooses no dimension"""
+    """layers that mask a chosen dimension: only the layer that reads it (input), or
+    also the layer that writes it, as in the paper (both); digits-cell has none"""
     search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
     """settings of supernet training"""
-    # Weights overfit few rows, and the vectors then close options: half of 600 images
-    # gave a regret of 0.60 nats, 80 % one of 0.07 (figures/tangle).
+    # Weights overfit few rows, which drives the architecture small: half of 600 images
+    # gave a regret of 0.60 nats, 80 % a regret of 0.07 (figures/tangle).
     weight_share: float = 0.8
-    """fraction of the rows outside of the test set that trains weights; the others
-    train the architecture vectors"""
+    """fraction of the rows outside the test set that trains weights; the others train
+    the architecture vectors"""
     train_steps: int = 360
-    """training steps of the network found, with inherited and with fresh weights"""
+    """number of training steps of the network found, with inherited and with fresh
+    weights"""
     select_by: experiment.SelectBy = "evolution"
-    """second stage of spos"""
+    """method of the second stage of spos"""
     evolution: EvolutionConfig = dataclasses.field(default_factory=EvolutionConfig)
     """size of the second stage of spos"""
     num_starts: int = 3
-    """searches with different seeds on one split, run as one batch"""
+    """number of searches with different seeds on one split, run as one batch"""
     seed: int = 0
-    """seed of the row split and of the starts"""
+    """seed of the row split and of the initial weights"""
     time_budget: float | None = None
     """seconds after which the search stops; the networks found so far are then
     trained"""
@@ -112,11 +113,11 @@ class TangleCommand:
 
 
 def main(config: TangleCommand) -> None:
-    """Search, then evaluate the networks found, the largest and the smallest one."""
+    """Search, then evaluate the networks found and the largest and smallest network."""
     commands.use_compilation_cache()
     folder, config = _resolve_run(config)
     task, sampler = make_task(config), _make_sampler(config)
-    if config.resume is None:  # after all checks, so that none leaves a folder behind
+    if config.resume is None:  # after all checks, so that errors leave no folder
         runlog.make_run_folder(folder, config)
     keys = jax.random.split(jax.random.key(config.seed), 3)
     try:
@@ -149,7 +150,7 @@ def main(config: TangleCommand) -> None:
 
 
 def make_task(config: TangleCommand) -> SupernetTask:
-    """Make space and rows; 20 % of a table are test rows."""
+    """Make the space and the rows; 20 % of a table are test rows."""
     if config.space in loaders.LOADERS:
         options = {} if config.masking == "input" else {"masking": config.masking}
         split = loaders.load_split(config.space, config.seed)
@@ -202,7 +203,7 @@ def _search(
     """Search to the last step, the end of the budget, or Ctrl-C.
 
     Raises:
-      KeyboardInterrupt: Ctrl-C before the first report, when there is no result.
+      KeyboardInterrupt: Ctrl-C before the first report; there is no result.
     """
     how = {
         "sampler": sampler,
@@ -241,7 +242,7 @@ def _evaluate(
     sampler: Sampler,
     config: TangleCommand,
 ) -> list[dict[str, Any]]:
-    """Return scores per start of the network found, the largest and the smallest."""
+    """Return scores of the network found, the largest and the smallest, per start."""
     choices = task.space.choices
     train = dataclasses.replace(config.search, num_steps=config.train_steps)
     rows = journal.read_evaluated(folder, point.step)

@@ -23,12 +23,12 @@ Kind = Literal["size", "ratio", "kernel", "depth", "operation"]
 Architecture = Mapping[str, tuple[int, ...]]
 Probabilities = Mapping[str, Float[Array, "_ _"]]  # [R, K] of each choice
 
-SUM_TOLERANCE = 1e-3  # of probabilities in single precision
+SUM_TOLERANCE = 1e-3  # tolerance of the sum of probabilities in single precision
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One choice, made once per row; its options may be in any order.
+    """A choice, made once per row; its options may be in any order.
 
     Example:
       >>> Choice("width", (2, 4)).table.astype(int)
@@ -41,9 +41,9 @@ class Choice:
     options: tuple[int | float, ...] | tuple[str, ...]
     """sizes, ratios, depths, or names of operations"""
     kind: Kind = "size"
-    """entries that an option keeps: size the first ones, ratio the first ones relative
-    to another size, kernel the centre, depth the first layers; the space defines what
-    operations share"""
+    """entries that an option keeps: the first ones (size), the first ones relative to
+    another size (ratio), the centre (kernel) or the first layers (depth); the space
+    defines the shared weights of operations"""
     num_rows: int = 1
     """number of times the choice is made"""
     ranks: tuple[int, ...] = ()
@@ -59,7 +59,7 @@ class Choice:
                 f"{label}: kind must be one of {get_args(Kind)}, got {self.kind!r}"
             )
         if len(options) < 2:
-            raise ValueError(f"{label}: needs two options or more, got {options}")
+            raise ValueError(f"{label}: needs at least two options, got {options}")
         if len(set(options)) < len(options):
             raise ValueError(f"{label}: options must differ, got {options}")
         if self.num_rows < 1:
@@ -84,13 +84,13 @@ class Choice:
 
     @property
     def table(self) -> Bool[np.ndarray, "K ..."]:
-        """Entries that each option keeps, see `swajax.tangle.layers.masks`.
+        """Entries that each option keeps; see `swajax.tangle.layers.masks`.
 
         Raises:
           ValueError: the kind is ratio or operation.
         """
         if self.kind in ("operation", "ratio"):
-            raise ValueError(f"choice {self.name!r}: {self.kind}s have no table")
+            raise ValueError(f"choice {self.name!r}: kind {self.kind} has no table")
         make = masks.centre if self.kind == "kernel" else masks.prefix
         return make(self.options)
 
@@ -120,11 +120,11 @@ def one_hot(
 
 
 def discretise(scores: Probabilities, choices: Sequence[Choice]) -> Architecture:
-    """Return the most probable option of each row, the first one of equal options.
+    """Return the most probable option of each row; ties go to the first option.
 
     Args:
       scores: probabilities or architecture vectors [R, K] of each choice.
-      choices: of the space.
+      choices: choices of the space.
 
     Raises:
       ValueError: a score is not finite.
@@ -158,7 +158,7 @@ def to_options(
 
 
 def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
-    """Return the largest or the smallest network; the first one of equal operations."""
+    """Return the largest or the smallest network; ties go to the first operation."""
 
     def pick(choice: Choice) -> int:
         sizes = choice.options if choice.kind != "operation" else choice.ranks
@@ -168,7 +168,7 @@ def extreme(choices: Sequence[Choice], *, is_largest: bool) -> Architecture:
 
 
 def count_architectures(choices: Sequence[Choice]) -> int:
-    """Return the number of networks; options of absent layers do not count."""
+    """Return the number of networks, without counting options of absent layers."""
     rest = [c for c in choices if not c.is_layered and c.kind != "depth"]
     layer = math.prod(len(c.options) for c in choices if c.is_layered)
     depths = [c.options for c in choices if c.kind == "depth"]
@@ -218,10 +218,10 @@ def to_architecture(
 
 
 def check_finite(scores: Probabilities, choices: Sequence[Choice]) -> None:
-    """Reject missing, misshapen and non-finite scores; for use outside of jit.
+    """Reject missing, misshapen and non-finite scores; for use outside jit.
 
     Raises:
-      ValueError: the message names the choice and the fault.
+      ValueError: values are invalid; the message names the choice and the fault.
     """
     names = {c.name for c in choices}
     if set(scores) != names:
@@ -241,10 +241,10 @@ def check_finite(scores: Probabilities, choices: Sequence[Choice]) -> None:
 def check_probabilities(
     probabilities: Probabilities, choices: Sequence[Choice]
 ) -> None:
-    """Reject values that are no probabilities; for use outside of jit.
+    """Reject values that are not probabilities; for use outside jit.
 
     Raises:
-      ValueError: the message names the choice and the fault.
+      ValueError: values are invalid; the message names the choice and the fault.
     """
     check_finite(probabilities, choices)
     for choice in choices:

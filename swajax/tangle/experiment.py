@@ -1,7 +1,7 @@
-"""A complete search: supernet, choice of a network, its scores.
+"""A complete search: supernet, choice of a network, and its scores.
 
-Host code around compiled functions; several starts run as one batch until their
-architectures differ.
+Host code around compiled functions; several starts run as one batch until a network is
+chosen for each.
 """
 
 import functools
@@ -33,10 +33,9 @@ from swajax.tangle.train.supernet import Losses, SupernetState
 from swajax.types import Key
 
 NUM_REPORTS = 30
-NUM_DRAWN = (
-    50  # networks drawn per report of a sampler without vectors, which has the best
-)
-NUM_SCORED = 4096  # outputs that select and score that one
+# A sampler without vectors reports the best of 50 random networks, by 4096 outputs.
+NUM_DRAWN = 50
+NUM_SCORED = 4096
 
 SelectBy = Literal["evolution", "random"]
 
@@ -54,10 +53,10 @@ class SupernetProgress(NamedTuple):
 
     step: int
     num_passes: int  # forward and backward passes of the supernet so far
-    seconds: float  # of steps since the start or resume, without scores
+    seconds: float  # time of steps since the start or resume, without scores
     state: SupernetState
     losses: Losses  # means since the last report
-    score: standalone.Score  # of the current choice, with inherited weights
+    score: standalone.Score  # score of the current choice with inherited weights
 
 
 def make_states(
@@ -68,7 +67,7 @@ def make_states(
     config: SupernetConfig,
     num_starts: int,
 ) -> SupernetState:
-    """Return the states that `search` with the same key starts from."""
+    """Return the initial states of `search` with the same key."""
     make = functools.partial(
         supernet.make_state, space=task.space, sampler=sampler, config=config
     )
@@ -87,18 +86,18 @@ def search(
 ) -> Iterator[SupernetProgress]:
     """Run a search and yield its progress about `NUM_REPORTS` times.
 
-    Scores are taken on the rows for architectures: of the most probable network or, if
-    vectors are not trained, of the best of `NUM_DRAWN` random networks on `NUM_SCORED`
-    outputs.
+    Progress includes the score, on the rows for architectures, of the most probable
+    network or, if vectors are not trained, of the best of `NUM_DRAWN` random networks
+    on `NUM_SCORED` outputs.
 
     Args:
-      key: of the whole search, the same when it is resumed.
+      key: key of the whole search; the same if the search is resumed.
       task: search space, rows and objective.
-      sampler: vectors to probabilities.
+      sampler: map from vectors to probabilities.
       config: settings of supernet training.
       num_starts: number of searches in the batch.
-      state: to resume from, by default `make_states`.
-      first_step: the reported step of that state.
+      state: state to resume from, by default `make_states`.
+      first_step: reported step of that state.
 
     Raises:
       ValueError: a loss is not finite; the message names the step.
@@ -128,10 +127,10 @@ def search(
 
 
 def count_passes(sampler: Sampler, config: SupernetConfig) -> int:
-    """Return the forward and backward passes per step."""
+    """Return the number of forward and backward passes per step."""
     if not sampler.is_trained:
         return 1
-    return 4 if config.order == "second" else 2  # the step ahead takes three
+    return 4 if config.order == "second" else 2  # all except one are for vectors
 
 
 def choose_architecture(
@@ -145,15 +144,16 @@ def choose_architecture(
 ) -> Architecture:
     """Choose the network of one start.
 
-    It is the most probable one if vectors are trained, otherwise the best one of a
-    second stage by inherited weights on the rows for architectures.
+    If vectors are trained, this is the most probable network, otherwise the best one of
+    a second stage with inherited weights on the rows for architectures.
 
     Args:
-      key: of the second stage.
-      state: of one start, without a leading axis.
+      key: key of the second stage.
+      state: state of one start, without a leading axis.
       task: search space, rows and objective.
-      sampler: of the search.
-      select_by: method of the second stage; both evaluate the same number of networks.
+      sampler: sampler of the search.
+      select_by: method of the second stage; both methods evaluate the same number of
+        networks.
       evolution: size of the second stage.
 
     Raises:
@@ -191,11 +191,11 @@ def evaluate_architecture(
     """Return test scores of a network with inherited, finetuned and fresh weights.
 
     Args:
-      key: of fresh weights and of batches.
-      params: of the supernet.
+      key: key of fresh weights and of batches.
+      params: weights of the supernet.
       task: search space, rows and objective.
-      architecture: of the network.
-      config: of both trainings, on the rows for weights.
+      architecture: architecture of the network.
+      config: settings of both trainings, on the rows for weights.
 
     Returns:
       The loss and accuracy of each kind of weights, and `num_weights`.
@@ -224,7 +224,7 @@ def _advance(
     sampler: Sampler,
     config: SupernetConfig,
 ) -> tuple[SupernetState, Losses]:
-    """Run steps of all starts."""
+    """Run steps of all starts together."""
     loss_fn = supernet.make_loss_fn(space, objective)
     how = {"space": space, "sampler": sampler, "loss_fn": loss_fn, "config": config}
 

@@ -1,4 +1,4 @@
-"""Files of a search in its run folder, from which it can be resumed.
+"""Files of a search in its run folder, used to resume it.
 
 state.safetensors   states of all starts after the last report
 metrics.jsonl       one line per report, with the architecture vectors
@@ -24,7 +24,7 @@ class SearchPoint(NamedTuple):
     """A point of a search from which it can be resumed."""
 
     step: int
-    seconds: float  # of all sessions so far
+    seconds: float  # total of all sessions
     state: SupernetState | None  # None before the first report
 
 
@@ -34,9 +34,9 @@ def log_progress(
     """Append a report to the log and replace the stored state.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
       progress: the report.
-      seconds: of all sessions so far.
+      seconds: total of all sessions.
 
     Returns:
       The line of the log.
@@ -59,14 +59,14 @@ def log_progress(
 
 
 def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> SearchPoint:
-    """Read the last point of a search; later lines of its log are dropped.
+    """Read the last point of a search; drop later lines of its log.
 
     Args:
-      folder: of the run.
-      make_fn: returns states of the right structure; only their shapes are used.
+      folder: folder of the run.
+      make_fn: returns states of the same structure; only their shapes are used.
 
     Raises:
-      ValueError: the file of the state is damaged or of another search.
+      ValueError: the state file is damaged or belongs to another search.
     """
     path = folder / STATE_FILE
     if not path.exists():
@@ -79,12 +79,12 @@ def resume(folder: Path, make_fn: Callable[[], SupernetState]) -> SearchPoint:
 
 
 def save_evaluated(folder: Path, step: int, rows: list[dict[str, Any]]) -> None:
-    """Replace the scores of the networks that were found after a step."""
+    """Replace the scores of the networks found after a step."""
     runlog.write_json(folder / EVALUATED_FILE, {"step": step, "rows": rows})
 
 
 def read_evaluated(folder: Path, step: int) -> list[dict[str, Any]]:
-    """Read the scores of the networks that were found after this very step."""
+    """Read the scores of the networks found after exactly this step."""
     path = folder / EVALUATED_FILE
     if not path.exists():
         return []

@@ -39,12 +39,12 @@ def save_candidates(
     """Write the candidates of one start into the folder of a run.
 
     Args:
-      folder: of the run.
+      folder: folder of the run.
       start: index of the search.
       candidates: sliced weights by name.
-      scores: `standalone.score_candidates` on the rows for architectures.
-      architecture: of all candidates.
-      space: of the kind mlp.
+      scores: scores from `standalone.score_candidates` on the rows for architectures.
+      architecture: architecture of all candidates.
+      space: space `mlp`.
     """
     built = [
         to_network(sliced, architecture, config=space.config)
@@ -63,8 +63,8 @@ def to_network(
 
     Args:
       sliced: weights of one network.
-      architecture: of the network.
-      config: of the space.
+      architecture: architecture of the network.
+      config: configuration of the space.
     """
     params = axes.put(mlp.declare(config), sliced, architecture)
     p = one_hot(architecture, mlp.make_choices(config))
@@ -78,13 +78,13 @@ def write_front(
     """Write the front of all candidates of a run; the pick has the lowest loss.
 
     Args:
-      folder: of the run.
-      table: that the networks were fitted to.
-      scaling: of its columns.
-      config: of the space.
+      folder: folder of the run.
+      table: table that the networks were fitted to.
+      scaling: scaling of its columns.
+      config: configuration of the space.
 
     Returns:
-      The facts about table and front for results.json.
+      Facts about table and front for results.json.
     """
     found, losses = _read_candidates(folder)
     sizes = np.asarray(jax.vmap(network_lib.count_weights)(found))
@@ -109,7 +109,7 @@ def write_front(
 def choose_front(
     sizes: Shaped[np.ndarray, " B"], losses: Float[np.ndarray, " B"]
 ) -> np.ndarray:
-    """Return the indices of the candidates that no smaller one beats, by size.
+    """Return the indices of the Pareto-optimal candidates, by ascending size.
 
     Raises:
       ValueError: no loss is finite.

@@ -22,9 +22,9 @@ def draw_search(folder: Path, choices: Sequence[Choice], sampler: Sampler) -> No
     """Write curve.png into a run folder, and probabilities.png if vectors were trained.
 
     Args:
-      folder: of the run.
-      choices: of its space.
-      sampler: its map from vectors to probabilities.
+      folder: folder of the run.
+      choices: choices of the space.
+      sampler: map from vectors to probabilities.
     """
     lines = runlog.read_metrics(folder)
     draw_curve(folder / "curve.png", lines)
@@ -44,8 +44,8 @@ def draw_curve(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """Draw the score of the current choice against gradient passes.
 
     Args:
-      path: of the PNG file.
-      lines: of the log; accuracies are null in regression.
+      path: path of the PNG file.
+      lines: lines of the log; accuracies are null in regression.
     """
     names = [n for n in CHOSEN if None not in lines[-1][n]]
     figure = Figure(figsize=(4.5 * len(names), 3.4), layout="constrained")
@@ -77,10 +77,10 @@ def draw_probabilities(
     """Draw the probabilities of each row of each choice, mean over starts.
 
     Args:
-      path: of the PNG file.
-      passes: gradient passes per start, report by report.
-      history: probabilities [S, R, K] of S starts, report by report.
-      choices: of the space; at most `MAX_ROWS` rows are drawn.
+      path: path of the PNG file.
+      passes: gradient passes per start, by report.
+      history: probabilities [S, R, K] of S starts, by report.
+      choices: choices of the space; at most `MAX_ROWS` rows are drawn.
     """
     rows = [(c, row) for c in choices for row in range(c.num_rows)][:MAX_ROWS]
     num_columns = min(4, len(rows))

@@ -1,12 +1,12 @@
-"""Samplers of architectures: records of pure functions, like optimizers in optax.
+"""Samplers of architectures, records of pure functions like optimizers in optax.
 
     sampler = make_sampler("drnas")
     alphas = sampler.init(key, space.choices)
     probabilities = sampler.sample(key, alphas, progress)
 
 One draw serves a whole step: all layers that share a choice see the same probabilities.
-A new sampler is a function that returns a `Sampler`, and one line in `SAMPLERS`; the
-property tests then cover it.
+A new sampler is a function that returns a `Sampler`, and one line in `SAMPLERS`, which
+also adds it to the property tests.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,20 +23,20 @@ from swajax.types import Key
 
 Alphas = Mapping[str, Float[Array, "_ _"]]  # [R, K] of each choice
 
-INITIAL_SCALE = 1e-3  # of the architecture vectors, arXiv:2312.10440
+INITIAL_SCALE = 1e-3  # scale of initial architecture vectors, arXiv:2312.10440
 
 
 class Sampler(NamedTuple):
-    """A map from architecture vectors to probabilities; all functions are pure."""
+    """Map from architecture vectors to probabilities; all functions are pure."""
 
     init: Callable[[Key, Sequence[Choice]], dict[str, Array]]
-    """key and choices to architecture vectors [R, K]"""
+    """maps key and choices to architecture vectors [R, K]"""
     sample: Callable[[Key, Alphas, Any], dict[str, Array]]
-    """key, vectors and progress of the search in 0..1 to probabilities [R, K]"""
+    """maps key, vectors and progress of the search in 0..1 to probabilities [R, K]"""
     mean: Callable[[Array], Array]
-    """vectors [..., K] to the mean of the draws"""
+    """maps vectors [..., K] to the mean of the draws"""
     penalty: Callable[[Alphas], Float[Array, ""]]
-    """vectors to a term that is added to their loss"""
+    """maps vectors to a term that is added to their loss"""
     is_trained: bool
     """whether the vectors are trained"""
 
@@ -45,7 +45,7 @@ def darts(*, projection: Literal["softmax", "sparsemax"] = "softmax") -> Sampler
     """Return the deterministic relaxation of DARTS (arXiv:1806.09055).
 
     Args:
-      projection: onto the simplex; sparsemax gives improbable options exactly 0.
+      projection: map onto the simplex; sparsemax gives improbable options exactly 0.
     """
     maps = {"softmax": jax.nn.softmax, "sparsemax": simplex.sparsemax}
     if projection not in maps:
@@ -61,12 +61,12 @@ def darts(*, projection: Literal["softmax", "sparsemax"] = "softmax") -> Sampler
 def drnas(*, divergence_weight: float = 0.0) -> Sampler:
     """Return the Dirichlet sampler of DrNAS (arXiv:2006.10355).
 
-    An anchor keeps the distribution near the uniform one: either weight decay of the
+    A penalty keeps the distribution near the uniform one: either weight decay of the
     vectors (`optimizers.make_alpha_optimizer`) or a Kullback-Leibler divergence.
 
     Args:
-      divergence_weight: weight of the divergence, 1e-3 in the paper; the weight decay
-        should then be 0.
+      divergence_weight: weight of the divergence, 1e-3 in the paper; if above 0, the
+        weight decay should be 0.
 
     Example:
       >>> sampler = drnas()
@@ -93,12 +93,12 @@ def gdas(*, first_temperature: float = 10.0, last_temperature: float = 0.1) -> S
     """Return the one-hot Gumbel sampler of GDAS (arXiv:1910.04465).
 
     Args:
-      first_temperature: of the gradient at the start of the search.
-      last_temperature: at its end; linear in between.
+      first_temperature: temperature of the gradient at the start of the search.
+      last_temperature: temperature at its end; linear in between.
     """
     if not first_temperature >= last_temperature > 0:
         raise ValueError(
-            "temperatures must be > 0 and must not rise, got "
+            "temperatures must be > 0 and must not increase, got "
             f"{first_temperature} to {last_temperature}"
         )
 
@@ -146,7 +146,7 @@ def make_sampler(name: str, **options: Any) -> Sampler:
       **options: arguments of its function.
 
     Raises:
-      ValueError: the name is unknown or an option is wrong.
+      ValueError: the name is unknown or an option is invalid.
     """
     if name not in SAMPLERS:
         raise ValueError(f"sampler must be one of {list(SAMPLERS)}, got {name!r}")
@@ -166,7 +166,7 @@ def _draw_each(
     draw_fn: Callable[..., Array], key: Key, alphas: Alphas
 ) -> Probabilities:
     keys = jax.random.split(key, len(alphas))
-    # In the order of names: jit sorts mappings, which must not change the draws.
+    # In alphabetical order: jit sorts mappings, which must not change the draws.
     return {
         name: draw_fn(own, alphas[name])
         for own, name in zip(keys, sorted(alphas), strict=True)

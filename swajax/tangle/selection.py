@@ -1,7 +1,7 @@
 """Second stage of a two-stage search: choose a network by its loss in a supernet.
 
-Both searches accept any loss of an architecture: with weights inherited from a supernet
-(SPOS, arXiv:1904.00420), or after standalone training, which is plain random search.
+Both searches accept any loss of an architecture, for example with weights inherited
+from a supernet (SPOS, arXiv:1904.00420) or after standalone training (random search).
 """
 
 import dataclasses
@@ -37,17 +37,17 @@ class EvolutionConfig:
     """Size of an evolutionary search; defaults of arXiv:1904.00420."""
 
     num_rounds: int = 20
-    """rounds after the first, random one"""
+    """number of rounds after the first round, which is random"""
     num_kept: int = 10
-    """parents per round"""
+    """number of parents per round"""
     num_mutated: int = 25
-    """mutated children per round"""
+    """number of mutated children per round"""
     num_crossed: int = 25
-    """crossed children (of two parents) per round"""
+    """number of crossed children (of two parents) per round"""
     mutation_rate: float = 0.2
     """probability that a gene is redrawn"""
     batch_size: int = 10
-    """networks evaluated at once"""
+    """number of networks evaluated at once"""
 
     def __post_init__(self) -> None:
         """Reject numbers out of range."""
@@ -93,11 +93,11 @@ def random_search(
 
     Args:
       key: consumed.
-      loss_fn: one-hot probabilities to a loss.
-      choices: of the space.
-      num: networks to evaluate.
-      num_kept: networks to return.
-      batch_size: networks evaluated at once.
+      loss_fn: maps one-hot probabilities to a loss.
+      choices: choices of the space.
+      num: number of networks to evaluate.
+      num_kept: number of networks to return.
+      batch_size: number of networks evaluated at once.
     """
     genes = draw_genes(key, choices, num=num)
     losses = _evaluate(loss_fn, genes, choices, batch_size)
@@ -111,14 +111,14 @@ def evolve(
     *,
     config: EvolutionConfig = EvolutionConfig(),
 ) -> Selection:
-    """Return the best networks of an evolution; known children are redrawn.
+    """Return the best networks of an evolution, which redraws known children.
 
-    It evaluates `config.num_evaluated` networks.
+    The evolution evaluates `config.num_evaluated` networks.
 
     Args:
       key: consumed.
-      loss_fn: one-hot probabilities to a loss.
-      choices: of the space.
+      loss_fn: maps one-hot probabilities to a loss.
+      choices: choices of the space.
       config: size of the evolution.
     """
     first_key, key = jax.random.split(key)
@@ -142,7 +142,7 @@ def evolve(
 
 
 def draw_genes(key: Key, choices: Sequence[Choice], *, num: int) -> Int[Array, "B G"]:
-    """Draw `num` architectures, with equal probabilities of the options of a choice."""
+    """Draw `num` architectures; the options of a choice have equal probabilities."""
     limits = np.asarray(num_options(choices), np.int32)
     return jax.random.randint(key, (num, len(limits)), 0, limits[None])
 
@@ -192,7 +192,7 @@ def _keep_best(
     num: int,
     choices: Sequence[Choice],
 ) -> Selection:
-    """Keep the best networks, each once unless there are too few."""
+    """Keep the best networks, without repeats unless there are too few."""
     is_bad = ~jnp.isfinite(losses) | _is_repeated(genes, choices)
     order = jnp.argsort(jnp.where(is_bad, jnp.inf, losses))[:num]
     return Selection(genes[order], jnp.where(is_bad, jnp.inf, losses)[order])
@@ -201,7 +201,7 @@ def _keep_best(
 def _is_repeated(
     genes: Int[Array, "B G"], choices: Sequence[Choice]
 ) -> Bool[Array, " B"]:
-    """Return which rows repeat the network of an earlier row."""
+    """Flag the rows that repeat the network of an earlier row."""
     genes = clear_absent(genes, choices)
     is_equal = (genes[:, None] == genes[None]).all(axis=2)
     return jnp.tril(is_equal, -1).any(axis=1)

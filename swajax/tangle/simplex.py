@@ -39,7 +39,8 @@ def concentration(alphas: Float[Array, "*R K"]) -> Float[Array, "*R K"]:
 def dirichlet(key: Key, alphas: PyTree[Float[Array, "_ _"]]) -> PyTree:
     """Draw from Dirichlet(elu(alpha) + 1) per row (DrNAS, arXiv:2006.10355).
 
-    All vectors share one draw of gamma variables, as XLA takes seconds to compile each.
+    All vectors share one draw of gamma variables, because XLA takes seconds to compile
+    each draw.
 
     Gradient: pathwise, through the gamma variables.
     """

@@ -66,7 +66,7 @@ def test_what_is_no_option_is_no_architecture(index):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("a", (3,)), "needs two options or more"),
+        (("a", (3,)), "needs at least two options"),
         (("a", (3, 3)), "options must differ"),
         (("a", (1, 2), "kernel"), "do not nest: all must be odd, or all even"),
         (("a", (1, 3), "kernel", 0), "num_rows must be >= 1"),

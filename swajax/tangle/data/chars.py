@@ -1,4 +1,4 @@
-"""English prose of the Python standard library by characters: the topics of `help`."""
+"""Characters of English prose from the Python standard library: the `help` topics."""
 
 import hashlib
 from pydoc_data.topics import topics
@@ -11,7 +11,7 @@ from swajax.tangle.data.examples import Rows, Split
 # Line feed and printable ASCII; fixed, so that the space does not depend on the text.
 ALPHABET = "\n" + "".join(map(chr, range(32, 127)))
 
-SHARES = (0.8, 0.1, 0.1)  # of the text, contiguous, in the order of `Split`
+SHARES = (0.8, 0.1, 0.1)  # contiguous shares of the text, in the order of `Split`
 
 
 def read_text() -> str:
@@ -25,7 +25,7 @@ def hash_text(text: str) -> str:
 
 
 def to_ids(text: str) -> UInt8[np.ndarray, " N"]:
-    """Return the indices of characters in the alphabet; skip characters outside."""
+    """Return the indices of characters in the alphabet; skip other characters."""
     index = {char: n for n, char in enumerate(ALPHABET)}
     return np.array([index[char] for char in text if char in index], np.uint8)
 
@@ -33,10 +33,10 @@ def to_ids(text: str) -> UInt8[np.ndarray, " N"]:
 def load_chars(*, context: int = 64, sha256: str | None = None) -> Split:
     """Load contiguous windows; the targets are the next characters.
 
-    The parts are the first 80, next 10 and last 10 % of the text, unshuffled.
+    The parts are the first 80 %, next 10 % and last 10 % of the text, not shuffled.
 
     Args:
-      context: characters of a window.
+      context: number of characters per window.
       sha256: required hash of the text; by default any, as the text depends on the
         version of Python.
 

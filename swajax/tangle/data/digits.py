@@ -6,7 +6,7 @@ from sklearn.model_selection import train_test_split
 
 from swajax.tangle.data.examples import Rows, Split
 
-NUM_EACH = 300  # images for weights, and equally many for architectures
+NUM_EACH = 300  # number of images for weights, and for architectures
 
 
 def load_digits(seed: int) -> Split:
@@ -15,7 +15,7 @@ def load_digits(seed: int) -> Split:
     Grey values have mean 0 and variance 1 over the rows for weights.
 
     Args:
-      seed: of the split, which is stratified by class.
+      seed: seed of the split, which is stratified by class.
     """
     digits = datasets.load_digits()
     y = np.eye(10, dtype=np.float32)[digits.target]

@@ -1,4 +1,4 @@
-"""Examples, their split for an architecture search, and losses over them."""
+"""Examples, their split for an architecture search, and mean losses."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Integer, Shaped
 
 from swajax.objectives import Objective, losses
 
-BLOCK = 1024  # tokens evaluated at once, few enough to stay in the cache
+BLOCK = 1024  # number of tokens evaluated at once; few enough for the cache
 
 Means = TypeVar("Means")
 
@@ -19,7 +19,7 @@ Means = TypeVar("Means")
 class Rows(NamedTuple):
     """Examples: inputs, and targets as `swajax.objectives` expects them.
 
-    If an example has several outputs, one per token, targets are indices of classes.
+    If an example has several outputs, one per token, targets are class indices.
     """
 
     x: Shaped[Array | np.ndarray, "N ..."]
@@ -29,9 +29,9 @@ class Rows(NamedTuple):
 class Split(NamedTuple):
     """Parts of a data set."""
 
-    weights: Rows  # to train weights on
-    architecture: Rows  # to train or choose architectures on
-    test: Rows  # evaluated once
+    weights: Rows  # rows that train weights
+    architecture: Rows  # rows that train or choose architectures
+    test: Rows  # rows that are evaluated once
 
 
 def divide(split: Split, weight_share: float) -> Split:
@@ -67,15 +67,15 @@ def mean_loss(
     Args:
       out: one row per example, or per token (M = N S) if targets are indices.
       y: targets of `Rows`.
-      objective: must be softmax if targets are indices.
+      objective: loss; softmax if targets are indices.
 
     Raises:
-      ValueError: indices of classes with another objective.
+      ValueError: targets are class indices and the objective is not softmax.
     """
     if not is_index(y):
         return losses(out.T, y.T, objective=objective).mean()
     if objective != "softmax":
-        raise ValueError(f"indices of classes need softmax, got {objective!r}")
+        raise ValueError(f"class indices need softmax, got {objective!r}")
     # One-hot targets would be as large as the outputs.
     return optax.losses.softmax_cross_entropy_with_integer_labels(out, y.ravel()).mean()
 
@@ -87,8 +87,8 @@ def mean_over_blocks(fn: Callable[[Rows], Means], rows: Rows) -> Means:
     with one output are not divided, as a network may normalise by batch statistics.
 
     Args:
-      fn: rows to means over them, an array or a tree.
-      rows: at least one.
+      fn: maps rows to means over them, an array or a tree.
+      rows: at least one row.
 
     Returns:
       Means over all rows.
@@ -125,5 +125,5 @@ def find_classes(y: Shaped[Array, "N _"]) -> Integer[Array, " M"]:
 
 
 def is_index(y: Shaped[Array | np.ndarray, "N _"]) -> bool:
-    """Return whether targets are indices of classes."""
+    """Return whether targets are class indices."""
     return jnp.issubdtype(y.dtype, jnp.integer)

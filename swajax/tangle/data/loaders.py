@@ -1,4 +1,4 @@
-"""Data sets of the search spaces that do not use a table of the user."""
+"""Built-in data sets of the search spaces."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ LOADERS: dict[str, Callable[[int], Split]] = {
     "digits-cell": digits.load_digits,
     "chars-gpt": lambda seed: chars.load_chars(),
 }
-"""Name of a space to a function of the seed of the split; text ignores the seed."""
+"""Loaders by name of a space, called with the seed of the split; text ignores it."""
 
 
 def load_split(space: str, seed: int) -> Split:
     """Load the rows of a space; targets are classes.
 
     Raises:
-      ValueError: the space has no data of its own.
+      ValueError: the space has no built-in data.
     """
     if space not in LOADERS:
         raise ValueError(f"space must be one of {list(LOADERS)}, got {space!r}")
@@ -26,7 +26,7 @@ def load_split(space: str, seed: int) -> Split:
 
 
 def read_provenance(space: str) -> dict[str, str]:
-    """Return facts about data that differ between machines, for every result."""
+    """Return facts about data that differ between machines, to store with results."""
     if space != "chars-gpt":
         return {}
     return {"text": "pydoc_data.topics", "sha256": chars.hash_text(chars.read_text())}

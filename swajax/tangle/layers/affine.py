@@ -1,15 +1,15 @@
-"""Affine layers under masks, and mixtures of depths and operations.
+"""Masked affine layers, and mixtures of depths and operations.
 
-Each layer takes the probabilities that the entries it reads (`keep_in`) and writes
-(`keep_out`) are kept, see `masks.keep_probability`. `masking` selects which of them
-mask its weights:
+The arguments `keep_in` and `keep_out` of a layer are the probabilities that the entries
+it reads and writes are kept (see `masks.keep_probability`). `masking` selects which of
+them mask its weights:
 
 * "input": only the layer that reads a dimension masks it, so each keep probability
   enters once. Absent entries hold values that no layer reads.
 * "both": the combi-superposition of arXiv:2312.10440. An entry between two layers is
   masked at least twice and shrinks with the square of its keep probability.
 
-With one-hot probabilities both are the sliced network.
+With one-hot probabilities, both equal the sliced network.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def embedding(
 ) -> Float[Array, "*N E"]:
     """Look up rows of a table of tokens or positions, with its columns masked.
 
-    An embedding only writes: with masking="input", pass ones as `keep`.
+    An embedding reads no chosen dimension: with masking="input", pass ones as `keep`.
     """
     return (keep[None] * table)[ids]
 
@@ -88,11 +88,11 @@ def mix_depths(
     probabilities: Float[Array, " K"],
     depths: Sequence[int],
 ) -> Float[Array, "..."]:
-    """Mix the states of the layers after which the network may end.
+    """Mix the states of all layers that may be the last.
 
     Args:
       states: state after each layer.
-      probabilities: of the candidate depths.
+      probabilities: probabilities of the candidate depths.
       depths: candidate depths, each in 1..L.
     """
     chosen = states[jnp.asarray(depths) - 1]
@@ -107,7 +107,7 @@ def mix_operations(
 
 
 def output_mask(keep: Float[Array, " C"], masking: Masking) -> Float[Array, " C"]:
-    """Return the mask of the entries that are written: ones with masking="input"."""
+    """Return the mask of the written entries: ones with masking="input"."""
     return keep if masking == "both" else jnp.ones_like(keep)
 
 

@@ -1,4 +1,4 @@
-"""Multi-head self-attention under masks of embedding and heads."""
+"""Multi-head self-attention with masks of channels and heads."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from swajax.types import Key
 
 
 class Attention(NamedTuple):
-    """Weights of self-attention with T heads of D numbers on E channels.
+    """Weights of self-attention with T heads of size D on E channels.
 
-    Queries, keys and values have their own axis, and so have heads, so that the slices
-    of fewer heads are aligned in all three. Packed on one axis, keys of one option
-    would be added to queries of another.
+    Queries, keys and values have a separate axis, as have heads, so that slices of
+    fewer heads are aligned in all three. If they were packed on one axis, keys of one
+    option would be added to queries of another.
     """
 
     qkv: Float[Array, "3 T D E"]
@@ -51,11 +51,11 @@ def attend(
 ) -> Float[Array, "N E"]:
     """Attend among N tokens, in one pass for all options (arXiv:2312.10440, 3).
 
-    The size of a head is fixed, so all options scale the logits alike.
+    The size of a head is fixed, so that all options scale the logits equally.
 
     Args:
       x: tokens.
-      weights: of the largest option.
+      weights: weights of the largest option.
       keep_in: keep probabilities of the channels that are read.
       keep_heads: keep probabilities of the heads; they mask the output projection,
         which reads heads, and with masking="both" queries, keys and values, which

@@ -1,8 +1,8 @@
-"""Axes of a weight: the choice that each follows, hence its mask and its slice.
+"""Axes of a weight and the choices that they follow, which define masks and slices.
 
-A space declares once per weight which choice decides how much of each axis a network
-keeps. The probability that an entry is kept (`mask`), the slice of one architecture
-(`take`) and the shape of the largest weight (`Leaf.shape`) follow from it:
+A space declares, once per weight, which choice decides how much of each axis a network
+keeps. This defines the probability that an entry is kept (`mask`), the slice of one
+architecture (`take`) and the shape of the largest weight (`Leaf.shape`):
 
     width = axes.follow(Choice("width", (2, 4)))
     declared = {"weight": Leaf(axes.fixed(3), width), "bias": Leaf(width)}
@@ -27,14 +27,15 @@ from swajax.tangle.layers import masks
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """One axis of a weight, or several neighbouring axes under one rule."""
+    """Axis of a weight, or several adjacent axes that follow one rule."""
 
     shape: tuple[int, ...]
     """sizes in the largest network"""
     keep: Callable[[Probabilities], Array]
     """probability that each entry is kept, `[*shape]` or, per layer, `[L, *shape]`"""
     slices: Callable[[Architecture, int], tuple[Any, ...] | None]
-    """architecture and layer to one index per axis; None if the weight is absent"""
+    """maps architecture and layer to one index per axis; None if the weight is
+    absent"""
     is_layered: bool = False
     """whether `keep` has one row per layer"""
 
@@ -56,9 +57,9 @@ def follow(
 
     Args:
       choice: the choice.
-      rows: the row that decides, or a slice of rows with one row per layer.
+      rows: the row of the choice, or a slice of rows with one row per layer.
       table: entries that each option keeps, by default `choice.table`. An option that
-        keeps none removes the weight.
+        keeps no entry removes the weight.
     """
     kept = choice.table if table is None else table
 
@@ -77,7 +78,7 @@ def follow(
 
 
 def select(choice: Choice) -> Axis:
-    """Return the axis whose entries have a row each, with the options (0, 1)."""
+    """Return an axis with one row of the choice per entry and options (0, 1)."""
 
     def slices(architecture: Architecture, layer: int) -> tuple[np.ndarray]:
         del layer
@@ -87,7 +88,7 @@ def select(choice: Choice) -> Axis:
 
 
 class Leaf:
-    """The axes of one weight, in their order."""
+    """Axes of one weight, in order."""
 
     def __init__(self, *axes: Axis) -> None:
         """Join the axes."""
@@ -114,7 +115,7 @@ class Leaf:
 class Layers:
     """Weights of equal layers, stacked along a leading axis.
 
-    The slices of one architecture are a tuple with the weights of each of its layers.
+    The slices of one architecture are a tuple with the weights of each layer.
     """
 
     along: Axis
@@ -152,12 +153,12 @@ class Layers:
 
 
 def zeros(declared: Any) -> Any:
-    """Return zeros of the structure and the shapes of the largest weights."""
+    """Return zeros with the structure and the shapes of the largest weights."""
     return jax.tree.map(lambda leaf: leaf.zeros(), declared)
 
 
 def keep(dimensions: Any, p: Probabilities) -> Any:
-    """Return a tree of axes as the probabilities that their entries are kept."""
+    """Replace each axis of a tree by the probabilities that its entries are kept."""
     return jax.tree.map(lambda axis: axis.keep(p), dimensions)
 
 
@@ -169,18 +170,18 @@ def mask(declared: Any, p: Probabilities) -> Any:
       p: probabilities of the options.
 
     Returns:
-      Arrays in 0..1 of the structure and the shapes of the weights.
+      Arrays in 0..1 with the structure and the shapes of the weights.
     """
     return jax.tree.map(lambda leaf: leaf.mask(p), declared)
 
 
 def take(declared: Any, weights: Any, architecture: Architecture) -> Any:
-    """Return the weights of one network, sliced out of the largest ones.
+    """Return the weights of one network as slices of the largest weights.
 
     Args:
       declared: a tree of `Leaf` and `Layers`.
-      weights: of the largest network.
-      architecture: an option per row of each choice.
+      weights: weights of the largest network.
+      architecture: one option per row of each choice.
     """
     return jax.tree.map(
         lambda leaf, own: leaf.take(own, architecture), declared, weights
@@ -193,7 +194,7 @@ def put(declared: Any, sliced: Any, architecture: Architecture) -> Any:
     Args:
       declared: a tree of `Leaf` and `Layers`.
       sliced: weights of one network, as `take` returns them.
-      architecture: an option per row of each choice.
+      architecture: one option per row of each choice.
     """
 
     def take_fn(weights: Any) -> Any:

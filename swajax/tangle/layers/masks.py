@@ -4,7 +4,7 @@ Superposition (arXiv:2312.10440, section 3) sums the slices of all options, each
 with zeros to the largest option and weighted by its probability. The slices are nested,
 so the sum is one product with M, the probability that each entry is kept; with several
 choices on one weight, M is the product over the choices (combi-superposition). One-hot
-probabilities make M binary, which is the sliced network at static shapes.
+probabilities make M binary, which gives the sliced network at static shapes.
 
 Letters: K options of a choice, C the size of its largest option.
 """
@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def prefix(sizes: Sequence[int]) -> Bool[np.ndarray, "K C"]:
-    """Return the first entries that each size keeps: channels, neurons or heads.
+    """Flag the first entries (channels, neurons or heads) that each size keeps.
 
     Example:
       >>> prefix((1, 3)).astype(int)
@@ -30,7 +30,7 @@ def prefix(sizes: Sequence[int]) -> Bool[np.ndarray, "K C"]:
 
 
 def centre(sizes: Sequence[int]) -> Bool[np.ndarray, "K C C"]:
-    """Return the centre that each size keeps of a square kernel.
+    """Flag the centre of a square kernel that each size keeps.
 
     Raises:
       ValueError: odd and even sizes have no common centre.
@@ -47,14 +47,14 @@ def centre(sizes: Sequence[int]) -> Bool[np.ndarray, "K C C"]:
 def prefix_product(
     sizes: Sequence[int], ratios: Sequence[float | int]
 ) -> Bool[np.ndarray, "K J C"]:
-    """Return the first size * ratio entries that each pair of options keeps.
+    """Flag the first size * ratio entries, which each pair of options keeps.
 
     Args:
       sizes: options of one choice.
       ratios: options of another choice, which scale the sizes.
 
     Raises:
-      ValueError: a product is not whole.
+      ValueError: a product is not a whole number.
     """
     _check_sizes(sizes)
     widths = np.asarray(sizes)[:, None] * np.asarray(ratios)
@@ -72,7 +72,7 @@ def keep_probability(
     """Return the probability that each entry is kept.
 
     Args:
-      probabilities: of the options; leading axes of rows stay.
+      probabilities: probabilities of the options; leading axes of rows are kept.
       table: entries that each option keeps.
 
     Returns:
@@ -101,16 +101,16 @@ def ratio_mask(
     size_table: Bool[np.ndarray, "K C"],
     product_table: Bool[np.ndarray, "K J D"],
 ) -> Float[Array, "C D"]:
-    """Return the mask of a weight one axis of which scales with the other.
+    """Return the mask of a weight whose second axis scales with the first.
 
     An option keeps `size` entries of the C axis and `size * ratio` of the D axis, so
-    the mask is no outer product.
+    the mask is not an outer product.
 
     Args:
       sizes: probabilities of the choice of sizes, which both axes follow.
       ratios: probabilities of the choice of ratios.
-      size_table: of `prefix`.
-      product_table: of `prefix_product`.
+      size_table: table from `prefix`.
+      product_table: table from `prefix_product`.
     """
     tables = (table.astype(sizes.dtype) for table in (size_table, product_table))
     return jnp.einsum("k,j,kc,kjd->cd", sizes, ratios, *tables)
@@ -122,7 +122,7 @@ def _check_sizes(sizes: Sequence[int]) -> None:
 
 
 def _middle(size: int, largest: int) -> Bool[np.ndarray, " C"]:
-    """Return which of `largest` entries are the middle `size` ones."""
+    """Flag the middle `size` of `largest` entries."""
     start = (largest - size) // 2
     index = np.arange(largest)
     return (index >= start) & (index < start + size)

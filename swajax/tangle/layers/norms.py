@@ -1,8 +1,8 @@
 """Normalisation in a supernet.
 
-Two repairs of arXiv:2312.10440: layer normalisation takes its statistics over the
-channels that are kept, so that one-hot probabilities give the sliced network; and a
-group of options keeps its probability through a batch normalisation.
+Two corrections of arXiv:2312.10440: layer normalisation computes statistics over the
+kept channels, so that one-hot probabilities give the sliced network; and a group of
+options keeps its probability through a batch normalisation.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def layer_norm(
     """Normalise over channels, with scale and bias masked.
 
     Mean and variance weight the channels by their keep probability. The result is
-    masked: the layer behind it reads all channels (`keep_in` of ones), unless
+    masked, so that the next layer reads all channels (`keep_in` of ones), unless
     masking="both".
 
     Args:
@@ -33,7 +33,7 @@ def layer_norm(
       scale: gamma.
       bias: beta.
       keep: keep probabilities of the channels.
-      is_paper_form: take the statistics over all channels instead, absent ones being 0.
+      is_paper_form: compute statistics over all channels, absent ones being 0.
     """
     weight = keep
     if is_paper_form:
@@ -76,19 +76,19 @@ def group_norm_with_mass(
     """Mix options that share weights and one batch normalisation.
 
     Normalisation cancels any factor: in the paper's form, `normalised_fn(p)`, only the
-    ratios within the group matter, and the group enters at full scale whatever its
-    probability. Here the weights are superposed by the shares p / mass and the
-    normalised output is multiplied by the mass, the probability of the group.
+    ratios within the group matter, and the group has full scale at any probability.
+    Here the weights are superposed with the shares p / mass, and the normalised output
+    is multiplied by the mass, the probability of the group.
 
     Args:
-      probabilities: of the options of the group; their sum is the mass.
-      normalised_fn: shares to the normalised output of the superposed operation.
-      is_paper_form: leave the mass out.
+      probabilities: probabilities of the options of the group; their sum is the mass.
+      normalised_fn: maps shares to the normalised output of the superposed operation.
+      is_paper_form: omit the factor of the mass.
     """
     if is_paper_form:
         return normalised_fn(probabilities)
     mass = probabilities.sum()
-    # A group that is not drawn is multiplied by 0. Its output at equal shares is then
-    # the gradient of its probabilities.
+    # A group that is not drawn is multiplied by 0. The gradient of its probabilities is
+    # then its output at equal shares.
     shares = probabilities / jnp.where(mass > 0, mass, 1.0)
     return mass * normalised_fn(jnp.where(mass > 0, shares, 1 / len(probabilities)))

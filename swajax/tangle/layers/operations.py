@@ -1,6 +1,6 @@
 """Operations on the edges of cells: convolutions, pools, identity and zero.
 
-Normalisation has no parameters and uses the statistics of the images of the call.
+Normalisation has no parameters and uses the statistics of the images in the call.
 
 Letters: S pixels along a kernel, C channels, N images.
 """
@@ -23,7 +23,7 @@ class Operation(NamedTuple):
     """An operation of an edge."""
 
     kind: str  # operations of one kind share weights
-    size: int  # of the kernel
+    size: int  # kernel size
     rank: int  # larger for more weights
 
 
@@ -43,7 +43,7 @@ OPERATIONS = {
 # Number of convolutions in sequence, and their dilation.
 SEPARABLE = {"sep": (2, 1), "dil": (1, 2)}
 
-MAX_PATCHED = 1024  # largest number of values of an image for which patches are faster
+MAX_PATCHED = 1024  # patches are faster for images of at most this number of values
 
 
 class Separable(NamedTuple):
@@ -66,13 +66,13 @@ def make_operation(
     """Return a kind of operation as a function of the mask of its kernel.
 
     Args:
-      kind: of `Operation`.
-      weights: of the kind, None if it has none.
+      kind: kind of `Operation`.
+      weights: weights of the kind; None if it has none.
       x: images.
-      stride: of the result.
+      stride: stride of the operation.
 
     Returns:
-      Function of a mask, or of None for an unmasked kernel, to images.
+      Function that maps a mask, or None for an unmasked kernel, to images.
     """
 
     def apply(keep: Float[Array, "S S"] | None) -> Images:
@@ -100,7 +100,7 @@ def make_operation(
 def convolve(
     x: Images, kernel: Float[Array, "S S I O"], *, stride: int = 1, dilation: int = 1
 ) -> Images:
-    """Convolve, small images by patches; see `patches.convolve`."""
+    """Convolve; small images use patches, see `patches.convolve`."""
     how = {"stride": stride, "dilation": dilation}
     return patches.convolve(x, kernel, **how, is_patched=_is_small(x))
 
@@ -140,7 +140,7 @@ def _mask(kernel: Array, keep: Float[Array, "S S"] | None) -> Array:
 
 
 def _pool(x: Images, kind: str, stride: int) -> Images:
-    """Pool 3 x 3 pixels: the mean over those inside of the image, or the largest."""
+    """Pool 3 x 3 pixels: their mean, without padding, or their maximum."""
 
     def reduce(x: Images, start: float, fn: Callable[..., Array]) -> Images:
         around = ((0, 0), (1, 1), (1, 1), (0, 0))

@@ -1,8 +1,8 @@
-"""Convolutions, for small images as one product of matrices over patches.
+"""Convolutions that can be computed as one matrix product over patches.
 
-On a CPU, XLA convolves small images, above all within a scan, about 9 times slower than
-one product with all shifts of the images side by side. The size up to which this holds
-depends on the layer, so callers pass it.
+On a CPU, XLA convolves small images, especially within a scan, about 9 times slower
+than one product with all shifts of the images side by side. The size up to which this
+holds depends on the layer, so callers pass it.
 
 Letters: S pixels along a kernel, O output channels, N images.
 """
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-BACKENDS = ("cpu",)  # on which patches are faster
+BACKENDS = ("cpu",)  # backends on which patches are faster
 
 
 def are_faster(size: int, limit: int) -> bool:
@@ -29,7 +29,7 @@ def convolve(
     dilation: int = 1,
     is_patched: bool,
 ) -> Float[Array, "N V U O"]:
-    """Convolve with padding that keeps the size at stride 1.
+    """Convolve with padding that keeps the image size at stride 1.
 
     Equal padding on all sides keeps the centres of kernels of different odd sizes
     aligned at any stride. Without patches, a kernel with one input channel is applied
@@ -38,8 +38,8 @@ def convolve(
     Args:
       x: images, channels last.
       kernel: [..., from, to].
-      stride: of the result.
-      dilation: distance of the pixels that a kernel reads.
+      stride: stride of the convolution.
+      dilation: distance between the pixels that a kernel reads.
       is_patched: whether to compute by patches.
     """
     num = dilation * (kernel.shape[0] - 1)

@@ -1,7 +1,7 @@
 """Reference forms of superposition, written as loops over the options.
 
-Three ways to mix the options of a choice, each with K^n terms for n choices on a layer:
-slow, for tests and for studies of memory and time.
+Three ways to mix the options of a choice, each with K^n terms for n choices on a layer.
+They are slow and serve tests and studies of memory and time.
 """
 
 import itertools
@@ -24,9 +24,9 @@ def sum_padded(
     """Return the superposed weight: padded slices, summed with their probabilities.
 
     Args:
-      weight: of the largest options.
-      probabilities: of each choice.
-      slices_fn: combination to the slice of each axis that it keeps.
+      weight: weight of the largest options.
+      probabilities: probabilities of each choice.
+      slices_fn: maps a combination to the slice that it keeps of each axis.
     """
     total = jnp.zeros_like(weight)
     for option, share in _combinations(probabilities):
@@ -44,9 +44,9 @@ def mix_shared(
     """Mix entangled outputs: one pass per combination, on slices of one weight.
 
     Args:
-      probabilities: of each choice.
-      operation_fn: output of a combination, channels last.
-      num_channels: to pad each output to.
+      probabilities: probabilities of each choice.
+      operation_fn: maps a combination to its output, channels last.
+      num_channels: number of channels to pad each output to.
     """
     terms = (
         share * _pad(operation_fn(option), num_channels)
@@ -65,10 +65,10 @@ def mix_independent(
     """Mix outputs as in arXiv:1806.09055: each combination has its own weights.
 
     Args:
-      probabilities: of each choice.
-      operation_fn: weights and combination to output, channels last.
-      weights: of each combination, the last choice fastest.
-      num_channels: to pad each output to.
+      probabilities: probabilities of each choice.
+      operation_fn: maps weights and combination to the output, channels last.
+      weights: weights of each combination, the last choice varying fastest.
+      num_channels: number of channels to pad each output to.
     """
     sizes = [len(p) for p in probabilities]
     own = dict(zip(itertools.product(*map(range, sizes)), weights, strict=True))

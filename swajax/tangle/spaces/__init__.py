@@ -1,8 +1,8 @@
 """Search spaces by name.
 
-A new space is a module with a frozen configuration and a function from it to a
-`swajax.tangle.spaces.base.SearchSpace`, and one line in `SPACES`; with a small
-configuration of its own, the property tests then cover it.
+A new space is a module with a frozen configuration, a function that maps it to a
+`swajax.tangle.spaces.base.SearchSpace`, and one line in `SPACES`. The property tests
+cover it as soon as they have a small configuration of it.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ SPACES: dict[str, tuple[type, Callable[[Any], SearchSpace]]] = {
 
 
 def make_space(name: str, **options: Any) -> SearchSpace:
-    """Return the space of a name.
+    """Return the space with the given name.
 
     Args:
       name: key of `SPACES`.
       **options: fields of its configuration.
 
     Raises:
-      ValueError: the name is unknown or an option is wrong.
+      ValueError: the name is unknown or an option is invalid.
 
     Example:
       >>> make_space("mlp", num_inputs=3, widths=(2, 4)).choices[1].options

@@ -34,23 +34,23 @@ class SearchSpace:
     choices: tuple[Choice, ...]
     """choices that define an architecture"""
     init: Callable[[Key], Params]
-    """key to the largest weights"""
+    """maps a key to the largest weights"""
     apply: Callable[[Params, Probabilities, Array], Float[Array, "N O"]]
-    """weights, probabilities and inputs to outputs, in one pass for all options"""
+    """maps weights, probabilities and inputs to outputs, in one pass for all options"""
     masks: Callable[[Probabilities], Params]
-    """probabilities of options to the probability that each weight is kept"""
+    """maps probabilities of options to the probability that each weight is kept"""
     take: Callable[[Params, Architecture], Any]
-    """largest weights and architecture to the sliced weights of that network"""
+    """maps largest weights and architecture to the sliced weights of that network"""
     apply_standalone: Callable[[Any, Architecture, Array], Float[Array, "N O"]]
-    """sliced weights, architecture and inputs to outputs, by plain layers"""
+    """maps sliced weights, architecture and inputs to outputs, with plain layers"""
     config: Any
     """configuration of the space"""
 
     def __post_init__(self) -> None:
-        """Reject two choices of one name."""
+        """Reject choices with equal names."""
         names = [choice.name for choice in self.choices]
         if len(set(names)) < len(names):
-            raise ValueError(f"space {self.name}: names of choices repeat: {names}")
+            raise ValueError(f"space {self.name}: choices have equal names: {names}")
 
 
 def make_search_space(
@@ -63,20 +63,20 @@ def make_search_space(
     apply: Callable[..., Array],
     apply_standalone: Callable[..., Array],
 ) -> SearchSpace:
-    """Return the space of functions that take a configuration as first argument.
+    """Return a space, given functions that take a configuration as first argument.
 
-    Outside of jit, its `apply` raises a ValueError if `p` holds no probabilities; under
-    jit no value is known.
+    Outside jit, its `apply` raises a ValueError if `p` does not hold probabilities;
+    under jit, values are unknown.
 
     Args:
-      name: of the space.
-      choices: of the space.
+      name: name of the space.
+      choices: choices of the space.
       config: first argument of the functions.
       declared: axes of the weights, see `swajax.tangle.layers.axes`; masks and slices
         follow from them.
-      init: configuration and key to weights.
-      apply: configuration, weights, probabilities and inputs to outputs.
-      apply_standalone: configuration, sliced weights, architecture and inputs to
+      init: maps configuration and key to weights.
+      apply: maps configuration, weights, probabilities and inputs to outputs.
+      apply_standalone: maps configuration, sliced weights, architecture and inputs to
         outputs.
     """
     own_apply = functools.partial(apply, config)

@@ -31,22 +31,22 @@ from swajax.types import Key
 
 
 class Cell(NamedTuple):
-    """Weights of a cell; edges are ordered by the node that they lead to."""
+    """Weights of a cell; edges are ordered by their target node."""
 
     entries: tuple[Float[Array, "1 1 I C"], ...]  # one per input, if channels differ
-    edges: tuple[dict[str, Any], ...]  # kinds of operations to weights
+    edges: tuple[dict[str, Any], ...]  # weights by kind of operation
 
 
 class Graph(NamedTuple):
     """Shape of the graph of a cell."""
 
-    num_inputs: int  # preceding cells whose results are read
+    num_inputs: int  # number of preceding cells whose results are read
     num_nodes: int
     join: Literal["concat", "last"]  # nodes that form the result
 
 
 def count_edges(graph: Graph) -> int:
-    """Return the number of edges: a node reads the inputs and all nodes before it."""
+    """Return the number of edges; a node reads the inputs and all preceding nodes."""
     return sum(graph.num_inputs + node for node in range(graph.num_nodes))
 
 
@@ -81,11 +81,11 @@ def mix_edge(
     """Mix all operations of an edge, in one pass per kind.
 
     Args:
-      weights: of `draw_edge`.
+      weights: weights from `draw_edge`.
       x: images.
       p: probabilities of the operations.
       operations: keys of `OPERATIONS`.
-      stride: of the result.
+      stride: stride of the operations.
       is_paper_form: see `norms.group_norm_with_mass`.
     """
     total = jnp.zeros_like(x[:, ::stride, ::stride])
@@ -116,13 +116,13 @@ def apply_edge(
 def declare_edge(weights: dict[str, Any], choice: Choice, row: int) -> dict[str, Any]:
     """Return the axes of the weights of an edge.
 
-    An operation keeps the centre of the kernels of its kind, and all other weights of
+    An operation keeps the centre of the kernels of its kind and all other weights of
     its kind. It removes the weights of other kinds.
 
     Args:
-      weights: of `draw_edge`, or their shapes.
-      choice: of the operations.
-      row: of the edge.
+      weights: weights from `draw_edge`, or their shapes.
+      choice: choice of the operations.
+      row: row of the edge.
     """
     return {
         kind: _declare_kind(weights[kind], choice, row, members)
@@ -142,11 +142,11 @@ def apply_cell(
     """Evaluate the graph of a cell.
 
     Args:
-      cell: weights, of a supernet or of one network.
-      inputs: results of the preceding cells, the latest last.
+      cell: weights of a supernet or of one network.
+      inputs: results of the preceding cells, in order.
       graph: shape of the graph.
-      stride: of the edges that leave the inputs.
-      edge_fn: index of an edge, its weights, images and stride to images.
+      stride: stride of the edges that leave the inputs.
+      edge_fn: maps index of an edge, its weights, images and stride to images.
     """
     states = list(inputs)
     if cell.entries:

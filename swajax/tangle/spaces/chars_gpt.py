@@ -1,7 +1,7 @@
 """Language models of characters: transformers with causal attention.
 
 A small version of the language model spaces of arXiv:2312.10440 (appendix) with 22,113
-networks. The embedding of tokens also reads out. The size of a head is fixed, so that
+networks. The token embedding is also the readout. The size of a head is fixed, so that
 one pass of attention serves all numbers of heads; in the paper it is the ratio of
 channels to heads, with one pass per number of heads.
 """
@@ -33,7 +33,7 @@ class CharsGptConfig(transformer.TransformerConfig):
     num_tokens: int = len(chars.ALPHABET)
     """size of the vocabulary V"""
     context: int = 64
-    """maximum number of tokens S of an example"""
+    """maximum number of tokens S per example"""
 
     def __post_init__(self) -> None:
         """Reject numbers below one."""
@@ -56,7 +56,7 @@ class Weights(NamedTuple):
 def make_chars_gpt(config: CharsGptConfig) -> SearchSpace:
     """Return the space; see `transformer.make_choices` for the names of its choices.
 
-    Its outputs have one row per token, example by example.
+    Outputs have one row per token, example by example.
     """
     return make_search_space(
         "chars-gpt",
@@ -80,7 +80,7 @@ def declare(config: CharsGptConfig) -> Weights:
 
 
 def init(config: CharsGptConfig, key: Key) -> Weights:
-    """Draw normal weights; tables of variance 1 / E, so that logits have about 1."""
+    """Draw normal weights; tables have variance 1 / E, so that logits have about 1."""
     token_key, place_key, stack_key = jax.random.split(key, 3)
     declared = declare(config)
 
@@ -100,7 +100,7 @@ def apply(
     p: Probabilities,
     x: Integer[Array, "N S"],
 ) -> Float[Array, "M V"]:
-    """Evaluate the supernet: tokens to the logits of the next tokens."""
+    """Evaluate the supernet, from tokens to the logits of the next tokens."""
     _check_length(config, x)
     keep = axes.keep(transformer.make_dimensions(config), p)
     side = affine.output_mask(keep.embed, config.masking)
@@ -118,7 +118,7 @@ def apply_standalone(
     architecture: Architecture,
     x: Integer[Array, "N S"],
 ) -> Float[Array, "M V"]:
-    """Evaluate one network by plain layers."""
+    """Evaluate one network with plain layers."""
     del architecture  # given by the shapes
     _check_length(config, x)
     num = x.shape[1]
@@ -139,5 +139,5 @@ def _check_length(config: CharsGptConfig, x: Array) -> None:
 
 
 def _causal_mask(num: int) -> Bool[Array, "S S"]:
-    """Return which tokens each token attends to: itself and those before."""
+    """Return the mask by which each token attends to itself and preceding tokens."""
     return jnp.tril(jnp.ones((num, num), bool))

@@ -1,7 +1,7 @@
 """The convolutional macro space of arXiv:2312.10440 (appendix): 6561 networks.
 
 Four convolutions with choices, a fixed one of 7 x 7 pixels, and four dense layers. The
-dropout of the paper is left out.
+dropout of the paper is omitted.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from swajax.tangle.spaces.base import SearchSpace, make_search_space
 from swajax.tangle.spaces.macro import Trunk
 from swajax.types import Key
 
-PADDING = 2  # pixels around the images that the fixed convolution reads
+PADDING = 2  # padding of the fixed convolution, in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +38,11 @@ class ConvMacroConfig(macro.MacroConfig):
     image_size: int = 32
     """pixels along a side of an image"""
     last_kernel: int = 7
-    """kernel size of the fixed convolution, which pads by two pixels"""
+    """kernel size of the fixed convolution, which has a padding of two pixels"""
     last_channels: int = 256
     """output channels of the fixed convolution"""
     widths: tuple[int, ...] = (256, 128, 64)
-    """neurons of the dense layers before the last"""
+    """neurons of the dense layers except the last"""
 
 
 class Weights(NamedTuple):
@@ -104,7 +104,7 @@ def apply(
     p: Probabilities,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """Evaluate the supernet: images to the logits of the classes."""
+    """Evaluate the supernet, from images to the logits of the classes."""
     keep = axes.keep(macro.make_dimensions(config), p)
     hidden = macro.apply_trunk(config, params.trunk, keep, x)
     last = params.last * keep.channels[-1][None, None, :, None]
@@ -117,7 +117,7 @@ def apply_standalone(
     architecture: Architecture,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """Evaluate one network by plain convolutions."""
+    """Evaluate one network with plain convolutions."""
     del architecture  # given by the shapes
     return _apply_fixed(sliced, macro.apply_trunk_standalone(config, sliced.trunk, x))
 

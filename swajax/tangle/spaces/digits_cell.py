@@ -1,13 +1,13 @@
 """Networks of cells on images of 8 x 8 pixels: 4096 networks.
 
 A small version of the toy cell space of arXiv:2312.10440 (appendix) with one operation
-per edge. All normal cells share one architecture vector, and so do all reduction cells,
+per edge. All normal cells share one architecture vector, as do all reduction cells,
 which halve the image.
 
-Batch normalisation uses the statistics of the images of the call: of the batch in
-training, of all images that are evaluated together otherwise. There is no state beside
-the weights, inherited and retrained networks are evaluated alike, and the result for an
-image depends on the other images.
+Batch normalisation uses the statistics of the images in the call: the batch in
+training, otherwise all images that are evaluated together. There is no state besides
+the weights, inherited and retrained networks are evaluated in the same way, and the
+result for an image depends on the other images.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ class DigitsCellConfig:
     """Options of the space and layout of its networks."""
 
     operations: tuple[str, ...] = ("sep3", "sep5", "dil3", "dil5")
-    """keys of `operations.OPERATIONS`, chosen for each edge"""
+    """candidate operations, chosen for each edge"""
     layout: str = "reduce-normal-normal"
     """cells in order: normal, reduce (halves the image, doubles the channels), or
     residual (a block that does the same without choices)"""
@@ -49,8 +49,8 @@ class DigitsCellConfig:
     num_nodes: int = 2
     """nodes of a cell"""
     join: Literal["concat", "last"] = "concat"
-    """result of a cell: all nodes, or the last node; with last, no convolution adapts
-    the channels of its inputs"""
+    """result of a cell: all nodes (concat), or the last node (last); with last, no
+    convolution adapts the channels of its inputs"""
     image_channels: int = 1
     """channels of the images"""
     num_classes: int = 10
@@ -62,19 +62,19 @@ class DigitsCellConfig:
         """Reject unknown operations and layouts, and numbers below one."""
         if unknown := set(self.operations) - set(operations.OPERATIONS):
             raise ValueError(
-                f"operations must be out of {tuple(operations.OPERATIONS)}, got "
+                f"operations must be among {tuple(operations.OPERATIONS)}, got "
                 f"{sorted(unknown)}"
             )
         parts = self.layout.split("-")
         if not {"normal", "reduce"} & set(parts) or set(parts) - set(PARTS):
             raise ValueError(
-                f"layout must be out of {PARTS}, joined by -, not residual alone, got "
-                f"{self.layout!r}"
+                f"layout must be {' or '.join(PARTS)}, joined by -, with at least one "
+                f"cell, got {self.layout!r}"
             )
         if self.join == "last" and self.num_inputs == 2 and "residual" in parts:
             raise ValueError(
-                "with join last and two inputs nothing fits the channels before a "
-                f"residual block to those after it, got {self.layout!r}"
+                "a residual block changes the channels and requires join concat or one "
+                f"input, got {self.layout!r}"
             )
         for name in ("channels", "stem", "num_nodes", "image_channels", "num_classes"):
             if getattr(self, name) < 1:
@@ -82,8 +82,8 @@ class DigitsCellConfig:
         configs.check_choices(self)
         if self.join == "last" and ("reduce" in parts or self.stem != self.channels):
             raise ValueError(
-                "with join last the channels must not change between cells: stem must "
-                f"be {self.channels}, got {self.stem}, and no cell reduce"
+                "with join last, channels must not change between cells: stem must be "
+                f"{self.channels}, got {self.stem}, and no cell may be reduce"
             )
 
     @property
@@ -93,7 +93,7 @@ class DigitsCellConfig:
 
 
 class Residual(NamedTuple):
-    """A block without choices: two convolutions beside a pooled pointwise one."""
+    """Block without choices: two convolutions, and a pooled pointwise shortcut."""
 
     first: Float[Array, "3 3 I O"]
     second: Float[Array, "3 3 O O"]
@@ -158,7 +158,7 @@ def init(config: DigitsCellConfig, key: Key) -> Weights:
 
 
 def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Weights:
-    """Draw all weights, those of edges by a function like `cells.draw_edge`."""
+    """Draw all weights; `draw_fn` draws those of edges, as `cells.draw_edge` does."""
     stem_key, cell_key, readout_key = jax.random.split(key, 3)
     (stem,) = operations.draw_kernels(
         stem_key, (3, 3, config.image_channels, config.stem)
@@ -198,7 +198,7 @@ def apply(
 def apply_standalone(
     config: DigitsCellConfig, sliced: Weights, architecture: Architecture, x: Images
 ) -> Float[Array, "N O"]:
-    """Evaluate one network by its own operations."""
+    """Evaluate one network with plain operations."""
 
     def apply_one(
         kind: str, index: int, weights: Any, x: Images, stride: int
@@ -218,10 +218,10 @@ def apply_graph(
     """Evaluate a network with given operations on its edges.
 
     Args:
-      config: of the space.
-      weights: of `draw`, or the slices of one network.
+      config: configuration of the space.
+      weights: weights from `draw`, or the slices of one network.
       x: images.
-      edge_fn: kind of a cell, index of an edge, its weights, images and stride to
+      edge_fn: maps kind of a cell, index of an edge, its weights, images and stride to
         images.
     """
     first = operations.normalise(operations.convolve(x, weights.stem))

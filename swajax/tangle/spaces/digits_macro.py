@@ -66,7 +66,7 @@ def apply(
     p: Probabilities,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """Evaluate the supernet: images to the logits of the classes."""
+    """Evaluate the supernet, from images to the logits of the classes."""
     keep = axes.keep(macro.make_dimensions(config), p)
     hidden = macro.apply_trunk(config, params.trunk, keep, x)
     return affine.linear(
@@ -84,7 +84,7 @@ def apply_standalone(
     architecture: Architecture,
     x: Float[Array, "N Y X _"],
 ) -> Float[Array, "N O"]:
-    """Evaluate one network by plain convolutions."""
+    """Evaluate one network with plain convolutions."""
     del architecture  # given by the shapes
     hidden = macro.apply_trunk_standalone(config, sliced.trunk, x)
     return hidden.mean(axis=(1, 2)) @ sliced.readout + sliced.readout_bias[None]

@@ -38,7 +38,7 @@ class DigitsVitConfig(transformer.TransformerConfig):
         super().__post_init__()
         if self.patch < 1 or self.image_size % self.patch:
             raise ValueError(
-                f"patch must tile {self.image_size} pixels a side, got {self.patch}"
+                f"patch must divide the image size {self.image_size}, got {self.patch}"
             )
 
 
@@ -104,7 +104,7 @@ def init(config: DigitsVitConfig, key: Key) -> Weights:
 def apply(
     config: DigitsVitConfig, params: Weights, p: Probabilities, x: Float[Array, "N ..."]
 ) -> Float[Array, "N O"]:
-    """Evaluate the supernet: images to the logits of the classes."""
+    """Evaluate the supernet, from images to the logits of the classes."""
     keep = axes.keep(transformer.make_dimensions(config), p)
     side = affine.output_mask(keep.embed, config.masking)
     tokens = side[None, None] * embed_tokens(config, params, x)
@@ -124,7 +124,7 @@ def apply_standalone(
     architecture: Architecture,
     x: Float[Array, "N ..."],
 ) -> Float[Array, "N O"]:
-    """Evaluate one network by plain layers."""
+    """Evaluate one network with plain layers."""
     del architecture  # given by the shapes
     tokens = embed_tokens(config, sliced, x)
     last = transformer.apply_stack_standalone(config, sliced.stack, tokens)

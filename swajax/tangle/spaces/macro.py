@@ -1,4 +1,4 @@
-"""Sequences of convolutions as supernets: the part that macro spaces share.
+"""Supernets of convolutions in sequence, shared by the macro spaces.
 
 The choices are the output channels and the kernel size of each convolution
 (arXiv:2312.10440, convolutional macro space); the output channels of one convolution
@@ -30,15 +30,16 @@ class MacroConfig:
     channels: tuple[tuple[int, ...], ...] = ((4, 8, 12), (8, 12, 16), (8, 16, 24))
     """output channels of each convolution"""
     kernels: tuple[tuple[int, ...], ...] = ((3,), (1, 3, 5), (1, 3, 5))
-    """kernel sizes of each convolution; a single one is no choice"""
+    """kernel sizes of each convolution; a single size is not a choice"""
     pools: tuple[int, ...] = (2,)
-    """convolutions, counted from 1, that a max pooling of 2 x 2 pixels follows"""
+    """convolutions, counted from 1, that are followed by 2 x 2 max pooling"""
     image_channels: int = 1
     """channels of the images"""
     num_classes: int = 10
     """outputs O"""
     masking: affine.Masking = "input"
-    """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
+    """masked axes of a weight: those that are read (input), or also those that are
+    written (both)"""
 
     def __post_init__(self) -> None:
         """Reject lists that do not fit together and numbers below one."""
@@ -110,10 +111,10 @@ def apply_trunk(
 ) -> Float[Array, "N V U _"]:
     """Evaluate the convolutions of the supernet.
 
-    The reader of the result masks its channels by the last of `keep.channels`.
+    The layer that reads the result masks its channels with the last of `keep.channels`.
 
     Args:
-      config: of the space.
+      config: configuration of the space.
       trunk: largest weights.
       keep: probabilities that entries are kept, `axes.keep` of `make_dimensions`.
       x: images.
@@ -146,7 +147,7 @@ def apply_trunk_standalone(
 def activate(
     config: MacroConfig, hidden: Float[Array, "N Y X C"], index: int
 ) -> Float[Array, "N V U C"]:
-    """Apply a rectifier and, after some convolutions, a max pooling of 2 x 2 pixels."""
+    """Apply ReLU and, after some convolutions, 2 x 2 max pooling."""
     hidden = jax.nn.relu(hidden)
     if index + 1 not in config.pools:
         return hidden

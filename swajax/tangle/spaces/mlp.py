@@ -1,6 +1,6 @@
 """Multilayer perceptrons: depth, width and activation per layer, subset of inputs.
 
-The networks of `swajax.types.Network` with one activation per layer.
+The space contains the networks of `swajax.types.Network` with one activation per layer.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ class MlpConfig:
     """Options of the space; the largest ones are those of `tabular` networks."""
 
     num_inputs: int = 8
-    """inputs I; each is used or not"""
+    """inputs I, each of which is used or not"""
     num_outputs: int = 1
     """outputs O"""
     widths: tuple[int, ...] = (2, 4, 6, 8)
@@ -37,7 +37,8 @@ class MlpConfig:
     activations: tuple[str, ...] = DEFAULT_ACTIVATIONS
     """activations of a hidden layer, chosen for each layer"""
     masking: affine.Masking = "input"
-    """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
+    """masked axes of a weight: those that are read (input), or also those that are
+    written (both)"""
 
     def __post_init__(self) -> None:
         """Reject limits below one and unknown activations."""
@@ -51,7 +52,7 @@ class MlpConfig:
 
 
 class Weights(NamedTuple):
-    """The first fields of `swajax.types.Network`, of the largest network.
+    """First fields of `swajax.types.Network`, for the largest network.
 
     The slices of one network have the same fields, `hidden` and `bias` being tuples.
     """
@@ -134,10 +135,7 @@ def init(config: MlpConfig, key: Key) -> Weights:
 def apply(
     config: MlpConfig, params: Weights, p: Probabilities, x: Float[Array, "N I"]
 ) -> Float[Array, "N O"]:
-    """Evaluate the supernet.
-
-    The readout reads the mixture of all layers that may be the last.
-    """
+    """Evaluate the supernet; the readout reads a mixture of the possible last layers."""
     keep_in, widths = axes.keep(make_dimensions(config), p)
     hidden, states = x, []
     for layer, keep_out in enumerate(widths):
@@ -163,7 +161,7 @@ def apply_standalone(
     architecture: Architecture,
     x: Float[Array, "N I"],
 ) -> Float[Array, "N O"]:
-    """Evaluate one network by plain layers."""
+    """Evaluate one network with plain layers."""
     hidden = x[:, np.flatnonzero(architecture["input"])]
     kernels = sliced.first, *sliced.hidden
     kinds = architecture["activation"][: len(kernels)]
@@ -174,15 +172,15 @@ def apply_standalone(
 
 
 def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Network:
-    """Return one network as the record that is refined and exported.
+    """Convert one network to the record that is refined and exported.
 
-    Its limits are the largest width and depth of the space, its activations
+    Its limits are the largest width and depth of the space; its activations are
     `config.activations`.
 
     Args:
       params: weights of the supernet.
       p: one-hot probabilities.
-      config: of the space.
+      config: configuration of the space.
     """
     width = make_dimensions(config).widths.keep(p)
     kinds = jnp.repeat(p["activation"][:, None], width.shape[1], axis=1)
@@ -198,7 +196,7 @@ def to_network(params: Weights, p: Probabilities, *, config: MlpConfig) -> Netwo
 
 
 def _last_width(depths: tuple[int, ...], widths: Axis) -> Axis:
-    """Return the axis of the neurons of the last layer, whichever it is."""
+    """Return the axis of the neurons of the last layer, which depends on the depth."""
 
     def keep(p: Probabilities) -> Float[Array, " H"]:
         return affine.mix_depths(widths.keep(p), p["depth"][0], depths)

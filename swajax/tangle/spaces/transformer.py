@@ -1,8 +1,8 @@
-"""Transformers as supernets: the part that images and text share.
+"""Supernets of transformers, shared by images and text.
 
 The choices are the channels of all modules (one vector), the depth and, per layer, the
 number of heads and the ratio of feed-forward neurons to channels (arXiv:2312.10440,
-AutoFormer and language model spaces). Normalisation stands before each module.
+AutoFormer and language model spaces). Normalisation precedes each module.
 
 Letters: L layers, E channels, T heads of D numbers, F feed-forward neurons, S tokens.
 """
@@ -35,12 +35,12 @@ class TransformerConfig:
     ratios: tuple[float | int, ...] = (1, 2, 4)
     """feed-forward neurons per channel, chosen for each layer"""
     head_size: int = 8
-    """numbers D of a head, independent of the channels"""
+    """size D of a head, independent of the channels"""
     masking: affine.Masking = "input"
-    """sides of a weight that are masked, see `swajax.tangle.layers.affine`"""
+    """masked axes of a weight: those that are read (input), or also those that are
+    written (both)"""
     is_paper_norm: bool = False
-    """take statistics of normalisation over absent channels too, see
-    `norms.layer_norm`"""
+    """compute statistics of normalisation over absent channels too, as in the paper"""
     is_unrolled: bool = False
     """unroll the loop over layers: slower to compile, but a cost analysis counts the
     operations of all layers"""
@@ -79,14 +79,14 @@ class Layer(NamedTuple):
 class Stack(NamedTuple):
     """Weights between the embedding of tokens and the readout."""
 
-    layers: Layer | tuple[Layer, ...]  # of a supernet, or of one network
+    layers: Layer | tuple[Layer, ...]  # a tuple for one network
     norm: Norm
 
 
 class Dimensions(NamedTuple):
     """Axes that are chosen, or the probabilities that their entries are kept.
 
-    The probabilities of heads and neurons are those of one layer, or have an axis L.
+    The probabilities of heads and neurons are for one layer, or have an axis L.
     """
 
     embed: Axis | Float[Array, " E"]
@@ -158,7 +158,7 @@ def declare_stack(config: TransformerConfig) -> Stack:
 
 
 def draw_stack(key: Key, config: TransformerConfig) -> Stack:
-    """Draw normal weights of variance 1 / fan in, 2 / fan in before a rectifier."""
+    """Draw normal weights of variance 1 / fan in, or 2 / fan in before a ReLU."""
     size, width = make_dimensions(config).neurons.shape
     norm = Norm(jnp.ones(size), jnp.zeros(size))
 
@@ -189,9 +189,9 @@ def apply_stack(
     """Evaluate the layers of the supernet in one loop; absent channels are masked.
 
     Args:
-      config: of the space.
+      config: configuration of the space.
       stack: largest weights.
-      p: probabilities, of which the depth is read here.
+      p: probabilities, used for the depth.
       x: embedded tokens.
       keep: probabilities that entries are kept, `axes.keep` of `make_dimensions`.
       attention_mask: [query, key], whether the query attends to the key; by default to
@@ -217,7 +217,7 @@ def apply_stack_standalone(
     *,
     attention_mask: Bool[Array, "S S"] | None = None,
 ) -> Float[Array, "N S E"]:
-    """Evaluate the layers of one network, at its sizes and with nothing masked."""
+    """Evaluate the layers of one network at its sizes, without masks."""
     for layer in stack.layers:
         ones = Dimensions(
             jnp.ones(x.shape[-1]),
@@ -236,8 +236,8 @@ def _apply_layer(
     keep: Dimensions,
     attention_mask: Bool[Array, "S S"] | None,
 ) -> Float[Array, "N S E"]:
-    # Normalisation masks the channels that it reads. With masking="input" the modules
-    # behind it therefore read all channels.
+    # Normalisation masks the channels that it reads. With masking="input", the modules
+    # after it therefore read all channels.
     keep_in = affine.output_mask(keep.embed, config.masking)
 
     def attend(tokens: Float[Array, "S E"]) -> Float[Array, "S E"]:

@@ -1,7 +1,7 @@
 """Gradients of architecture vectors, and weight steps within a slice.
 
-Weights w and vectors alpha are trained on different parts of the data, as in
-arXiv:1806.09055.
+Weights w and architecture vectors alpha are trained on different parts of the data, as
+in arXiv:1806.09055.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from swajax.tangle.samplers import Alphas
 from swajax.tangle.spaces.base import Params
 
 LossFn = Callable[[Params, Any, Any], Float[Array, ""]]  # (weights, p, batch)
-SampleFn = Callable[[Alphas], Any]  # vectors to probabilities, with the key bound
+SampleFn = Callable[[Alphas], Any]  # maps vectors to probabilities, with a fixed key
 
 
 def first_order(
     alphas: Alphas, params: Params, batch: Any, *, loss_fn: LossFn, sample_fn: SampleFn
 ) -> tuple[Float[Array, ""], Alphas]:
-    """Return the loss and its gradient by the vectors at fixed weights."""
+    """Return the loss and its gradient w.r.t. the vectors at fixed weights."""
     return jax.value_and_grad(lambda a: loss_fn(params, sample_fn(a), batch))(alphas)
 
 
@@ -38,22 +38,22 @@ def second_order(
     mask_fn: Callable[[Any], Params],
     optimizer: optax.GradientTransformation,
 ) -> tuple[Float[Array, ""], Alphas]:
-    """Return the loss after the next `masked_update`, and its gradient by the vectors.
+    """Return the loss after the next `masked_update`, and its vector gradient.
 
-    The gradient is exact: the step is differentiated with its momentum and weight
-    decay, where arXiv:1806.09055 (equation 8) takes a finite difference. One draw of
-    probabilities serves both losses.
+    The gradient is exact: the step is differentiated including momentum and weight
+    decay, whereas arXiv:1806.09055 (equation 8) uses a finite difference. Both losses
+    share one draw of probabilities.
 
     Args:
       alphas: architecture vectors.
       params: weights.
-      batch: of the rows for architectures.
-      weight_batch: of the rows for weights, for the step.
-      optimizer_state: of the weights.
-      loss_fn: weights, probabilities and batch to a loss.
-      sample_fn: vectors to probabilities.
-      mask_fn: probabilities to the masks of the weights, `SearchSpace.masks`.
-      optimizer: of the weights.
+      batch: batch of the rows for architectures.
+      weight_batch: batch of the rows for weights, for the step.
+      optimizer_state: optimizer state of the weights.
+      loss_fn: maps weights, probabilities and batch to a loss.
+      sample_fn: maps vectors to probabilities.
+      mask_fn: maps probabilities to the masks of the weights, `SearchSpace.masks`.
+      optimizer: optimizer of the weights.
     """
 
     def loss_after_step(alphas: Alphas) -> Float[Array, ""]:
@@ -77,15 +77,15 @@ def masked_update(
     """Update weights and optimizer state where a mask is not 0.
 
     Elsewhere both keep their values, which weight decay and momentum would change. A
-    count shared by all weights increases in any case, so
+    step count shared by all weights increases in any case, so
     `optimizers.scale_by_per_weight_adam` has one count per weight.
 
     Args:
-      gradient: of the loss by the weights.
-      optimizer_state: before the step.
+      gradient: gradient of the loss with respect to the weights.
+      optimizer_state: optimizer state before the step.
       params: weights before the step.
-      masks: in the structure of the weights.
-      optimizer: of the weights.
+      masks: masks in the structure of the weights.
+      optimizer: optimizer of the weights.
 
     Returns:
       Weights and optimizer state after the step.

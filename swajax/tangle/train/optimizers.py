@@ -16,20 +16,21 @@ class SupernetConfig:
     """Settings of supernet training; defaults of arXiv:2312.10440 unless noted."""
 
     num_steps: int = 1500
-    """training steps, each with one batch for architectures and one for weights"""
+    """number of training steps, each with one batch for architectures and one for
+    weights"""
     batch_size: int = 64
-    """rows per batch, drawn with repetition"""
+    """number of rows per batch, drawn with replacement"""
     learning_rate: float = 1e-2
-    """learning rate of the weights by Adam; a cosine decays it to one hundredth"""
+    """peak learning rate of the weights (Adam); cosine decay to one hundredth"""
     weight_decay: float = 5e-4
     """weight decay of the weights"""
     max_norm: float = 5.0
-    """largest norm of the gradient of the weights, larger ones are clipped"""
+    """maximum norm of the gradient of the weights; larger gradients are clipped"""
     alpha_learning_rate: float = 1e-2
     """learning rate of the architecture vectors; 3e-4 in the paper, whose runs are far
     longer"""
     alpha_weight_decay: float = 1e-3
-    """weight decay of the architecture vectors; use 0 with the divergence of drnas"""
+    """weight decay of the architecture vectors; use 0 with a divergence weight"""
     order: Literal["first", "second"] = "first"
     """gradient of the architecture vectors: at the current weights (first), or after
     one more step of the weights (second)"""
@@ -71,8 +72,8 @@ def scale_by_per_weight_adam(
 ) -> optax.GradientTransformation:
     """Return Adam (arXiv:1412.6980) with one step count per weight.
 
-    `gradients.masked_update` leaves weights out of steps. With one shared count, the
-    bias correction would move rarely used weights several times too far.
+    `gradients.masked_update` excludes weights from steps. With one shared count, the
+    bias correction would move rarely updated weights several times too far.
     """
 
     def init(params: Any) -> PerWeightAdamState:

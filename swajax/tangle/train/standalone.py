@@ -1,4 +1,4 @@
-"""Training and evaluation of standalone networks, sliced and without masks."""
+"""Training and evaluation of standalone networks, which are sliced, not masked."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from swajax.types import Key
 
 
 class Score(NamedTuple):
-    """Loss and accuracy of a network on some rows."""
+    """Loss and accuracy of a network on given rows."""
 
     loss: Float[Array, ""]
     accuracy: Float[
@@ -31,9 +31,9 @@ class Score(NamedTuple):
 def by_masks(space: SearchSpace, p: Probabilities) -> SearchSpace:
     """Return a space whose only network is given by one-hot probabilities.
 
-    It masks the largest weights, so that all networks share one compiled program;
-    slices need one program per network, which takes longer to compile than the network
-    to train. The numbers are the same.
+    The largest weights are masked, so that all networks share one compiled program.
+    Slices give the same numbers but need one program per network, which takes longer to
+    compile than the network to train.
     """
     return dataclasses.replace(
         space,
@@ -58,10 +58,10 @@ def train(
       key: consumed.
       start: sliced weights, fresh (`take` of `space.init`) or inherited (`take` of
         supernet weights).
-      rows: to train on.
+      rows: training rows.
       space: the search space.
-      architecture: of the network.
-      objective: to minimise.
+      architecture: architecture of the network.
+      objective: loss to minimise.
       config: number of steps, batch size and optimizer.
 
     Returns:
@@ -103,11 +103,11 @@ def evaluate(
     *,
     objective: Objective,
 ) -> Score:
-    """Return the score of a network by `mean_over_blocks`.
+    """Return the score of a network, evaluated by `mean_over_blocks`.
 
     Args:
-      predict_fn: inputs to outputs.
-      rows: to evaluate on.
+      predict_fn: maps inputs to outputs.
+      rows: rows to evaluate.
       objective: the loss.
     """
 
@@ -149,13 +149,13 @@ def train_candidates(
     """Return the inherited, finetuned and retrained weights of a network, sliced.
 
     Args:
-      key: of fresh weights and of batches.
-      params: of the supernet.
-      rows: to train on.
+      key: key of fresh weights and of batches.
+      params: weights of the supernet.
+      rows: training rows.
       space: the search space.
-      architecture: of the network.
-      objective: to minimise.
-      config: of both trainings.
+      architecture: architecture of the network.
+      objective: loss to minimise.
+      config: settings of both trainings.
     """
     how = {"space": space, "architecture": architecture, "objective": objective}
     train_fn = jax.jit(functools.partial(train, config=config, **how))
@@ -177,7 +177,7 @@ def score_candidates(
     architecture: Architecture,
     objective: Objective,
 ) -> dict[str, dict[str, Array]]:
-    """Return loss and accuracy of each of the sliced weights on some rows."""
+    """Return loss and accuracy of each candidate on the given rows."""
 
     @jax.jit
     def score(weights: Any, x: Array, y: Array) -> Score:

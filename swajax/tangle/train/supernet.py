@@ -1,9 +1,9 @@
 """Search in a supernet: alternate steps of architecture vectors and weights.
 
 Each step (arXiv:2312.10440) first updates the vectors by the loss on the rows for
-architectures, then the weights by the loss on the rows for weights, each with its own
-draw of probabilities. `search_steps` is pure: `vmap` it over states and keys for
-several starts.
+architectures, then the weights by the loss on the rows for weights, with separate draws
+of probabilities. `search_steps` is pure; for several starts, `vmap` it over states and
+keys.
 """
 
 import functools
@@ -41,14 +41,14 @@ class SupernetState(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Losses of the batches before a step; 0 for vectors that are not trained."""
+    """Batch losses before a step; 0 for vectors that are not trained."""
 
     weights: Float[Array, "*K"]
     architecture: Float[Array, "*K"]
 
 
 def make_loss_fn(space: SearchSpace, objective: Objective) -> gradients.LossFn:
-    """Return the mean loss of a batch (x, y) as a function of weights, p and batch."""
+    """Return the mean loss as a function of weights, probabilities and batch (x, y)."""
 
     def loss_fn(params: Params, p: Any, batch: Batch) -> Float[Array, ""]:
         x, y = batch
@@ -84,19 +84,19 @@ def search_steps(
     loss_fn: gradients.LossFn,
     config: SupernetConfig,
 ) -> tuple[SupernetState, Losses]:
-    """Run `num` steps; the numbers do not depend on their division into calls.
+    """Run `num` steps; results do not depend on the division of steps into calls.
 
     Args:
-      state: after `first_step` steps.
-      key: of the whole search, the same in each call.
+      state: state after `first_step` steps.
+      key: key of the whole search, the same in each call.
       first_step: index of the first step, 0 at the start.
-      weight_rows: to train weights on.
-      architecture_rows: to train vectors on.
+      weight_rows: rows that train weights.
+      architecture_rows: rows that train vectors.
       num: number of steps.
       space: the search space.
-      sampler: vectors to probabilities.
+      sampler: map from vectors to probabilities.
       loss_fn: see `make_loss_fn`.
-      config: of the search.
+      config: settings of supernet training.
 
     Returns:
       The state after the steps, and the losses of each step.
@@ -115,7 +115,7 @@ def search_steps(
 
 
 def draw_batch(key: Key, rows: Rows, num: int) -> Batch:
-    """Draw `num` rows with repetition."""
+    """Draw `num` rows with replacement."""
     index = jax.random.randint(key, (num,), 0, len(rows.x))
     return jnp.asarray(rows.x)[index], jnp.asarray(rows.y)[index]
 
@@ -125,7 +125,7 @@ def check_losses(found: Losses, first_step: int) -> None:
 
     Args:
       found: losses, steps on the last axis.
-      first_step: index of the first of them.
+      first_step: index of the first step.
 
     Raises:
       ValueError: a loss is not finite; the message names the step.

@@ -41,7 +41,7 @@ def test_indices_of_classes_score_as_one_hot_targets_do(maybe_jit):
         for y in (ids, wide)
     ]
     np.testing.assert_allclose(*scores, rtol=1e-6)
-    with pytest.raises(ValueError, match="indices of classes need softmax"):
+    with pytest.raises(ValueError, match="class indices need softmax"):
         mean_loss(out, ids, objective="squared")
 
 
