@@ -1,4 +1,4 @@
-"""Shared by all tests: a strict JAX on the CPU, keys, plain and jit, tiny families."""
+"""Fixtures of all tests: a strict JAX on CPU, keys, plain and jit, tiny families."""
 
 import importlib.metadata
 import os
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the longest files: a process that is idle at the end is wasted."""
+    """Start with the longest files, so that no process is idle at the end."""
     items.sort(key=lambda item: -item.path.stat().st_size)
 
 
@@ -67,7 +67,7 @@ def key() -> Key:
 
 @pytest.fixture(params=["plain", "jit"])
 def maybe_jit(request: pytest.FixtureRequest) -> Callable:
-    """Return a wrapper `maybe_jit(fn, static_argnames=())`: once plain, once jit."""
+    """Return a wrapper `maybe_jit(fn, static_argnames=())`, once plain, once jit."""
 
     def wrap(fn: Callable, static_argnames: str | Sequence[str] = ()) -> Callable:
         if request.param == "plain":

@@ -36,7 +36,7 @@ _simplify = jax.jit(simplify, static_argnames="activations")
 
 
 def make_model(draw_network, *, depth, num_classes=0, seed=0):
-    """Return a random network of all activations; the last column is not read."""
+    """Return a random network with all activations that ignores the last column."""
     num_outputs = num_classes if num_classes > 2 else 1
     spec = NetworkSpec(
         num_inputs=7,
@@ -85,7 +85,7 @@ def make_frame(num_rows=1000):
 
 
 def reference(model, frame):
-    """Return outputs by JAX, in the units of the target."""
+    """Return the outputs in JAX, in the units of the target."""
     network = jax.tree.map(jax.numpy.asarray, model.network)
     x = jax.numpy.asarray(model.encode(frame))
     out = np.asarray(_apply(network, x, activations=model.activations), float)
@@ -93,7 +93,7 @@ def reference(model, frame):
 
 
 def constant(model):
-    """Return the same model with no weights but the biases of its outputs."""
+    """Return the model without weights except the biases of its outputs."""
     network = model.network
     mask = np.zeros_like(network.mask)
     return model._replace(
@@ -171,7 +171,7 @@ def make_scaled_frame(scales, num_rows=200):
 
 
 def make_header(model, **changes):
-    """Return the header of the networks of a search, as far as it is read."""
+    """Return the fields of a search's header that are read."""
     scaling = model.scaling
     return {
         "target": model.target,

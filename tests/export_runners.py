@@ -49,7 +49,7 @@ CLASSIFICATION = """
 def run(format, data, model, frame, folder):
     """Return the answers of an exported file: numbers [N, 1] or probabilities [N, C].
 
-    Tests are skipped where the program that executes a format is missing.
+    Tests are skipped if the program that executes a format is missing.
     """
     return RUNNERS[format](data, model, frame, folder)
 
@@ -161,7 +161,7 @@ def run_formula(data, model, frame, folder):
 
 
 def read_symbols(made, frame):
-    """Return the values of the symbols of a formula, as their descriptions say."""
+    """Return the values of the symbols of a formula, following their descriptions."""
     cells = {}
     for name, symbol in made.symbols.items():
         column = frame[symbol.column.name]
@@ -173,7 +173,7 @@ def read_symbols(made, frame):
 
 
 def evaluate(expression, cells, num_rows):
-    """Evaluate a SymPy expression by NumPy."""
+    """Evaluate a SymPy expression with NumPy."""
     import sympy
 
     symbols = sorted(expression.free_symbols, key=str)
@@ -193,13 +193,13 @@ def run_safetensors(data, model, frame, folder):
 
 
 def skip_without_package(format):
-    """Skip a test where the package that a format needs is not installed."""
+    """Skip a test if the package of a format is not installed."""
     if FORMATS[format].package is not None:
         pytest.importorskip(FORMATS[format].package)
 
 
 def predict(model, frame):
-    """Return the answers of the model itself."""
+    """Return the predictions of the model."""
     if model.scaling.classes:
         return model.predict_proba(frame)
     return model.predict(pd.DataFrame(frame))[:, None]

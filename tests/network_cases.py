@@ -19,7 +19,7 @@ MIX = ("sigmoid", "linear", "tanh")
 
 
 def make_network(key, *, depth, spec=None, dtype=jnp.float32):
-    """Draw numbers everywhere, in unused places too; about 2/3 of the masks are 1."""
+    """Draw all numbers, including unused ones; about 2/3 of the masks are 1."""
     spec = spec or NetworkSpec(num_outputs=2, max_width=4, max_depth=3)
     num_i, num_o, num_h = spec.num_inputs, spec.num_outputs, spec.max_width
     num_l, num_a = spec.max_depth, len(spec.activations)

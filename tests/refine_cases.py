@@ -1,4 +1,4 @@
-"""Networks and problems that the tests of `swajax.refine` share."""
+"""Networks and problems for the tests of `swajax.refine`."""
 
 import functools
 import itertools
@@ -87,13 +87,13 @@ def one_layer(neurons, readout_bias=0.0):
 
 
 def outputs(network, problem):
-    """Outputs [N, O] by the reference pass."""
+    """Outputs [N, O] of the reference pass."""
     kinds = KINDS if network.activation.shape[-1] == len(KINDS) else ACTIVATIONS
     return apply(network, problem.x, activations=kinds)
 
 
 def is_possible(network):
-    """Mask over `pack(network)` of weights between present nodes, by the record."""
+    """Mask over `pack(network)` of weights between present nodes."""
     depth = int(network.depth)
     is_present = np.asarray(network.mask) > 0
     hidden = is_present[:-1, :, None] & is_present[1:, None, :]

@@ -109,13 +109,13 @@ TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 def form(name, masking):
-    """Options of the paper's form; cells have no choice of channels to mask."""
+    """Options of the paper's form; cells have no masked channels."""
     is_cell = "operations" in SMALL[name]
     return {"is_paper_form": masking == "both"} if is_cell else {"masking": masking}
 
 
 def make_small(name, masking="input", **others):
-    """The small space of a case; the text behind a comma names a variant."""
+    """The small space of a case; the text after a comma names a variant."""
     options = SMALL[name] | others | form(name, masking)
     return make_space(name.split(",")[0], **options)
 

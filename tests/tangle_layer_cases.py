@@ -42,7 +42,7 @@ def ones(num):
 
 @functools.partial(jax.jit, static_argnums=2)
 def sum_padded(weight, probabilities, slices_fn):
-    """Compiled, as each option has shapes of its own."""
+    """Compiled, because shapes differ between options."""
     return reference.sum_padded(weight, probabilities, slices_fn)
 
 

@@ -1,4 +1,4 @@
-"""Every example of a docstring runs."""
+"""All docstring examples run."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""The package computes what it did when `golden/record.py` was last run."""
+"""The package reproduces the numbers recorded by `golden/record.py`."""
 
 import pytest
 from golden import record

@@ -1,4 +1,4 @@
-"""The code blocks of every page run in their order, and its links lead somewhere."""
+"""The code blocks of every page run in order, and all links are valid."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ def find_blocks(name):
 
 @pytest.fixture(scope="module")
 def program_cache():
-    """Let the commands of the pages keep their programs where the tests do."""
+    """Let the commands of the pages use the program cache of the tests."""
     names = (
         "jax_compilation_cache_dir",
         "jax_persistent_cache_min_compile_time_secs",
@@ -57,7 +57,7 @@ def program_cache():
 
 
 def run_bash(text, folder):
-    """Run a block; `python` is this one, with the package of this tree."""
+    """Run a block with this Python and the package of this tree."""
     paths = [str(Path(sys.executable).parent), os.environ["PATH"]]
     places = {"PATH": os.pathsep.join(paths), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -96,7 +96,7 @@ def test_every_block_runs(name, tmp_path, program_cache):
 
 
 def compare_compiled(printed, folder):
-    """Compare what the C program printed with the network it was made from."""
+    """Compare the output of the C program with the exported network."""
     row = pd.DataFrame({"x1": [1.5], "x2": [-0.5]})
     (want,) = swajax.load(folder / "runs/my").predict(row)
     values = [line for text in printed for line in text.splitlines()]

@@ -1,4 +1,4 @@
-"""The command: predictions row by row for files of any size, columns by name."""
+"""The prediction command: files of any size, columns found by name."""
 
 import csv
 import re
@@ -18,13 +18,13 @@ NAME = "python -m swajax.predict"
 @pytest.fixture(scope="module")
 def frame():
     frame = make_frame(25)
-    # What is no text in a file comes back as text.
+    # Non-text cells are returned as text.
     return frame.assign(**{HOSTILE[1]: frame[HOSTILE[1]].fillna("?")})
 
 
 @pytest.fixture(scope="module")
 def members(draw_network):
-    """A regression and a classification."""
+    """A regression and a classification model."""
     return [make_model(draw_network, depth=2, num_classes=num) for num in (0, 3)]
 
 
@@ -38,7 +38,7 @@ def fitted(request, tmp_path_factory, members):
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    """Several pieces, the last one not full."""
+    """Read several chunks, the last one incomplete."""
     whole = streaming.read_chunks
     monkeypatch.setattr(predict, "read_chunks", lambda *a: whole(*a, num_rows=10))
 

@@ -1,4 +1,4 @@
-"""The order of the rooms: a module imports only rooms before its own."""
+"""The order of the rooms: a module imports only from preceding rooms."""
 
 import ast
 from pathlib import Path

@@ -10,12 +10,13 @@ def check_names(kind: str, names: Iterable[str], known: Sequence[str]) -> None:
     """Check that all names are known.
 
     Args:
-      kind: of the names, for the message.
-      names: to check.
+      kind: kind of the names, for the message.
+      names: names to check.
       known: allowed names.
 
     Raises:
-      ValueError: names the first unknown one, a similar one, and the allowed ones.
+      ValueError: a name is unknown; the message lists a similar one and all allowed
+        ones.
     """
     for name in names:
         if name not in known:
@@ -29,12 +30,12 @@ def check_at_least(least: int | float, config: Any, *fields: str) -> None:
     """Check lower limits of numbers.
 
     Args:
-      least: limit.
+      least: lower limit.
       config: dataclass.
-      *fields: names of its numbers.
+      *fields: names of the fields to check.
 
     Raises:
-      ValueError: names the field and its value.
+      ValueError: a number is below the limit; the message names field and value.
     """
     for field in fields:
         value = getattr(config, field)
@@ -47,10 +48,10 @@ def check_above_zero(config: Any, *fields: str) -> None:
 
     Args:
       config: dataclass.
-      *fields: names of its numbers.
+      *fields: names of the fields to check.
 
     Raises:
-      ValueError: names the field and its value.
+      ValueError: a number is not above zero; the message names field and value.
     """
     for field in fields:
         value = getattr(config, field)

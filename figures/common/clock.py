@@ -1,6 +1,6 @@
-"""A clock that stops while JAX traces, lowers or compiles.
+"""Clock that stops while JAX traces, lowers or compiles.
 
-With it a budget buys the same work whether or not compiled programs are cached.
+A budget then covers the same work whether or not compiled programs are cached.
 """
 
 import contextlib
@@ -11,20 +11,20 @@ from typing import Any
 
 from jax import monitoring
 
-# Events of tracing, lowering and compiling; the last includes the look-up on disk.
+# Events of tracing, lowering and compiling; the last one includes the disk cache.
 COMPILATION = "/jax/core/compile/"
 
 
 class WorkClock:
     """Seconds of work: `with WorkClock() as clock: ...; clock()`.
 
-    Outside the `with` block compilation counts as work. JAX reports nested spans when a
+    Outside the `with` block, compilation counts as work. JAX reports nested spans if a
     traced function traces others, so the clock subtracts the union of the spans, not
     their sum.
     """
 
     def __init__(self) -> None:
-        """Start without compilation."""
+        """Create a clock without spans of compilation."""
         self._spans: list[tuple[float, float]] = []  # disjoint, in order
         self._compiling = 0.0
         self._paused = 0.0
@@ -52,7 +52,7 @@ class WorkClock:
 
     @property
     def compile_seconds(self) -> float:
-        """Return the seconds of compilation so far, including those in pauses."""
+        """Return the seconds of compilation so far, including pauses."""
         return self._compiling
 
     @contextlib.contextmanager
@@ -70,7 +70,7 @@ class WorkClock:
             self.add_span(begin, end)
 
     def add_span(self, begin: float, end: float) -> None:
-        """Add a span of compilation; spans arrive in the order of their ends."""
+        """Add a span of compilation; spans must be added in the order of their ends."""
         while self._spans and self._spans[-1][1] >= begin:
             earlier = self._spans.pop()
             self._compiling -= earlier[1] - earlier[0]

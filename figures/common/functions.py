@@ -1,4 +1,4 @@
-"""Train, validation and test points of known functions."""
+"""Training, validation and test points of known functions."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def sample_parts(name: str, seed: int) -> list[Problem]:
 
     Args:
       name: key of `swajax.data.functions.FUNCTIONS`.
-      seed: of the points.
+      seed: seed of the points.
     """
     function = functions.FUNCTIONS[name]
     num = NUM_TRAIN + NUM_VALID + NUM_TEST

@@ -1,4 +1,4 @@
-"""Limits of the tiny searches that test the studies; equal ones share programs."""
+"""Limits of the tiny searches that test the studies, which share compiled programs."""
 
 from swajax.search.config import SearchConfig
 

@@ -1,17 +1,17 @@
 """Runs of a study in one JSON Lines file.
 
-Each line of the file is a JSON object, either a run or a value that runs share::
+Each line of the file is a JSON object, either a run or a value shared by runs::
 
     {"id": "1f0c9a3e52d4", "shared": {"seconds": 20.0, ...}}
     {"run": "iris.0.default", "settings": "1f0c9a3e52d4", "seed": 0, ...}
 
-The fields in `SHARED` (settings, versions) repeat over hundreds of runs. They are
+The fields in `SHARED` (settings, versions) are the same for hundreds of runs. They are
 stored once, above the first run that has them, and runs refer to them by a hash of
 their content.
 
 The file is append-only: a run is appended by one locked write, so that several
 processes may share a file and a killed process loses at most the run in progress. If
-two lines have the same name, the later one counts.
+two lines have the same name, the later one is used.
 """
 
 import contextlib
@@ -41,13 +41,13 @@ class RunFile(Mapping[str, Run]):
     """The runs of a file by name, in alphabetical order."""
 
     def __init__(self, path: Path) -> None:
-        """Read a file; one that does not exist has no runs.
+        """Read a file; a missing file has no runs.
 
         Args:
-          path: of the JSON Lines file.
+          path: path of the JSON Lines file.
 
         Raises:
-          ValueError: a line other than the last is damaged; names file and line.
+          ValueError: a line other than the last is damaged; the message names it.
         """
         self.path = path
         self._runs: dict[str, Run] = {}
@@ -56,7 +56,7 @@ class RunFile(Mapping[str, Run]):
             self._read()
 
     def __getitem__(self, name: str) -> Run:
-        """Return the run of a name, shared values included."""
+        """Return the run with the given name, including shared values."""
         return self._runs[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -72,9 +72,9 @@ class RunFile(Mapping[str, Run]):
         """Return whether a run exists and was made with the given settings.
 
         Args:
-          name: of the run.
-          wanted: settings now.
-          field: of the run that holds its settings; None for the run itself.
+          name: name of the run.
+          wanted: current settings.
+          field: field of the run that holds its settings; None for the run itself.
 
         Raises:
           ValueError: the run was made with other settings.
@@ -89,7 +89,7 @@ class RunFile(Mapping[str, Run]):
         """Append a run; numbers that are not finite become null.
 
         Args:
-          name: unique in the file; replaces an earlier run of the same name.
+          name: name of the run; replaces an earlier run of the same name.
           run: JSON values, arrays or scalars.
         """
         run = runlog.to_plain(run)
@@ -138,12 +138,12 @@ def make_missing(
     planned: Sequence[tuple[str, Callable[[], Run]]],
     describe: Callable[[Run], str] | None = None,
 ) -> None:
-    """Make runs and append each to the file as soon as it is complete.
+    """Execute runs and append each to the file as soon as it is complete.
 
     Args:
       runs: file of the study.
       planned: name and function of each run.
-      describe: text for the log line of a run.
+      describe: returns the text of the log line of a run.
     """
     for index, (name, make_fn) in enumerate(planned, start=1):
         begin = time.monotonic()
@@ -165,10 +165,10 @@ def choose_folder(out: Path | None, study: str, *, is_quick: bool) -> Path:
     """Return the folder for results.
 
     Args:
-      out: folder that the user asks for, if any.
+      out: folder that the user chose, if any.
       study: default folder below `figures`.
-      is_quick: use a new temporary folder instead of the default: runs of an earlier
-        call would be skipped, and tiny runs must not be mixed with results.
+      is_quick: use a new temporary folder instead of the default, so that no run is
+        skipped and tiny runs are not mixed with results.
     """
     if out is None:
         out = Path("figures", study)
@@ -180,15 +180,15 @@ def choose_folder(out: Path | None, study: str, *, is_quick: bool) -> Path:
 
 
 def check(label: str, made: Run, wanted: Run) -> None:
-    """Refuse a run of other settings.
+    """Reject a run with other settings.
 
     Args:
       label: file and run, for the message.
       made: settings of the run; those absent from `wanted` are ignored.
-      wanted: settings now.
+      wanted: current settings.
 
     Raises:
-      ValueError: names the first setting that differs.
+      ValueError: a setting differs; the message names the first one.
     """
     old, new = _flatten(made), _flatten(runlog.to_plain(wanted))
     for name in sorted(new):
@@ -203,12 +203,12 @@ def check(label: str, made: Run, wanted: Run) -> None:
 def interrupting(seconds: float | None = None) -> Iterator[None]:
     """Limit the time of a run, and discard a run that Ctrl-C ended early.
 
-    At Ctrl-C a search returns its best result so far. Such a result is not a complete
-    run, so the interrupt is raised again at the end of the block. Signals reach the
-    main thread only; in other threads this context does nothing.
+    On Ctrl-C a search returns its best result so far. Since this is not a complete run,
+    the interrupt is raised again at the end of the block. Only the main thread receives
+    signals; in other threads this context does nothing.
 
     Args:
-      seconds: limit; None for no limit.
+      seconds: time limit; None for no limit.
 
     Raises:
       TimeoutError: inside the block, after `seconds`.
@@ -247,7 +247,7 @@ def count_cores() -> int:
 
 
 def _append(path: Path, data: bytes) -> None:
-    """Append whole lines durably; first remove a damaged last line."""
+    """Append complete lines durably; first remove a damaged last line."""
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
@@ -261,7 +261,7 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _is_whole(line: bytes) -> bool:
-    """Return whether a line ends and is JSON."""
+    """Return whether a line is complete and is JSON."""
     try:
         json.loads(line)
     except ValueError:
@@ -275,7 +275,7 @@ def _hash(value: Any) -> str:
 
 
 def _flatten(values: Run, prefix: str = "") -> Run:
-    """Return nested dictionaries as one, with dotted names."""
+    """Flatten nested dictionaries; names are joined by dots."""
     flat = {}
     for name, value in values.items():
         if isinstance(value, dict):

@@ -17,7 +17,7 @@ def format_rows(
     Args:
       header: titles of the columns.
       rows: cells of each row; a bar inside a cell becomes a slash.
-      alignment: rule below each title, such as `:--` or `--:` [---].
+      alignment: rule below each title, such as `:--` or `--:`, by default `---`.
 
     >>> print(format_rows(["name", "value"], [["a|b", "1"]]))
     | name | value |
@@ -33,5 +33,5 @@ def format_rows(
 
 
 def write(path: Path, text: str) -> None:
-    """Replace a text file; it ends with one line feed."""
+    """Write a text file that ends with one line feed, replacing an existing one."""
     files.write_bytes(path, f"{text.strip()}\n".encode())

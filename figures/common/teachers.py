@@ -1,4 +1,4 @@
-"""Teachers: random networks of a known size, and noise-free data drawn from them."""
+"""Teachers: random networks of a known size, and noise-free data from them."""
 
 import functools
 
@@ -14,7 +14,7 @@ from swajax.pretrain.validation_by_depth import grid
 from swajax.types import Key, Network, NetworkSpec
 
 NUM_TRIED = 8192  # about one in 300 networks of the prior has exactly 35 weights
-MIN_VARIANCE = 1.0  # of the outputs on the grid; weights are in [-10, 10]
+MIN_VARIANCE = 1.0  # minimum variance of outputs on the grid; weights are in [-10, 10]
 
 
 def plant(
@@ -27,15 +27,15 @@ def plant(
 ) -> Network:
     """Return the first network of the prior with exactly `num_weights` live weights.
 
-    The teacher is the first network, by index, that has this size, no biases (a neuron
-    that no input reaches acts as a bias) and outputs that are not nearly constant. Dead
+    The teacher is the first network, by index, with this size, no biases (a neuron that
+    no input reaches acts as a bias) and outputs that are not nearly constant. Dead
     weights are removed.
 
     Args:
       key: consumed.
       spec: network family with one activation.
-      depth: hidden layers.
-      num_weights: non-zero weights on a path from an input to the output.
+      depth: number of hidden layers.
+      num_weights: number of non-zero weights on paths from an input to the output.
       is_unit_variance: scale the readout so that the outputs have variance 1 on the
         grid. Outputs are never centred.
 
@@ -69,7 +69,7 @@ def sample_data(
     Args:
       key: consumed.
       teacher: network.
-      activations: of the teacher.
+      activations: names of the activations of the teacher.
       num_points: numbers of training, validation and test points.
 
     Returns:
@@ -90,7 +90,7 @@ _sample_batch = jax.jit(prior.sample_batch, static_argnames=("num", "spec", "dep
 def _evaluate(
     networks: Network, *, spec: NetworkSpec, depth: int
 ) -> tuple[Network, Int[Array, " B"], Float[Array, " B"]]:
-    """Return live networks, weight counts (0 if biased) and output variances."""
+    """Return networks without dead parts, weight counts (0 if biased), variances."""
     points = jnp.asarray(grid(spec.num_inputs))
     y = apply_batch(networks, points, activations=spec.activations, depth=depth)
     simplify_fn = functools.partial(simplify, activations=spec.activations)

@@ -38,7 +38,7 @@ from swajax.search.run import find_front
 FUNCTIONS = ("himmelblau", "ackley-n2", "goldstein-price", "mccormick")
 SIZES = (13, 21, 25, 31, 40)
 TABLES = ("diabetes", "breast_cancer", "wine", "iris", "digits")
-TABLES += ("himmelblau", "goldstein-price", "mccormick")  # 5,000 points each
+TABLES += ("himmelblau", "goldstein-price", "mccormick")  # with 5,000 points each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FrontsCommand:
     sources: tuple[str, ...] | None = None
     """sources of starting networks [those of the search command]"""
     summarize: bool = False
-    """only redraw tables and pictures from existing runs"""
+    """do not search; redraw tables and pictures from existing runs"""
     quick: bool = False
     """run tiny searches to test the study"""
 
@@ -88,7 +88,7 @@ def main(config: FrontsCommand) -> None:
 
 
 def _plan(config: FrontsCommand, runs: RunFile) -> list:
-    """Return the name and function of each missing run."""
+    """Return name and function of each missing run."""
     search = dataclasses.replace(
         QUICK_SEARCH if config.quick else SearchConfig(), sources=config.sources
     )
@@ -107,7 +107,7 @@ def _plan(config: FrontsCommand, runs: RunFile) -> list:
 def search_function(
     name: str, seed: int, *, config: SearchConfig, time_budget: float | None
 ) -> Run:
-    """Search one function; errors are shares of the variance of the test outputs."""
+    """Search one function; errors are divided by the variance of the test outputs."""
     train, valid, test = sample_parts(name, seed)
     front, facts = _search(seed, train, valid, "squared", config, time_budget)
     out = evaluation.predict(front.network, test.x, activations=config.activations)
@@ -151,7 +151,7 @@ def _search(
     config: SearchConfig,
     time_budget: float | None,
 ) -> tuple[Front, dict[str, Any]]:
-    """Return the front that the search command would find, and facts of the run."""
+    """Return the front that the search command would find, and facts about the run."""
     begin = time.monotonic()
     front = find_front(
         jax.random.key(seed),

@@ -14,14 +14,14 @@ from swajax.data.splits import Dataset, Scaling
 
 
 def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
-    """Fit a linear model and a dense network, and measure them on the test part.
+    """Fit a linear model and a dense network, and evaluate them on the test part.
 
-    The validation part chooses the weight decay of the dense network. Both models are
-    then fitted to training and validation rows together.
+    The validation part selects the weight decay of the dense network. Both models are
+    then fitted to the union of training and validation rows.
 
     Args:
       dataset: training, validation and test rows.
-      scaling: units of the target, and classes.
+      scaling: scaling of the target, and its classes.
 
     Returns:
       Name, number of parameters and two measures per model.

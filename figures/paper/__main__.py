@@ -1,8 +1,8 @@
 """Run the experiments of the paper and draw its figures: `python -m figures.paper`.
 
 Each experiment is one run, stored with its settings and the fingerprint of its
-autoencoder. Existing runs with the same settings and parameters are kept; others are
-made again. Experiments whose autoencoder is missing are left out and named.
+autoencoder. Existing runs with the same settings and parameters are kept; other runs
+are repeated. Experiments without their autoencoder are left out and listed.
 """
 
 import dataclasses
@@ -40,12 +40,12 @@ PRESETS = ("compact_sigmoid", "compact_leaky_relu", "compact_linear", "paper_sig
 MEAN = "compact-mean_sigmoid"
 TEACHERS = {"deep": (3, 35), "shallow": (2, 14)}  # hidden layers, non-zero weights
 QUANTILES = (0.9, 0.75, 0.5, 0.25)
-# A tenth, one and ten times the weight of the paper.
+# 0.1, 1 and 10 times the weight of the paper.
 SPARSITY_WEIGHTS = (0.1 / 7000, 1 / 7000, 10 / 7000)
 FULL_DESCENT = DescentConfig(
     num_steps=1000, num_starts=8, sparsity_weights=SPARSITY_WEIGHTS
 )
-# Pretraining and its validation never draw from this key: its networks are unseen.
+# Pretraining and its validation never use this key, so that its networks are unseen.
 UNSEEN = 1_000_003
 
 
@@ -60,18 +60,18 @@ class ReproductionCommand:
     """checkpoint files that replace the shipped autoencoders of the same preset and
     activation"""
     mean_checkpoint: Path | None = None
-    """checkpoint file of an autoencoder trained by the mean loss, for figure 6"""
+    """checkpoint file of an autoencoder trained with the mean loss, for figure 6"""
     unit_variance: bool = False
-    """scale the outputs of the teachers to variance 1 [as the prior draws them]"""
+    """scale the outputs of the teachers to variance 1"""
     summarize: bool = False
-    """only redraw figures and tables from existing runs"""
+    """run nothing; redraw figures and tables from existing runs"""
     quick: bool = False
-    """use tiny sizes to test the study"""
+    """run tiny experiments to test the study"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """Numbers of networks, points and seeds, and the descent."""
+    """Numbers of networks, points and seeds, and settings of the descent."""
 
     num_networks: int = 1600
     num_geometry: int = 1000
@@ -113,7 +113,7 @@ class Experiment(NamedTuple):
     run_fn: Callable[[], Run]
 
     def make(self) -> Run:
-        """Run the experiment; return its results with its settings and seconds."""
+        """Run the experiment; return its results with settings and seconds."""
         begin = time.monotonic()
         found = self.run_fn()
         seconds = time.monotonic() - begin
@@ -147,7 +147,7 @@ def run_missing(config: ReproductionCommand, runs: RunFile) -> None:
 
 
 def draw(runs: Mapping[str, Run], out: Path) -> None:
-    """Draw the figures and write the tables for which there are runs.
+    """Draw the figures and write the tables that have runs.
 
     Args:
       runs: experiments by name.
@@ -233,7 +233,7 @@ def _make_reconstruction(name: str, model: Model, sizes: Sizes) -> Experiment:
 
 
 def _make_searches(model: Model, activation: str, sizes: Sizes) -> Iterator[Experiment]:
-    """Return one search per teacher and seed; the seed is of points and starts."""
+    """Return one search per teacher and seed of points and starts."""
     for teacher_name, (depth, num_weights) in TEACHERS.items():
         for seed in range(sizes.num_seeds):
             settings = _describe(model) | {

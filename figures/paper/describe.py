@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 from swajax.network import apply, count_neurons, count_weights, simplify
 from swajax.types import Network
 
-OTHER_INPUTS = 0.5  # value of all inputs but the first two in surfaces
+OTHER_INPUTS = 0.5  # value of all inputs except the first two in surfaces
 
 
 def count_sizes(network: Network, activations: tuple[str, ...]) -> dict[str, int]:
-    """Return depth and numbers of live neurons, live weights and all weights."""
+    """Return depth and the numbers of live neurons, live weights and all weights."""
     live = _simplify(network, activations=activations)
     return {
         "depth": int(network.depth),

@@ -18,7 +18,7 @@ GREEN, GREY, DARK = "#009E73", "0.93", "0.25"
 # Neurons per layer of the sketched networks: inputs, hidden layers, output.
 INPUT_LAYERS = (3, 4, 3, 1)
 DECODED_LAYERS = ((3, 4, 1), (3, 3, 3, 1), (3, 3, 4, 2, 1), (3, 3, 2, 3, 2, 1))
-HEIGHTS = (3.0, 1.0, -1.0, -3.0)  # of the four decoders
+HEIGHTS = (3.0, 1.0, -1.0, -3.0)  # y coordinates of the four decoders
 
 
 def draw(out: Path) -> None:
@@ -74,7 +74,7 @@ def _draw_search(axes: Axes) -> None:
     title = "Search: a network for given data, by gradient descent on z"
     axes.text(0.9, 3.0, title, fontsize=12)
     _vector(axes, 1.8, 0)
-    _note(axes, 1.8, 2.3, "z, at first that of\na random network")
+    _note(axes, 1.8, 2.3, "z, initially that of\na random network")
     _arrow(axes, (2.05, 0), (3.35, 0))
     _box(axes, 4.5, 0, 2.2, 1.5, "decoder d\n(frozen)")
     _arrow(axes, (5.65, 0), (6.4, 0))
@@ -89,7 +89,7 @@ def _draw_search(axes: Axes) -> None:
     _arrow(axes, (18.1, 1.85), (18.1, 1.0))
     _path(axes, [(18.1, -0.95), (18.1, -2.3), (1.8, -2.3), (1.8, -1.6)], GREEN)
     _path(axes, [(13.1, -2.3), (13.1, -0.8)], GREEN)
-    _note(axes, 8.6, -2.4, "gradient of the loss by z and t", GREEN)
+    _note(axes, 8.6, -2.4, "gradient of the loss w.r.t. z and t", GREEN)
 
 
 def _network(
@@ -108,7 +108,7 @@ def _network(
     ]
     pairs = [pair for two in pairwise(centres) for pair in product(*two)]
     for index, (a, b) in enumerate(pairs):
-        if 7 * index % 5 != 2:  # the networks are sparse
+        if 7 * index % 5 != 2:  # leaves out edges, since networks are sparse
             axes.plot(*zip(a, b, strict=True), color=color, lw=0.9, alpha=0.7, zorder=1)
     for centre in itertools.chain(*centres):
         style = {"fc": "white", "ec": color, "lw": 1.4, "zorder": 2}

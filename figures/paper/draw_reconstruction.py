@@ -1,4 +1,4 @@
-"""Figures 2 and 6: unseen networks beside their decoded forms."""
+"""Figures 2 and 6: unseen networks and their decoded forms."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

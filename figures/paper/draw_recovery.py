@@ -1,4 +1,4 @@
-"""Figures 3 to 5: a teacher beside the networks that are found from its data."""
+"""Figures 3 to 5: a teacher and the networks found from its data."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from figures.paper import panels
 from figures.paper.panels import BLUE, NAMES, RED, Panel, Row
 
 ACTIVATIONS = ("sigmoid", "leaky_relu", "linear")
-DECODER = 3  # of figure 4
+DECODER = 3  # decoder of figure 4
 DEEP = "A teacher of 3 hidden layers and 35 weights (blue) and the networks "
 SHALLOW = "A teacher of 2 hidden layers and 14 weights (blue) and the networks "
 FIGURES = {
@@ -46,7 +46,7 @@ def _make_row(results: dict[str, Any], *, is_of_decoder: bool) -> Row:
     """Return the panels of one activation.
 
     Args:
-      results: of one search.
+      results: results of one search.
       is_of_decoder: show one decoder at all sparsity weights instead of all decoders
         at one sparsity weight.
     """

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-# Blue and vermilion of Okabe and Ito, distinguishable by colour-blind readers.
+# Blue and vermilion of Okabe and Ito, which colour-blind readers can distinguish.
 BLUE, RED = "#0072B2", "#D55E00"
 NAMES = {"sigmoid": "sigmoid", "leaky_relu": "leaky ReLU", "linear": "linear"}
 SHOWN_WEIGHT = 1 / 7000  # sparsity weight of figures 3 and 5 and of tables 2 and 3
@@ -23,14 +23,14 @@ SHOWN_WEIGHT = 1 / 7000  # sparsity weight of figures 3 and 5 and of tables 2 an
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One surface with its title and numbers."""
+    """Surface with its title and numbers."""
 
     name: str
     title: str
     color: str
     limits: tuple[float, float]
     results: dict[str, Any]
-    """numbers, and under "surface" outputs [K, K] whose rows follow the first input"""
+    """numbers, and under "surface" the outputs [K, K], with rows by the first input"""
 
     @property
     def surface(self) -> np.ndarray:
@@ -39,7 +39,7 @@ class Panel:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """Return the name of the panel and all results but the surface."""
+        """Return the name of the panel and all results except the surface."""
         rest = {key: item for key, item in self.results.items() if key != "surface"}
         return {"panel": self.name} | rest
 
@@ -54,7 +54,7 @@ class Row:
 
 
 def pick_runs(runs: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the runs that exist and report the missing ones on stderr."""
+    """Return the existing runs; report missing ones on stderr."""
     for name in names:
         if name not in runs:
             sys.stderr.write(f"{name} is missing: left out\n")
@@ -64,12 +64,12 @@ def pick_runs(runs: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, A
 def draw_grid(
     path: Path, rows: list[Row], *, title: str, heads: list[str] | None = None
 ) -> None:
-    """Write a grid of surfaces as PNG, their numbers and the surfaces as CSV.
+    """Write a grid of surfaces as PNG, and numbers and surfaces as CSV.
 
     Args:
-      path: of the PNG; the CSV files lie beside it.
-      rows: of equally many panels; if there are none, nothing is written.
-      title: of the figure.
+      path: path of the PNG; the CSV files are in the same folder.
+      rows: rows with equal numbers of panels; without rows, nothing is written.
+      title: title of the figure.
       heads: titles of the columns.
     """
     if not rows:
@@ -115,7 +115,7 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def limits(*surfaces: np.ndarray | Sequence) -> tuple[float, float]:
-    """Return common limits; a nearly constant surface shall look constant."""
+    """Return common limits, by which a nearly constant surface looks constant."""
     low = min(np.min(s) for s in surfaces)
     high = max(np.max(s) for s in surfaces)
     middle = (low + high) / 2
@@ -129,7 +129,7 @@ def count(number: int, noun: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Format a share as percent with two digits and without powers of ten."""
+    """Format a share in percent, with two digits and without powers of ten."""
     value = 100 * share
     if value >= 10:
         return f"{value:,.0f} %"
@@ -160,7 +160,7 @@ def _draw_surface(axes: Axes, axis: np.ndarray, panel: Panel) -> None:
     axes.set_ylabel("$x_2$", fontsize=8, labelpad=-9)
     axes.view_init(elev=25, azim=-55)
     axes.set_box_aspect((1, 1, 0.75), zoom=0.95)
-    axes.patch.set_alpha(0)  # else it hides the tick labels of the panel to its left
+    axes.patch.set_alpha(0)  # an opaque patch hides tick labels of the left panel
 
 
 def _shade(panel: Panel) -> np.ndarray:
@@ -177,7 +177,7 @@ def _shade(panel: Panel) -> np.ndarray:
 
 
 def _short(value: float) -> str:
-    """Format 12000 as 12k; long numbers would overlap the next panel."""
+    """Format 12000 as 12k, because long numbers would overlap the next panel."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{suffix}"

@@ -1,4 +1,4 @@
-"""Unseen networks and their decoded forms."""
+"""Reconstruction of unseen networks by an autoencoder."""
 
 import functools
 from typing import Any
@@ -27,16 +27,16 @@ def reconstruct(
 ) -> list[dict[str, Any]]:
     """Compare networks at quantiles of explained variance with their decoded forms.
 
-    The networks are chosen by rank alone among fresh networks of the prior. Each is
+    The networks are chosen among fresh networks of the prior by rank only. Each is
     compared with the best of its decoded forms. Explained variance, 1 - MSE/variance,
     and errors are evaluated on the grid of the validation.
 
     Args:
-      params: of the autoencoder.
+      params: parameters of the autoencoder.
       key: consumed; the same key gives the same networks.
-      config: of the autoencoder.
+      config: configuration of the autoencoder.
       num_networks: number of candidates, a multiple of the number of depths.
-      quantiles: in [0, 1]; low quantiles are poorly decoded networks.
+      quantiles: quantiles in [0, 1]; low quantiles are poorly decoded networks.
       num_each: number of values per axis of the surfaces.
 
     Returns:

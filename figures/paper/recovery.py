@@ -25,14 +25,14 @@ def recover(
 ) -> dict[str, Any]:
     """Search networks for the data of a teacher.
 
-    For each decoder and sparsity weight the best start by validation is evaluated, with
-    hard thresholds, at test points that the search never sees.
+    For each decoder and sparsity weight, the best start by validation is evaluated with
+    hard thresholds at test points that the search never sees.
 
     Args:
-      params: of the autoencoder.
-      key: consumed; for points and starts.
+      params: parameters of the autoencoder.
+      key: consumed for points and starts.
       teacher: network with the activation of the autoencoder.
-      autoencoder_config: of the autoencoder.
+      autoencoder_config: configuration of the autoencoder.
       descent: settings of the gradient descent.
       num_points: numbers of training, validation and test points.
       num_each: number of values per axis of the surfaces.

@@ -24,7 +24,7 @@ TEACHERS = {2: ("deep", 3, 35), 3: ("shallow", 2, 14)}
 
 
 def write(runs: Mapping[str, Any], out: Path) -> None:
-    """Write table1.md to table3.md, and the numbers of each as CSV, into a folder.
+    """Write table1.md to table3.md, and their numbers as CSV, into a folder.
 
     Args:
       runs: experiments by name.

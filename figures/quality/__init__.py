@@ -1,1 +1,1 @@
-"""Rivals and explorers on teachers, functions and tables, at equal seconds of work."""
+"""Comparison of the search with its rivals and ablations at equal seconds of work."""

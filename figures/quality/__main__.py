@@ -1,7 +1,7 @@
 """Run every method on every task: `python -m figures.quality`.
 
-The methods of a task run consecutively, tasks of all groups alternate, and seeds follow
-one another, so that partial results are balanced.
+The methods of a task run consecutively, tasks of all groups alternate, and seeds come
+in order, so that partial results are balanced.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from figures.quality.settings import Settings
 from swajax.io import commands
 from swajax.latent_search import DescentConfig
 
-# Compiled programs use memory maps, of which Linux gives a process 65,530.
+# Compiled programs use memory maps, which Linux limits to 65,530 per process.
 MAX_MAPS = 40_000
 
 QUICK_TASKS = ("sphere", "iris")
@@ -61,15 +61,15 @@ class QualityCommand:
     tasks: tuple[str, ...] | None = None
     """tasks by name [all tasks of the groups]"""
     methods: tuple[str, ...] | None = None
-    """methods by name [all but those that need --paper or other packages]"""
+    """methods by name [all except those that need --paper or other packages]"""
     minutes: float | None = None
     """start no run after this number of minutes [no limit]"""
     retry: bool = False
     """repeat runs that failed or were late"""
     summarize: bool = False
-    """only redraw tables and pictures from existing runs"""
+    """run nothing; redraw tables and pictures from existing runs"""
     beside: Path | None = None
-    """folder of other runs, shown in the tables where task and seed are the same"""
+    """folder of other runs, which the tables show for equal tasks and seeds"""
     part: int = 1
     """index of this process, from 1 to `parts`"""
     parts: int = 1
@@ -90,7 +90,7 @@ class QualityCommand:
 
 
 class Planned(NamedTuple):
-    """One run to be made."""
+    """A planned run."""
 
     task: str
     seed: int
@@ -111,7 +111,7 @@ def main(config: QualityCommand) -> None:
         runs = RunFile(config.out / results.FILE_NAME)
         missing = list(_find_missing(config, runs))
         if {planned.task for planned in missing} & set(package_tables.LOADERS):
-            package_tables.find_folder()  # fail now, not after hours of other runs
+            package_tables.find_folder()  # fail early, not after hours of other runs
         _run_all(config, runs, missing)
     sys.stdout.write(tables.write(config.out, config.beside))
 
@@ -134,7 +134,7 @@ def _complete(config: QualityCommand) -> QualityCommand:
 
 
 def plan(config: QualityCommand) -> Iterator[Planned]:
-    """Yield all runs in an order whose beginnings are balanced."""
+    """Yield all runs in an order by which partial results are balanced."""
     names = {
         group: [n for n in own if config.tasks is None or n in config.tasks]
         for group, own in tasks.list_names().items()
@@ -155,7 +155,7 @@ def plan(config: QualityCommand) -> Iterator[Planned]:
 
 
 def _find_missing(config: QualityCommand, runs: RunFile) -> Iterator[Planned]:
-    """Yield the runs of this part that are missing or to be made again."""
+    """Yield the runs of this part that are missing or must be repeated."""
     for planned in itertools.islice(plan(config), config.part - 1, None, config.parts):
         if not methods.is_applicable(planned.method, planned.task):
             continue
@@ -169,7 +169,7 @@ def _find_missing(config: QualityCommand, runs: RunFile) -> Iterator[Planned]:
 
 
 def _run_all(config: QualityCommand, runs: RunFile, missing: list[Planned]) -> None:
-    """Make runs until the minutes are over."""
+    """Execute runs until the minutes are used up."""
     times: list[float] = []
     for index, planned in enumerate(missing, start=1):
         if config.minutes is not None and sum(times) >= 60 * config.minutes:

@@ -1,10 +1,10 @@
 """Ablations: sources of starts, all followed by the same pipeline.
 
 `explore-SPACE` descends for a share of the seconds, `explore-SPACE-steps` for a number
-of network steps without a time limit; the pipeline has the same seconds after either.
-`explore-SPACE-mixed` has a smaller share, and random networks join its results. The
-suffixes `-noise` and `-uniform` replace the embeddings of random networks as starting
-points. Fronts are evaluated before and after the polish.
+of network steps without a time limit; the pipeline has the same seconds after both.
+`explore-SPACE-mixed` descends for a smaller share and adds random networks. The
+suffixes `-noise` and `-uniform` replace the starting points, which are otherwise
+embeddings of random networks. Fronts are evaluated before and after the polish.
 """
 
 import dataclasses
@@ -33,12 +33,12 @@ from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Key, Network
 
 LEARNED = ("tabular", "compact", "paper")
-SINGLE = ("compact", "paper")  # spaces of networks of one activation each
+SINGLE = ("compact", "paper")  # spaces of networks with one activation
 UNLIMITED_STEPS = 2**30
 
 
 class Ablation(NamedTuple):
-    """One source of starts."""
+    """Source of starts."""
 
     space: str  # "random", "direct", "tangle" or a preset
     starts: redraws.Starts = "encoded"
@@ -67,7 +67,7 @@ def choose_file(
 ) -> tuple[str, str | None]:
     """Return preset and activation of the autoencoder of a space.
 
-    The activation is None for spaces with all activations.
+    The activation is None for spaces that contain all activations.
     """
     if ablation.space not in SINGLE:
         return ablation.space, None
@@ -106,7 +106,7 @@ def run_ablation(
     else:
         begin = clock()
         problem, request = _make_problem(ablation, source_key, task, settings, clock)
-        if not ablation.is_mixed:  # the pipeline keeps the limits of the space
+        if not ablation.is_mixed:  # restrict the pipeline to the limits of the space
             config = _limit(config, problem)
         evaluator = Evaluator(task, config.activations, clock, begin)
         share = settings.mixed_share if ablation.is_mixed else settings.explore_share
@@ -135,18 +135,18 @@ def run_search(
     evaluator: Evaluator,
     starts: Starts | None = None,
 ) -> Outcome:
-    """Run the search until `seconds` of work; return its levels and curve.
+    """Run the search for `seconds` of work; return its levels and curve.
 
     Args:
       key: consumed.
       task: data without a test part.
-      config: of the search.
-      seconds: since the start of the evaluator.
-      evaluator: of fronts.
-      starts: starting networks instead of those of the sources.
+      config: settings of the search.
+      seconds: end of the search, in seconds since the start of the evaluator.
+      evaluator: evaluator of fronts.
+      starts: starting networks, which replace those of the sources.
 
     Returns:
-      The levels "polished" and "full". Network steps do not include the last polish of
+      The levels "polished" and "full". Network steps do not include the final polish of
       the front.
     """
     passed, num_before = {}, 0 if starts is None else starts.num_steps
@@ -155,7 +155,7 @@ def run_search(
     def callback(progress: SearchProgress) -> None:
         nonlocal steps
         steps, pool = num_before + progress.network_steps, progress.pool
-        if pool is None:  # the sources are at work
+        if pool is None:  # the sources are still running
             return
         if progress.stage == "polish":
             passed["polished"] = pool, evaluator.seconds(), steps
@@ -264,7 +264,7 @@ def _descend(
 
 
 def _steps_per_candidate(settings: Settings, num_depths: int) -> int:
-    """Return the steps of each candidate that make up `settings.network_steps`."""
+    """Return the steps per candidate that give `settings.network_steps` in total."""
     config: DescentConfig = settings.descent
     num = num_depths * len(config.sparsity_weights) * config.num_starts
     return math.ceil(settings.network_steps / num)

@@ -1,8 +1,8 @@
-"""Compare methods: geometric means, wins and bootstrap intervals.
+"""Comparison of methods: geometric means, wins and bootstrap intervals.
 
 The bootstrap resamples units. A unit is a function or a table with all its seeds, or
 one planted teacher. A failed or late run gets the worst value of all methods on its
-case, at best that of a constant, so that a failure counts as a loss.
+case, at best the value of a constant, so that a failure counts as a loss.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ Values = dict[Case, float]
 
 
 class Entry(NamedTuple):
-    """Method and level of a row of a table."""
+    """Method and level in a row of a table."""
 
     method: str
     level: str
@@ -36,12 +36,12 @@ class Entry(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """One method relative to another on the cases that both have run."""
+    """A method relative to another on the cases that both have run."""
 
-    mean: float  # geometric, over units
-    low: float  # of the interval
+    mean: float  # geometric mean over units
+    low: float  # lower end of the interval
     high: float
-    wins: float  # share of units; a tie counts half
+    wins: float  # share of units won; a tie counts half
     num_units: int
 
 
@@ -66,14 +66,14 @@ def find_levels(run: Run) -> tuple[str, ...]:
 
 
 def error_values(table: Table, size: int) -> dict[Entry, Values]:
-    """Return relative errors at a size; failures get the worst of their case."""
+    """Return relative errors at a size; failures get the worst value of their case."""
     return _fill(
         table, lambda m: float(np.clip(m.errors[size], MIN_ERROR, MAX_ERROR)), max, 1.0
     )
 
 
 def hypervolume_values(table: Table) -> dict[Entry, Values]:
-    """Return hypervolumes; failures get the least of their case."""
+    """Return hypervolumes; failures get the smallest value of their case."""
     least = MIN_HYPERVOLUME
     return _fill(table, lambda m: max(m.hypervolume, least), min, least)
 
@@ -102,8 +102,8 @@ def compare(values: Values, reference: Values, *, is_more_better: bool) -> Ratio
     """Return values as multiples of a reference.
 
     Args:
-      values: of a method.
-      reference: of another method.
+      values: values of a method.
+      reference: values of another method.
       is_more_better: whether larger values win.
 
     Returns:
@@ -142,13 +142,13 @@ def share_seeds(table: Table) -> Table:
 
 
 def find_unit(case: Case) -> tuple[str, ...]:
-    """Return the unit of a case; each seed of a planted kind is a unit."""
+    """Return the unit of a case; each planted teacher is a unit."""
     group, task, seed = case
     return (group, task, str(seed)) if group == "planted" else (group, task)
 
 
 def bootstrap(units: Float[np.ndarray, " U"]) -> tuple[float, float]:
-    """Return the bootstrap interval of the mean over units (fixed seed)."""
+    """Return the bootstrap interval of the mean over units, with a fixed seed."""
     draws = np.random.default_rng(0).integers(
         len(units), size=(NUM_RESAMPLES, len(units))
     )

@@ -1,6 +1,7 @@
-"""Compare weight decays on small tables of classes: `python -m figures.quality.decay`.
+"""Compare weight decays on small classification tables.
 
-The default search runs with each decay on several splits of each table.
+`python -m figures.quality.decay` runs the default search with each decay on several
+splits of each table.
 """
 
 import dataclasses
@@ -30,21 +31,21 @@ FILE_NAME = "decay.jsonl"
 
 @dataclasses.dataclass(frozen=True)
 class DecayCommand:
-    """Compare weight decays of the default search on tables of classes."""
+    """Compare weight decays of the default search on classification tables."""
 
     out: Path | None = None
     """folder for decay.jsonl and decay.md; existing runs are kept
     [figures/quality; quick: a new temporary folder]"""
     decays: tuple[str, ...] = ("1e-4", "1e-3", "1e-2")
-    """half of this times the squared weights is added to the loss"""
+    """weight decays: half of this times the squared weights is added to the loss"""
     tables: tuple[str, ...] = ("iris", "wine", "breast_cancer")
-    """tables of classes"""
+    """classification tables"""
     seeds: int = 4
     """number of splits per table"""
     settings: Settings = dataclasses.field(default_factory=Settings)
     """budgets and limits"""
     summarize: bool = False
-    """only rewrite the table from existing runs"""
+    """run nothing; rewrite the table from existing runs"""
     quick: bool = False
     """run one tiny search to test the study"""
 
@@ -91,7 +92,7 @@ def _run_search(name: str, seed: int, settings: Settings, decay: str) -> Run:
 
 
 def group(found: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs by decay, the smallest first."""
+    """Return the runs by ascending decay."""
     decays = sorted({run["decay"] for run in found}, key=float)
     return {decay: [run for run in found if run["decay"] == decay] for decay in decays}
 

@@ -23,7 +23,7 @@ from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Key
 
 NAMES = ("default", *rivals.RIVALS, *EXTRAS, *ABLATIONS)
-# Without what needs the unshipped autoencoder `paper` or large packages.
+# Without methods that need the autoencoder `paper`, which is not shipped, or packages.
 DEFAULTS = tuple(
     name
     for name in NAMES
@@ -46,8 +46,8 @@ def check(names: Sequence[str], settings: Settings) -> None:
     """Check that packages and autoencoders of methods exist.
 
     Args:
-      names: of methods.
-      settings: with the files of the autoencoders.
+      names: names of methods.
+      settings: settings with the files of the autoencoders.
 
     Raises:
       ValueError: a package or a pretrained autoencoder is missing.
@@ -80,7 +80,7 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
         config = settings.pipeline
         names = choose_sources(config.sources, config.make_spec(1, 1))
         own = {"sources": list(names)}
-        if names != ("random",):  # which has no further settings
+        if names != ("random",):  # random networks have no further settings
             supernet = configs.to_dict(config.supernet)
             own |= {"source_share": config.source_share, "supernet": supernet}
     else:
@@ -165,7 +165,7 @@ def run_rival(
 def _run_extra(
     name: str, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """Run a rival of another package."""
+    """Run a rival from another package."""
     begin = clock()
     front = EXTRAS[name](
         int(jax.random.randint(key, (), 0, 2**31 - 1)),

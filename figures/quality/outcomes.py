@@ -1,4 +1,4 @@
-"""Results of a method: fronts at the end of each stage, and a curve over time."""
+"""Results of a method: fronts after each stage, and a curve over time."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,20 +18,20 @@ from swajax.search.pool import Pool
 from swajax.types import Network
 
 LEVELS = ("raw", "polished", "full")
-GROWTH = 1.15  # factor of the seconds between two points of a curve
+GROWTH = 1.15  # ratio of the seconds of consecutive points of a curve
 
 
 class Level(NamedTuple):
-    """A front and its cost."""
+    """Front and its cost."""
 
     front: Front
     activations: tuple[str, ...]
-    seconds: float  # of work, since the method began
+    seconds: float  # seconds of work since the method began
     network_steps: int
 
 
 class ForeignLevel(NamedTuple):
-    """The front of a rival whose models are not networks of swajax."""
+    """Front of a rival whose models are not networks of swajax."""
 
     front: list[Fitted]
     seconds: float
@@ -60,15 +60,15 @@ class Evaluator:
         """Prepare the data.
 
         Args:
-          task: with training and validation parts.
-          activations: of the networks.
+          task: task with training and validation parts.
+          activations: names of the activations of the networks.
           clock: clock of the run.
           begin: start of the method on the clock.
         """
         self.task = task
         self.fit = Fit(task.objective, activations)
         self.train, self.valid = (pad(part) for part in (task.train, task.valid))
-        self.num_inputs = task.train.x.shape[1]  # without padding
+        self.num_inputs = task.train.x.shape[1]  # not padded
         self.clock = clock
         self.begin = begin
         self.curve: list[dict[str, Any]] = []
@@ -101,11 +101,11 @@ class Evaluator:
     ) -> None:
         """Add a point to the curve.
 
-        A point is left out if it is within a factor `GROWTH` of the last one and its
-        stage is not new.
+        A point is left out if its seconds are within a factor `GROWTH` of the last
+        point and its stage is not new.
 
         Args:
-          stage: of the search.
+          stage: stage of the search.
           network_steps: number of network steps so far.
           front_fn: evaluates the front.
         """

@@ -1,4 +1,4 @@
-"""Two tables of the optional package `vega_datasets`."""
+"""Two tables from the optional package `vega_datasets`."""
 
 import importlib.util
 import tempfile

@@ -14,24 +14,24 @@ from figures.quality.comparison import Entry, Table
 from figures.quality.scores import SIZES, Run, hypervolume, make_curve_steps
 from swajax.io import png
 
-MAX_DECADES = 3.0  # above the least error, end of the colour scale
+MAX_DECADES = 3.0  # end of the colour scale, in decades above the smallest error
 NUM_TIMES = 60  # number of points of a curve
 AXES = {"seconds": "seconds of work", "network_steps": "network steps"}
 
 
 def write(folder: Path, table: Table, found: Sequence[Run]) -> None:
-    """Write all pictures for which there are runs."""
-    whole = {entry: own for entry, own in table.items() if entry.level == "full"}
-    png.save(folder / "errors.png", draw_errors(comparison.share_seeds(whole)))
+    """Write all pictures that have runs."""
+    full = {entry: values for entry, values in table.items() if entry.level == "full"}
+    png.save(folder / "errors.png", draw_errors(comparison.share_seeds(full)))
     for name in ("direct", "default"):
-        if Entry(name, "full") in whole and len(whole) > 1:
-            png.save(folder / f"against_{name}.png", draw_ratios(whole, name))
+        if Entry(name, "full") in full and len(full) > 1:
+            png.save(folder / f"against_{name}.png", draw_ratios(full, name))
     if any(run.get("curve") for run in found):
         png.save(folder / "curves.png", draw_curves(found))
 
 
 def draw_errors(table: Table) -> Figure:
-    """Draw the decades between each error and the least of its task, by size."""
+    """Draw the decades between each error and the smallest of its task, by size."""
     tasks = sorted({case[:2] for own in table.values() for case in own})
     entries = list(table)
     figure = Figure(
@@ -115,7 +115,7 @@ def draw_curves(found: Sequence[Run]) -> Figure:
 
 
 def _find_shared(found: Sequence[Run]) -> list[Run]:
-    """Keep the runs of tasks and seeds that all methods have."""
+    """Keep the runs of tasks and seeds that all methods have run."""
     cases = defaultdict(set)
     for run in found:
         cases[run["method"]].add((run["task"], run["seed"]))
@@ -124,9 +124,9 @@ def _find_shared(found: Sequence[Run]) -> list[Run]:
 
 
 def draw_curve(axes: Axes, runs: Sequence[Run], key: str, index: int) -> None:
-    """Draw the mean over the runs of a method of the best hypervolume so far.
+    """Draw the best hypervolume so far of a method, mean over its runs.
 
-    Against network steps only the descent is drawn, because Levenberg-Marquardt steps
+    Against network steps, only the descent is drawn, because Levenberg-Marquardt steps
     differ from gradient steps.
     """
     lines = []

@@ -1,4 +1,4 @@
-"""Starting points of a learned space other than encoded networks."""
+"""Random starting points in a learned space."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ Starts = Literal["encoded", "noise", "uniform"]
 
 
 def redraw(key: Key, points: Any, starts: Starts) -> Any:
-    """Return the points, or random ones of the same shapes.
+    """Return the points, or random points of the same shapes.
 
     Args:
       key: consumed.

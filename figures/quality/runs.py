@@ -1,4 +1,4 @@
-"""One run of a method on a task."""
+"""Run of a method on a task."""
 
 import dataclasses
 import platform
@@ -20,13 +20,13 @@ from figures.quality.tasks import QualityTask
 from swajax.io import commands, runlog
 from swajax.types import Key
 
-LATE_FACTOR = 1.5  # of the seconds of work; with LATE_SECONDS for the last polish
+LATE_FACTOR = 1.5  # limit relative to the seconds of work; plus LATE_SECONDS
 LATE_SECONDS = 15.0
 WALL_SECONDS = 600.0  # allowance for compilation
 
 
 def make_key(name: str, seed: int) -> Key:
-    """Return the key of the methods on a task; the data have other keys."""
+    """Return the key of the methods on a task; the data use other keys."""
     return jax.random.key(zlib.crc32(f"{name}.{seed}".encode()))
 
 
@@ -34,8 +34,8 @@ def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
     """Run a method on a task, then evaluate its fronts on the test part.
 
     Args:
-      name: of the task.
-      seed: of the data.
+      name: name of the task.
+      seed: seed of the data.
       method: one of `methods.NAMES`.
       settings: budgets and limits.
 
@@ -44,7 +44,7 @@ def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
 
     Raises:
       ValueError: the task cannot be made.
-      KeyboardInterrupt: after Ctrl-C; there is no run then.
+      KeyboardInterrupt: Ctrl-C; the run is discarded.
     """
     task = tasks.make_task(name, seed)
     record = describe(task, method, settings)
@@ -81,7 +81,7 @@ def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
 
 
 def describe(task: QualityTask, method: str, settings: Settings) -> dict[str, Any]:
-    """Return the facts that are known before a run."""
+    """Return the facts known before a run."""
     return {
         "task": task.name,
         "group": task.group,

@@ -1,7 +1,7 @@
-"""Scores of one run: test errors at several sizes, hypervolume, teacher recovery.
+"""Scores of a run: test errors at several sizes, hypervolume, teacher recovery.
 
-Errors are relative: the test loss as a share of the variance of the test outputs, or,
-for classes, of the log loss of a constant. A run is a line of `runs.jsonl`.
+Errors are relative: the test loss divided by the variance of the test outputs or, for
+classes, by the log loss of a constant. A run is a line of `runs.jsonl`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 SIZES = (10, 20, 40, 80)
-MAX_SIZE = 80  # reference point of the hypervolume: this size and relative error 1
+MAX_SIZE = 80  # reference point of the hypervolume: this size, relative error 1
 MIN_ERROR, MAX_ERROR = 1e-8, 1e6  # errors are clipped to this range
 RECOVERED = 0.01  # relative error at or below which a teacher is recovered
 
@@ -21,14 +21,14 @@ Run = Mapping[str, Any]
 class Steps(NamedTuple):
     """Relative error of the chosen network as a function of the size limit."""
 
-    num_weights: Float[np.ndarray, " K"]  # where the choice changes, ascending
+    num_weights: Float[np.ndarray, " K"]  # sizes at which the choice changes, ascending
     error: Float[np.ndarray, " K"]
 
     def at(self, size: int, constant: float) -> float:
         """Return the error of the network chosen for at most `size` weights.
 
         Args:
-          size: number of weights at most.
+          size: maximum number of weights.
           constant: relative error of a constant, returned if no network is that small.
         """
         index = np.searchsorted(self.num_weights, size, side="right") - 1
@@ -39,11 +39,11 @@ class Scores(NamedTuple):
     """Scores of one front."""
 
     errors: dict[int, float]  # at `SIZES`
-    losses: dict[int, float]  # the same, not relative
+    losses: dict[int, float]  # absolute losses at the same sizes
     hypervolume: float
-    smallest: float | None  # least size with error `RECOVERED`, else infinite
+    smallest: float | None  # smallest size with error `RECOVERED`, or infinity
     at_teacher: float | None  # error at the size of the teacher
-    is_recovered: bool | None  # within `RECOVERED` at most at the teacher's size
+    is_recovered: bool | None  # whether that error is at most `RECOVERED`
 
 
 def score_run(run: Run, level: str = "full") -> Scores | None:
@@ -82,11 +82,11 @@ def score_run(run: Run, level: str = "full") -> Scores | None:
 
 
 def make_steps(level: Mapping[str, Any], scale: float) -> Steps:
-    """Return the front of a level; null, a loss that is not finite, becomes infinity.
+    """Return the front of a level; null (a non-finite loss) becomes infinity.
 
     Args:
-      level: front whose validation losses fall with the size.
-      scale: loss that relative errors are shares of.
+      level: front whose validation losses decrease with the size.
+      scale: loss by which relative errors are divided.
     """
     return _to_steps(level["num_weights"], level["test_loss"], scale)
 
@@ -107,7 +107,7 @@ def _to_steps(
 def hypervolume(steps: Steps) -> float:
     """Return the decades of error below 1, averaged over the sizes up to `MAX_SIZE`.
 
-    This is the area between the staircase of log10(error) against size and the
+    This is the area between the step function log10(error) of the size and the
     reference point, divided by `MAX_SIZE`. Errors above 1 count as 1.
     """
     bounds = np.append(np.minimum(steps.num_weights, MAX_SIZE), MAX_SIZE)

@@ -14,7 +14,7 @@ class Settings:
     """Budgets and limits of all methods, stored with each run."""
 
     seconds: float = 20.0
-    """seconds of work per run, compilation not counted"""
+    """seconds of work per run, without compilation"""
     explore_share: float = 0.4
     """share of the seconds for the descent of explore-..."""
     mixed_share: float = 0.2

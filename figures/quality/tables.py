@@ -1,4 +1,4 @@
-"""Tables and pictures of all runs of a folder."""
+"""Tables and pictures of all runs in a folder."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ def write(folder: Path, beside: Path | None = None) -> str:
     """Write tables and pictures of the runs of a folder.
 
     Args:
-      folder: of the runs, the tables and the pictures.
-      beside: folder of other runs, shown where task and seed are the same.
+      folder: folder of the runs, the tables and the pictures.
+      beside: folder of other runs, which are shown for equal tasks and seeds.
 
     Returns:
       The overview as text.
@@ -98,7 +98,7 @@ def find_common(table: Table, group: str | None) -> Table:
     Args:
       table: scores of all methods.
       group: group of tasks; None for all groups. A method without runs in a group is
-        left out of the group and of all tasks.
+        left out of this group and of the table of all tasks.
     """
     groups = {case[0] for own in table.values() for case in own}
     wanted = groups if group is None else {group}
@@ -134,7 +134,7 @@ def format_comparisons(table: Table) -> str:
 
 
 def format_ablation(table: Table) -> str:
-    """Compare sources of starts with descent on raw weights, level by level."""
+    """Compare sources of starts with descent on raw weights, by level."""
     pairs = []
     for entry in table:
         if entry.method.startswith("explore-"):
@@ -153,7 +153,7 @@ def format_ablation(table: Table) -> str:
 def format_pairs(
     table: Table, pairs: Sequence[tuple[Entry, Entry]], group: str | None
 ) -> str:
-    """Return one row per pair of method and reference; empty without common cases."""
+    """Return one row per pair of method and reference, if they share cases."""
     values = [comparison.error_values(table, size) for size in SIZES]
     values.append(comparison.hypervolume_values(table))
     rows = []
@@ -215,16 +215,16 @@ def median_of(values: dict[Case, float], group: str, task: str) -> float | None:
 def format_planted(table: Table) -> str:
     """Return the recovery of teachers: errors at their size, sizes, share recovered.
 
-    The first tables have the teachers that all methods have run; further tables have
-    all teachers for the methods that have run every one.
+    The first tables cover the teachers that all methods have run; further tables cover
+    all teachers, for the methods that have run all of them.
     """
-    own = {
-        entry: {case: m for case, m in mine.items() if case[0] == "planted"}
-        for entry, mine in table.items()
+    planted = {
+        entry: {case: s for case, s in scored.items() if case[0] == "planted"}
+        for entry, scored in table.items()
     }
-    cases = set().union(*own.values())
-    most = {entry: mine for entry, mine in own.items() if set(mine) == cases}
-    shared = comparison.share_seeds(own)
+    cases = set().union(*planted.values())
+    most = {entry: s for entry, s in planted.items() if set(s) == cases}
+    shared = comparison.share_seeds(planted)
     text = _format_teachers(shared)
     if most and len(cases) > max(map(len, shared.values())):
         title = "# More teachers: methods that have seen every one"
@@ -261,7 +261,7 @@ def _format_teachers(table: Table) -> str:
 
 
 def _median(values: list[float]) -> float:
-    """Return the upper median, which may be infinite but is never NaN."""
+    """Return the upper median, which may be infinite but not NaN."""
     return float(np.quantile(values, 0.5, method="higher"))
 
 

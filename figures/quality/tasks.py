@@ -29,26 +29,26 @@ GROUPS = ("planted", "functions", "tables")
 ACTIVATIONS = ("sigmoid", "leaky_relu", "linear")
 TEACHERS = {"2x14": (2, 14), "3x35": (3, 35)}  # hidden layers, live weights
 NUM_POINTS = (NUM_TRAIN, NUM_VALID, NUM_TEST)
-# Factor of the time budget: with ten classes and 61 inputs the first block of the
-# pipeline alone would use the budget of the other tasks.
+# Factor of the time budget: with ten classes and 61 inputs, the first block of the
+# pipeline takes as long as the budget of the other tasks.
 BUDGET_FACTORS = {"digits": 4.0}
-MIN_SHARE = 1e-3  # of a class, for the log loss of a constant
+MIN_SHARE = 1e-3  # minimum share of a class, for the log loss of a constant
 
 
 class Teacher(NamedTuple):
-    """Activation and size of the network that made the data."""
+    """Activation and size of the network that generated the data."""
 
     activation: str
-    num_weights: int  # live
+    num_weights: int  # number of live weights
 
 
 class QualityTask(NamedTuple):
-    """One data set with its objective."""
+    """Data set with its objective."""
 
     name: str
     group: str
     seed: int
-    seeds: dict[str, int]  # of teacher, points or split
+    seeds: dict[str, int]  # seeds of teacher, points or split
     objective: Objective
     train: Problem
     valid: Problem
@@ -75,8 +75,8 @@ def find_group(name: str) -> str:
 def find_activation(name: str) -> str:
     """Return the activation for spaces of one activation.
 
-    It is that of the teacher, as in arXiv:2410.08339, which favours such spaces; for
-    other tasks it is the sigmoid.
+    This is the activation of the teacher, as in arXiv:2410.08339, which favours such
+    spaces; for other tasks it is the sigmoid.
     """
     kinds = {a.replace("_", "-"): a for a in ACTIVATIONS}
     return kinds.get(name.rpartition("-")[0], "sigmoid")
@@ -84,12 +84,12 @@ def find_activation(name: str) -> str:
 
 @functools.lru_cache(maxsize=1)  # the methods of a task run one after another
 def make_task(name: str, seed: int) -> QualityTask:
-    """Make a task with a seed of its data."""
+    """Make a task from the seed of its data."""
     return MAKERS[find_group(name)](name, seed)
 
 
 def make_planted(name: str, seed: int) -> QualityTask:
-    """Make noise-free data of a random network with outputs of variance about 1."""
+    """Make noise-free data from a random network with output variance about 1."""
     activation = find_activation(name)
     depth, num_weights = TEACHERS[name.rpartition("-")[2]]
     teacher_key, data_key = jax.random.split(jax.random.key(seed))

@@ -1,7 +1,7 @@
 """Tune the rivals: `python -m figures.quality.tuning`.
 
-Settings change one at a time, equally many per rival, on seeds that the comparison does
-not use.
+Single settings are changed, the same number per rival, on seeds that the comparison
+does not use.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ FILE_NAME = "tuning.jsonl"
 
 @dataclasses.dataclass(frozen=True)
 class TuningCommand:
-    """Change the settings of the rivals one at a time."""
+    """Change single settings of the rivals."""
 
     out: Path | None = None
     """folder for tuning.jsonl and tuning.md; existing trials are kept
@@ -48,13 +48,13 @@ class TuningCommand:
     tasks: tuple[str, ...] = ("leaky-relu-3x35", "goldstein-price", "breast_cancer")
     """tasks, by default one of each group"""
     seed: int = 1000
-    """seed of the tasks, not used by the comparison"""
+    """seed of the tasks, which the comparison does not use"""
     seconds: float = 10.0
-    """seconds of work per trial, compilation not counted"""
+    """seconds of work per trial, without compilation"""
     summarize: bool = False
-    """only rewrite the table from existing trials"""
+    """run nothing; rewrite the table from existing trials"""
     quick: bool = False
-    """run the trials of one rival for a moment to test the study"""
+    """run short trials of one rival to test the study"""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -65,7 +65,7 @@ class TuningCommand:
 
 
 class Trial(NamedTuple):
-    """A rival with one changed setting, or with its default settings."""
+    """Rival with one changed setting, or with its default settings."""
 
     method: str
     setting: str | None = None

@@ -1,8 +1,8 @@
 """Measure the speed of the main operations: `python -m figures.speed`.
 
-Tasks of a group are timed in turns, and the fastest call counts, because other programs
-slow down the rest. A large matrix product is timed in the same run. Floating point
-operations are those that XLA counts in the compiled program.
+The tasks of a group are timed alternately, and the fastest call counts, because other
+programs slow down some calls. A large matrix product is timed in the same run. Floating
+point operations are those that XLA counts in the compiled program.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ class SpeedCommand:
     out: Path | None = None
     """folder for numbers and table [figures/speed; quick: a new temporary folder]"""
     seconds: float = 10.0
-    """seconds per task, compilation not counted"""
+    """seconds per task, without compilation"""
     summarize: bool = False
-    """only rewrite the table from speed.json"""
+    """time nothing; rewrite the table from speed.json"""
     quick: bool = False
-    """time two groups for a moment to test the study"""
+    """time two groups briefly to test the study"""
 
     def __post_init__(self) -> None:
         """Check numbers."""
@@ -70,11 +70,11 @@ def time_all(config: SpeedCommand) -> dict[str, Any]:
 
 
 def time_tasks(timed: list[SpeedTask], *, seconds: float) -> list[dict[str, Any]]:
-    """Time tasks in turns.
+    """Time tasks alternately.
 
     Args:
       timed: functions to compile and to time.
-      seconds: per task.
+      seconds: seconds per task.
 
     Returns:
       One row of the table per task, by its fastest call.
@@ -85,13 +85,13 @@ def time_tasks(timed: list[SpeedTask], *, seconds: float) -> list[dict[str, Any]
         jax.block_until_ready(fn(*task.args))
     end = time.monotonic() + seconds * len(timed)
     while time.monotonic() < end:
-        for fn, task, mine in zip(compiled, timed, times, strict=True):
+        for fn, task, taken in zip(compiled, timed, times, strict=True):
             begin = time.perf_counter()
             jax.block_until_ready(fn(*task.args))
-            mine.append(time.perf_counter() - begin)
+            taken.append(time.perf_counter() - begin)
     return [
-        _row(task, fn, np.array(mine))
-        for task, fn, mine in zip(timed, compiled, times, strict=True)
+        _row(task, fn, np.array(taken))
+        for task, fn, taken in zip(timed, compiled, times, strict=True)
     ]
 
 

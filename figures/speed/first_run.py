@@ -1,9 +1,9 @@
-"""Time whole searches by the command, without and with a compilation cache.
+"""Time complete searches by the command, without and with a compilation cache.
 
     python -m figures.speed.first_run
 
-Each search is a new process with the default options. The first search of a table finds
-no compiled programs, the second one finds those of the first.
+Each search is a new process with the default options. The first search of a table has
+no cached programs; the second search has those of the first.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ QUICK += ("--max-width", "2", "--max-weights", "6")
 
 @dataclasses.dataclass(frozen=True)
 class FirstRunCommand:
-    """Time whole searches of a small table and of one of 1,000 rows and 10 features."""
+    """Time searches of a small table and of a table of 1,000 rows and 10 features."""
 
     out: Path | None = None
     """JSON file [figures/speed/first_run.json; quick: a temporary file]"""
@@ -78,7 +78,7 @@ def _search(folder: Path, arguments: list[str], name: str) -> dict[str, Any]:
         "PYTHONUNBUFFERED": "1",
     }
     begin = time.monotonic()
-    with subprocess.Popen(  # noqa: S603  # our own command
+    with subprocess.Popen(  # noqa: S603  # fixed command
         [*command, "--out", str(out)],
         env=environment,
         stdout=subprocess.PIPE,

@@ -31,7 +31,7 @@ AUTHORS_TRAINING = 38.0
 AUTHORS_SEARCH = 71.0
 
 FORMS = ("plain", "fast")
-# Ratio of the fast to the plain form; no aim was set for the second.
+# Aims for the ratio of the fast to the plain form; the second task has none.
 FORM_AIMS = {"value and gradient": 4.0, "Levenberg-Marquardt step": None}
 MATRIX = 2048
 NUM_NETWORKS, NUM_POINTS = 1024, 128
@@ -42,7 +42,7 @@ POLISH_CAPACITIES = (32, 64, 128)
 
 @dataclasses.dataclass(frozen=True)
 class SpeedTask:
-    """A function to time, and the number of items that one call processes."""
+    """Function to time, and the number of items that one call processes."""
 
     name: str
     fn: Callable[..., Any]
@@ -50,13 +50,13 @@ class SpeedTask:
     num_items: int | float
     unit: str
     reference: float | None = None
-    """items per second to compare with"""
+    """reference in items per second"""
     aim: float | None = None
     """aim for the ratio to the reference"""
 
 
 def matrix_tasks() -> list[SpeedTask]:
-    """Make the reference of the machine: a float32 matrix product."""
+    """Make the reference task of the machine, a float32 matrix product."""
     a = jnp.ones((MATRIX, MATRIX))
     flops = 2 * MATRIX**3 / 1e9
     return [
@@ -67,7 +67,7 @@ def matrix_tasks() -> list[SpeedTask]:
 
 
 def evaluation_tasks() -> list[SpeedTask]:
-    """Make value and gradient of many networks at many points, plain and fast."""
+    """Make tasks for value and gradient of many networks, plain and fast."""
     spec = NetworkSpec(activations=("tanh",))
     networks = prior.sample_batch(
         jax.random.key(0), NUM_NETWORKS, spec=spec, depth=spec.max_depth
@@ -99,7 +99,7 @@ def evaluation_tasks() -> list[SpeedTask]:
 
 
 def prior_tasks() -> list[SpeedTask]:
-    """Make the sampling of random networks for pretraining."""
+    """Make the task of sampling random networks for pretraining."""
     config = AutoencoderConfig()
     fn = functools.partial(pretraining.sample_groups, num=NUM_NETWORKS, config=config)
     return [
@@ -110,7 +110,7 @@ def prior_tasks() -> list[SpeedTask]:
 
 
 def polish_tasks() -> list[SpeedTask]:
-    """Make Levenberg-Marquardt steps; one capacity also by automatic derivatives."""
+    """Make tasks for Levenberg-Marquardt steps, one also with automatic derivatives."""
     kinds = DEFAULT_ACTIVATIONS
     spec = NetworkSpec(num_inputs=4, max_width=8, max_depth=3, activations=kinds)
     x = jax.random.uniform(jax.random.key(1), (POLISH_POINTS, 4), minval=-1.0)
@@ -172,7 +172,7 @@ def _expand_plainly(
 
 
 def training_tasks() -> list[SpeedTask]:
-    """Make whole pretraining steps: sampling, outputs, losses, update."""
+    """Make tasks for pretraining steps: sampling, outputs, losses, update."""
     tasks = []
     for preset, aim in (("compact", 150.0), ("paper", 10.0)):
         config = PretrainingConfig(autoencoder=AutoencoderConfig(preset=preset))
@@ -194,7 +194,7 @@ def training_tasks() -> list[SpeedTask]:
 
 
 def search_tasks() -> list[SpeedTask]:
-    """Make a step of the default latent search with all decoders at 1,000 points."""
+    """Make the task of a latent search step with all decoders at 1,000 points."""
     model = AutoencoderConfig()
     config = latent_search.DescentConfig()
     space = latent_search.make_space(model)
@@ -231,4 +231,4 @@ GROUPS = (
     training_tasks,
     search_tasks,
 )
-"""Functions that make the tasks of each group, which are timed in turns."""
+"""Functions that make the tasks of each group, which are timed alternately."""

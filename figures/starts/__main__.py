@@ -1,9 +1,9 @@
 """Compare sources of starts by the loss after the polish: `python -m figures.starts`.
 
-The study draws networks of one size from random weights, from decoders without data,
-and from descents on the data, on weights and in the learned space. All of them get the
-same polish. The table gives the number of starts, and the seconds, that reach an error
-with probability 1/2.
+Networks of one size are drawn from random weights, from decoders without data, and from
+descents on the data, on weights and in the learned space. All of them get the same
+polish. The table gives the number of starts, and the seconds, that reach an error with
+probability 1/2.
 """
 
 import dataclasses
@@ -62,11 +62,11 @@ class StartsCommand:
     num_steps: int = 120
     """number of Levenberg-Marquardt steps of the polish"""
     descent_steps: int = 300
-    """number of gradient steps of direct and latent"""
+    """number of gradient steps of the sources direct and latent"""
     seed: int = 0
     """seed of data and starts"""
     summarize: bool = False
-    """only redraw table and picture from existing runs"""
+    """run nothing; redraw table and picture from existing runs"""
     quick: bool = False
     """run one task with few starts and steps, without decoders, to test the study"""
 
@@ -150,7 +150,7 @@ def _polish(networks: Network, job: Job, num_steps: int) -> tuple[Network, Netwo
 
 
 def _test_errors(task: QualityTask, networks: Network, fit: Fit) -> list[float]:
-    """Return test losses as shares of the variance of the test outputs."""
+    """Return test losses divided by the variance of the test outputs."""
     num_inputs = task.train.x.shape[1]
     networks = networks._replace(first=networks.first[:, :num_inputs])
     loss = tasks.test_losses(task, networks, fit.activations)
@@ -158,7 +158,7 @@ def _test_errors(task: QualityTask, networks: Network, fit: Fit) -> list[float]:
 
 
 class Effort(NamedTuple):
-    """Starts and seconds that reach an error with probability 1/2."""
+    """Numbers of starts and seconds that reach an error with probability 1/2."""
 
     starts: float
     seconds: float
@@ -183,7 +183,7 @@ def estimate_effort(source: dict[str, Any], goal: float) -> Effort:
 
 
 def find_goal(found: dict[str, Any]) -> float:
-    """Return the error that one in ten random starts reaches."""
+    """Return the error that one of ten random starts reaches."""
     errors = np.array(found["sources"]["random"]["errors"], float)
     return float(np.nanquantile(errors, 0.1))
 

@@ -31,18 +31,18 @@ def improve(
 ) -> Any:
     """Run Levenberg-Marquardt steps on embeddings.
 
-    With J the Jacobian of the active weights by the embedding, and C, g curvature and
-    gradient by the weights, the damped step -(J^T C J + d I)^-1 J^T g equals
-    -J^T (C J J^T + d I)^-1 g: a system of the size of the network, not of the
-    embedding.
+    J is the Jacobian of the active weights w.r.t. the embedding, and C and g are
+    curvature and gradient w.r.t. the weights. The damped step
+    -(J^T C J + d I)^-1 J^T g equals -J^T (C J J^T + d I)^-1 g, a system of the size of
+    the network, not of the embedding.
 
     Args:
-      points: [R, ...] of a space.
-      params: of its decoders.
+      points: points [R, ...] of a space.
+      params: parameters of its decoders.
       problem: rows to fit.
       space: space of the points.
-      depth: of the decoder.
-      capacity: largest number of active weights.
+      depth: depth of the decoder.
+      capacity: maximum number of active weights.
     """
     fit = Fit(space.objective, space.spec.activations)
     columns = transpose(problem)

@@ -22,7 +22,7 @@ from swajax.search.sources.descent import DescentSourceConfig
 from swajax.types import Key, Network
 
 SOURCES = ("random", "decoded", "direct", "latent", "newton")
-# Without a penalty, which would change the size of the networks.
+# No penalty, which would change the size of the networks.
 DESCENT = DescentConfig(chunk_steps=25, num_screened=1, sparsity_weights=(0.0,))
 
 

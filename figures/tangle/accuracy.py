@@ -2,7 +2,7 @@
 
 Searches are compared with one another and with the largest, the smallest and random
 networks at equal gradient passes. Runs are in OUT/SPACE/runs.jsonl. The standalone
-networks by which searches are ranked are in OUT/SPACE/table.json
+networks that rank the searches are in OUT/SPACE/table.json
 (`python -m figures.tangle.standalone_table`).
 """
 
@@ -52,13 +52,13 @@ class AccuracyCommand:
     )
     """budgets"""
     seeds: int = 5
-    """number of seeds per method, of split and start"""
+    """number of seeds (of split and start) per method"""
     methods: tuple[str, ...] | None = None
-    """methods [all but the ablations]"""
+    """methods [all except the ablations]"""
     ablations: bool = False
     """also run the ablations of the space"""
     summarize: bool = False
-    """only redraw tables and pictures from existing runs"""
+    """run nothing; redraw tables and pictures from existing runs"""
     quick: bool = False
     """run a few steps of four methods to test the study"""
 
@@ -81,13 +81,13 @@ def main(config: AccuracyCommand) -> None:
 
 
 def _run_missing(config: AccuracyCommand, folder: Path) -> None:
-    """Make the missing runs; refuse runs and tables of other data."""
+    """Make the missing runs; reject runs and tables of other data."""
     data = loaders.read_provenance(config.space)
     runs = RunFile(folder / results.FILE_NAME)
     missing = list(_find_missing(config, runs, data))
     table = accuracy_tables.find_table(folder, config.space)
     if table and table.get("data", {}) != data:
-        raise ValueError(f"{folder}: its table is of other data: {table.get('data')}")
+        raise ValueError(f"{folder}: the table has other data: {table.get('data')}")
     ranked = standalone_table.read_networks(table) if table else []
 
     def make(method: str, seed: int) -> Run:
@@ -134,7 +134,7 @@ def _find_missing(
         name = results.make_name(config.space, seed, method)
         if not runs.has(name, configs.to_dict(config.settings)):
             yield method, seed
-        else:  # a seed of other data is another split
+        else:  # with other data, a seed is another split
             runs.has(name, data, field="data")
 
 

@@ -22,7 +22,7 @@ def write(folder: Path, space: str) -> str:
     """Write accuracy.md, sizes.png and, for runs with curves, anytime.png.
 
     Args:
-      folder: of the runs of a space.
+      folder: folder of the runs of a space.
       space: name of the space.
 
     Returns:
@@ -49,9 +49,9 @@ def write(folder: Path, space: str) -> str:
 
 
 def find_table(folder: Path, space: str) -> dict[str, Any] | None:
-    """Return the table of standalone networks of a space, if there is one.
+    """Return the table of standalone networks of a space, if it exists.
 
-    The table of all networks of digits-macro serves every folder.
+    The table of all networks of digits-macro is used for every folder.
     """
     path = folder / "table.json"
     if space == "digits-macro" and not path.is_file():
@@ -126,7 +126,7 @@ def format_pairs(
 
 
 def describe_sample(table: dict[str, Any]) -> str:
-    """Describe the networks among which the rank correlation is taken."""
+    """Describe the networks of the rank correlation."""
     num_seeds = len(table["rows"][0]["test_loss"])
     times = "once" if num_seeds == 1 else f"with {num_seeds} seeds"
     return (
@@ -151,10 +151,10 @@ def correlate(run: Run, table: dict[str, Any]) -> float:
 
 
 def _format_differences(differences: np.ndarray) -> str:
-    """Return the mean and, of several differences, its 95 % interval."""
+    """Return the mean and, for several differences, its 95 % interval."""
     if len(differences) == 1:
         return f"{differences[0]:+.4f}"
-    # Student's interval: a bootstrap of few values is too narrow.
+    # Student's interval, because a bootstrap of few values is too narrow.
     half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
     mean = differences.mean()
     return f"{mean:+.4f} [{mean - half:+.4f}, {mean + half:+.4f}]"
@@ -207,14 +207,14 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
 def draw_anytime(
     path: Path, methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
 ) -> None:
-    """Draw the network chosen so far during the searches, mean over the seeds.
+    """Draw scores of the network chosen so far, mean over the seeds.
 
-    The left panel has its loss with inherited weights on the architecture rows, the
-    right one, if the table has all networks, its regret. Runs without a curve, of
-    earlier versions, are left out.
+    The left panel has its loss with inherited weights on the architecture rows. The
+    right panel has its regret, if the table has all networks. Runs of earlier versions,
+    which have no curve, are left out.
 
     Args:
-      path: of the PNG.
+      path: path of the PNG.
       methods: runs by method and seed.
       table: standalone networks.
     """
@@ -229,11 +229,11 @@ def draw_anytime(
     figure = Figure(figsize=(1.4 + 4.6 * (1 + is_whole), 3.8), layout="constrained")
     panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
     for index, (name, own) in enumerate(curves.items()):
-        # Dashed lines leave visible what they cover: two second stages of one search.
+        # Dashed lines keep the line below visible, as for two second stages.
         style = {"color": f"C{index}", "linestyle": ("-", "--", ":")[index % 3]}
         passes = [point["num_passes"] for point in own[0]]
         losses = [[point["loss"] for point in curve] for curve in own]
-        label = f"{name}, {len(own)} seeds" if len(own) > 1 else f"{name}, a seed"
+        label = f"{name}, {len(own)} seeds" if len(own) > 1 else f"{name}, one seed"
         panels[0].plot(passes, np.mean(losses, axis=0), label=label, **style)
         if is_whole and "indices" in own[0][0]:
             regrets = [
@@ -260,7 +260,7 @@ def _scores(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
 
 
 def _show(values: np.ndarray, scale: float = 1.0) -> str:
-    """Return the mean and, of more than one seed, the standard deviation."""
+    """Return the mean and, for more than one seed, the standard deviation."""
     if not len(values):
         return ""
     spread = f" ± {scale * values.std(ddof=1):.3f}" if len(values) > 1 else ""

@@ -1,11 +1,11 @@
 """Cases of the memory study: stacks of layers and search spaces.
 
 Sizes are those of `swajax.tangle.spaces` and of `full_size`; the latter are only
-compiled. The models are simplified, so that all forms share the parts without choices:
-conv-macro has its convolutions with choices and a plain readout; transformers have no
-last normalisation, statistics over padding as in the paper, a separate head where
-chars-gpt ties it to the embedding, ten classes where AutoFormer-T has 1,000, and
-neither class token nor positions.
+compiled. The models are simplified, so that all forms share the parts without choices.
+conv-macro has its convolutions with choices and a plain readout. Transformers have no
+last normalisation, statistics over padding as in the paper, a separate head (chars-gpt
+ties it to the embedding), ten classes (AutoFormer-T has 1,000), and neither class token
+nor positions.
 """
 
 import functools
@@ -25,11 +25,11 @@ from swajax.tangle.spaces.digits_vit import DigitsVitConfig
 
 
 class Case(NamedTuple):
-    """A supernet and its batch size."""
+    """Supernet and its batch size."""
 
     make: Callable[[], Supernet]
     batch_size: int
-    is_timed: bool  # else only compiled
+    is_timed: bool  # if false, the case is only compiled
 
 
 STACKS: dict[str, tuple[Callable[[int], Supernet], int]] = {
@@ -39,13 +39,13 @@ STACKS: dict[str, tuple[Callable[[int], Supernet], int]] = {
 }
 """Function from the number of options to a supernet, and batch size."""
 
-DIGITS = (8, 8, 1)  # an image
+DIGITS = (8, 8, 1)  # shape of an image
 # Measured with 94 characters; the alphabet has 96.
 CHARS = CharsGptConfig(num_tokens=94)
 
 
 def _make_vit(config: DigitsVitConfig, input_shape: tuple[int, ...]) -> Supernet:
-    """Make a classifier of images; the class token counts as one more patch."""
+    """Make a classifier of images; the class token counts as an additional patch."""
     num_pixels = config.patch**2 * config.image_channels
     num_positions = math.prod(input_shape) // num_pixels + 1
     return make_transformer(config, num_positions=num_positions, num_pixels=num_pixels)
@@ -81,5 +81,5 @@ SPACES: dict[str, Case] = {
     "autoformer-t": _make_full("autoformer-t", _make_vit),
     "small-lm": _make_full("small-lm", _make_gpt),
 }
-"""In digits-macro-product weight sharing has one option for each combination of input
-channels, output channels and kernel; in the others options ignore input channels."""
+"""In digits-macro-product, weight sharing has one option per combination of input
+channels, output channels and kernel; in other cases, options ignore input channels."""

@@ -1,9 +1,9 @@
 """Networks of cells as supernets in every form of `forms`.
 
 On each edge, weight sharing has all operations with separate weights, entangled outputs
-have them on slices of common weights, and superposition has one pass for all operations
-of a kind, normalised by the mass of the group (`swajax.tangle.layers.norms`). The
-single path has the largest operation on every edge.
+use slices of common weights, and superposition has one pass for all operations of a
+kind, normalised by the mass of the group (`swajax.tangle.layers.norms`). The single
+path has the largest operation on every edge.
 """
 
 import functools
@@ -128,7 +128,7 @@ def make_nb201(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
 
 
 def make_cells(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supernet:
-    """Make the networks of `digits_cell`, whose cells are not run in a loop."""
+    """Make the networks of `digits_cell`, which have no loop over cells."""
 
     def init(key: Key, form: Form) -> Weights:
         return digits_cell.draw(config, key, functools.partial(draw_edge, form=form))
@@ -149,8 +149,8 @@ def make_cells(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
 def _reduce(x: Array, kernels: Any) -> Array:
     """Apply a residual block that halves the sides.
 
-    The block of `digits_cell` takes a mean before the shortcut; this one belongs to the
-    published memory measurements.
+    The block of `digits_cell` computes a mean before the shortcut; this version belongs
+    to the published memory measurements.
     """
     first, second, short = kernels
     out = operations_lib.normalise(

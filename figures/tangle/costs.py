@@ -14,7 +14,7 @@ from figures.tangle.forms import FORMS, Form
 from figures.tangle.supernets import Supernet
 from swajax.tangle.layers import patches
 
-MIN_SECONDS = 0.02  # of a timed call, far above the resolution of the clock
+MIN_SECONDS = 0.02  # minimum of a timed call, far above the resolution of the clock
 # Compiled for memory analysis only: buffers are assigned before optimization.
 COMPILED_ONLY = {"xla_backend_optimization_level": 0}
 
@@ -27,7 +27,7 @@ def measure_forms(
     Args:
       make_fn: makes the supernet.
       batch_size: number of examples.
-      seconds: to time all forms; 0 only compiles them.
+      seconds: seconds to time all forms; 0 only compiles them.
 
     Returns:
       Bytes, operations and, if timed, seconds by form.
@@ -42,7 +42,7 @@ def measure_forms(
 
 
 def count(net: Supernet, form: Form, *, batch_size: int) -> dict[str, Any]:
-    """Count bytes and operations of a step of a supernet, see `count_step`."""
+    """Count bytes and operations of a step of a supernet; see `count_step`."""
     draw = functools.partial(
         supernets.draw_arguments, net=net, form=form, batch_size=batch_size
     )
@@ -58,12 +58,12 @@ def count_step(
     Operations are counted before optimization.
 
     Args:
-      step: function.
-      unrolled_step: the same without loops, because XLA counts a loop body once.
-      shapes: of the arguments, the weights first.
+      step: the step.
+      unrolled_step: the same step without loops, because XLA counts a loop body once.
+      shapes: shapes of the arguments, the weights first.
 
     Returns:
-      Bytes, their parts, operations and bytes of the weights.
+      Total bytes and their parts, operations, and bytes of the weights.
 
     Raises:
       ValueError: the compiler reports no bytes.
@@ -90,7 +90,7 @@ def count_step(
 def prepare(
     net: Supernet, form: Form, *, batch_size: int
 ) -> tuple[Callable[[], Any], Callable[..., Any]]:
-    """Return a function that takes a step and waits for it, and the compiled step."""
+    """Return a function that executes a step and waits, and the compiled step."""
     args = supernets.draw_arguments(jax.random.key(0), net, form, batch_size=batch_size)
     step = jax.jit(supernets.make_step(net, form)).lower(*args).compile()
     return lambda: jax.block_until_ready(step(*args)), step
@@ -98,7 +98,7 @@ def prepare(
 
 @contextlib.contextmanager
 def plain_convolutions() -> Iterator[None]:
-    """Switch off faster forms of small convolutions, which count differently."""
+    """Disable the fast forms of small convolutions, whose counts differ."""
     kept, patches.BACKENDS = patches.BACKENDS, ()
     try:
         yield
@@ -109,11 +109,11 @@ def plain_convolutions() -> Iterator[None]:
 def time_in_turns(
     calls: Mapping[str, Callable[[], Any]], seconds: float
 ) -> dict[str, dict[str, float]]:
-    """Time calls in turns, so that other load affects all alike.
+    """Time calls alternately, so that other load affects all of them equally.
 
     Args:
       calls: functions by name.
-      seconds: for all calls together.
+      seconds: seconds for all calls together.
 
     Returns:
       Quartiles of the wall-clock seconds and median of the processor seconds.

@@ -1,8 +1,8 @@
 """Search spaces with entangled outputs: one pass per option on common weights.
 
-Superposition approximates this supernet (arXiv:2312.10440): each option runs on its
-slice with its own normalisation, and outputs are mixed. Without attention and
-normalisation both are the same function.
+Superposition approximates this supernet (arXiv:2312.10440): each option uses its slice
+with a separate normalisation, and outputs are mixed. Without attention and
+normalisation, both are the same function.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ def mix_outputs(
     """Return a space with the same choices and weights whose supernet mixes outputs.
 
     Args:
-      space: of transformers or of cells.
-      config: its configuration.
+      space: space of transformers or of cells.
+      config: configuration of the space.
     """
     if isinstance(config, DigitsVitConfig):
         fn = functools.partial(_apply_vit, config)

@@ -1,13 +1,13 @@
-"""Forms of mixing the options of a layer, made from one description of the layer.
+"""Forms of mixing the options of a layer, derived from one description of the layer.
 
     ws      weight sharing (arXiv:1806.09055): weights per option, mixed outputs
     weo     entangled outputs: slices of one weight, one pass per option, mixed outputs
     sup     superposition: mixed slices, one pass (arXiv:2312.10440)
     single  the largest network without choices
 
-Options of a layer are combinations of its output channels and kernel, the fewest that
-weight sharing needs. If a layer also lists a choice of its inputs, each combination is
-an option, as in the code of arXiv:2312.10440.
+Options of a layer are combinations of its output channels and kernel, the minimum that
+weight sharing needs. If a layer also lists a choice of its inputs, each combination
+with it is an option, as in the code of arXiv:2312.10440.
 """
 
 import itertools
@@ -30,11 +30,11 @@ Vectors = Sequence[Float[Array, " _"]]  # probabilities [K] of each choice
 class Layer(NamedTuple):
     """Operation whose weights depend on choices."""
 
-    num_options: tuple[int, ...]  # of each choice
+    num_options: tuple[int, ...]  # number of options of each choice
     num_channels: int  # output channels of the largest option
-    draw: Callable[[Key], Any]  # weights of the largest option
-    take: Callable[[Any, Option], Any]  # slice of one option
-    mask: Callable[[Vectors], Any]  # keep probabilities of all weights
+    draw: Callable[[Key], Any]  # draws the weights of the largest option
+    take: Callable[[Any, Option], Any]  # returns the slice of one option
+    mask: Callable[[Vectors], Any]  # returns the keep probabilities of all weights
     apply: Callable[[Any, Array], Array]  # (weights or slice, inputs) to outputs
 
 

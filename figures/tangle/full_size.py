@@ -1,11 +1,11 @@
-"""Spaces at the dimensions of arXiv:2312.10440, to be compiled rather than trained.
+"""Spaces at the dimensions of arXiv:2312.10440, which are compiled but not trained.
 
 They are configurations of the spaces of the package and differ from the paper as
 follows. AutoFormer-T reads out a class token and has no relative positions. Heads of
 the language model have a fixed size, and its layers have biases. DARTS halves images by
-one convolution of single pixels instead of two shifted ones, and keeps an operation on
-every edge instead of the two strongest of a node. There is no dropout, drop-path or
-auxiliary loss.
+one pointwise convolution instead of two shifted ones, and keeps an operation on every
+edge instead of the two strongest per node. There is no dropout, drop-path or auxiliary
+loss.
 """
 
 from typing import Any, NamedTuple
@@ -62,12 +62,12 @@ SMALL_LM = CharsGptConfig(
 
 
 class FullSize(NamedTuple):
-    """A space and its batch."""
+    """Space and its batch."""
 
-    make_fn: Any  # configuration to space
+    make_fn: Any  # maps a configuration to a space
     config: Any
-    input_shape: tuple[int, ...]  # of one example
-    batch_size: int  # of the paper
+    input_shape: tuple[int, ...]  # shape of one example
+    batch_size: int  # batch size of the paper
 
 
 FULL_SIZE = {
@@ -86,11 +86,11 @@ def make_full_size(
 
     Args:
       name: key of `FULL_SIZE`.
-      batch_size: number of examples [that of the paper; 64 instead of 512 for
-        AutoFormer-T].
+      batch_size: number of examples, by default as in the paper, except 64 instead of
+        512 for AutoFormer-T.
 
     Raises:
-      ValueError: unknown name, or a batch size below one.
+      ValueError: the name is unknown, or the batch size is below one.
     """
     if name not in FULL_SIZE:
         raise ValueError(f"space must be one of {list(FULL_SIZE)}, got {name!r}")

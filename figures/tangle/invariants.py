@@ -37,7 +37,7 @@ from swajax.tangle.train import gradients
 from swajax.tangle.train.optimizers import SupernetConfig, make_weight_optimizer
 
 NUM_ROWS = 8
-NUM_INPUTS = 5  # of the table for `mlp`
+NUM_INPUTS = 5  # number of inputs of the table for `mlp`
 SPACES = ("mlp", *LOADERS)
 
 
@@ -55,9 +55,9 @@ class InvariantsCommand:
     seed: int = 0
     """seed of weights and networks"""
     summarize: bool = False
-    """only rewrite the table from invariants.json"""
+    """measure nothing; rewrite the table from invariants.json"""
     quick: bool = False
-    """measure the space mlp only to test the study"""
+    """measure only the space mlp to test the study"""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -83,7 +83,7 @@ def main(config: InvariantsCommand) -> None:
 
 
 def measure_space(name: str, config: InvariantsCommand) -> dict[str, Any]:
-    """Return the largest errors of a space over networks, and its least gradient."""
+    """Return the largest errors of a space over networks, and its smallest gradient."""
     space = make_space(name, **({"num_inputs": NUM_INPUTS} if name == "mlp" else {}))
     params_key, genes_key, x_key = jax.random.split(jax.random.key(config.seed), 3)
     params, x = space.init(params_key), draw_rows(name, x_key)
@@ -116,7 +116,7 @@ def draw_rows(name: str, key: jax.Array) -> Array:
 def compare_outputs(
     space: SearchSpace, params: Any, network: Architecture, x: Array
 ) -> tuple[Array, Array]:
-    """Return outputs of the supernet at one-hot probabilities and of the slice."""
+    """Return the outputs of the supernet at one-hot probabilities and of the slice."""
     p = one_hot(network, space.choices)
 
     @jax.jit
@@ -127,7 +127,7 @@ def compare_outputs(
 
 
 def compare_masks(space: SearchSpace, params: Any, network: Architecture) -> float:
-    """Return the largest difference of one-hot masks to the weights of the slice."""
+    """Return the largest difference between one-hot masks and the weights kept."""
     wanted = find_taken(space, params, network)
     found = space.masks(one_hot(network, space.choices))
     differences = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), found, wanted)
@@ -153,10 +153,10 @@ def draw_probabilities(space: SearchSpace, key: jax.Array) -> Probabilities:
 
 
 def compare_mixtures(space: SearchSpace, p: Probabilities) -> float:
-    """Return the largest difference of masks to the mean over networks drawn by `p`.
+    """Return the largest difference between masks and means over networks drawn by `p`.
 
-    Rows vary one at a time: a function that is linear in each row is this mean if it is
-    correct at one-hot probabilities, which `compare_masks` checks.
+    Each row varies separately: a function that is linear in each row equals this mean
+    if it is correct at one-hot probabilities, which `compare_masks` checks.
     """
 
     @jax.jit
@@ -187,7 +187,7 @@ def compare_mixtures(space: SearchSpace, p: Probabilities) -> float:
 def measure_change_outside(space: SearchSpace, params: Any, x: Array) -> float:
     """Return the largest change of weights outside the smallest network in a step.
 
-    A previous step of the largest network gives all weights a momentum.
+    A preceding step of the largest network gives all weights momentum.
     """
     optimizer = make_weight_optimizer(SupernetConfig())
 
@@ -215,7 +215,7 @@ def measure_change_outside(space: SearchSpace, params: Any, x: Array) -> float:
 
 
 def find_gradient(space: SearchSpace, params: Any, x: Array) -> dict[str, Array]:
-    """Return the gradient of a loss by the architecture vectors of `darts`."""
+    """Return the gradient of a loss w.r.t. the architecture vectors of `darts`."""
     sampler = make_sampler("darts")
     alphas = sampler.init(jax.random.key(0), space.choices)
 

@@ -1,4 +1,4 @@
-"""Layers for `forms`: slices, masks and operation of each."""
+"""Layers for `forms`, each with slices, masks and operation."""
 
 from typing import Any
 
@@ -41,8 +41,8 @@ def make_conv(
     Args:
       num_in: number of input channels.
       outs: options of the output channels.
-      kernels: options of the side of the kernel.
-      ins: options of the input channels, a third choice.
+      kernels: options of the kernel size.
+      ins: options of the input channels, an optional third choice.
     """
     size, reads = max(kernels), ins or (num_in,)
 

@@ -1,4 +1,4 @@
-"""Costs of the supernets of the package, simplified forms of which `catalogue` has."""
+"""Costs of the supernets of the package, which `catalogue` simplifies."""
 
 import dataclasses
 from typing import Any
@@ -24,7 +24,7 @@ BATCHES: dict[str, tuple[int, tuple[int, ...]]] = {
     **{name: (full.batch_size, full.input_shape) for name, full in FULL_SIZE.items()},
 }
 """Batch size and shape of an example of each space."""
-TEXTS = ("chars-gpt", "small-lm")  # inputs and targets are tokens
+TEXTS = ("chars-gpt", "small-lm")  # spaces whose inputs and targets are tokens
 
 
 def count(name: str) -> dict[str, dict[str, Any]]:
@@ -34,8 +34,8 @@ def count(name: str) -> dict[str, dict[str, Any]]:
       name: key of `BATCHES`.
 
     Returns:
-      Costs as of `costs.count_step`: "sup" is the superposition, "single" the slice of
-      the largest network.
+      Costs from `costs.count_step`, for the superposition ("sup") and for the slice of
+      the largest network ("single").
     """
     space, unrolled = _make(name, is_unrolled=False), _make(name, is_unrolled=True)
     params = jax.eval_shape(space.init, jax.random.key(0))

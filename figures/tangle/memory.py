@@ -21,7 +21,7 @@ from swajax.io import commands, runlog
 
 OPTIONS = tuple(range(1, 9))
 BATCHES = {"linear": (1, 4, 16, 64, 256, 1024), "conv": (1, 4, 16, 64)}
-BATCH_OPTIONS = 4  # options per choice in the curves over batches
+BATCH_OPTIONS = 4  # number of options per choice in the curves over batch sizes
 RESIDENT = ("conv", 8)
 
 
@@ -39,9 +39,9 @@ class MemoryCommand:
     curves: bool = True
     """also measure curves over options and batches, and resident memory"""
     summarize: bool = False
-    """only redraw table and pictures from existing cases"""
+    """measure nothing; redraw table and pictures from existing cases"""
     quick: bool = False
-    """measure one space for a moment to test the study"""
+    """measure one space briefly to test the study"""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""
@@ -50,7 +50,7 @@ class MemoryCommand:
 
 
 class Planned(NamedTuple):
-    """A case to be measured."""
+    """A planned case."""
 
     kind: str  # space, options or batch
     name: str

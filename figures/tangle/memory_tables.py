@@ -18,7 +18,7 @@ Case = dict[str, Any]
 FILE_NAME = "memory.jsonl"
 RESIDENT_NAME = "resident"
 
-PAPER = {"nb201": 25.28, "darts": 35.54}  # % saved, arXiv:2312.10440, section 5
+PAPER = {"nb201": 25.28, "darts": 35.54}  # saving in %, arXiv:2312.10440, section 5
 LABELS = {
     "ws": "weight sharing",
     "weo": "entangled outputs",
@@ -33,7 +33,7 @@ def write(folder: Path) -> str:
     """Write memory.md and pictures into a folder.
 
     Args:
-      folder: of memory.jsonl.
+      folder: folder of memory.jsonl.
 
     Returns:
       The tables as text.
@@ -61,7 +61,7 @@ def write(folder: Path) -> str:
 
 
 def format_spaces(cases: Sequence[Case]) -> str:
-    """Return bytes of all forms per space, and superposition by weight sharing."""
+    """Return bytes of all forms per space, and the ratio to weight sharing."""
     header = ["space", "batch", *(f"{form}, MB" for form in FORMS), "weights ws, MB"]
     header += ["weights sup, MB", "less memory", "paper", "operations ws/sup"]
     header += ["step ws, ms", "step sup, ms", "speed sup/ws", "speed by processor"]

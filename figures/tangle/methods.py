@@ -2,8 +2,9 @@
 
 A gradient pass is the forward and backward pass of one batch. A search with vectors
 takes two passes per step, or four with second-order gradients; a single-path search
-takes one, so it makes more steps. Random search trains as many standalone networks as
-the passes allow. Second stages also take forward passes, which are reported.
+takes one and therefore more steps. Random search trains the number of standalone
+networks that the passes allow. Forward passes of second stages are additional and are
+reported.
 """
 
 import dataclasses
@@ -43,14 +44,14 @@ from swajax.types import Key
 class Method(NamedTuple):
     """Settings of a search method."""
 
-    sampler: str | None = None  # None: without a supernet
+    sampler: str | None = None  # None for no supernet
     sampler_options: dict[str, Any] = {}  # noqa: RUF012 - never changed
     search: dict[str, Any] = {}  # noqa: RUF012 - fields of `SupernetConfig`
     select_by: experiment.SelectBy = "evolution"
     space: dict[str, Any] = {}  # noqa: RUF012 - fields of the space's configuration
-    spaces: tuple[str, ...] | None = None  # that support it; None: all
+    spaces: tuple[str, ...] | None = None  # supported spaces; None for all
     weight_share: float = 0.5  # share of the rows that train the weights
-    form: Form = "sup"  # of the supernet
+    form: Form = "sup"  # form of the supernet
 
 
 METHODS: dict[str, Method] = {
@@ -90,7 +91,7 @@ OTHER_FORMS = {
     "ws": (sharing.share_weights, sharing.CONFIGS),
     "weo": (entangling.mix_outputs, entangling.CONFIGS),
 }
-"""Functions that make other supernets than superposition, by `Method.form`."""
+"""Functions that make supernets other than superposition, by `Method.form`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Settings:
     passes: int = 3000
     """number of gradient passes per search"""
     train_steps: int = 360
-    """number of steps to train a standalone network, as in the table of networks"""
+    """number of training steps of a standalone network, as in the table of networks"""
     batch_size: int = 50
     """number of rows per batch"""
     learning_rate: float = 1e-2
@@ -117,11 +118,11 @@ class Found(NamedTuple):
     """Result of a search."""
 
     architecture: Architecture
-    params: Any  # of the supernet; None without one
+    params: Any  # weights of the supernet; None without supernet
     num_passes: int
     num_evaluated: int  # number of networks evaluated by forward passes
-    seconds: float  # without those of the curve
-    curve: list[dict[str, Any]]  # network chosen so far, over the passes
+    seconds: float  # without evaluations for the curve
+    curve: list[dict[str, Any]]  # network chosen so far, by gradient passes
 
 
 def is_applicable(method: Method, space: str) -> bool:
@@ -136,15 +137,15 @@ def run_method(
     settings: Settings,
     ranked: Sequence[Architecture] = (),
 ) -> dict[str, Any]:
-    """Search a network and evaluate it.
+    """Search for a network and evaluate it.
 
     The networks of all methods are trained standalone from the same seed on the same
     rows, so that differences between methods are paired.
 
     Args:
       name: key of `METHODS` or `ABLATIONS`.
-      space_name: of the search space.
-      seed: of the split and the start.
+      space_name: name of the search space.
+      seed: seed of the split and the start.
       settings: budgets.
       ranked: networks to evaluate with inherited weights after the search.
 
@@ -185,7 +186,7 @@ def run_method(
 def find_network(
     key: Key, name: str, method: Method, task: SupernetTask, settings: Settings
 ) -> Found:
-    """Search a network with a method."""
+    """Search for a network with a method."""
     choices = task.space.choices
     if name in ("largest", "smallest"):
         is_largest = name == "largest"

@@ -20,7 +20,7 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def is_known() -> bool:
-    """Return whether the system reports peaks, as Linux does."""
+    """Return whether the system reports memory peaks, as Linux does."""
     return STATUS.exists() and os.access(RESET, os.W_OK)
 
 
@@ -30,7 +30,7 @@ def run_in_process(stack: str, num_options: int, form: Form) -> dict[str, Any]:
     Args:
       stack: key of `catalogue.STACKS`.
       num_options: number of options per choice.
-      form: of the supernet.
+      form: form of the supernet.
 
     Raises:
       ValueError: the process failed.

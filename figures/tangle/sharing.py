@@ -50,7 +50,7 @@ def share_weights(
         return net.init(key, "ws")
 
     def masks(p: Probabilities) -> Any:
-        """Return ones: outputs are mixed, so that all weights are in use."""
+        """Return ones, because mixed outputs use all weights."""
         del p
         shapes = jax.eval_shape(init, jax.random.key(0))
         return jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)

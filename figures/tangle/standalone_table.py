@@ -3,7 +3,7 @@
     python -m figures.tangle.standalone_table
     python -m figures.tangle.standalone_table --space digits-vit --num-networks 60
 
-An interrupted run resumes when it is called again with the same options.
+An interrupted run is resumed by calling it again with the same options.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ from swajax.tangle.train import standalone
 from swajax.tangle.train.optimizers import SupernetConfig
 
 DIGITS_MACRO = Path(__file__).parent / "digits-macro" / "table.json"
-MAX_ALL = 1000  # largest number of networks of a space that are all trained
+MAX_ALL = 1000  # maximum number of networks of a space that are all trained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TableCommand:
     num_seeds: int = 3
     """number of splits and starts per network"""
     num_steps: int = 360
-    """number of training steps; with 50 of 300 images, 6 steps are an epoch"""
+    """number of training steps; 300 images in batches of 50 take 6 steps per epoch"""
     batch_size: int = 50
     """number of rows per step"""
     learning_rate: float = 1e-2
@@ -95,7 +95,7 @@ class Rank(NamedTuple):
     """Rank of a network in a table."""
 
     loss: float  # test loss, nats
-    regret: float  # loss - that of the best network
+    regret: float  # loss minus that of the best network
     percentile: float  # percentage of the other networks that are worse
 
 
@@ -144,7 +144,7 @@ def _complete(config: TableCommand) -> TableCommand:
 
 
 def list_networks(space: SearchSpace, num: int | None = None) -> list[Architecture]:
-    """Return all networks of a space, or a sample that is the same in each call."""
+    """Return all networks of a space, or a sample with a fixed seed."""
     sizes = num_options(space.choices)
     indices = np.arange(math.prod(sizes))
     if num is not None:

@@ -19,17 +19,17 @@ from swajax.types import Key
 class Supernet(NamedTuple):
     """Shapes and functions of a supernet."""
 
-    shapes: dict[str, tuple[int, int]]  # [R, K] of the vectors per choice
+    shapes: dict[str, tuple[int, int]]  # shape [R, K] of the vectors per choice
     init: Callable[[Key, Form], Any]  # weights
     apply: Callable[..., Array]  # (weights, probabilities, x, form, unroll) to outputs
-    input_shape: tuple[int, ...]  # of one example
-    num_tokens: int | None = None  # of inputs and targets that are tokens
+    input_shape: tuple[int, ...]  # shape of one example
+    num_tokens: int | None = None  # size of the vocabulary, if examples are texts
 
 
 def make_step(net: Supernet, form: Form, *, unroll: bool = False) -> Callable[..., Any]:
-    """Return a function from weights, vectors, x and y to the loss and its gradient.
+    """Return a function that maps weights, vectors, x and y to loss and gradient.
 
-    The gradient is by weights and vectors, for a single path by weights only.
+    The gradient is w.r.t. weights and vectors; for a single path, weights only.
 
     Args:
       net: supernet.
@@ -104,7 +104,7 @@ def make_macro(
 
     Args:
       config: options of each convolution.
-      input_shape: of an image.
+      input_shape: shape of an image.
       is_product: weight sharing has options for the input channels too.
     """
     chain, shapes = [], {}

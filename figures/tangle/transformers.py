@@ -24,7 +24,7 @@ def make_transformer(
     """Make a language model, or a classifier of images.
 
     Args:
-      config: choices and size of a head.
+      config: choices, and the size of a head.
       num_positions: number of tokens of a text, or of patches of an image.
       num_tokens: number of kinds of tokens; None for images.
       num_pixels: number of values per patch.

@@ -55,7 +55,7 @@ class TangleCommand:
     """weight of the divergence from the uniform distribution, for drnas"""
     masking: Literal["input", "both"] = "input"
     """layers that mask a chosen dimension: only the layer that reads it (input), or
-    also the layer that writes it, as in the paper (both); digits-cell has none"""
+    also the layer that writes it, as in the paper (both); unused by digits-cell"""
     search: SupernetConfig = dataclasses.field(default_factory=SupernetConfig)
     """settings of supernet training"""
     # Weights overfit few rows, which drives the architecture small: half of 600 images

@@ -4,7 +4,7 @@ Letters: K options of a choice, R rows (copies of the choice, such as layers), G
 (rows of all choices).
 
 An architecture maps the name of each choice to the index of one option per row. A
-supernet is evaluated at probabilities [R, K] of the same names.
+supernet is evaluated at probabilities [R, K] with the same names.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
-"""Networks found in the space `mlp`, kept as a front that `swajax.load` reads.
+"""Networks found in the space `mlp`, stored as a front that `swajax.load` reads.
 
 found-START.safetensors   candidates of one start, with their validation losses
-networks.safetensors      the candidates that no smaller one beats
+networks.safetensors      Pareto-optimal candidates of loss and size
 """
 
 from collections.abc import Mapping

@@ -27,7 +27,7 @@ decode = functools.partial(autoencoder.decode, config=CONFIG)
 
 @pytest.fixture(scope="module")
 def params():
-    """Random enough that some neurons are masked, which no fresh decoder does."""
+    """Random parameters that mask some neurons; fresh decoders mask none."""
     leaves, structure = jax.tree.flatten(make_params("compact"))
     rng = np.random.default_rng(0)
     noisy = [leaf + 0.2 * rng.normal(size=leaf.shape) for leaf in leaves]
@@ -52,7 +52,7 @@ def z(encode_all, networks):
 
 @pytest.fixture(scope="module")
 def decoded(params, z):
-    """By depth: a batch of decoded networks."""
+    """A batch of decoded networks per depth."""
 
     def decode_both(z):
         return tuple(decode(params, z, depth=depth) for depth in (1, 2))
@@ -95,7 +95,7 @@ def test_permuting_neurons_leaves_the_embedding(key, networks, encode_all, z):
 
 
 def test_dead_ends_leave_the_embedding(networks, encode_all, z):
-    """A neuron that feeds nothing is not seen by the encoder."""
+    """The encoder ignores a neuron that feeds nothing."""
     extra = networks._replace(
         mask=networks.mask.at[:, 0, 3].set(1.0),
         first=networks.first.at[:, :, 3].set(7.0),
@@ -176,7 +176,7 @@ def test_what_is_not_there_has_no_gradient(key, decoded):
 
 
 def test_the_readout_is_corrected_by_ridge_regression(key, networks):
-    """Against NumPy; with the numbers of a network itself it changes nothing."""
+    """The correction equals NumPy's, and is zero for the outputs of the network."""
     network = take(networks, int(np.argmax(networks.depth == 2)))
     points = autoencoder.probe_points(CONFIG)
     first, second = np.float64(network.first), np.float64(network.hidden[0])
@@ -208,7 +208,7 @@ def test_a_decoder_has_no_part_in_another(params, z):
 
 
 def test_input_gradient_of_a_decoded_network_in_another_program(params, networks):
-    """Somebody else's jit: gradients by the inputs, against finite differences."""
+    """Compare input gradients under jit with finite differences."""
     x = np.random.default_rng(0).uniform(-1, 1, size=(5, 3)).astype(np.float32)
 
     @jax.jit

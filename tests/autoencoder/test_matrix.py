@@ -1,4 +1,4 @@
-"""The paper's matrix form holds the network and gives it back."""
+"""Round trip of a network through the matrix form of the paper."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""The preset `paper` against arrays of the original and against flax's own layers."""
+"""The preset `paper` against arrays of the original and against layers of flax."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_number_of_parameters(variables, key):
 
 
 def test_initialisation_is_xavier_uniform_over_the_whole_layer(key):
-    """A part of a dense layer 6144 -> 512 and a convolution 32 -> 64."""
+    """Check part of a dense layer 6144 -> 512 and a convolution 32 -> 64."""
     part = paper.part_of_xavier(6144, 512)(key, (768, 512))
     conv = paper_layers.Conv(64).init(key, jnp.zeros((4, 5, 32)))["params"]
     for kernel, fans in ((part, 6144 + 512), (conv["kernel"], 9 * (32 + 64))):
@@ -55,7 +55,7 @@ def test_initialisation_is_xavier_uniform_over_the_whole_layer(key):
     [((2, 3, 4), 5, 1), ((4, 5, 3), 4, 2), ((8, 6, 1), 1, 1), ((7, 9, 2), 3, 2)],
 )
 def test_convolution_is_that_of_flax(key, shape, channels, stride):
-    """Folded: two rows, two rows of stride 2, one channel. The last is not folded."""
+    """Folded: two rows, two rows with stride 2, one channel. The last is not folded."""
     ours = paper_layers.Conv(channels, stride=stride)
     theirs = nn.Conv(channels, (3, 3), strides=stride, padding=1)
     x = jax.random.normal(key, shape)
@@ -153,12 +153,12 @@ def test_upsampling_is_a_transposed_convolution(key, maybe_jit):
 
 @pytest.fixture(scope="module")
 def variables():
-    """The golden ones: faster than drawing eleven million numbers."""
+    """The golden variables, faster than drawing eleven million numbers."""
     return jax.tree.map(jnp.asarray, _golden_variables())
 
 
 def _embed_and_decode(variables, matrices):
-    """z [d, Z], and for each decoder what it says of each z, before and after masks."""
+    """z [d, Z], and the output of each decoder for each z, before and after masks."""
     module = MODULE.bind(variables)
     z = jnp.stack(
         [module.embed_matrix(m, d) for d, m in zip(DEPTHS, matrices, strict=True)]
@@ -175,9 +175,9 @@ def _embed_and_decode(variables, matrices):
 def _golden_variables():
     """Parameters by the rule of the golden arrays, in the layout of flax.
 
-    The original has convolutions [out, in, h, w], transposed ones [in, out, h, w] and
-    true (kernels reversed), dense layers [out, in]; its two largest dense layers are
-    held in parts here, one a depth.
+    The original has convolutions [out, in, h, w], transposed convolutions
+    [in, out, h, w] with reversed kernels, and dense layers [out, in]; its two largest
+    dense layers are split by depth here.
     """
     listing = json.loads((GOLDEN / "paper_forward_parameters.json").read_text())
     flat, columns = {}, [paper.feature_shape(depth, SPEC)[1] for depth in DEPTHS]

@@ -1,4 +1,4 @@
-"""Pretrained autoencoders: those shipped, those in files, and what is refused."""
+"""Pretrained autoencoders: shipped ones, files, and rejected files."""
 
 import dataclasses
 

@@ -133,7 +133,7 @@ def test_what_is_padding_does_not_matter(params, batch, z):
 
 
 def test_the_readout_follows_the_function_that_a_point_stands_for(params):
-    """At full size, and far more so than what the decoder drafts."""
+    """The corrected readout at full size is far better than the draft."""
     point = draw_point(1, 2, 1)
     wanted = jax.jit(functools.partial(autoencoder.respond, config=CONFIG))(
         params, point

@@ -1,4 +1,4 @@
-"""Single columns of any type."""
+"""Conversion of columns of any type."""
 
 import numpy as np
 import pandas as pd

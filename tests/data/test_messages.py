@@ -1,4 +1,4 @@
-"""Names of any kind in one line."""
+"""One-line messages with arbitrary names."""
 
 from swajax.data.messages import did_you_mean, listed, shown
 

@@ -1,4 +1,4 @@
-"""Decimal commas and percent signs: read with a note, or left as they are."""
+"""Decimal commas and percent signs: converted with a note, or left unchanged."""
 
 import numpy as np
 import pandas as pd

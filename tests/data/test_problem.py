@@ -1,4 +1,4 @@
-"""Rows to fit: padded, thinned and taken."""
+"""Padding, thinning and selection of rows."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files of tables: every format read the same, every fault told in one line."""
+"""Table files: all formats give the same table, every fault a one-line message."""
 
 import bz2
 import gzip
@@ -32,7 +32,7 @@ def _text(lines=LINES, header=HEADER):
 
 
 def _with_line(line, at=5):
-    """A good table with one line replaced; `at` counts from 1, the header included."""
+    """A valid table with one line replaced; `at` counts from 1, header included."""
     lines = _text().splitlines()
     lines[at - 1] = line
     return "\n".join(lines) + "\n"

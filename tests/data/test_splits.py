@@ -1,4 +1,4 @@
-"""Parts of a table: reproducible, stratified, scaled by the training part only."""
+"""Splits of a table: reproducible, stratified, scaled by the training part only."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ ROWS = np.arange(NUM_ROWS)
 
 
 def _numbered(**changes):
-    """Every row knows its number, by the column `row`."""
+    """A table whose column `row` holds the row number."""
     values = {
         "frame": pd.DataFrame({"row": ROWS * 1.0, "mod": ROWS % 7 * 1.0}),
         "target": 3.0 * ROWS + 5,

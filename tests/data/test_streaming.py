@@ -1,4 +1,4 @@
-"""Columns of files, some rows at a time."""
+"""Reading of columns in chunks of rows."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""Columns, targets and weights of a table: read, left out with a note, or refused."""
+"""Columns, targets and weights of a table: read, left out with a note, or rejected."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ ROWS = np.arange(NUM_ROWS)
 
 @pytest.fixture
 def write(tmp_path):
-    """A good table with columns replaced or added, as a file; None takes one away."""
+    """Write a valid table with columns replaced, added or (None) removed."""
 
     def _write(**changes):
         cells = {"a": ROWS, "b": ROWS**2, "y": 2 * ROWS + 0.5, **changes}
@@ -26,7 +26,7 @@ def write(tmp_path):
 
 
 def _with(values, row, cell):
-    """The values with one of them replaced."""
+    """Replace one of the values."""
     return [cell if i == row else value for i, value in enumerate(values)]
 
 

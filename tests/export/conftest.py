@@ -1,4 +1,4 @@
-"""One model per kind, which the tests of all formats share."""
+"""Models of each kind, shared by the tests of all formats."""
 
 import pytest
 from export_cases import constant, make_all, make_frame, make_model
@@ -13,7 +13,7 @@ KINDS = {  # depth, number of classes
 
 @pytest.fixture(scope="session")
 def models(draw_network):
-    """Models by kind; a constant one reads no column."""
+    """Models by kind; the constant model reads no column."""
     found = {
         kind: make_model(draw_network, depth=depth, num_classes=num)
         for kind, (depth, num) in KINDS.items()

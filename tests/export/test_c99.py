@@ -1,4 +1,4 @@
-"""C headers: properties beyond those of every format."""
+"""Properties that only C headers have."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The command: each format in a file of its own, refusals in one line."""
+"""The export command: one file per format, errors in one line."""
 
 import importlib
 import re

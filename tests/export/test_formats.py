@@ -44,7 +44,7 @@ def test_one_model_has_every_activation(models):
 @every_format
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_are_those_of_predict(models, frame, tmp_path, kind, format):
-    """Hostile names, categories, missing cells and unknown categories."""
+    """Compare on hostile names, categories, missing cells and unknown categories."""
     skip_without_package(format)
     model = models[kind]
     exported = export(model, format, options=OPTIONS)

@@ -1,4 +1,4 @@
-"""Formulas as text: SymPy and LaTeX read them."""
+"""Formulas as text that SymPy and LaTeX can read."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The JAX function: the model's outputs, and more training by optax."""
+"""The JAX function: outputs of the model, and further training with optax."""
 
 import jax
 import jax.numpy as jnp

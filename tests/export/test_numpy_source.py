@@ -1,4 +1,4 @@
-"""NumPy source: it needs nothing else and reads cells as training did."""
+"""NumPy source: needs only NumPy and reads cells as in training."""
 
 import ast
 import csv
@@ -97,7 +97,7 @@ def test_other_text_is_refused_as_predict_refuses_it(tmp_path, cell):
 @pytest.mark.parametrize("num_terms", range(6))
 @pytest.mark.parametrize("scale", [250.0, -123.45678901234567])
 def test_long_sums_are_one_statement(draw_network, frame, tmp_path, num_terms, scale):
-    """Wherever the line is broken, also behind the last bracket."""
+    """Lines may break anywhere, including after the last bracket."""
     model = make_model(draw_network, depth=1)
     model.network.readout[num_terms:] = 0.0
     scaling = model.scaling._replace(target_scale=scale)

@@ -1,4 +1,4 @@
-"""ONNX models: properties beyond those of every format."""
+"""Properties that only ONNX models have."""
 
 import json
 

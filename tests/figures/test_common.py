@@ -1,4 +1,4 @@
-"""Runs in a file, the clock of work, teachers and tables."""
+"""Files of runs, the work clock, teachers and tables."""
 
 import json
 import multiprocessing

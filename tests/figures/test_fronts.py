@@ -1,4 +1,4 @@
-"""The study of fronts: its picture, its other models, its files."""
+"""The study of fronts: picture, plain models, files."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The experiments behind the figures at tiny sizes, and every picture drawn."""
+"""The experiments of the paper at tiny sizes, and all pictures."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ SPEC = NetworkSpec()
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """The quick run of one untrained autoencoder that serves as both kinds."""
+    """Quick run of one untrained autoencoder that represents both presets."""
     folder = tmp_path_factory.mktemp("reproduction")
     path = folder / "random.safetensors"
     params = autoencoder.init(jax.random.key(0), config=CONFIG)
@@ -38,7 +38,7 @@ def command(tmp_path_factory):
 
 
 def summarise_by_hand(params, key, *, config, num_networks, num_geometry):
-    """What `validate` gives, without the compilation that its own tests pay for."""
+    """Return the metrics of `validate` without its compilation."""
     row = np.linspace(1.0, 2.0, num_networks, dtype=np.float32)
     depth = np.arange(num_networks) % 2 + 1
     fidelity = Fidelity(np.stack([row, 0.5 * row]), np.stack([row, row]), row, depth)
@@ -47,7 +47,7 @@ def summarise_by_hand(params, key, *, config, num_networks, num_geometry):
 
 @pytest.fixture(scope="module", autouse=True)
 def small():
-    """Leaves out what is slow: shipped autoencoders, and one more compiled depth."""
+    """Omit slow parts: shipped autoencoders, and a further compiled depth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reproduction, "list_pretrained", list)
         patch.setattr(reproduction, "validate", summarise_by_hand)
@@ -57,7 +57,7 @@ def small():
 
 @pytest.fixture(scope="module")
 def runs(command):
-    """The runs of the finished command, whose figures are in its folder."""
+    """The runs of the finished command."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(draw_recovery, "DECODER", 2)
         reproduction.main(command)

@@ -1,4 +1,4 @@
-"""The command of the quality study: its plan, its runs, and their resumption."""
+"""The command of the quality study: plan, runs and resumption."""
 
 import signal
 import sys
@@ -108,7 +108,7 @@ def test_quick_is_no_part_of_the_results(stub, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """The quick form, run once; with the default and an ablation by steps."""
+    """The quick form, run once, with the default and an ablation by steps."""
     folder = tmp_path_factory.mktemp("quality")
     quality.main(quality.QualityCommand(quick=True, out=folder))
     return folder

@@ -1,4 +1,4 @@
-"""How the weight decay of classes is tried."""
+"""The study of weight decay for classification."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from swajax.io import commands
 
 @pytest.fixture
 def made(monkeypatch):
-    """Runs that find one network, whose loss is the weight decay times ten."""
+    """Runs that find one network whose loss is ten times the weight decay."""
     calls = []
 
     def run(name, seed, method, settings):

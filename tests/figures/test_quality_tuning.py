@@ -1,4 +1,4 @@
-"""How the settings of the rivals are tried."""
+"""The tuning of the rivals' settings."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""Rivals of the search: whole tiny runs, and what each one's steps promise."""
+"""Rivals of the search: complete tiny runs, and properties of their steps."""
 
 import dataclasses
 import functools
@@ -72,7 +72,7 @@ NUM = 40
 
 
 def make_problem(seed, objective="squared"):
-    """Three inputs, of which the second does nothing."""
+    """Three inputs, the second of which has no effect."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, (NUM, 3))
     y = 2 * np.tanh(1.5 * x[:, :1] - 0.5) + 0.7 * np.tanh(x[:, 2:])
@@ -104,7 +104,7 @@ def found(name):
 
 
 def mse(front, problem):
-    """Weighted mean squared errors of the networks of a front, from outside."""
+    """Weighted mean squared errors of the networks of a front."""
     with jax.enable_x64(True):
         fn = functools.partial(apply, activations=LIMITS.activations)
         out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x)
@@ -114,9 +114,9 @@ def mse(front, problem):
 
 @pytest.fixture(autouse=True)
 def random_starts(monkeypatch):
-    """For `direct`: compiling the gradient descent on gates takes half a minute.
+    """Replace the descent of `direct`, which takes half a minute to compile.
 
-    The descent has its own tests.
+    The descent is tested elsewhere.
     """
 
     def find(key, request):
@@ -130,7 +130,7 @@ def random_starts(monkeypatch):
 
 
 def make_clock():
-    """One second more at each look."""
+    """A clock that advances by one second per call."""
     return functools.partial(next, itertools.count(0.0, 1.0))
 
 

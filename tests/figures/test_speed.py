@@ -1,4 +1,4 @@
-"""The study of speed: its forms are equal; its table and waiting times."""
+"""The study of speed: equal forms, table and waiting times."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Memory and accuracy studies: forms that must agree, counts by hand, the commands."""
+"""Memory and accuracy studies: agreement of forms, counts by hand, commands."""
 
 import dataclasses
 import functools
@@ -194,7 +194,7 @@ def test_vectors_and_weights_move_the_loss(name, form):
 
 
 def test_bytes_and_operations_of_a_linear_stack():
-    """Four options of equal steps: 1 + 2 + 3 + 4 quarters of the weights."""
+    """Four options in equal steps have 1 + 2 + 3 + 4 quarters of the weights."""
     net = supernets.make_linear_stack(4, width=64, depth=2, num_inputs=64)
     found = {f: costs.count(net, f, batch_size=256) for f in forms.FORMS}
     single = 4 * (2 * 64 * 65 + 65 * 10)
@@ -339,7 +339,7 @@ def test_bad_options_are_one_line(
 
 
 def evaluate_quickly(key, params, task, architecture, *, config):
-    """Scores without training."""
+    """Return scores without training."""
     del key, params, config
     stages = ("inherited", "finetuned", "retrained")
     scores = {stage: {"loss": 0.5, "accuracy": 0.5} for stage in stages}

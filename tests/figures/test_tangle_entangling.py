@@ -21,7 +21,7 @@ CASES = ("digits-vit", "digits-cell", "digits-cell, all else")
 
 
 def make_mixing(case):
-    """The space, the same with outputs mixed, weights and inputs."""
+    """The space, the same space with mixed outputs, weights and inputs."""
     space, params, x = make_case(case)
     config = entangling.CONFIGS[space.name](**SMALL[case])
     return space, mix_outputs(space, config), params, x

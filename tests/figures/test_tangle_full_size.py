@@ -1,4 +1,4 @@
-"""The spaces at the paper's dimensions: shapes, which cost nothing to find."""
+"""Shapes of the spaces at the dimensions of the paper."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The table of how exactly spaces keep their invariants."""
+"""The table of numerical errors of the invariants."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from swajax.tangle import spaces
 
 @pytest.fixture
 def mlp(monkeypatch):
-    """The space `mlp`, small; gives a function that spoils it."""
+    """A function that returns the small space `mlp` with an injected error."""
     make_space = spaces.make_space
 
     def use(**changes):

@@ -22,7 +22,7 @@ CELL_CONFIG = DigitsCellConfig(**SMALL["digits-cell"])
 
 
 def slice_for_all(params):
-    """For every option its slice of the entangled weights."""
+    """Slices of the entangled weights, one per option."""
     widths = (CONFIG.image_channels, *map(max, CONFIG.channels))
     shared = []
     for place, weights in enumerate(zip(*params.trunk, strict=True)):
@@ -57,7 +57,7 @@ def test_options_have_weights_of_their_own():
 
 
 def slice_edges(params):
-    """For every operation of an edge its slice of the entangled weights."""
+    """Slices of the entangled weights, one per operation of an edge."""
 
     def slice_cell(cell):
         names = CELL_CONFIG.operations

@@ -78,7 +78,7 @@ def test_the_committed_table_has_every_network_once():
 
 
 def cut_to_depth(network):
-    """Without the options of layers that are not there, for `digits-vit`."""
+    """Drop the options of absent layers, for `digits-vit`."""
     depth = (2, 3, 4)[network["depth"][0]]
     return {name: rows[:depth] for name, rows in network.items()}
 
@@ -88,7 +88,7 @@ def test_some_networks_of_a_large_space_are_different_and_the_same_each_time():
     found = standalone_table.list_networks(space, 60)
     assert len({json.dumps(network) for network in found}) == 60
     assert found == standalone_table.list_networks(space, 60)
-    # Of as many as there are none is there twice, whatever absent layers would be.
+    # A sample of all networks has no repeats, up to options of absent layers.
     many = standalone_table.list_networks(space, 22_113)
     networks = {json.dumps(cut_to_depth(network)) for network in many}
     assert len(many) == len(networks) == 22_113

@@ -1,13 +1,13 @@
-"""Record what the package computes in small cases with fixed seeds.
+"""Record results of the package in small cases with fixed seeds.
 
     python tests/golden/record.py              # write numbers.json
     python tests/golden/record.py --check      # compare with numbers.json
     python tests/golden/record.py --only NAME  # one case, also with --check
 
-`tests/test_golden.py` compares too. The numbers hold for the versions, the compiler
+`tests/test_golden.py` also compares. The numbers hold for the versions, the compiler
 settings and the number of cores that are stored with them: one core instead of two
 changes sums in their last digit, losses of a search by up to 1e-3, and some counts. On
-another machine, record anew with the code as it was before a change.
+another machine, record them again with the code before a change.
 """
 
 import argparse
@@ -159,10 +159,10 @@ def train_autoencoder(preset: str, batch_size: int) -> Numbers:
 
 
 def train_paper() -> Numbers:
-    """Train `paper` for 20 steps, each a call of its own, as the command does.
+    """Train `paper` for 20 steps in separate calls, as the command does.
 
-    The loop of the command returns NumPy arrays, which its annotations do not allow
-    where types are checked.
+    The loop of the command returns NumPy arrays, which violates its annotations if
+    types are checked.
     """
     training = configure_training("paper", batch_size=4)
     how = {"config": training, "optimizer": pretrain.make_optimizer(training)}
@@ -256,7 +256,7 @@ def embed_tabular() -> Numbers:
 def embed(
     params: Any, config: AutoencoderConfig, networks: Network, **how: Any
 ) -> Numbers:
-    """Return points, and sums and outputs of the networks that they stand for."""
+    """Return points, and sums and outputs of their decoded networks."""
 
     def go(params: Any, own: Network) -> tuple[Any, ...]:
         z = autoencoder.encode(params, own, config=config)
@@ -303,7 +303,7 @@ CASES: dict[str, Callable[[], Numbers]] = {
 
 
 def compute(name: str) -> Numbers:
-    """Compute a case, as it would be read back from the file."""
+    """Compute a case in the form that the file would return."""
     return {key: to_plain(value) for key, value in CASES[name]().items()}
 
 
@@ -348,7 +348,7 @@ def load() -> dict[str, dict[str, Any]]:
 
 
 def save(cases: dict[str, Numbers]) -> None:
-    """Write the environment and the cases, one case a line."""
+    """Write the environment and the cases, one case per line."""
     environment = json.dumps(find_environment())
     lines = [f'"{name}": {json.dumps(cases[name])}' for name in CASES if name in cases]
     body = ",\n".join(lines)
@@ -376,7 +376,7 @@ def _compare(found: Any, recorded: Any) -> float:
 
 
 def main() -> None:
-    """Record or check the cases that are asked for."""
+    """Record or check the requested cases."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--only", choices=CASES, help="one case")

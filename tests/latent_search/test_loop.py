@@ -16,7 +16,7 @@ from swajax.latent_search import Space, loop
 
 
 def make_clock(step=1.0):
-    """Advance by `step` seconds per call."""
+    """A clock that advances by `step` seconds per call."""
     return functools.partial(next, itertools.count(0.0, step))
 
 
@@ -31,7 +31,7 @@ def reference(params, data, starts):
 
 @pytest.fixture
 def chunks(monkeypatch, params, data, starts):
-    """The rate of each chunk, with chunks that do nothing."""
+    """The learning rates of the chunks, which are replaced by no-ops."""
     rates, state = [], jitted(latent_search.init)(starts, params, data)
 
     def chunk(state, params, data, **options):

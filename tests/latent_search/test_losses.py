@@ -1,4 +1,4 @@
-"""Losses of candidates: soft and hard, one and many."""
+"""Candidate losses: soft and hard, single and batched."""
 
 import dataclasses
 import operator

@@ -1,4 +1,4 @@
-"""Spaces of autoencoders and of weights, and starts in them."""
+"""Spaces of autoencoders and of raw weights, and their starts."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ def networks():
 
 @pytest.mark.parametrize("preset", MODELS)
 def test_starts_of_every_preset_fit_its_space(key, preset):
-    """Shapes only: tests of the search compile and run a descent."""
+    """Check shapes only; tests of the search compile and run a descent."""
     model = MODELS[preset]
     limits = NetworkSpec(num_inputs=2)
     space = latent_search.make_space(model, limits=limits)

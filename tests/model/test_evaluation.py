@@ -1,4 +1,4 @@
-"""Errors of a front as they are reported, against scikit-learn's arithmetic."""
+"""Reported errors of a front against scikit-learn."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ SCALE, OFFSET = 3.0, -7.0
 
 
 def _make_networks(num_outputs):
-    """Two networks of one linear neuron: a.x, read out by other weights."""
+    """Two networks of one linear neuron a.x, with different readouts."""
     spec = NetworkSpec(2, num_outputs, 1, 1, ("linear",))
     readout = np.linspace(-1, 2, 2 * num_outputs, dtype=np.float32)
     return Network(

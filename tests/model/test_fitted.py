@@ -1,4 +1,4 @@
-"""Models: predictions, files with the same bits, and refusals in one line."""
+"""Models: predictions, exact files, and one-line errors."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def frame():
 
 @pytest.fixture(scope="module")
 def members(draw_network):
-    """Models of growing size, as a search finds them."""
+    """Models of increasing size, as found by a search."""
     found = [
         make_model(draw_network, depth=depth, num_classes=3) for depth in (1, 2, 3)
     ]

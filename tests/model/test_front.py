@@ -1,4 +1,4 @@
-"""The front against brute force, and the pick."""
+"""The front, compared with brute force, and the pick."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from swajax.types import Network
 
 
 def make(sizes, train_loss, *losses, **options):
-    """A front of networks that carry their numbers in each leaf."""
+    """A front of networks whose leaves hold their index."""
     network = Network(*(np.arange(len(sizes)) for _ in Network._fields))
     return make_front(
         network, np.array(sizes), np.array(train_loss), *losses, **options
@@ -23,7 +23,7 @@ def draw(seed, num=60):
 
 
 def brute_force(sizes, loss):
-    """Networks that no other beats in one respect and equals in the other."""
+    """Pareto-optimal networks by comparison of all pairs."""
     kept = []
     for i in np.lexsort((loss, sizes)):
         others = np.arange(len(sizes)) != i
@@ -58,7 +58,7 @@ def test_the_pick_is_the_smallest_within_one_standard_error_of_the_best():
         ((0.5, 0.25, 0.01), 1),
         ((0.7, 0.1, 0.03), 0),
     ):
-        # The difference of the best to itself has no error.
+        # The difference of the best network from itself has no error.
         front = make([2, 4, 6, 8], train_loss, loss, np.array([*errors, 0.0]))
         assert front.pick == pick
         np.testing.assert_array_equal(front.train_loss, train_loss)

@@ -1,4 +1,4 @@
-"""What is written out: the terms that are there, scales that float32 can hold."""
+"""Graphs for exports: present terms, and scales in float32."""
 
 import numpy as np
 import pytest

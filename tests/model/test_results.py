@@ -1,4 +1,4 @@
-"""Run folders: the network asked for, the rows, and refusals in one line."""
+"""Run folders: the requested network, the rows, and one-line errors."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from swajax.model import fitted, results
 
 @pytest.fixture(scope="module")
 def members(draw_network):
-    """Models of growing size, as a search finds them."""
+    """Models of increasing size, as found by a search."""
     found = [
         make_model(draw_network, depth=depth, num_classes=3) for depth in (1, 2, 3)
     ]
@@ -24,7 +24,7 @@ def members(draw_network):
 
 @pytest.fixture
 def run(tmp_path, members):
-    """A folder as `python -m swajax.search` writes it, as far as it is read."""
+    """A run folder of `python -m swajax.search` with the files that are read."""
     return write_run(tmp_path / "run", members)
 
 

@@ -1,8 +1,8 @@
 """Properties of every activation of the table.
 
 The fast form (`test_batched.py`), the forward pass (`test_forward.py`), fitting
-(`tests/refine/test_activations.py`) and the exports (`tests/export/`) have their own
-tests over all members.
+(`tests/refine/test_activations.py`) and the exports (`tests/export/`) also have tests
+over all members.
 """
 
 import jax

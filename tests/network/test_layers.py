@@ -1,4 +1,4 @@
-"""Lists of matrices become a network that computes the same, and come back."""
+"""Round trip between lists of matrices and networks."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Round trip of the vector, and its graph against one built number by number."""
+"""Round trip of the packed vector, and its graph against an independent one."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ CASES = [(spec, depth) for spec in SPECS for depth in range(1, spec.max_depth + 
 
 
 def number_nodes(spec):
-    """Number the nodes in the order of the module's description."""
+    """Number the nodes in the order of the module docstring."""
     names = ["one", *(("input", i) for i in range(spec.num_inputs))]
     for layer in range(spec.max_depth):
         names += [("neuron", layer, j) for j in range(spec.max_width)]
@@ -28,7 +28,7 @@ def number_nodes(spec):
 
 
 def ends_of(leaf, place, depth):
-    """Name the source and the target of one number of the record."""
+    """Return the source and the target of one number of the record."""
     if leaf == "first":
         return ("input", place[0]), ("neuron", 0, place[1])
     if leaf == "hidden":

@@ -1,4 +1,4 @@
-"""Fewer weights, and the same networks in records of larger limits."""
+"""Networks with fewer weights, and in records with larger limits."""
 
 import dataclasses
 

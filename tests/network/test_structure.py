@@ -1,4 +1,4 @@
-"""Permuting, simplifying and counting keep or describe the same function."""
+"""Permutation, simplification and counts of networks."""
 
 import functools
 
@@ -31,7 +31,7 @@ def test_permuting_neurons_changes_no_output(key, x, maybe_jit, depth):
 
 
 def sparse(network, key):
-    """Two thirds of all weights removed at random; depth and masks stay."""
+    """Remove two thirds of all weights at random; keep depth and masks."""
     vector = network_lib.pack(network)
     kept = jax.random.bernoulli(key, 1 / 3, vector.shape)
     return network_lib.unpack(vector * kept, network)
@@ -61,7 +61,7 @@ def test_simplify_keeps_the_function_and_finds_the_least_parts(key, x):
 
 
 def assert_all_parts_are_on_a_path(network):
-    """Independent: each neuron left has a weight in and a weight out, by layers."""
+    """Check, layer by layer, that each neuron has an input and an output weight."""
     depth = int(network.depth)
     blocks = [network.first, *network.hidden[: depth - 1], network.readout]
     for layer in range(depth):

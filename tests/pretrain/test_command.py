@@ -1,4 +1,4 @@
-"""The pretraining command from end to end: resumed, killed, spread out, refused."""
+"""The pretraining command end to end: resumed, killed, distributed, rejected."""
 
 import dataclasses
 import functools
@@ -54,14 +54,14 @@ def get_trainer(training):
 
 @pytest.fixture(autouse=True)
 def shared_programs(monkeypatch):
-    """Runs of one configuration share what is compiled."""
+    """Let runs of one configuration share compiled programs."""
     cached = lambda config: get_trainer(config.training)  # noqa: E731
     monkeypatch.setattr(pretrain_command, "make_trainer", cached)
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """A run from beginning to end, without interruption."""
+    """An uninterrupted run."""
     folder = tmp_path_factory.mktemp("pretraining") / "reference"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -101,7 +101,7 @@ def finish(process):
 
 
 def assert_same_numbers(run, reference):
-    """Bit for bit, but for the seconds and a validation before an interruption."""
+    """Compare bits, except seconds and a validation before an interruption."""
     _, lines, arrays = run
     assert len(lines) == len(reference.lines)
     for line, wanted in zip(lines, reference.lines, strict=True):
@@ -113,7 +113,7 @@ def assert_same_numbers(run, reference):
 
 
 def assert_same_losses(folder, reference):
-    """Of the first chunk: further steps magnify the differences in rounding."""
+    """Compare losses of the first chunk; later steps amplify rounding."""
     (line,) = runlog.read_metrics(folder)
     for name in ("loss", "min_loss", "min_mse", "geometry"):
         wanted = reference.lines[0][name]
@@ -246,7 +246,7 @@ def test_eight_devices_have_the_losses_of_one(reference, tmp_path):
 
 
 def test_two_processes_have_the_losses_of_one(reference, tmp_path):
-    """Their clocks need not agree on the time budget: the first one decides."""
+    """The clocks may differ, because the first process decides about the budget."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         coordinator = f"127.0.0.1:{probe.getsockname()[1]}"

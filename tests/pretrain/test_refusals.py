@@ -1,4 +1,4 @@
-"""What the pretraining command refuses: one line, exit code 2, nothing left behind."""
+"""Errors of the pretraining command: one line, exit code 2, no files left."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ COMMAND = commands.parse(PretrainCommand, name=NAME, arguments=ARGUMENTS)
 
 @pytest.fixture
 def refused(capsys):
-    """Run the command in process; the one line with which it refuses."""
+    """Run the command in process; return its one-line error."""
 
     def run(*arguments):
         code = commands.run_command(

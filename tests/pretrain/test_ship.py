@@ -1,4 +1,4 @@
-"""Shipping a run: the file, its precision, and the chain of runs it came from."""
+"""Shipping of a run: the file, its precision and its provenance."""
 
 import jax
 import numpy as np
@@ -52,7 +52,7 @@ def make_run(folder, params, *, step, before=None):
 
 
 def measure(errors):
-    """Validation of files whose parameters are 1.0001, or what is left in half."""
+    """Stub of the validation, for parameters 1.0001 in single and half precision."""
 
     def fn(params, model):
         is_half = np.asarray(jax.tree.leaves(params)[0]).ravel()[0] == 1.0

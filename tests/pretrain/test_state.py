@@ -1,4 +1,4 @@
-"""Losses and distances by hand, and what a step keeps."""
+"""Losses and distances by hand, and invariants of a step."""
 
 import dataclasses
 import functools

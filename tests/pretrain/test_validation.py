@@ -1,4 +1,4 @@
-"""Measures of an autoencoder on arrays whose answers are known."""
+"""Validation metrics on arrays with known results."""
 
 import itertools
 
@@ -86,7 +86,7 @@ def test_constant_networks_have_finite_measures():
 
 
 def test_fidelity_of_constant_decoders(monkeypatch, networks):
-    """Decoder d gives d times the number that is the embedding, at every point."""
+    """Decoder d returns d times the embedding, a number, at every point."""
     zero = jax.tree.map(lambda leaf: jnp.zeros_like(leaf[0]), networks)
 
     def decode_all(params, z, *, config):
@@ -115,7 +115,7 @@ def outputs(networks, x):
 
 
 def test_spearman_of_equal_and_opposite_orders():
-    """Three networks; their sides have the order 01 < 12 < 02, or the opposite."""
+    """Three networks whose distances have the order 01 < 12 < 02, or the opposite."""
     z = np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]])
     same = geometry.summarise_geometry(z, z, np.exp(z))
     assert same["spearman"] == pytest.approx(1.0)

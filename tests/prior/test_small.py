@@ -1,4 +1,4 @@
-"""Starts of a search: limits of their size, legal records, shares over many."""
+"""Starts of a search: size limits, valid records, statistics of many draws."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The paper's sparse networks: invariants of each, and shares over many."""
+"""Sparse networks of the paper: invariants, and statistics of many draws."""
 
 import functools
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""Networks to pretrain `tabular` on: shares over many, and standardised outputs."""
+"""Networks to pretrain `tabular` on: statistics of many, standardised outputs."""
 
 import functools
 

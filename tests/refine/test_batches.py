@@ -1,4 +1,4 @@
-"""Many networks at once, from the host (see also the searches in `tests/search`)."""
+"""Batches of networks, from the host (see also the searches in `tests/search`)."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Arguments that do not fit together are refused, also under jit."""
+"""Arguments that do not fit are rejected, also under jit."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Growth against arithmetic over all candidates, and the kinds of variants."""
+"""Growth, compared with all candidates, and the kinds of variants."""
 
 import functools
 
@@ -77,7 +77,7 @@ def test_a_barred_weight_is_not_added(x64, networks):
 
 @pytest.fixture(scope="module")
 def variants(networks):
-    """Some networks with room for a weight, their variants and the kind of each."""
+    """Networks with an absent weight, their variants and the kind of each."""
     fn = functools.partial(growth.perturb, fit=SMALL_FIT)
     fn = jax.jit(jax.vmap(fn, in_axes=(0, None, None)))
     found = []
@@ -94,7 +94,7 @@ def variants(networks):
 
 
 def kinds_of(network, variants, vectors):
-    """Say for each variant what is changed: an activation, a weight or only values."""
+    """Return what each variant changes: an activation, a weight or only values."""
     changed = (variants.activation != np.asarray(network.activation)).any(-1)
     flips = changed.sum((1, 2))
     moved = ((vectors != 0) != (np.asarray(pack(network)) != 0)).sum(1)

@@ -1,4 +1,4 @@
-"""The inverse of small matrices against LAPACK's."""
+"""Inverses of small matrices against LAPACK."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ SIZES = (1, 2, 3, 7, 8, 9, 13, 16, 17, 31, 40)
 
 
 def make_matrices(size, num=4, condition=1e3):
-    """Symmetric positive definite, eigenvalues from 1 to the condition number."""
+    """Positive definite matrices, eigenvalues from 1 to the condition number."""
     rng = np.random.default_rng(size)
     basis = np.linalg.qr(rng.normal(size=(num, size, size)))[0]
     values = np.geomspace(1, condition, size)

@@ -1,4 +1,4 @@
-"""Optimal brain surgeon against arithmetic over all candidates."""
+"""Optimal brain surgeon, compared with all candidates."""
 
 import functools
 
@@ -78,7 +78,7 @@ def test_correction_beats_plain_deletion(x64, networks):
 
 @jax.jit
 def candidates(network):
-    """Structures without each weight, and without each neuron, and their dead parts."""
+    """Structures without each weight or neuron, and without their dead parts."""
     vector, (source, target) = pack(network), endpoints(network)
     nodes = (
         1 + SMALL.num_inputs + jnp.arange(SMALL.max_width * SMALL.max_depth)[:, None]
@@ -101,7 +101,7 @@ def test_one_weight_or_neuron_fewer_and_no_dead_parts(x64, networks):
 
 
 def surgeon(network, problem, ridge):
-    """In NumPy: the number of removed weights, and the network afterwards."""
+    """Return the number of removed weights and the resulting network, in NumPy."""
     vector = np.array(pack(network))
     indices, is_active = find_active(network, capacity=SMALL_CAPACITY)
     form = expand(network, indices, is_active, transpose(problem), fit=SMALL_FIT)
@@ -125,7 +125,7 @@ def surgeon(network, problem, ridge):
 
 
 def make_faint():
-    """A steep neuron of little effect, all of whose weights are needed for it."""
+    """A steep neuron of small effect that needs all its weights."""
     network = one_layer([(2.0, 0.0, 0.3, 1.0), (0.0, 5.62, 5.91, 0.0142)])
     problem = make_small_problem()
     return network, problem._replace(y=outputs(network, problem))

@@ -26,7 +26,7 @@ from swajax.types import DEFAULT_ACTIVATIONS as ACTIVATIONS
 
 
 def make_classes(objective):
-    """Classes instead of numbers."""
+    """Replace the numbers by classes."""
     problem = make_mixed_problem()
     if objective == "logistic":
         return problem._replace(y=jnp.asarray(problem.y > 0, float))
@@ -54,7 +54,7 @@ def test_the_trace_ends_in_the_outputs(x64, draw_network, num_inputs):
 
 
 def curvature_by_outputs(out, objective):
-    """Hessian [N, O, O] of the loss per row by the outputs [N, O], in closed form."""
+    """Hessian [N, O, O] of the row losses w.r.t. the outputs, in closed form."""
     eye = np.eye(out.shape[1])[None]
     if objective == "squared":
         return np.tile(2 / out.shape[1] * eye, (len(out), 1, 1))

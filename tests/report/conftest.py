@@ -1,4 +1,4 @@
-"""A model by hand, which several tests of pictures share."""
+"""A hand-made model for the tests of pictures."""
 
 import numpy as np
 import pytest

@@ -40,7 +40,7 @@ def test_boxes_of_a_diagram_lie_inside_and_apart(draw_network, num_classes):
 
 
 def test_the_layout_avoids_crossing_edges(line):
-    """Two inputs, each read by one of two neurons, the other way round."""
+    """Two inputs, each read by the neuron opposite the other."""
     crossed = line.network._replace(
         first=np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]),
         hidden=np.zeros((0, 2, 2)),

@@ -1,4 +1,4 @@
-"""Pictures show names of any script, or say which characters have no font."""
+"""Pictures show names in any script, or list characters without a font."""
 
 import pytest
 from matplotlib import font_manager

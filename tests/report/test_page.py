@@ -30,7 +30,7 @@ class Elements(html.parser.HTMLParser):
 
 @pytest.fixture(scope="module", params=[0, 2, 4])
 def run(request, tmp_path_factory, draw_network):
-    """Folder and models of a run with hostile names, a number or classes predicted."""
+    """Folder and models of a run with hostile names, for a number or classes."""
     folder = tmp_path_factory.mktemp("report") / "run's $(folder)"
     folder, members = make_run(folder, draw_network, num_classes=request.param)
     page.write(folder)

@@ -20,7 +20,7 @@ def test_responses_are_those_of_the_network(line):
 
 @pytest.mark.parametrize("num_classes", [0, 2, 4])
 def test_responses_to_categories_are_predictions(draw_network, num_classes):
-    """The rows that stand for a category, encoded by the model itself."""
+    """Compare with predictions for rows of each category."""
     model = make_model(draw_network, depth=2, num_classes=num_classes)
     x = np.zeros((3, 7), np.float32)
     x[:, 3:6] = np.eye(3)

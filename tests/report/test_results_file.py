@@ -1,4 +1,4 @@
-"""Damaged files of a run are refused by their names, in one line."""
+"""Errors about damaged files of a run name the file, in one line."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ def run(tmp_path_factory, draw_network):
 
 @pytest.fixture
 def damage(run, tmp_path):
-    """Write results.json into a copy of the run, which must be refused by name."""
+    """Write results.json into a copy of the run and expect an error that names it."""
     folder = shutil.copytree(run, tmp_path / "run")
 
     def check(text, message=None):

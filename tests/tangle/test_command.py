@@ -1,4 +1,4 @@
-"""The command: whole searches of a few steps, killed, interrupted and resumed."""
+"""The command: complete short searches, killed, interrupted and resumed."""
 
 import functools
 import json
@@ -35,7 +35,7 @@ def run(*arguments):
 
 @functools.cache  # equal spaces and samplers share compiled programs
 def make_tiny(name, **options):
-    """The space of a name, with small perceptrons."""
+    """The space with the given name, with small perceptrons."""
     if name == "mlp":
         options |= {"widths": (1, 2), "depths": (1, 2)}
         options["activations"] = ("sigmoid", "tanh")
@@ -88,7 +88,7 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
 
 
 def check_model(folder, results):
-    """The network with the lowest loss on the rows for vectors can be loaded."""
+    """Check that the network with the lowest loss on the rows for vectors loads."""
     model, best = swajax.load(folder), results["front"][-1]
     assert best["num_weights"] == model.num_weights
     assert best["num_weights"] <= results["rows"][0]["num_weights"]
@@ -100,7 +100,7 @@ def check_model(folder, results):
 
 
 def read(folder):
-    """Log and results without what differs from run to run."""
+    """Return log and results without fields that differ between runs."""
     lines = runlog.read_metrics(folder)
     results = json.loads((folder / "results.json").read_text())
     kept = {name: results[name] for name in ("step", "num_passes", "rows")}
@@ -108,7 +108,7 @@ def read(folder):
 
 
 def train_quickly(key, params, rows, *, space, architecture, objective, config):
-    """Weights that depend on all arguments, without any training."""
+    """Return weights that depend on all arguments, without training."""
     del objective, config
     shift = float(jax.random.normal(key)) + len(rows.x)
     taken = jax.tree.map(lambda leaf: leaf + shift, space.take(params, architecture))
@@ -124,7 +124,7 @@ def score_quickly(candidates, rows, **how):
 
 
 def quicken(patch):
-    """Do not train the networks found."""
+    """Skip the training of the networks found."""
     patch.setattr(standalone, "train_candidates", train_quickly)
     patch.setattr(standalone, "score_candidates", score_quickly)
     patch.setattr(networks, "save_candidates", lambda *args, **options: None)
@@ -133,7 +133,7 @@ def quicken(patch):
 
 @pytest.fixture(scope="module")
 def whole_run(tmp_path_factory):
-    """A run from start to end."""
+    """An uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     with pytest.MonkeyPatch.context() as patch:
         lighten(patch)
@@ -144,7 +144,7 @@ def whole_run(tmp_path_factory):
 
 @pytest.fixture
 def whole(whole_run, monkeypatch):
-    """The same run; those beside it are made alike."""
+    """The same run, with the same stubs as the runs compared with it."""
     quicken(monkeypatch)
     return whole_run
 
@@ -161,11 +161,11 @@ def test_a_run_ends_with_its_budget_and_goes_on_to_the_same_numbers(whole, tmp_p
 
 
 class Killed(BaseException):
-    """As kill -9 it is caught by nobody."""
+    """An exception that nothing catches, like kill -9."""
 
 
 def stop_at(monkeypatch, num, error, name):
-    """The error when a state or scores are saved for the nth time, instead of it."""
+    """Raise an error instead of the nth save of a state or of scores."""
     module = checkpoints if name == "save" else journal
     calls, save = [], getattr(module, name)
 

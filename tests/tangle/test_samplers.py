@@ -66,7 +66,7 @@ def test_the_mean_of_a_sampler_is_that_of_its_draws(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_draws_belong_to_names_not_to_places(case):
-    """Compiled functions see mappings sorted, so plain ones must do the same."""
+    """Compiled functions get sorted mappings, so plain functions must sort them too."""
     sampler = make(case)
     alphas = {"b": ALPHAS, "c": ALPHAS, "a": ALPHAS}
     key = jax.random.key(1)

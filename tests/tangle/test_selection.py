@@ -24,7 +24,7 @@ BEST = sum(cost.min(axis=1).sum() for cost in COSTS.values())
 
 
 def cost_of(probabilities):
-    """Each option costs something of its own."""
+    """A different cost for each option."""
     return sum((COSTS[name] * p).sum() for name, p in probabilities.items())
 
 
@@ -70,8 +70,8 @@ def test_evolution_finds_what_random_search_does_not():
         assert found.losses[0] < other(jax.random.key(seed)).losses[0] - 0.5
 
 
-def test_children_that_are_known_are_drawn_anew():
-    """Almost no mutations and one parent: every child would be that parent."""
+def test_known_children_are_redrawn():
+    """With few mutations and one parent, every child would equal the parent."""
     parents = selection.draw_genes(jax.random.key(0), CHOICES, num=1)
     config = selection.EvolutionConfig(mutation_rate=1e-6)
     breed = jax.jit(functools.partial(selection._breed, choices=CHOICES, config=config))
@@ -91,7 +91,7 @@ def test_networks_that_differ_in_absent_layers_are_one():
     )
 
     def cost(p):
-        """Nothing but the depth and the first layer matters, and one of the inputs."""
+        """A cost that depends only on the depth, the first layer and one input."""
         return p["depth"][0, 1] + p["width"][0, 1] + p["input"][0, 1]
 
     config = selection.EvolutionConfig(num_rounds=3, num_kept=4)

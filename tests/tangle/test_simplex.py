@@ -1,4 +1,4 @@
-"""Maps to the simplex: distributions of draws, and gradients."""
+"""Maps onto the simplex: distributions of draws, and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ def test_deterministic_maps_have_their_true_gradients():
 
 @pytest.mark.usefixtures("x64")
 def test_dirichlet_draws_have_a_pathwise_gradient():
-    """The gradient of the mean of draws is that of the distribution's mean."""
+    """The gradient of the mean of draws equals that of the distribution's mean."""
     alphas = jnp.asarray([[0.5, -0.4, 0.2]], jnp.float64)
     scale = jnp.asarray([[1.0, 2.0, 4.0]])
 

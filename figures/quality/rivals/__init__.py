@@ -31,7 +31,7 @@ class Rival(NamedTuple):
 
     config_class: type
     find_fn: Callable[..., None]  # (key, search, *, config)
-    is_pipelined: bool = False  # runs the stages of the search
+    is_pipelined: bool = False  # whether it runs the stages of the search
 
 
 RIVALS: dict[str, Rival] = {
@@ -67,9 +67,9 @@ def run_rival(
       train: rows to fit.
       valid: rows that choose the networks.
       objective: loss.
-      limits: of the networks; settings of the pipeline for rivals that run it.
-      config: of the rival [its default].
-      time_budget: seconds of all runs together; None: `max_restarts` runs.
+      limits: limits of the networks; for rivals that run the pipeline, its settings.
+      config: configuration of the rival, by default its default.
+      time_budget: seconds of all runs together; None for `max_restarts` runs.
       clock: returns seconds.
 
     Returns:

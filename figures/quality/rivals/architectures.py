@@ -1,9 +1,9 @@
-"""Random architecture search: dense shapes, several starts each, pruning of the best.
+"""Random architecture search over dense shapes, with pruning of the best.
 
-Random search is a strong baseline where each candidate can be trained to convergence
-(Li and Talwalkar, arXiv:1902.07638). Here each shape is polished from several starts by
+Random search is a strong baseline if each candidate can be trained to convergence (Li
+and Talwalkar, arXiv:1902.07638). Each shape is polished from several starts by
 Levenberg-Marquardt; the shapes with the lowest validation losses are pruned weight by
-weight, and all networks on the way are kept.
+weight, and all intermediate networks are kept.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Config(RestartsConfig):
     """Numbers of shapes, starts and steps."""
 
     # In trials on Himmelblau's function and a planted teacher, 32 shapes with 60 steps
-    # were better than 16 shapes or 100 steps at equal time.
+    # were better than 16 shapes or 100 steps in equal time.
     num_shapes: int = 32
     """number of shapes per run"""
     num_starts: int = 4
@@ -34,9 +34,9 @@ class Config(RestartsConfig):
     lm_steps: int = 60
     """number of Levenberg-Marquardt steps per start"""
     num_paths: int = 16
-    """number of networks per run that are pruned, the best of their shape"""
+    """number of networks that are pruned per run, each the best of its shape"""
     max_share: float = 1.0
-    """largest number of weights of a shape, relative to the largest network"""
+    """maximum number of weights of a shape, relative to the largest network"""
 
 
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
@@ -78,7 +78,7 @@ def choose(starts: Network, search: Search, *, config: Config) -> Network:
 
 
 def prune(networks: Network, search: Search) -> None:
-    """Remove one weight at a time from all networks together; keep all networks."""
+    """Prune all networks together, weight by weight; keep all intermediate networks."""
     job, sizes = search.job, batches.count(networks)
     while (sizes > 1).any() and not job.is_over():
         networks, sizes = take(networks, sizes > 1), sizes[sizes > 1]

@@ -1,4 +1,4 @@
-"""Search state that the rivals share: job, networks found and their front."""
+"""Search state shared by the rivals: job, networks found and their front."""
 
 import dataclasses
 import math
@@ -23,7 +23,7 @@ from swajax.search.sources import SOURCES
 from swajax.search.sources.base import StartRequest, Starts
 from swajax.types import Key, Network
 
-LAST_REFIT = 0.1  # share of a time budget to refit after the last training
+LAST_REFIT = 0.1  # share of a time budget for the refit after the last training
 REFIT_BLOCK = 32  # number of networks that are fitted between checks of the clock
 
 
@@ -32,7 +32,7 @@ class RestartsConfig:
     """Settings that all rivals share."""
 
     max_restarts: int = 1000
-    """maximum number of runs; fewer if the time is over"""
+    """maximum number of runs; fewer if the time is used up"""
 
     def __post_init__(self) -> None:
         """Check numbers."""
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
 
 class Search:
-    """One search of a rival: its job and the networks kept by size."""
+    """Search of a rival: its job and the networks kept by size."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Search:
         time_budget: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start; the arguments are those of `find_front`."""
+        """Start a search; the arguments are those of `find_front`."""
         self.train, self.valid = map(normalise_weights, (train, valid))
         self.job: Job = make_job(
             self.train, self.valid, objective, config, time_budget, clock
@@ -66,11 +66,11 @@ class Search:
         self.pool: Pool | None = None
 
     def end_of_run(self, share: float) -> float:
-        """Return the second at which training that begins now must end.
+        """Return the second at which a training that begins now must end.
 
         Args:
-          share: of the time budget for this run. The last run leaves `LAST_REFIT` of
-            the budget to refit its networks.
+          share: share of the time budget for this run. The last run leaves `LAST_REFIT`
+            of the budget to refit its networks.
         """
         budget = self.job.time_budget
         if budget is None:
@@ -85,7 +85,7 @@ class Search:
         Args:
           key: consumed.
           source: key of `swajax.search.sources.SOURCES`.
-          options: of the source.
+          options: options of the source.
           seconds: time budget.
         """
         job = self.job
@@ -117,11 +117,11 @@ class Search:
         job.network_steps += starts.num_steps + own.network_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
-        """Return networks of NumPy arrays after Levenberg-Marquardt steps."""
+        """Return the networks, as NumPy arrays, after Levenberg-Marquardt steps."""
         return self.job.polish(networks, batches.count(networks), num_steps)[0]
 
     def keep(self, networks: Network) -> None:
-        """Add networks of NumPy arrays, simplified but not polished."""
+        """Add networks (NumPy arrays), simplified but not polished."""
         self.merge(self.job.make_pool(networks))
 
     def merge(self, pool: Pool) -> None:
@@ -130,20 +130,20 @@ class Search:
         self.pool = pools_lib.merge(pools, num_each=self.job.config.num_kept)
 
     def refit(self, networks: Network, *, num_steps: int) -> Network:
-        """Cut networks to the largest allowed size, polish them and keep them.
+        """Cut networks to the maximum size, polish them and keep them.
 
-        When the time is over, the remaining networks are kept without polish.
+        When the time is used up, the remaining networks are kept without polish.
 
         Args:
           networks: leaves [B, ...].
           num_steps: number of Levenberg-Marquardt steps; 0 for none.
 
         Returns:
-          The networks, of NumPy arrays, in their order.
+          The networks, as NumPy arrays, in the given order.
         """
         networks = resize.cut(networks, num_weights=self.job.config.max_weights)
         networks = jax.tree.map(np.array, jax.device_get(networks))
-        # Sorted by size, so that the networks of a block share a compiled program.
+        # Sort by size, so that the networks of a block share a compiled program.
         order = np.argsort(batches.count(networks), kind="stable")
         for start in range(0, len(order), REFIT_BLOCK):
             index = order[start : start + REFIT_BLOCK]
@@ -167,20 +167,20 @@ def take(networks: Network, index: np.ndarray) -> Network:
     return jax.tree.map(lambda leaf: leaf[index], networks)
 
 
-def check_positive(config: Any, *, but: tuple[str, ...] = ()) -> None:
+def check_positive(config: Any, *, may_be_zero: tuple[str, ...] = ()) -> None:
     """Check that all numbers of a configuration are above zero.
 
     Args:
       config: dataclass.
-      but: fields that may also be zero.
+      may_be_zero: fields that may also be zero.
 
     Raises:
-      ValueError: names the field and its value.
+      ValueError: a number is out of range; the message names field and value.
     """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if not isinstance(value, int | float):
             continue
-        if not (value >= 0 if field.name in but else value > 0):
-            limit = ">= 0" if field.name in but else "> 0"
+        if not (value >= 0 if field.name in may_be_zero else value > 0):
+            limit = ">= 0" if field.name in may_be_zero else "> 0"
             raise ValueError(f"{field.name} must be {limit}, got {value}")

@@ -1,9 +1,9 @@
-"""DARTS chooses activations, ADMM prunes weights, then a refit.
+"""Choice of activations by DARTS, pruning of weights by ADMM, and a refit.
 
-The rival of arXiv:2506.08270. Differentiable architecture search (Liu et al.,
+This is the rival of arXiv:2506.08270. Differentiable architecture search (Liu et al.,
 arXiv:1806.09055, first order) chooses the activation of each neuron: softmax mixtures
-are trained on validation data in turn with the weights. The alternating direction
-method of multipliers (Zhang et al., arXiv:1804.03294) then pulls the weights to
+are trained on validation data, alternating with the weights. The alternating direction
+method of multipliers (Zhang et al., arXiv:1804.03294) then pulls the weights towards
 networks of a given size.
 """
 
@@ -27,7 +27,7 @@ from swajax.types import Key, Network
 class Config(TrainConfig):
     """Learning rates, stages and penalty."""
 
-    # In trials 0.02 was worse.
+    # In trials, 0.02 was worse.
     learning_rate: float = 0.005
     """learning rate of Adam for weights; cosine decay in the last stage"""
     mixture_learning_rate: float = 0.02
@@ -38,13 +38,13 @@ class Config(TrainConfig):
     """share of the steps with the ADMM penalty"""
     num_admm: int = 20
     """number of updates of the ADMM target"""
-    # In trials 0.1, which removes small weights too early, had twice the error.
+    # In trials, 0.1 had twice the error, because it removes small weights too early.
     admm_pull: float = 0.01
     """penalty rho: half of this times the squared distance is added to the loss"""
 
     def __post_init__(self) -> None:
         """Check numbers."""
-        check_positive(self, but=("lm_steps",))
+        check_positive(self, may_be_zero=("lm_steps",))
         if not self.prune_at < 1:
             raise ValueError(
                 f"search_share + admm_share must be < 1, got {self.prune_at}"
@@ -60,16 +60,16 @@ class State(NamedTuple):
     """Weights, logits, optimizer states and ADMM variables of all networks."""
 
     weights: Float[Array, "B P"]
-    logits: Float[Array, "B L H A"]  # of activations
+    logits: Float[Array, "B L H A"]  # logits of activations
     weight_state: Any
     logit_state: Any
     target: Float[Array, "B P"]  # Z of ADMM
     dual: Float[Array, "B P"]  # U
-    num_updates: Int[Array, ""]  # of target and dual
+    num_updates: Int[Array, ""]  # number of updates of target and dual
 
 
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of networks and prune each to its own size."""
+    """Train a batch of networks and prune each to its target size."""
     draw_key, size_key, train_key = jax.random.split(key, 3)
     networks = training.draw_dense(draw_key, search, num=config.num_networks)
     sizes = training.draw_sizes(size_key, search, num=config.num_networks)
@@ -105,7 +105,7 @@ def step(
     fit: Fit,
     config: Config,
 ) -> State:
-    """Take one step of all networks in the stage of the progress."""
+    """Take one step of all networks; the progress decides the stage."""
     del key
     is_searching = progress < config.search_share
     state = jax.lax.cond(
@@ -154,7 +154,7 @@ def _choose_activations(
 
 
 def _update_target(state: State, task: TrainTask) -> State:
-    """Set Z to the projection of W + U on the given sizes, then U += W - Z."""
+    """Set Z to the projection of W + U onto the given sizes, then U += W - Z."""
     moved = state.weights + state.dual
     target = jnp.where(training.is_largest(moved, task.goal), moved, 0.0)
     dual = state.dual + state.weights - target
@@ -170,7 +170,7 @@ def _train_weights(
     fit: Fit,
     config: Config,
 ) -> State:
-    """Take a step of Adam on the training loss plus, with ADMM, the distance."""
+    """Take a step of Adam on the training loss, plus the distance in ADMM."""
     is_decided = progress >= config.search_share
     is_pulled = is_decided & (progress < config.prune_at)
     pull = jnp.where(is_pulled, config.admm_pull, 0.0)

@@ -1,7 +1,7 @@
 """Gradient descent on gated raw weights, then the pipeline.
 
 The descent is the source `direct` of `swajax.search.sources`, with the gates of the
-latent search. Runs repeat with new starts in the remaining time.
+latent search. Runs are repeated with new starts in the remaining time.
 """
 
 import dataclasses

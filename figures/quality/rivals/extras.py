@@ -1,8 +1,8 @@
-"""Rivals of other packages, whose models are not networks of swajax.
+"""Rivals from other packages, whose models are not networks of swajax.
 
-Each fits several shapes within the time budget and returns a front. The packages are
-imported only when they run (`pip install swajax[rivals]`). They do not support weights
-of points.
+Each rival fits several shapes within the time budget and returns a front. The packages
+are imported only when they run (`pip install swajax[rivals]`). They do not support
+sample weights.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from swajax.objectives import Objective, losses
 
 MIN_PROBABILITY = 1e-7
 HIDDEN = (4, 2, 8, 1, 3, 6)  # hidden neurons, in the order of the trials
-GRIDS = (1, 3, 5)  # intervals of a spline
-ORDER = 3  # of a spline
+GRIDS = (1, 3, 5)  # numbers of intervals of a spline
+ORDER = 3  # order of a spline
 
 
-# Points [N I] to outputs [N O]: numbers, or logits as in `objectives`.
+# Maps points [N I] to outputs [N O]: numbers, or logits as in `objectives`.
 PredictFn = Callable[[Float[np.ndarray, "N I"]], Float[np.ndarray, "N O"]]
 
 
@@ -52,14 +52,14 @@ def run_lassonet(
     time_budget: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Fitted]:
-    """Run LassoNet (Lemhadri et al., arXiv:1907.12207) along its path of inputs.
+    """Run LassoNet (Lemhadri et al., arXiv:1907.12207) along its regularisation path.
 
     Args:
-      seed: of the initial weights.
+      seed: seed of the initial weights.
       train: rows to fit.
       valid: rows that choose the models.
       objective: loss.
-      max_weights: largest number of weights.
+      max_weights: maximum number of weights.
       time_budget: seconds after which no new fit begins.
       clock: returns seconds.
 
@@ -79,7 +79,7 @@ def run_lassonet(
         del history
         state = model.model.state_dict().values()
         size = sum(int((leaf != 0).sum()) for leaf in state)
-        # LassoNet continues with the same object.
+        # LassoNet keeps changing the same object.
         predict_fn = functools.partial(
             _predict_lasso, copy.deepcopy(model), objective=objective
         )
@@ -117,7 +117,7 @@ def run_pykan(
     time_budget: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Fitted]:
-    """Run Kolmogorov-Arnold networks (Liu et al., arXiv:2404.19756) of growing shapes.
+    """Run Kolmogorov-Arnold networks (Liu et al., arXiv:2404.19756) of growing size.
 
     Arguments, result and errors are those of `run_lassonet`.
     """
@@ -139,7 +139,7 @@ def run_pykan(
     ):
         with contextlib.redirect_stderr(io.StringIO()):  # progress bar
             model = kan.KAN(width=width, grid=grid, k=ORDER, seed=seed, auto_save=False)
-            # Updates of the grid fail on some data.
+            # Grid updates fail on some data.
             model.fit(data, opt="LBFGS", steps=20, loss_fn=loss_fn, update_grid=False)
         predict_fn = functools.partial(_predict_kan, model)
         found.append(_fit_result(size, predict_fn, train, valid, objective))
@@ -153,7 +153,7 @@ EXTRAS = {"lassonet": run_lassonet, "pykan": run_pykan}
 
 
 def choose(found: list[Fitted], max_weights: int) -> list[Fitted]:
-    """Return models that no smaller or equally large one beats, by size."""
+    """Return the Pareto-optimal models of loss and size, by ascending size."""
     front: list[Fitted] = []
     for one in sorted(found, key=lambda one: (one.num_weights, one.valid_loss)):
         is_better = not front or one.valid_loss < front[-1].valid_loss

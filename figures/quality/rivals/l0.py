@@ -1,7 +1,7 @@
 """Dense networks with hard-concrete gates on all weights, then a refit.
 
-Louizos, Welling and Kingma, arXiv:1712.01312: a gate is a stretched and clipped
-concrete variable. It is exactly 0 or 1 with positive probability, and the probability
+In Louizos, Welling and Kingma (arXiv:1712.01312) a gate is a stretched and clipped
+concrete variable. It is exactly 0 or 1 with positive probability, and its probability
 of being active, which is penalized, has a gradient.
 """
 
@@ -21,7 +21,7 @@ from swajax.network import pack
 from swajax.refine.quadratic import Fit
 from swajax.types import Key
 
-# arXiv:1712.01312, section 4: temperature and interval of the stretched gates.
+# Temperature and interval of the stretched gates (arXiv:1712.01312, section 4).
 BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
@@ -29,14 +29,14 @@ BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
 class Config(TrainConfig):
     """Learning rates, penalties and stages."""
 
-    # One trial on two tasks each: 0.005 was no better.
+    # In one trial on each of two tasks, 0.005 was no better.
     learning_rate: float = 0.02
     """learning rate of Adam for weights, with cosine decay"""
     gate_learning_rate: float = 0.05
     """learning rate of Adam for the logits of the gates"""
     min_penalty: float = 1e-4
     """smallest penalty per active gate, in units of the loss"""
-    # With 0.03 one trial found few networks of ten weights.
+    # With 0.03, one trial found few networks of ten weights.
     max_penalty: float = 0.1
     """largest penalty; penalties are log-uniform"""
     first_logit: float = 2.2
@@ -46,7 +46,7 @@ class Config(TrainConfig):
 
     def __post_init__(self) -> None:
         """Check numbers."""
-        check_positive(self, but=("lm_steps", "first_logit"))
+        check_positive(self, may_be_zero=("lm_steps", "first_logit"))
         if not self.gate_share < 1:
             raise ValueError(f"gate_share must be < 1, got {self.gate_share}")
         if not self.min_penalty <= self.max_penalty:
@@ -70,7 +70,7 @@ class State(NamedTuple):
 
 
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of dense networks with gates, each with its own penalty."""
+    """Train a batch of dense networks with gates and separate penalties."""
     draw_key, penalty_key, train_key = jax.random.split(key, 3)
     num = config.num_networks
     networks = training.draw_dense(draw_key, search, num=num)
@@ -101,14 +101,14 @@ def step(
     fit: Fit,
     config: Config,
 ) -> State:
-    """Take a step of Adam on weights and gates; in the last stage on weights."""
+    """Take a step of Adam on weights and gates; in the last stage on weights only."""
     is_gating = progress < config.gate_share
     is_there = jax.vmap(pack)(task.networks) != 0
     noise = jax.random.uniform(key, is_there.shape, minval=1e-6, maxval=1 - 1e-6)
 
     def total(gated: Gated) -> Float[Array, ""]:
         drawn = sample_gates(gated.logits, noise)
-        # In the last stage gates are constant.
+        # Gates are constant in the last stage.
         gates = jnp.where(is_gating, drawn, expected_gates(gated.logits))
         networks = training.with_weights(task.networks, gated.weights * gates)
         num_active = (active_probability(gated.logits) * is_there).sum(axis=1)

@@ -1,7 +1,7 @@
 """Dense networks, Adam, gradual magnitude pruning and a refit.
 
-Zhu and Gupta, arXiv:1710.01878: the number of weights follows a cubic schedule down to
-the requested size; the weights of least magnitude are removed for good.
+As in Zhu and Gupta (arXiv:1710.01878), the number of weights follows a cubic schedule
+down to the requested size; weights of smallest magnitude are removed permanently.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from swajax.types import Key
 class Config(TrainConfig):
     """Learning rate and pruning schedule."""
 
-    # In one trial each on two tasks, 0.02 was worse, and so were longer but fewer runs.
+    # In one trial on each of two tasks, 0.02 and fewer but longer runs were worse.
     learning_rate: float = 0.005
     """learning rate of Adam; constant while pruning, then cosine decay"""
     prune_begin: float = 0.1
@@ -34,7 +34,7 @@ class Config(TrainConfig):
 
     def __post_init__(self) -> None:
         """Check numbers."""
-        check_positive(self, but=("lm_steps", "prune_begin"))
+        check_positive(self, may_be_zero=("lm_steps", "prune_begin"))
         if not self.prune_begin < self.prune_end < 1:
             raise ValueError(
                 f"prune_end must be in ({self.prune_begin}, 1), got {self.prune_end}"
@@ -49,7 +49,7 @@ class State(NamedTuple):
 
 
 def find_networks(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of dense networks and prune each to its own size."""
+    """Train a batch of dense networks and prune each to its target size."""
     draw_key, size_key, train_key = jax.random.split(key, 3)
     networks = training.draw_dense(draw_key, search, num=config.num_networks)
     sizes = training.draw_sizes(size_key, search, num=config.num_networks)

@@ -1,4 +1,4 @@
-"""The pipeline from random networks, repeated in the remaining time."""
+"""Pipeline from random networks, repeated in the remaining time."""
 
 import jax
 

@@ -20,7 +20,7 @@ from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.types import Key, Network
 
-# Names in scikit-learn. Its rectifier is not leaky, which the refit corrects.
+# Names in scikit-learn. Its ReLU is not leaky, which the refit corrects.
 KINDS = {
     "tanh": "tanh",
     "sigmoid": "logistic",
@@ -36,12 +36,12 @@ class Config(RestartsConfig):
     num_networks: int = 16
     """number of networks per run"""
     run_share: float = 0.25
-    """share of the time budget after which a run gets no more networks"""
+    """share of the time budget for fitting; the rest is for pruning"""
     solver: Literal["lbfgs", "adam"] = "lbfgs"
     """solver of scikit-learn"""
     alphas: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
     """weight decays, one drawn per network"""
-    # In trials 1,000 iterations or finer pruning were no better at equal time.
+    # In trials, 1,000 iterations or finer pruning were no better in equal time.
     max_iter: int = 300
     """maximum number of iterations of the solver"""
     keep_share: float = 0.7
@@ -51,7 +51,7 @@ class Config(RestartsConfig):
 
     def __post_init__(self) -> None:
         """Check options."""
-        check_positive(self, but=("lm_steps",))
+        check_positive(self, may_be_zero=("lm_steps",))
         if self.solver not in ("lbfgs", "adam"):
             raise ValueError(f"solver must be lbfgs or adam, got {self.solver!r}")
         if not self.alphas or min(self.alphas) < 0:

@@ -1,8 +1,8 @@
 """Gradient descent on batches of dense networks, for the rivals that prune.
 
 A batch is one compiled program: `vmap` over networks, `lax.scan` over steps. Schedules
-depend on the progress from 0 to 1, which follows the steps or, if time is short, the
-clock, so that every run completes its schedule.
+depend on the progress from 0 to 1, which follows the steps or, if the time is short,
+the clock, so that every run completes its schedule.
 """
 
 import dataclasses
@@ -28,8 +28,8 @@ from swajax.refine.quadratic import Fit
 from swajax.types import Key, Network, NetworkSpec
 
 CHUNK_STEPS = 25  # number of steps between checks of the clock
-BATCH_ROWS = 512  # largest number of rows per step
-LAST_RATE = 0.01  # learning rate at the end, relative to that of the start
+BATCH_ROWS = 512  # maximum number of rows per step
+LAST_RATE = 0.01  # learning rate at the end, relative to the start
 
 ADAM = optax.scale_by_adam()
 
@@ -39,10 +39,10 @@ class TrainConfig(RestartsConfig):
     """Settings of training and pruning; a run is a batch of networks."""
 
     num_networks: int = 32
-    """number of networks per run, each with its own size or penalty"""
+    """number of networks per run, with separate sizes or penalties"""
     num_steps: int = 2000
     """number of steps per run; fewer if the time is short"""
-    # Only large tables use the whole share; runs on small ones end by steps.
+    # Only runs on large tables use the whole share; others end by steps.
     run_share: float = 0.5
     """maximum share of the time budget per run"""
     lm_steps: int = 60
@@ -50,9 +50,9 @@ class TrainConfig(RestartsConfig):
 
 
 class TrainTask(NamedTuple):
-    """Networks and data of a run; leaves of `networks` and `goal` lead with B."""
+    """Networks and data of a run; `networks` and `goal` have a leading axis B."""
 
-    networks: Network  # shapes and activations
+    networks: Network  # defines shapes and activations
     train: Problem
     valid: Problem
     goal: Float[Array, " B"]  # size or penalty of each network
@@ -69,7 +69,7 @@ def draw_dense(key: Key, search: Search, *, num: int) -> Network:
 
     Args:
       key: consumed.
-      search: with the limits.
+      search: search with the limits.
       num: number of networks.
     """
     job = search.job
@@ -93,13 +93,13 @@ def make_task(search: Search, networks: Network, goal: Float[Array, " B"]) -> Tr
 def redraw(key: Key, networks: Network) -> Network:
     """Draw new normal weights, scaled by the fan-in, for the same shapes.
 
-    A random factor per network makes smooth and oscillating functions, as in the prior.
+    As in the prior, a random factor per network gives smooth and oscillating functions.
     """
     return jax.vmap(_redraw)(jax.random.split(key, len(networks.depth)), networks)
 
 
 def draw_sizes(key: Key, search: Search, *, num: int) -> Float[Array, " B"]:
-    """Draw log-uniform target sizes from 3 to the largest."""
+    """Draw log-uniform target sizes from 3 to the maximum."""
     ends = {"minval": math.log(3), "maxval": math.log(search.job.config.max_weights)}
     return jnp.round(jnp.exp(jax.random.uniform(key, (num,), **ends)))
 
@@ -113,15 +113,15 @@ def train(
     *,
     config: TrainConfig,
 ) -> Any:
-    """Train for `config.num_steps` steps, or fewer in the share of the time.
+    """Train for `config.num_steps` steps, or fewer if the share of the time is short.
 
     Args:
       key: consumed.
       step_fn: one step of all networks; a module-level function, compiled once.
       state: pytree whose structure a step keeps.
       task: networks and data.
-      search: with the clock and the counter of steps.
-      config: of the rival.
+      search: search with the clock and the step counter.
+      config: configuration of the rival.
 
     Returns:
       The last state.
@@ -169,7 +169,7 @@ def is_largest(
     """Return a mask of the weights of largest magnitude of each network.
 
     Args:
-      weights: of the networks.
+      weights: weights of the networks.
       sizes: number of weights to mark per network; zeros are never marked.
     """
     values = jnp.abs(weights)

@@ -135,7 +135,7 @@ def init(config: MlpConfig, key: Key) -> Weights:
 def apply(
     config: MlpConfig, params: Weights, p: Probabilities, x: Float[Array, "N I"]
 ) -> Float[Array, "N O"]:
-    """Evaluate the supernet; the readout reads a mixture of the possible last layers."""
+    """Evaluate the supernet; the readout reads a mixture of all layers in use."""
     keep_in, widths = axes.keep(make_dimensions(config), p)
     hidden, states = x, []
     for layer, keep_out in enumerate(widths):

@@ -1,4 +1,4 @@
-"""The text by characters."""
+"""The data set of characters."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""Splits, losses of both kinds of targets, and means by blocks."""
+"""Splits, losses of both kinds of targets, and means over blocks."""
 
 import jax
 import jax.numpy as jnp

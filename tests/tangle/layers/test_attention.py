@@ -1,4 +1,4 @@
-"""Attention under masks, against slices and sums of padded slices."""
+"""Masked attention, against slices and sums of padded slices."""
 
 import jax
 import jax.numpy as jnp

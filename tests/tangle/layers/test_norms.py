@@ -1,4 +1,4 @@
-"""Normalisation under masks, and the mass of a group."""
+"""Masked normalisation, and the mass of a group."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def test_one_hot_batch_norm_is_the_sliced_one():
 
 
 def group_output(p, is_paper_form):
-    """Kernels 3 and 5 of one convolution and batch norm; the third option is none."""
+    """Kernels 3 and 5 of a convolution with batch norm; the third option is zero."""
     x, weight = draw(0, 2, 4, 4, 2), draw(1, 5, 5, 2, 3)
     table = masks.centre((3, 5))
 

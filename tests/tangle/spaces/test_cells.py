@@ -33,7 +33,7 @@ def test_the_probability_of_a_kind_of_convolution_counts_behind_its_norm(
     weight = jnp.asarray(np.random.default_rng(1).normal(size=(NUM, 3)), jnp.float32)
 
     def loss(share):
-        """With so much of the first kind, and the rest of the second."""
+        """Return the loss for a share of the first kind, the rest being the second."""
         row = jnp.stack([share, share, 1 - share, 1 - share]) / 2
         rows = p | {"reduce": p["reduce"].at[0].set(row)}
         return (weight * space.apply(params, rows, x)).sum()

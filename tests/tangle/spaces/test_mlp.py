@@ -1,4 +1,4 @@
-"""Perceptrons: keep probabilities by readers, and conversion to a network record."""
+"""Perceptrons: keep probabilities, and conversion to a network record."""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ def test_the_keep_probability_of_a_neuron_enters_once_by_readers(masking, power)
 
     @jax.jit
     def path(share):
-        """Gradient along the path through the last neuron of the first layer."""
+        """Gradients along the path through the last neuron of the first layer."""
         width = p["width"].at[0].set(jnp.stack([1 - share, share]))
         out = lambda w: space.apply(w, p | {"width": width}, jnp.ones((1, 2)))  # noqa: E731
         slope = jax.grad(lambda w: out(w).sum())(params)

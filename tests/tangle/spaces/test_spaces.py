@@ -1,4 +1,4 @@
-"""Properties of every search space, on small ones; each case is compiled once."""
+"""Properties of every search space, at small sizes; each case is compiled once."""
 
 import functools
 import itertools
@@ -36,7 +36,7 @@ NUM = 3  # networks of each space that are compared
 
 @functools.cache
 def compile_case(name, masking="input"):
-    """Space, weights, inputs, and a function to outputs and gradients by both."""
+    """Space, weights, inputs, and a function that returns outputs and gradients."""
     space, params, x = make_case(name, masking)
 
     def loss_fn(params, p):
@@ -73,7 +73,7 @@ def evaluate_standalone(name):
 
 @functools.cache
 def find_all_masks(name):
-    """Genes of all networks, a mixture, and stacked masks, the mixture's last."""
+    """Genes of all networks, a mixture, and stacked masks, that of the mixture last."""
     space, *_ = make_case(name)
     genes = all_genes(space)
     hard = jax.vmap(lambda row: from_genes(row, space.choices))(jnp.asarray(genes))
@@ -201,7 +201,7 @@ def test_the_order_of_options_does_not_matter(name):
 
 
 def turn(options):
-    """The options of each choice in reverse."""
+    """Reverse the options of each choice."""
     if isinstance(options[0], tuple):
         return tuple(map(turn, options))
     return options[::-1]
@@ -218,7 +218,7 @@ OPTIMIZERS = {
 
 
 def moments_outside(optimizer, state, is_used):
-    """The moments that an optimizer keeps of weights that are not used."""
+    """Optimizer moments of unused weights."""
     found = []
     optax.tree_utils.tree_map_params(
         optimizer, lambda leaf, used: found.append(leaf[~used]), state, is_used

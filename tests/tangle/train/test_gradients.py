@@ -23,7 +23,7 @@ STEP = 1e-5  # of finite differences
 
 
 def make_problem(projection):
-    """Loss, vectors to probabilities, and a point in doubles."""
+    """Loss, map from vectors to probabilities, and a point in float64."""
     space, rng = make_space("mlp", **SPACE), np.random.default_rng(0)
     sampler = make_sampler("darts", projection=projection)
 
@@ -45,7 +45,7 @@ def make_problem(projection):
 
 
 def differ(value_fn, tree, direction):
-    """Slope of a function along a direction, by a central difference."""
+    """Return the central difference of a function along a direction."""
     ends = [
         value_fn(jax.tree.map(lambda a, d, s=sign: a + s * STEP * d, tree, direction))
         for sign in (1, -1)
@@ -96,7 +96,7 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
 
     @jax.jit
     def value(alphas):
-        """By hand: w - rate (momentum buffer + gradient + decay w)."""
+        """Compute w - rate (momentum buffer + gradient + decay w) by hand."""
         p = how["sample_fn"](alphas)
         slope = jax.grad(how["loss_fn"])(params, p, weight_batch)
         moved = jax.tree.map(

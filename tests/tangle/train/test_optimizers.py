@@ -37,7 +37,7 @@ def test_adam_counts_the_steps_of_each_weight():
 
 
 def test_the_architecture_optimizer_decays_vectors_by_their_gradient():
-    """As torch's Adam does: a decay on its own moves by the whole learning rate."""
+    """As in torch's Adam, a pure decay moves by the full learning rate."""
     config = SupernetConfig(alpha_learning_rate=0.01)
     optimizer = make_alpha_optimizer(config)
     alphas = {"a": jnp.asarray([2.0, -3.0])}

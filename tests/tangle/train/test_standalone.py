@@ -24,7 +24,7 @@ CONFIG = SupernetConfig(num_steps=60, batch_size=32, alpha_learning_rate=0.1)
 
 
 def make_rows(seed, num=64):
-    """The second input does nothing, and a line fits."""
+    """Rows of a linear function that ignores the second input."""
     x = np.random.default_rng(seed).normal(size=(num, 2)).astype(np.float32)
     return Rows(x, 2 * x[:, :1] - 0.5)
 

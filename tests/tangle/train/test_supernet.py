@@ -1,4 +1,4 @@
-"""Search steps in a supernet, in runs of a few steps."""
+"""Short runs of search steps in a supernet."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ CONFIG = SupernetConfig(num_steps=60, batch_size=32, alpha_learning_rate=0.1)
 
 
 def make_rows(seed, num=64):
-    """The second input does nothing, and a line fits."""
+    """Rows of a linear function that ignores the second input."""
     x = np.random.default_rng(seed).normal(size=(num, 2)).astype(np.float32)
     return Rows(x, 2 * x[:, :1] - 0.5)
 
@@ -34,7 +34,7 @@ ROWS = make_rows(0), make_rows(1)
 
 @functools.cache
 def make_search(name, config=CONFIG, num=CONFIG.num_steps):
-    """Start and compiled steps."""
+    """Return the initial state and the compiled steps."""
     space, sampler = make_space("mlp", **SMALL), make_sampler(name)
     make = functools.partial(
         supernet.make_state, space=space, sampler=sampler, config=config
@@ -52,7 +52,7 @@ def make_search(name, config=CONFIG, num=CONFIG.num_steps):
 
 @pytest.mark.parametrize("name", ["darts", "drnas", "gdas"])
 def test_a_search_learns_weights_and_what_is_worth_choosing(name):
-    """One run in a few may be unlucky, whatever the sampler."""
+    """Single runs may fail by chance with any sampler."""
     _, make, steps = make_search(name)
 
     def search(key):
