@@ -1,9 +1,9 @@
-# Makes the project's own environment, .venv, if it is not there or out of date, and puts
-# its `python` on the PATH. To be sourced; sets `root`, the folder of the project.
+# Create or update the environment of the project, .venv, and put its `python` on the PATH.
+# Source this file; it sets `root`, the folder of the project.
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
-# The first Python that runs, is new enough and can make an environment.
+# Print the first Python that runs, is new enough and can create an environment.
 find_python() {
     local candidate
     for candidate in python3.13 python3.12 python3.11 python3 python; do
@@ -22,13 +22,13 @@ make_environment() {
     local python wanted stamp="$root/.venv/installed"
     if ! "$root/.venv/bin/python" -c 'import pip' 2>/dev/null; then
         python="$(find_python)"
-        echo "Making the environment $root/.venv with $("$python" --version)" >&2
+        echo "Creating the environment $root/.venv with $("$python" --version)" >&2
         "$python" -m venv --clear "$root/.venv"
     fi
-    # What the last installation that came to its end was made from.
+    # The stamp file records the inputs of the last complete installation.
     wanted="$root"$'\n'"$(<"$root/pyproject.toml")"
     if [[ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]]; then
-        echo "Installing swajax and what it needs (a few minutes the first time)" >&2
+        echo "Installing swajax and its dependencies (a few minutes the first time)" >&2
         "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
             --editable "$root[test]"
         printf '%s\n' "$wanted" >"$stamp"

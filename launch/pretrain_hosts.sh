@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Pretrains one autoencoder on several hosts: one process a host, data-parallel over all
-# their devices. What follows `--` goes to swajax.pretrain.
+# Pretrain one autoencoder on several hosts, with one process per host, data-parallel over
+# all devices. Arguments after `--` are passed to swajax.pretrain.
 #
-#   several processes on this machine, to try it out:
+#   several processes on this machine, for a test:
 #     launch/pretrain_hosts.sh local 2 -- --preset compact --activation sigmoid
-#   over ssh, the first host coordinates:
+#   over ssh; the first host coordinates:
 #     launch/pretrain_hosts.sh ssh node1,node2 -- --preset compact --out runs/big
-#   by Slurm, one task a node:
+#   with Slurm, one task per node:
 #     srun --nodes=4 --ntasks-per-node=1 launch/pretrain_hosts.sh slurm -- --out runs/big
-#   by anything else, once on every host (process 0 on the one that coordinates):
+#   otherwise, once on every host (process 0 on the coordinating host):
 #     launch/pretrain_hosts.sh process node1:7733 4 0 -- --out runs/big
 #
-# The project lies at the same path on every host; on a file system that they share, make
-# the environment first (launch/test.sh --help does). Only process 0 writes files. The
-# environment variable PORT, 7733 by default, is where the first host listens.
+# The project must have the same path on every host; on a shared file system, create the
+# environment first (for example with launch/test.sh --help). Only process 0 writes files.
+# The first host listens on the port PORT, an environment variable (default 7733).
 set -euo pipefail
 port="${PORT:-7733}"
 
@@ -29,7 +29,7 @@ start_process() {
         --num-processes "$num_processes" --process-id "$process_id" "${@:4}"
 }
 
-# Ends the others as soon as one fails: they would wait for it.
+# End all processes as soon as one fails, because the others would wait for it.
 wait_for_all() {
     trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
     for _ in $(jobs -p); do wait -n; done
