@@ -25,6 +25,7 @@ from swajax.data.columns import fit_range
 from swajax.data.encoding import Column, TableEncoder
 from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Scaling, fit_target
+from swajax.io import interrupts
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
 from swajax.objectives import Objective
@@ -121,14 +122,22 @@ class _SparseMLP(BaseEstimator):
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x)[:, used])
         train, valid = (take_rows(rows, part) for part in parts[:2])
-        front = find_front(
-            jax.random.key(parts.seed),
-            train,
-            valid,
-            objective=objective,
-            config=self._config(),
-            time_budget=self.time_budget,
-        )
+        with interrupts.deferred() as signals:
+            front = find_front(
+                jax.random.key(parts.seed),
+                train,
+                valid,
+                objective=objective,
+                config=self._config(),
+                time_budget=self.time_budget,
+            )
+        if signals.num:
+            warnings.warn(
+                "the search was cut short by an interrupt: the networks are the best "
+                "ones until then",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         few = front.network.first
         first = np.zeros((len(few), self.n_features_in_, few.shape[2]))
         first[:, used] = few

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -76,7 +77,7 @@ class SearchCommand:
 
 
 def main(config: SearchCommand) -> None:
-    """Search, write all results, then print the table of the front."""
+    """Search, print the table of the front, then write all results."""
     commands.use_compilation_cache()
     table = load_table(
         config.data,
@@ -110,19 +111,21 @@ def main(config: SearchCommand) -> None:
             objective=objective,
             config=config.search,
             time_budget=config.time_budget,
-            callback=_make_callback(bar, folder),
+            callback=_make_callback(bar, folder, config.search.max_weights),
         )
     seconds = time.monotonic() - begin
-    write_rows(folder, dataset)
     outcome = evaluation.tabulate(
         front, dataset, scaling, activations=config.search.activations
     )
-    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
-    _write(folder, config, scaling, front, outcome, about)
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
+    )
+    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
+    write_rows(folder, dataset)
+    _write(folder, config, scaling, front, outcome, about)
+    sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 
@@ -167,7 +170,9 @@ def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _make_callback(bar: tqdm, folder: Path) -> Callable[[SearchProgress], None]:
+def _make_callback(
+    bar: tqdm, folder: Path, max_weights: int
+) -> Callable[[SearchProgress], None]:
     """Log each block of work, move the bar, and print the first networks found."""
     is_first = True
     bar.set_postfix(stage="sources")
@@ -178,17 +183,26 @@ def _make_callback(bar: tqdm, folder: Path) -> Callable[[SearchProgress], None]:
         if pool is None:
             bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
             return
-        if is_first:
-            tqdm.write(_format_first(progress.seconds, pool))
-        is_first = False
+        small = pool.take(pool.num_weights <= max_weights)
+        if is_first and len(small.loss):
+            tqdm.write(_format_first(progress.seconds, small))
+            is_first = False
         best = float(pool.loss.min(initial=np.inf))
         line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
-        runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
+        _log(folder, line | {"num_networks": len(pool.loss)})
         bar.total = progress.num_blocks
         bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
         bar.update()
 
     return callback
+
+
+def _log(folder: Path, line: dict[str, Any]) -> None:
+    """Append a line to the log; a full disk is no reason to lose the networks."""
+    try:
+        runlog.log_metrics(folder, line)
+    except OSError as error:
+        warnings.warn(commands.describe_error(error), stacklevel=2)
 
 
 def _format_first(seconds: float, pool: Pool) -> str:
@@ -245,4 +259,6 @@ def _write(
 
 
 if __name__ == "__main__":
-    sys.exit(commands.run_command(main, SearchCommand, name="python -m swajax.search"))
+    commands.run_as_process(
+        main, SearchCommand, name="python -m swajax.search", is_long=True
+    )

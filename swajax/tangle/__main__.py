@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from tqdm import tqdm
 from swajax.data.problem import choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
-from swajax.io import commands, configs, runlog
+from swajax.io import commands, configs, interrupts, runlog
 from swajax.tangle import experiment, journal, networks, plots
 from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
@@ -119,13 +120,11 @@ def main(config: TangleCommand) -> None:
     if config.resume is None:  # after all checks, so that none leaves a folder behind
         runlog.make_run_folder(folder, config)
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    try:
+    with interrupts.advising(f"stopped; resume with --resume {folder}"):
         point = _search(folder, keys[0], task, sampler, config)
         plots.draw_search(folder, task.space.choices, sampler)
+        interrupts.stop_deferring()  # each network that is trained is saved
         rows = _evaluate(folder, keys[1:], point, task, sampler, config)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
-        raise
     about = {"data": loaders.read_provenance(config.space)}
     if config.space == "mlp":
         table, _, scaling = _split_table(config)
@@ -211,6 +210,7 @@ def _search(
     }
     make_fn = functools.partial(experiment.make_states, key, task, **how)
     point, begin = journal.resume(folder, make_fn), time.monotonic()
+    is_over = False
     spent, total = point.seconds, config.search.num_steps
     reports = experiment.search(
         key, task, state=point.state, first_step=point.step, **how
@@ -224,11 +224,14 @@ def _search(
                 shown = f"{np.mean(line['chosen_loss']):.4g}"
                 bar.set_postfix(chosen_loss=shown, refresh=False)
                 bar.update(progress.step - bar.n)
-                if config.time_budget is not None and taken >= config.time_budget:
+                is_over = interrupts.should_end(num_deferred=1)
+                if is_over or taken >= (config.time_budget or math.inf):
                     break
     except KeyboardInterrupt:
         if point.state is None:
             raise
+        is_over = True
+    if is_over:
         sys.stderr.write("\nsearch stopped; training the networks found so far\n")
     return point
 
@@ -295,4 +298,4 @@ def _format(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(commands.run_command(main, TangleCommand, name=NAME))
+    commands.run_as_process(main, TangleCommand, name=NAME, is_long=True)
