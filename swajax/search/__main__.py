@@ -174,11 +174,11 @@ def _make_callback(
     bar: tqdm, folder: Path, max_weights: int
 ) -> Callable[[SearchProgress], None]:
     """Log each block of work, move the bar, and print the first networks found."""
-    is_first = True
+    is_first = is_logged = True
     bar.set_postfix(stage="sources")
 
     def callback(progress: SearchProgress) -> None:
-        nonlocal is_first
+        nonlocal is_first, is_logged
         pool = progress.pool
         if pool is None:
             bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
@@ -189,7 +189,8 @@ def _make_callback(
             is_first = False
         best = float(pool.loss.min(initial=np.inf))
         line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
-        _log(folder, line | {"num_networks": len(pool.loss)})
+        line |= {"num_networks": len(pool.loss)}
+        is_logged = is_logged and _log(folder, line)
         bar.total = progress.num_blocks
         bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
         bar.update()
@@ -197,12 +198,17 @@ def _make_callback(
     return callback
 
 
-def _log(folder: Path, line: dict[str, Any]) -> None:
-    """Append a line to the log; a full disk is no reason to lose the networks."""
+def _log(folder: Path, line: dict[str, Any]) -> bool:
+    """Append a line to the log; warn and return False if that fails, as on a full disk.
+
+    The search continues: the table of its front can still be printed.
+    """
     try:
         runlog.log_metrics(folder, line)
     except OSError as error:
-        warnings.warn(commands.describe_error(error), stacklevel=2)
+        warnings.warn(f"the log ends: {commands.describe_error(error)}", stacklevel=2)
+        return False
+    return True
 
 
 def _format_first(seconds: float, pool: Pool) -> str:

@@ -137,6 +137,7 @@ def _find_front(
             source_key, train, valid, objective, config, time_budget, clock, callback
         )
         starts, num_steps = found.networks, found.num_steps
+        interrupts.should_end(has_results=False)
     spent = clock() - begin
     rest = None if time_budget is None else time_budget - spent
     job = make_job(train, valid, objective, config, rest, clock)

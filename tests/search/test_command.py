@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from tqdm import tqdm
 
 import swajax
 from swajax import autoencoder
@@ -29,6 +31,8 @@ from swajax.search.config import (
     SearchConfig,
     SupernetSourceConfig,
 )
+from swajax.search.pool import Pool, make_pool
+from swajax.search.run import SearchProgress
 from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Network
 
@@ -239,6 +243,65 @@ def test_the_pick_is_explained(max_error, wanted):
     losses = np.array([0.5, 0.25])
     front = Front(None, np.array([3, 5]), losses, losses, losses, pick=1)
     assert search_command._explain_pick(front, max_error) == wanted
+
+
+def test_the_first_answer_has_no_network_above_the_limit(folder, capsys):
+    losses = np.array([3.0, 2.0, 1.0])
+    leaf = np.zeros((3, 1))
+    network = Network(*[leaf] * 7, depth=np.ones(3, int))
+    flags = np.zeros(3, bool)
+    pool = Pool(network, np.array([19, 20, 22]), losses, np.arange(3), flags, flags)
+    with tqdm(disable=True) as bar:
+        callback = search_command._make_callback(bar, folder, max_weights=20)
+        large = pool.take(pool.num_weights > 20)
+        for seconds, found in (1, large), (2, pool), (3, pool):
+            callback(SearchProgress("polish", seconds, found, 1, 9))
+    out = capsys.readouterr().out
+    assert out.startswith("after 2 s") and out.endswith("\n  19: 3, 20: 2\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_full_disk_is_named_below_the_table_of_the_front(
+    finished, folder, command, monkeypatch
+):
+    out, results, printed = finished
+    arrays, header = checkpoints.load(out / "networks.safetensors")
+    names = "num_weights", "valid_loss", "valid_loss", "valid_loss_diff_se"
+    rows = [np.array([row[name] for row in results["front"]]) for name in names]
+    front = Front(Network(**arrays), *rows, header["pick"])
+    progress = SearchProgress("polish", 1.0, make_pool(*front[:3]), 1, 9)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def find(*args, callback, **options):
+        # From now on files end at 500 bytes, as those on a full disk do.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, old[1]))
+        for _ in range(20):
+            callback(progress)
+        return front
+
+    monkeypatch.setattr(search_command, "find_front", find)
+    command = dataclasses.replace(command, out=folder / "full")
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as shown,
+        contextlib.redirect_stderr(io.StringIO()) as errors,
+    ):
+        try:
+            code = commands.run_command(
+                lambda _: search_command.main(command),
+                search_command.SearchCommand,
+                name="c",
+                arguments=["--data", "x"],
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    table = printed[printed.index("RMSE") : printed.index("report.html")]
+    assert shown.getvalue().endswith(table)
+    full = folder / "full"
+    assert errors.getvalue() == (
+        f"c: note: the log ends: {full}/metrics.jsonl: File too large\n"
+        f"c: error: {full}/rows.safetensors: File too large\n"
+    )
+    assert code == 2
 
 
 def test_long_names_are_cut_in_what_is_printed(folder, command):

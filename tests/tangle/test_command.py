@@ -2,13 +2,14 @@
 
 import functools
 import json
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 import swajax
-from swajax.io import checkpoints, commands, runlog
+from swajax.io import checkpoints, commands, interrupts, runlog
 from swajax.tangle import __main__ as tangle
 from swajax.tangle import journal, networks, plots
 from swajax.tangle.__main__ import NAME, TangleCommand, main
@@ -199,6 +200,23 @@ def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         stop_at(patch, 3, KeyboardInterrupt, "save")
+        assert run(*SEARCH, "--out", str(folder)) == 0
+    assert "search stopped" in capsys.readouterr().err
+    assert read(folder)[1]["step"] == 2
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
+def test_a_deferred_ctrl_c_ends_the_search(monkeypatch, whole, tmp_path, capsys):
+    folder, log = tmp_path / "run", journal.log_progress
+
+    def press(folder, progress, seconds):
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return log(folder, progress, seconds)
+
+    with monkeypatch.context() as patch, interrupts.deferred():
+        patch.setattr(journal, "log_progress", press)
         assert run(*SEARCH, "--out", str(folder)) == 0
     assert "search stopped" in capsys.readouterr().err
     assert read(folder)[1]["step"] == 2
