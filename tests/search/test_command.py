@@ -247,14 +247,15 @@ def test_the_pick_is_explained(max_error, wanted):
 
 def test_the_first_answer_has_no_network_above_the_limit(folder, capsys):
     losses = np.array([3.0, 2.0, 1.0])
-    leaf = np.zeros((3, 1))
-    network = Network(*[leaf] * 7, depth=np.ones(3, int))
+    one = (3, 1, 1)
+    shapes = one, (3, 0, 1, 1), one, one, (3, 1), one, (*one, 1)
+    network = Network(*map(np.zeros, shapes), depth=np.ones(3, int))
     flags = np.zeros(3, bool)
     pool = Pool(network, np.array([19, 20, 22]), losses, np.arange(3), flags, flags)
     with tqdm(disable=True) as bar:
         callback = search_command._make_callback(bar, folder, max_weights=20)
         large = pool.take(pool.num_weights > 20)
-        for seconds, found in (1, large), (2, pool), (3, pool):
+        for seconds, found in (1.0, large), (2.0, pool), (3.0, pool):
             callback(SearchProgress("polish", seconds, found, 1, 9))
     out = capsys.readouterr().out
     assert out.startswith("after 2 s") and out.endswith("\n  19: 3, 20: 2\n")

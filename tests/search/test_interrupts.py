@@ -18,6 +18,7 @@ import swajax
 from swajax import latent_search
 from swajax.data.problem import Problem
 from swajax.estimators import SparseMLPRegressor
+from swajax.io import processes
 from swajax.search import run, sources
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
@@ -162,6 +163,12 @@ def test_ctrl_c_in_a_source_keeps_what_it_found(ctrl_c, monkeypatch):
     front = search(config, callback=reports.append)
     assert len(chunks) == 1 and len(front.num_weights)
     assert [report.stage for report in reports] == ["sources", "polish"]
+
+
+def test_a_search_in_a_forked_child_is_refused(monkeypatch):
+    monkeypatch.setattr(processes, "_first_pid", os.getpid() + 1)
+    with pytest.raises(RuntimeError, match="spawn"):
+        search()
 
 
 def test_an_estimator_warns_that_its_fit_was_cut_short(ctrl_c):
