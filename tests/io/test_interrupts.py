@@ -54,10 +54,13 @@ def start(*arguments):
 def end(process, *numbers):
     """Send signals, each after a line of output; return exit code and output."""
     with process:
-        for number in numbers:
-            process.stdout.readline()
-            process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        try:
+            for number in numbers:
+                process.stdout.readline()
+                process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, out, err
 
 
