@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -42,7 +43,7 @@ def apply(
       [[1.0], [1.0]]
     """
     check_shapes(network, x, activations=activations, depth=depth)
-    hidden = x
+    network, hidden = jax.tree.map(jnp.asarray, (network, x))  # NumPy networks, too
     for layer in range(network.mask.shape[0] if depth is None else depth):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = hidden @ weights + network.bias[layer][None]
