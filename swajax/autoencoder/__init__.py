@@ -20,7 +20,7 @@ Example:
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from swajax import network as network_lib
 from swajax.autoencoder.base import Embedding, Params, Present
@@ -124,7 +124,7 @@ def decode(
     *,
     config: AutoencoderConfig,
     depth: int,
-    num_weights: Float[Array, ""] | int | None = None,
+    num_weights: Num[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> Network:
     """Decode an embedding into a network with `depth` hidden layers.
@@ -157,7 +157,7 @@ def decode_all(
     z: Float[Array, " Z"] | Embedding,
     *,
     config: AutoencoderConfig,
-    num_weights: Float[Array, ""] | int | None = None,
+    num_weights: Num[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> tuple[Network, ...]:
     """Decode with all decoders, depth 1 to L; arguments and gradient as in `decode`."""
