@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from sklearn.utils import check_random_state
 
+from swajax.data.partitions import hold_out
 from swajax.data.problem import Problem
-from swajax.data.splits import hold_out
 from swajax.io.configs import check_range
 
 MIN_ROWS = 10  # fewer rows are all used for both fitting and choosing
@@ -58,7 +58,7 @@ def split(
     share: float,
     random_state: int | np.random.RandomState | None,
 ) -> Parts:
-    """Split rows in two by `splits.hold_out`, stratified by class.
+    """Split rows in two by `partitions.hold_out`, stratified by class.
 
     Args:
       codes: class of each row; all equal for a regression.
