@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -13,6 +13,22 @@ MAX_TRIES = 100  # random divisions of groups, of which the most even one is tak
 MAX_COUNTS = 10**7  # groups times classes times divisions
 
 Parts = list[Int[np.ndarray, " _"]]
+
+
+def check_split(split: Any, *, has_groups: bool) -> None:
+    """Check the kind of a split.
+
+    Raises:
+      ValueError: the kind is unknown, or `last` for rows with groups.
+    """
+    kinds = get_args(SplitKind)
+    if split not in kinds:
+        raise ValueError(f"split must be one of {', '.join(kinds)}, got {split!r}")
+    if split == "last" and has_groups:
+        raise ValueError(
+            "split last keeps rows in order and cannot keep groups together: leave out "
+            "either the split or the group"
+        )
 
 
 def hold_out(

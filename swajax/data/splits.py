@@ -1,7 +1,7 @@
 """Training, validation and test parts of a table, encoded and scaled."""
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -147,13 +147,7 @@ def _divide(
     split: SplitKind,
 ) -> tuple[partitions.Parts, tuple[str, ...]]:
     """Divide rows by the rule of the user; return a note unless it is random."""
-    if split not in get_args(SplitKind):
-        raise ValueError(f"split must be one of {get_args(SplitKind)}, got {split!r}")
-    if split == "last" and table.group is not None:
-        raise ValueError(
-            f"split last keeps rows in order, group {shown(table.group_name)} keeps "
-            "groups together: choose one of them"
-        )
+    partitions.check_split(split, has_groups=table.group is not None)
     if split == "last":
         parts = partitions.divide_last(len(codes), held, seed)
         note = _describe_order(held)

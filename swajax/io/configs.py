@@ -1,9 +1,10 @@
 """Configurations: frozen dataclasses to JSON values and back, and range checks."""
 
 import dataclasses
+import numbers
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +41,28 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
         return config_class(**fields)
     except TypeError as error:
         raise ValueError(f"{config_class.__name__}: {error}") from error
+
+
+def convert_fields(config: Any) -> None:
+    """Convert the fields of a new configuration to their types, in place.
+
+    Whole floats become integers, a single text or a list becomes a tuple.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Sizes:
+    ...     number: int = 1
+    ...     names: tuple[str, ...] = ()
+    >>> sizes = Sizes(number=8.0, names="tanh")
+    >>> convert_fields(sizes)
+    >>> sizes
+    Sizes(number=8, names=('tanh',))
+
+    Raises:
+      ValueError: a value is of another type; names the field.
+    """
+    for name, hint in typing.get_type_hints(type(config)).items():
+        value = _convert(name, hint, getattr(config, name))
+        object.__setattr__(config, name, value)
 
 
 def check_choices(config: Any) -> None:
@@ -86,10 +109,12 @@ def check_range(
       unit: unit of the number, for the message.
 
     Raises:
-      ValueError: the number is out of the range; names it and the range.
+      ValueError: the value is no number or out of the range; names it and the range.
     """
     if value is None:
         return
+    if not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} must be a number, got {value!r}")
     is_inside = (
         (minimum is None or value >= minimum)
         and (maximum is None or value <= maximum)
@@ -132,6 +157,32 @@ def _describe_range(
     return f"in {left}{low}, {high}{right}"
 
 
+def _convert(name: str, hint: Any, value: Any) -> Any:
+    """Convert a value to a whole number, number or tuple if its type asks for one."""
+    hints = typing.get_args(hint) if _is_union(hint) else (hint,)
+    if value is None and types.NoneType in hints:
+        return None
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if int in hints and float not in hints:
+        if not is_number or value != value // 1:
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+        return int(value)
+    if float in hints and not is_number:
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if any(typing.get_origin(option) is tuple for option in hints):
+        if isinstance(value, str):
+            return (value,)
+        is_sequence = isinstance(value, Iterable)
+        if not is_sequence or not all(isinstance(item, Hashable) for item in value):
+            raise ValueError(f"{name} must be a list of plain values, got {value!r}")
+        return tuple(value)
+    return value
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
@@ -143,7 +194,7 @@ def _to_plain(value: Any) -> Any:
 def _from_plain(hint: Any, value: Any, place: str) -> Any:
     """Convert a JSON value to the type of an annotation."""
     kind, choices = typing.get_origin(hint), typing.get_args(hint)
-    if kind in (typing.Union, types.UnionType):
+    if _is_union(hint):
         return _from_union(choices, value, place)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_dict(hint, value)
