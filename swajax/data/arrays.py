@@ -57,17 +57,14 @@ def divide(
       The merged rows and their parts.
 
     Raises:
-      ValueError: the share is not in (0, 1), the sum of the weights overflows, there is
-        only one group, or a class has no row to fit.
+      ValueError: the sum of the weights overflows, there is only one group, or a class
+        has no row to fit.
     """
-    partitions.check_split(kind, has_groups=groups is not None)
-    check_range("valid_share", share, above=0, below=1)
     if kind == "random" and groups is None:
         rows = merge(x, y, weight)
         codes = rows.y[:, 0] if is_classes else np.zeros(len(rows.y))
         return rows, split(codes, share, random_state)
     split_seed, seed = _draw_seeds(random_state)
-    x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
     if groups is None:
         rows, parts = _divide_last(x, y, weight, share, split_seed)
     else:
@@ -165,6 +162,7 @@ def _divide_last(
     seed: int,
 ) -> tuple[Problem, partitions.Parts]:
     """Merge equal rows of each part of a split in order; few rows are in both parts."""
+    x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
     if len(x) < MIN_ROWS:
         rows = merge(x, y, weight)
         everything = np.arange(len(rows.x))

@@ -20,10 +20,10 @@ from swajax.data.arrays import Parts, divide, encode_groups
 from swajax.data.columns import fit_range
 from swajax.data.encoding import Column, TableEncoder
 from swajax.data.messages import listed
-from swajax.data.partitions import SplitKind
+from swajax.data.partitions import SplitKind, check_split
 from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Scaling
-from swajax.io.configs import check_range
+from swajax.io.configs import check_range, convert_values
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
 from swajax.objectives import Objective
@@ -117,6 +117,8 @@ class BaseSparseMLP(BaseEstimator):
         self, x: Any, y: Any, weight: Any, groups: Any, *, is_classes: bool = False
     ) -> tuple[Problem, Parts]:
         """Merge equal rows and split them by the parameters."""
+        check_range("valid_share", self.valid_share, above=0, below=1)
+        check_split(self.split, has_groups=groups is not None)
         return divide(
             x,
             y,
@@ -167,7 +169,8 @@ class BaseSparseMLP(BaseEstimator):
         check_range("time_budget", self.time_budget, above=0, unit="s")
         known = SearchConfig.__dataclass_fields__
         params = self.get_params().items()
-        return SearchConfig(**{name: value for name, value in params if name in known})
+        own = {name: value for name, value in params if name in known}
+        return SearchConfig(**convert_values(SearchConfig, own))
 
     def _keep(self, front: Front, config: SearchConfig) -> Self:
         """Store a front whose networks read all inputs."""

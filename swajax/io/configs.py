@@ -44,25 +44,28 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
 
 
 def convert_fields(config: Any) -> None:
-    """Convert the fields of a new configuration to their types, in place.
+    """Convert the fields of a new configuration by `convert_values`, in place."""
+    for name, value in convert_values(type(config), vars(config)).items():
+        object.__setattr__(config, name, value)
+
+
+def convert_values(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert values to the types of the fields of a configuration.
 
     Whole floats become integers, a single text or a list becomes a tuple.
 
-    >>> @dataclasses.dataclass(frozen=True)
+    >>> @dataclasses.dataclass
     ... class Sizes:
     ...     number: int = 1
     ...     names: tuple[str, ...] = ()
-    >>> sizes = Sizes(number=8.0, names="tanh")
-    >>> convert_fields(sizes)
-    >>> sizes
-    Sizes(number=8, names=('tanh',))
+    >>> convert_values(Sizes, {"number": 8.0, "names": "tanh"})
+    {'number': 8, 'names': ('tanh',)}
 
     Raises:
       ValueError: a value is of another type; names the field.
     """
-    for name, hint in typing.get_type_hints(type(config)).items():
-        value = _convert(name, hint, getattr(config, name))
-        object.__setattr__(config, name, value)
+    hints = typing.get_type_hints(config_class)
+    return {name: _convert(name, hints[name], value) for name, value in values.items()}
 
 
 def check_choices(config: Any) -> None:
@@ -83,7 +86,7 @@ def check_choices(config: Any) -> None:
 
 def check_range(
     name: str,
-    value: float | int | None,
+    value: Any,
     *,
     minimum: float | int | None = None,
     maximum: float | int | None = None,

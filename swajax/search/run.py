@@ -19,7 +19,8 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from swajax.data.problem import Problem, check_problem, normalise_weights
+from swajax.data.problem import Problem, check_parts, normalise_weights
+from swajax.io.configs import check_range
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -87,8 +88,8 @@ def find_front(
       `pick` of the smallest one within one standard error of the best.
 
     Raises:
-      ValueError: rows do not fit together, a source does not apply, or no network has
-        a finite loss.
+      ValueError: rows do not fit together, the objective is unknown, the time budget
+        is not above 0, a source does not apply, or no network has a finite loss.
       KeyboardInterrupt: Ctrl-C came before the first networks; later it ends the work
         and the front so far is returned.
 
@@ -107,7 +108,9 @@ def find_front(
       2
     """
     config, begin = config or SearchConfig(), clock()
-    train, valid = (normalise_weights(check_problem(part)) for part in (train, valid))
+    check_parts(train, valid, objective)
+    check_range("time_budget", time_budget, above=0, unit="s")
+    train, valid = (normalise_weights(part) for part in (train, valid))
     source_key, key = jax.random.split(key)
     num_steps = 0
     if starts is None:

@@ -222,7 +222,10 @@ def test_nanoseconds_since_1970_are_a_feature_and_a_target():
     assert encoding.input_names(scaling.encoder) == ("row", "ns") and notes == ()
     ends = dataset.train.x[:, 1].min(), dataset.train.x[:, 1].max()
     np.testing.assert_allclose(ends, [-1, 1], atol=1e-6)
-    got = dataset.valid.y[:, 0] * scaling.target_scale + scaling.target_offset
+    got = (
+        dataset.valid.y[:, 0].astype(float) * scaling.target_scale
+        + scaling.target_offset
+    )
     wanted = ns[_rows_of(dataset.valid, scaling)]
     np.testing.assert_allclose(got - ns[0], wanted - ns[0], atol=1e3)
 
