@@ -19,7 +19,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import run, sources
+from swajax.search import run, sources, stages
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -31,6 +31,7 @@ SMALL = {
     "max_width": 4,
     "max_depth": 1,
 }
+CHECKED = SMALL | {"max_weights": 8}  # a third of the work per fit
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +65,14 @@ def _size(model):
     return sum(np.count_nonzero(leaf) for leaf in weights)
 
 
-@parametrize_with_checks([SparseMLPRegressor(**SMALL), SparseMLPClassifier(**SMALL)])
-def test_scikit_learn_check(estimator, check):
+@parametrize_with_checks(
+    [SparseMLPRegressor(**CHECKED), SparseMLPClassifier(**CHECKED)]
+)
+def test_scikit_learn_check(estimator, check, monkeypatch):
+    # Fewer steps of the same programs.
+    race = [heat._replace(num_steps=10) for heat in stages.RACE]
+    monkeypatch.setattr(stages, "RACE", race)
+    monkeypatch.setattr(run, "LAST_STEPS", 20)
     check(estimator)
 
 

@@ -1,1 +1,1 @@
-"""What several studies share."""
+"""Clock, data, runs and tables that the studies share."""

@@ -1,6 +1,6 @@
-"""A clock of work: it stands still while JAX traces, lowers or compiles.
+"""A clock that stops while JAX traces, lowers or compiles.
 
-So that budgets mean the same whether a program is in the cache or not.
+With it a budget buys the same work whether or not compiled programs are cached.
 """
 
 import contextlib
@@ -11,33 +11,33 @@ from typing import Any
 
 from jax import monitoring
 
-# Tracing, lowering and compiling, the last with the look into the cache on disk.
+# Events of tracing, lowering and compiling; the last includes the look-up on disk.
 COMPILATION = "/jax/core/compile/"
 
 
 class WorkClock:
-    """Seconds of work, for use as `with WorkClock() as clock: ... clock()`.
+    """Seconds of work: `with WorkClock() as clock: ...; clock()`.
 
-    Outside of the `with` it counts compilation as work. Tracing a function traces those
-    that it calls, and each tells its own time, so what counts is the union of the spans
-    rather than their sum.
+    Outside the `with` block compilation counts as work. JAX reports nested spans when a
+    traced function traces others, so the clock subtracts the union of the spans, not
+    their sum.
     """
 
     def __init__(self) -> None:
-        """Without any spans."""
+        """Start without compilation."""
         self._spans: list[tuple[float, float]] = []  # disjoint, in order
         self._compiling = 0.0
         self._paused = 0.0
-        self._halted: float | None = None
+        self._frozen: float | None = None
 
     def __call__(self) -> float:
-        """Seconds of work since some moment."""
-        if self._halted is not None:
-            return self._halted
+        """Return the seconds of work since an arbitrary origin."""
+        if self._frozen is not None:
+            return self._frozen
         return time.monotonic() - self._compiling - self._paused
 
     def __enter__(self) -> "WorkClock":
-        """Begin to listen."""
+        """Start listening to JAX."""
         monitoring.register_event_time_span_listener(self._listen)
         return self
 
@@ -47,22 +47,22 @@ class WorkClock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Listen no more."""
+        """Stop listening to JAX."""
         monitoring.unregister_event_time_span_listener(self._listen)
 
     @property
     def compile_seconds(self) -> float:
-        """Seconds of compilation until now, those in pauses included."""
+        """Return the seconds of compilation so far, including those in pauses."""
         return self._compiling
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Stand still, while something is measured that is no part of the work."""
-        before, self._halted = self._halted, self()
+        """Stop the clock during an evaluation that is not part of the work."""
+        before, self._frozen = self._frozen, self()
         try:
             yield
         finally:
-            self._halted, moment = before, self._halted
+            self._frozen, moment = before, self._frozen
             self._paused += self() - moment
 
     def _listen(self, event: str, begin: float, end: float, **_: Any) -> None:
@@ -70,7 +70,7 @@ class WorkClock:
             self.add_span(begin, end)
 
     def add_span(self, begin: float, end: float) -> None:
-        """Count a span of compilation; spans come in the order of their ends."""
+        """Add a span of compilation; spans arrive in the order of their ends."""
         while self._spans and self._spans[-1][1] >= begin:
             earlier = self._spans.pop()
             self._compiling -= earlier[1] - earlier[0]

@@ -1,4 +1,4 @@
-"""TODO figures/common/functions.py."""
+"""Train, validation and test points of known functions."""
 
 import numpy as np
 
@@ -9,9 +9,14 @@ NUM_TRAIN, NUM_VALID, NUM_TEST = 400, 100, 1000
 
 
 def sample_parts(name: str, seed: int) -> list[Problem]:
-    """Training, validation and test points of a function, inputs in [-1, 1].
+    """Sample training, validation and test points of a function.
 
-    Values have mean 0 and variance 1 in training and validation together.
+    Inputs are scaled to [-1, 1]. Outputs are scaled to mean 0 and variance 1 over
+    training and validation points together.
+
+    Args:
+      name: key of `swajax.data.functions.FUNCTIONS`.
+      seed: of the points.
     """
     function = functions.FUNCTIONS[name]
     num = NUM_TRAIN + NUM_VALID + NUM_TEST

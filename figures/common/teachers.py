@@ -1,4 +1,4 @@
-"""Planted networks to be found again, and data drawn from them."""
+"""Teachers: random networks of a known size, and noise-free data drawn from them."""
 
 import functools
 
@@ -14,7 +14,7 @@ from swajax.pretrain.validation_by_depth import grid
 from swajax.types import Key, Network, NetworkSpec
 
 NUM_TRIED = 8192  # about one in 300 networks of the prior has exactly 35 weights
-MIN_VARIANCE = 1.0  # of the outputs on the grid; weights are up to 10
+MIN_VARIANCE = 1.0  # of the outputs on the grid; weights are in [-10, 10]
 
 
 def plant(
@@ -25,26 +25,25 @@ def plant(
     num_weights: int,
     is_unit_variance: bool = False,
 ) -> Network:
-    """The first random network of the prior with exactly so many effective weights.
+    """Return the first network of the prior with exactly `num_weights` live weights.
 
-    Nothing else is chosen: of the networks in order of their index it is the first
-    without biases (a neuron that no input reaches would be one) whose outputs are not
-    nearly constant. Its dead parts are removed.
+    The teacher is the first network, by index, that has this size, no biases (a neuron
+    that no input reaches acts as a bias) and outputs that are not nearly constant. Dead
+    weights are removed.
 
     Args:
       key: consumed.
-      spec: family of the teacher, with one activation.
+      spec: network family with one activation.
       depth: hidden layers.
       num_weights: non-zero weights on a path from an input to the output.
       is_unit_variance: scale the readout so that the outputs have variance 1 on the
-        grid. Never centred: networks without biases are 0 at the origin unless their
-        activation is the sigmoid.
+        grid. Outputs are never centred.
 
     Raises:
-      ValueError: none of the networks that were tried is so.
+      ValueError: none of `NUM_TRIED` networks satisfies the conditions.
     """
     networks = _sample_batch(key, num=NUM_TRIED, spec=spec, depth=depth)
-    live, counts, variance = _judge(networks, spec=spec, depth=depth)
+    live, counts, variance = _evaluate(networks, spec=spec, depth=depth)
     is_fit = (counts == num_weights) & (variance >= MIN_VARIANCE)
     if not is_fit.any():
         raise ValueError(
@@ -65,13 +64,16 @@ def sample_data(
     activations: tuple[str, ...],
     num_points: tuple[int, int, int],
 ) -> tuple[Data, Float[Array, "T I"], Float[Array, "T O"]]:
-    """Noise-free data of inputs uniform in [-1, 1]^I, and a test part beside it.
+    """Sample inputs uniformly from [-1, 1]^I and evaluate the teacher on them.
 
     Args:
       key: consumed.
-      teacher: a network of one activation.
-      activations: its activation.
-      num_points: to train, to validate and to test.
+      teacher: network.
+      activations: of the teacher.
+      num_points: numbers of training, validation and test points.
+
+    Returns:
+      Training and validation data, test inputs, test outputs.
     """
     shape = (sum(num_points), teacher.first.shape[0])
     x = jax.random.uniform(key, shape, minval=-1.0)
@@ -85,10 +87,10 @@ _sample_batch = jax.jit(prior.sample_batch, static_argnames=("num", "spec", "dep
 
 
 @functools.partial(jax.jit, static_argnames=("spec", "depth"))
-def _judge(
+def _evaluate(
     networks: Network, *, spec: NetworkSpec, depth: int
 ) -> tuple[Network, Int[Array, " B"], Float[Array, " B"]]:
-    """Networks without dead parts, weights (0 if there are biases), and variances."""
+    """Return live networks, weight counts (0 if biased) and output variances."""
     points = jnp.asarray(grid(spec.num_inputs))
     y = apply_batch(networks, points, activations=spec.activations, depth=depth)
     simplify_fn = functools.partial(simplify, activations=spec.activations)

@@ -1,4 +1,4 @@
-"""What scikit-learn's linear model and dense network reach on the same rows."""
+"""Errors of scikit-learn's linear model and dense network on the rows of a table."""
 
 import warnings
 from typing import Any
@@ -14,9 +14,17 @@ from swajax.data.splits import Dataset, Scaling
 
 
 def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
-    """A linear model and a dense network, whose weight decay the validation part chose.
+    """Fit a linear model and a dense network, and measure them on the test part.
 
-    In the end both train on the rows that trained and chose ours.
+    The validation part chooses the weight decay of the dense network. Both models are
+    then fitted to training and validation rows together.
+
+    Args:
+      dataset: training, validation and test rows.
+      scaling: units of the target, and classes.
+
+    Returns:
+      Name, number of parameters and two measures per model.
     """
     if scaling.classes:
         linear = LogisticRegression(max_iter=5000)
@@ -42,7 +50,7 @@ def compare(dataset: Dataset, scaling: Scaling) -> list[dict[str, Any]]:
 
 
 def _to_arrays(part: Problem, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets as scikit-learn takes them; classes as codes."""
+    """Return inputs and targets for scikit-learn; classes are integer codes."""
     is_one_hot = scaling.classes and part.y.shape[1] > 1
     y = part.y.argmax(axis=1) if is_one_hot else part.y[:, 0]
     return part.x.astype(np.float64), y.astype(np.float64)
@@ -51,6 +59,7 @@ def _to_arrays(part: Problem, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]
 def _measure(
     model: Any, x: np.ndarray, y: np.ndarray, scaling: Scaling
 ) -> dict[str, Any]:
+    """Return the number of parameters and the test measures of a model."""
     weights = getattr(model, "coefs_", None)
     if weights is None:
         num = np.size(model.coef_) + np.size(model.intercept_)

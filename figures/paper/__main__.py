@@ -1,9 +1,8 @@
-"""The experiments behind the figures: `python -m figures.paper`.
+"""Run the experiments of the paper and draw its figures: `python -m figures.paper`.
 
-Each experiment writes one JSON file, with the settings and the fingerprint of the
-autoencoder that it was made with. A file that fits is kept, so that an interrupted run
-goes on where it was; one made with other settings or parameters is made anew. What an
-absent autoencoder would be needed for is left out and named. `figures/` draws.
+Each experiment is one run, stored with its settings and the fingerprint of its
+autoencoder. Existing runs with the same settings and parameters are kept; others are
+made again. Experiments whose autoencoder is missing are left out and named.
 """
 
 import dataclasses
@@ -11,20 +10,27 @@ import functools
 import json
 import sys
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
-from tqdm import tqdm
 
-from figures.common import teachers
-from figures.paper import describe, reconstruction, recovery
+from figures.common import results, teachers
+from figures.common.checksum import checksum
+from figures.common.results import Run, RunFile
+from figures.paper import (
+    describe,
+    draw_framework,
+    draw_reconstruction,
+    draw_recovery,
+    reconstruction,
+    recovery,
+    tables,
+)
 from swajax.autoencoder import AutoencoderConfig
 from swajax.autoencoder.pretrained import list_pretrained, load_pretrained
-from swajax.io import commands, configs, runlog
+from swajax.io import commands, configs
 from swajax.latent_search import DescentConfig
 from swajax.pretrain.validation import validate
 from swajax.types import NetworkSpec
@@ -34,36 +40,38 @@ PRESETS = ("compact_sigmoid", "compact_leaky_relu", "compact_linear", "paper_sig
 MEAN = "compact-mean_sigmoid"
 TEACHERS = {"deep": (3, 35), "shallow": (2, 14)}  # hidden layers, non-zero weights
 QUANTILES = (0.9, 0.75, 0.5, 0.25)
-# The paper's own, and a tenth and ten times as much.
+# A tenth, one and ten times the weight of the paper.
 SPARSITY_WEIGHTS = (0.1 / 7000, 1 / 7000, 10 / 7000)
-FULL_SEARCH = DescentConfig(
+FULL_DESCENT = DescentConfig(
     num_steps=1000, num_starts=8, sparsity_weights=SPARSITY_WEIGHTS
 )
-# Neither pretraining nor its validation ever draws from this key: unseen networks.
+# Pretraining and its validation never draw from this key: its networks are unseen.
 UNSEEN = 1_000_003
 
 
 @dataclasses.dataclass(frozen=True)
 class ReproductionCommand:
-    """Run what the figures and tables show and write the numbers, as JSON."""
+    """Run the experiments of the paper, then draw its figures and tables."""
 
-    out: Path = Path("runs/reproduction")
-    """folder for the results; what is there and fits is kept"""
+    out: Path | None = None
+    """folder for runs, figures and tables; existing runs are kept
+    [figures/paper; quick: a new temporary folder]"""
     checkpoints: tuple[Path, ...] = ()
-    """files of autoencoders to use instead of those shipped, each for its own preset
-    and activation"""
+    """checkpoint files that replace the shipped autoencoders of the same preset and
+    activation"""
     mean_checkpoint: Path | None = None
-    """file of an autoencoder trained by the mean loss, for figure 6"""
+    """checkpoint file of an autoencoder trained by the mean loss, for figure 6"""
     unit_variance: bool = False
-    """scale the teachers' outputs to variance 1; by default they are as the prior
-    draws them, where autoencoders are at home"""
+    """scale the outputs of the teachers to variance 1 [as the prior draws them]"""
+    summarize: bool = False
+    """only redraw figures and tables from existing runs"""
     quick: bool = False
-    """tiny sizes, to try out that everything runs; the numbers mean nothing"""
+    """use tiny sizes to test the study"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """How much of everything."""
+    """Numbers of networks, points and seeds, and the descent."""
 
     num_networks: int = 1600
     num_geometry: int = 1000
@@ -71,7 +79,7 @@ class Sizes:
     num_points: tuple[int, int, int] = (1000, 500, 1000)
     num_seeds: int = 3
     is_unit_variance: bool = False
-    search: DescentConfig = FULL_SEARCH
+    descent: DescentConfig = FULL_DESCENT
 
 
 QUICK = Sizes(
@@ -80,7 +88,7 @@ QUICK = Sizes(
     num_each=7,
     num_points=(16, 16, 16),
     num_seeds=2,
-    search=DescentConfig(
+    descent=DescentConfig(
         num_steps=2,
         chunk_steps=1,
         num_starts=1,
@@ -90,7 +98,7 @@ QUICK = Sizes(
 
 
 class Model(NamedTuple):
-    """An autoencoder and the fingerprint of its parameters."""
+    """Autoencoder and fingerprint of its parameters."""
 
     params: Any
     config: AutoencoderConfig
@@ -98,42 +106,67 @@ class Model(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """One file of results: its name, what it depends on, and how it is made."""
+    """Name, settings and function of one run."""
 
     name: str
     settings: dict[str, Any]
-    run_fn: Callable[[], dict[str, Any]]
+    run_fn: Callable[[], Run]
+
+    def make(self) -> Run:
+        """Run the experiment; return its results with its settings and seconds."""
+        begin = time.monotonic()
+        found = self.run_fn()
+        seconds = time.monotonic() - begin
+        return {"settings": self.settings, "seconds": seconds} | found
 
 
 def main(config: ReproductionCommand) -> None:
-    """Every experiment that can be run and is not there yet."""
+    """Run the missing experiments, then draw figures and tables."""
+    commands.use_compilation_cache()
+    out = results.choose_folder(config.out, "paper", is_quick=config.quick)
+    runs = RunFile(out / results.FILE_NAME)
+    if not config.summarize:
+        run_missing(config, runs)
+    draw(runs, out)
+
+
+def run_missing(config: ReproductionCommand, runs: RunFile) -> None:
+    """Run the experiments that are not in the file with the same settings."""
     models = load_models(config)
     sizes = dataclasses.replace(
         QUICK if config.quick else Sizes(), is_unit_variance=config.unit_variance
     )
     experiments = make_experiments(models, sizes)
-    config.out.mkdir(parents=True, exist_ok=True)
     for name in (*PRESETS, MEAN):
         if name not in models:
             sys.stdout.write(f"left out: no autoencoder {name}\n")
-    todo = [one for one in experiments if not is_done(config.out, one)]
-    with tqdm(todo, unit="experiment", disable=None) as bar:
-        for experiment in bar:
-            bar.set_postfix_str(experiment.name)
-            seconds = run(config.out, experiment)
-            tqdm.write(f"{experiment.name}: {seconds:.1f} s")
-    kept = len(experiments) - len(todo)
-    sys.stdout.write(f"{config.out}: {len(todo)} experiments run, {kept} kept\n")
+    missing = [one for one in experiments if not is_done(runs, one)]
+    results.make_missing(runs, [(one.name, one.make) for one in missing])
+    num_kept = len(experiments) - len(missing)
+    sys.stdout.write(f"{runs.path}: {len(missing)} experiments run, {num_kept} kept\n")
+
+
+def draw(runs: Mapping[str, Run], out: Path) -> None:
+    """Draw the figures and write the tables for which there are runs.
+
+    Args:
+      runs: experiments by name.
+      out: folder.
+    """
+    draw_framework.draw(out)
+    draw_reconstruction.draw(runs, out)
+    draw_recovery.draw(runs, out)
+    tables.write(runs, out)
 
 
 def load_models(config: ReproductionCommand) -> dict[str, Model]:
-    """Autoencoders by name: those given as files before those shipped."""
+    """Load autoencoders by name; given files replace shipped ones."""
     loaded = {}
     for path in config.checkpoints:
         params, model = load_pretrained(path)
         name = f"{model.preset}_{model.activation}"
         if name not in PRESETS:
-            raise ValueError(f"{path} is of {name}; used are {', '.join(PRESETS)}")
+            raise ValueError(f"{path} holds {name}; allowed are {', '.join(PRESETS)}")
         loaded[name] = params, model
     for preset, activation in list_pretrained():
         name = f"{preset}_{activation}"
@@ -142,13 +175,13 @@ def load_models(config: ReproductionCommand) -> dict[str, Model]:
     if config.mean_checkpoint is not None:
         loaded[MEAN] = load_pretrained(config.mean_checkpoint, "sigmoid")
     return {
-        name: Model(params, model, _fingerprint(params))
+        name: Model(params, model, checksum(params))
         for name, (params, model) in loaded.items()
     }
 
 
 def make_experiments(models: dict[str, Model], sizes: Sizes) -> list[Experiment]:
-    """All that the loaded autoencoders allow, short ones first."""
+    """Return the experiments of the loaded autoencoders, short ones first."""
     experiments = [
         make_fn(name, model, sizes)
         for make_fn in (_make_validation, _make_reconstruction)
@@ -160,26 +193,12 @@ def make_experiments(models: dict[str, Model], sizes: Sizes) -> list[Experiment]
     return experiments
 
 
-def is_done(out: Path, experiment: Experiment) -> bool:
-    """Whether a file of results is there and was made with the same settings."""
-    path = out / f"{experiment.name}.json"
-    if not path.exists():
+def is_done(runs: Mapping[str, Run], experiment: Experiment) -> bool:
+    """Return whether a run exists and was made with the same settings."""
+    if experiment.name not in runs:
         return False
-    try:
-        found = json.loads(path.read_bytes())["settings"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: no results of an experiment ({error})") from error
+    found = runs[experiment.name].get("settings")
     return found == json.loads(json.dumps(experiment.settings))
-
-
-def run(out: Path, experiment: Experiment) -> float:
-    """Run one experiment and write its file; seconds."""
-    begin = time.monotonic()
-    results = experiment.run_fn()
-    seconds = time.monotonic() - begin
-    head = {"settings": experiment.settings, "seconds": seconds}
-    runlog.write_json(out / f"{experiment.name}.json", head | results)
-    return seconds
 
 
 def _make_validation(name: str, model: Model, sizes: Sizes) -> Experiment:
@@ -188,7 +207,7 @@ def _make_validation(name: str, model: Model, sizes: Sizes) -> Experiment:
         "num_geometry": sizes.num_geometry,
     }
 
-    def run_fn() -> dict[str, Any]:
+    def run_fn() -> Run:
         key = jax.random.key(UNSEEN)
         return validate(model.params, key, config=model.config, **options)
 
@@ -202,7 +221,7 @@ def _make_reconstruction(name: str, model: Model, sizes: Sizes) -> Experiment:
         "num_each": sizes.num_each,
     }
 
-    def run_fn() -> dict[str, Any]:
+    def run_fn() -> Run:
         key = jax.random.key(UNSEEN)
         pairs = reconstruction.reconstruct(
             model.params, key, config=model.config, **options
@@ -214,7 +233,7 @@ def _make_reconstruction(name: str, model: Model, sizes: Sizes) -> Experiment:
 
 
 def _make_searches(model: Model, activation: str, sizes: Sizes) -> Iterator[Experiment]:
-    """One search a teacher and seed; the seed is of the points and the starts."""
+    """Return one search per teacher and seed; the seed is of points and starts."""
     for teacher_name, (depth, num_weights) in TEACHERS.items():
         for seed in range(sizes.num_seeds):
             settings = _describe(model) | {
@@ -223,7 +242,7 @@ def _make_searches(model: Model, activation: str, sizes: Sizes) -> Iterator[Expe
                 "seed": seed,
                 "num_points": sizes.num_points,
                 "num_each": sizes.num_each,
-                "search": configs.to_dict(sizes.search),
+                "search": configs.to_dict(sizes.descent),
             }
             yield Experiment(
                 f"search_{teacher_name}_{activation}_{seed}",
@@ -236,7 +255,8 @@ def _make_searches(model: Model, activation: str, sizes: Sizes) -> Iterator[Expe
 
 def _search(
     model: Model, depth: int, num_weights: int, *, seed: int, sizes: Sizes
-) -> dict[str, Any]:
+) -> Run:
+    """Search the networks of one teacher."""
     teacher = teachers.plant(
         jax.random.key(UNSEEN),
         spec=NetworkSpec(activations=model.config.spec.activations),
@@ -249,7 +269,7 @@ def _search(
         jax.random.key(seed),
         teacher,
         autoencoder_config=model.config,
-        search=sizes.search,
+        descent=sizes.descent,
         num_points=sizes.num_points,
         num_each=sizes.num_each,
     )
@@ -260,14 +280,6 @@ def _describe(model: Model) -> dict[str, Any]:
         "autoencoder": configs.to_dict(model.config),
         "fingerprint": model.fingerprint,
     }
-
-
-def _fingerprint(params: Any) -> str:
-    """A checksum of all parameters."""
-    total = 0
-    for leaf in jax.tree.leaves(params):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return f"{total:08x}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the figures and tables tell of one network: sizes, errors, its surface."""
+"""Sizes, errors and surface of one network."""
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 from swajax.network import apply, count_neurons, count_weights, simplify
 from swajax.types import Network
 
-OTHER_INPUTS = 0.5  # all but the first two are fixed there in the surfaces
+OTHER_INPUTS = 0.5  # value of all inputs but the first two in surfaces
 
 
-def describe(network: Network, activations: tuple[str, ...]) -> dict[str, int]:
-    """Depth and sizes of a network; effective but for the raw count of weights."""
+def count_sizes(network: Network, activations: tuple[str, ...]) -> dict[str, int]:
+    """Return depth and numbers of live neurons, live weights and all weights."""
     live = _simplify(network, activations=activations)
     return {
         "depth": int(network.depth),
@@ -22,16 +22,17 @@ def describe(network: Network, activations: tuple[str, ...]) -> dict[str, int]:
     }
 
 
-def measure(
+def measure_errors(
     network: Network,
     x: Float[Array, "N I"],
     y: Float[Array, "N O"],
     activations: tuple[str, ...],
 ) -> dict[str, float]:
-    """Errors of a network at points.
+    """Return the errors of a network at points.
 
-    `mse_ratio` is MSE/variance, `mpe_percent` the median over the points of
-    |prediction - y| / |y|; neither depends on the scale of y.
+    Returns:
+      `mse_ratio` is MSE/variance; `mpe_percent` is the median over the points of
+      |prediction - y| / |y|. Neither depends on the scale of y.
     """
     out = np.asarray(evaluate(network, x, activations=activations))
     y = np.asarray(y)
@@ -43,14 +44,14 @@ def measure(
 
 
 def surface_axis(num_each: int) -> Float[np.ndarray, " K"]:
-    """Values of the first two inputs at which surfaces are sampled."""
+    """Return the values of the first two inputs at which surfaces are sampled."""
     return np.linspace(-1, 1, num_each, dtype=np.float32)
 
 
 def surface(
     network: Network, activations: tuple[str, ...], num_each: int
 ) -> Float[np.ndarray, "K K"]:
-    """Outputs over the first two inputs in [-1, 1]; the first one along the rows."""
+    """Evaluate a network over its first two inputs; rows follow the first input."""
     axis = surface_axis(num_each)
     x = np.full((num_each, num_each, network.first.shape[0]), OTHER_INPUTS, np.float32)
     x[..., 0], x[..., 1] = axis[:, None], axis[None]

@@ -1,4 +1,4 @@
-"""Unseen networks beside what an autoencoder makes of them."""
+"""Unseen networks and their decoded forms."""
 
 import functools
 from typing import Any
@@ -25,19 +25,22 @@ def reconstruct(
     quantiles: tuple[float, ...],
     num_each: int,
 ) -> list[dict[str, Any]]:
-    """Networks at given quantiles of explained variance, and what they decode to.
+    """Compare networks at quantiles of explained variance with their decoded forms.
 
-    They are chosen by rank alone out of fresh networks of the prior. Each is compared
-    with the best of its decoded forms. The explained variance, 1 - MSE/variance, and
-    the errors are those over all inputs, on the grid of validation.
+    The networks are chosen by rank alone among fresh networks of the prior. Each is
+    compared with the best of its decoded forms. Explained variance, 1 - MSE/variance,
+    and errors are evaluated on the grid of the validation.
 
     Args:
       params: of the autoencoder.
       key: consumed; the same key gives the same networks.
       config: of the autoencoder.
-      num_networks: to choose from, a multiple of the number of depths.
-      quantiles: 0 to 1; badly decoded networks are at low ones.
-      num_each: values an axis of the surfaces.
+      num_networks: number of candidates, a multiple of the number of depths.
+      quantiles: in [0, 1]; low quantiles are poorly decoded networks.
+      num_each: number of values per axis of the surfaces.
+
+    Returns:
+      Quantile, explained variance, errors, sizes and surfaces per network.
     """
     networks, z, explained, winner = _fidelity(
         params, key, config=config, num=num_networks
@@ -67,17 +70,17 @@ def _compare(
     depth: int,
     num_each: int,
 ) -> dict[str, Any]:
-    """One network and its decoded form: sizes, errors and surfaces."""
+    """Return sizes, errors and surfaces of a network and its decoded form."""
     activations = config.spec.activations
     decoded = _decode(params, z, config=config, depth=depth)
     points = jnp.asarray(grid(config.spec.num_inputs))
     y = describe.evaluate(network, points, activations=activations)
     parts = {
-        name: describe.describe(one, activations)
+        name: describe.count_sizes(one, activations)
         | {"surface": describe.surface(one, activations, num_each)}
         for name, one in (("input", network), ("decoded", decoded))
     }
-    return describe.measure(decoded, points, y, activations) | parts
+    return describe.measure_errors(decoded, points, y, activations) | parts
 
 
 _decode = jax.jit(autoencoder.decode, static_argnames=("config", "depth"))
@@ -87,12 +90,12 @@ _decode = jax.jit(autoencoder.decode, static_argnames=("config", "depth"))
 def _fidelity(
     params: Any, key: Key, *, config: AutoencoderConfig, num: int
 ) -> tuple[Network, Float[Array, "B Z"], Float[Array, " B"], Int[Array, " B"]]:
-    """Networks, embeddings, explained variances, and index of the best decoder."""
+    """Return networks, embeddings, explained variances and best decoders."""
     points = jnp.asarray(grid(config.spec.num_inputs))
     groups = pretraining.sample_groups(key, num, config=config)
     z, y = pretraining.encode_groups(params, groups, points, config=config)
     errors = pretraining.decoder_errors(params, z, points, y, config=config)
-    # A network without variance cannot be explained by more than a constant.
+    # Avoid a division by zero for constant networks.
     variance = jnp.maximum(y.var(axis=1).mean(axis=-1), 1e-12)
     networks = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
     return networks, z, 1 - errors.min(axis=0) / variance, errors.argmin(axis=0)

@@ -1,4 +1,4 @@
-"""Planted networks searched for in the embedding space: what each decoder finds."""
+"""Search for teachers in the embedding space with every decoder."""
 
 from typing import Any
 
@@ -19,23 +19,26 @@ def recover(
     teacher: Network,
     *,
     autoencoder_config: AutoencoderConfig,
-    search: DescentConfig,
+    descent: DescentConfig,
     num_points: tuple[int, int, int],
     num_each: int,
 ) -> dict[str, Any]:
-    """The networks found from data of a teacher, for every decoder and sparsity weight.
+    """Search networks for the data of a teacher.
 
-    Each is the start that validation picks, hard-thresholded; its errors are those at
-    the test points, which the search never sees.
+    For each decoder and sparsity weight the best start by validation is evaluated, with
+    hard thresholds, at test points that the search never sees.
 
     Args:
       params: of the autoencoder.
-      key: consumed; of the points and of the starts.
-      teacher: of the autoencoder's activation.
+      key: consumed; for points and starts.
+      teacher: network with the activation of the autoencoder.
       autoencoder_config: of the autoencoder.
-      search: how to search.
-      num_points: to train, to validate and to test.
-      num_each: values an axis of the surfaces.
+      descent: settings of the gradient descent.
+      num_points: numbers of training, validation and test points.
+      num_each: number of values per axis of the surfaces.
+
+    Returns:
+      Sizes, errors and surfaces of the teacher and of the networks found.
     """
     activations = autoencoder_config.spec.activations
     data_key, start_key = jax.random.split(key)
@@ -43,27 +46,27 @@ def recover(
         data_key, teacher, activations=activations, num_points=num_points
     )
     starts = _make_starts(
-        start_key, params, config=search, autoencoder_config=autoencoder_config
+        start_key, params, config=descent, autoencoder_config=autoencoder_config
     )
     result, _ = latent_search.find_networks(
         starts,
         params,
         data,
         space=latent_search.make_space(autoencoder_config),
-        config=search,
+        config=descent,
     )
     found = []
     for index in np.ndindex(result.objective.shape):
         network = jax.tree.map(lambda leaf, i=index: leaf[i], result.network)
-        errors = describe.measure(network, x_test, y_test, activations)
-        size = describe.describe(network, activations)
+        errors = describe.measure_errors(network, x_test, y_test, activations)
+        size = describe.count_sizes(network, activations)
         drawn = describe.surface(network, activations, num_each)
-        weight = {"sparsity_weight": search.sparsity_weights[index[1]]}
+        weight = {"sparsity_weight": descent.sparsity_weights[index[1]]}
         found.append(size | weight | errors | {"surface": drawn})
     return {
         "activation": autoencoder_config.activation,
         "axis": describe.surface_axis(num_each),
-        "teacher": describe.describe(teacher, activations)
+        "teacher": describe.count_sizes(teacher, activations)
         | {"surface": describe.surface(teacher, activations, num_each)},
         "networks": found,
     }

@@ -1,93 +1,92 @@
-"""Every method on every task: `python -m figures.quality`.
+"""Run every method on every task: `python -m figures.quality`.
 
-One JSON file a run under OUT/runs; what is there is kept, so that it can be stopped and
-gone on with at any time. All methods of a task run one after another, and tasks of all
-groups in turns, seed by seed: what is there gives a balanced picture at any time.
+The methods of a task run consecutively, tasks of all groups alternate, and seeds follow
+one another, so that partial results are balanced.
 """
 
 import dataclasses
 import itertools
-import json
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import jax
 import numpy as np
 import tyro
 
 from figures.common import results
-from figures.quality import methods, package_tables, runs, scores, tables, tasks
+from figures.common.checks import check_at_least, check_names
+from figures.common.quick import QUICK_SEARCH
+from figures.common.results import Run, RunFile
+from figures.quality import methods, package_tables, scores, tables, tasks
+from figures.quality import runs as runs_lib
 from figures.quality.settings import Settings
-from swajax.data.messages import did_you_mean
 from swajax.io import commands
 from swajax.latent_search import DescentConfig
-from swajax.search.config import SearchConfig
 
-# Compiled programs take some of the 65,530 memory maps that Linux gives a process.
+# Compiled programs use memory maps, of which Linux gives a process 65,530.
 MAX_MAPS = 40_000
 
 QUICK_TASKS = ("sphere", "iris")
-QUICK_METHODS = ("default", "explore-direct")
+QUICK_METHODS = ("default", "explore-direct-steps")
 QUICK_SETTINGS = Settings(
     seconds=1.0,
-    pipeline=SearchConfig(max_weights=12, num_starts=8, num_rounds=0, max_depth=1),
-    search=DescentConfig(num_starts=1, num_screened=4, sparsity_weights=(1e-3,)),
+    network_steps=50,
+    pipeline=QUICK_SEARCH,
+    descent=DescentConfig(
+        num_starts=1, num_screened=2, sparsity_weights=(1e-3,), chunk_steps=25
+    ),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class QualityCommand:
-    """Compare the search with its rivals, at equal seconds of work."""
+    """Compare the search with its rivals at equal seconds of work."""
 
     out: Path | None = None
-    """folder for the runs, tables and pictures; what is there is kept
-    [figures/out/quality; quick: a new temporary folder]"""
+    """folder for runs, tables and pictures; existing runs are kept
+    [figures/quality; quick: a new temporary folder]"""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=Settings
     )
     """budgets and limits"""
     seeds: int = 5
-    """seeds of each function and table"""
+    """number of seeds per function and table"""
     planted_seeds: int = 10
-    """seeds of each kind of planted teacher"""
+    """number of seeds per kind of planted teacher"""
     groups: tuple[Literal["planted", "functions", "tables"], ...] = tasks.GROUPS
     """groups of tasks"""
     tasks: tuple[str, ...] | None = None
-    """tasks by name; by default all of the groups"""
+    """tasks by name [all tasks of the groups]"""
     methods: tuple[str, ...] | None = None
-    """what is compared; by default all but those that need --paper"""
+    """methods by name [all but those that need --paper or other packages]"""
     minutes: float | None = None
-    """begin no run after so many minutes; the summary then shows what is there"""
+    """start no run after this number of minutes [no limit]"""
     retry: bool = False
-    """run again what has failed or was late"""
+    """repeat runs that failed or were late"""
     summarize: bool = False
-    """only make tables and pictures of what is there"""
+    """only redraw tables and pictures from existing runs"""
     beside: Path | None = None
-    """folder of another comparison, whose runs of the same tasks and seeds are in the
-    tables too"""
+    """folder of other runs, shown in the tables where task and seed are the same"""
     part: int = 1
-    """of `parts`: which of the runs this process makes"""
+    """index of this process, from 1 to `parts`"""
     parts: int = 1
-    """so many processes share the runs; give each a core of its own"""
+    """number of processes that share the runs, one core each"""
     quick: bool = False
-    """tiny searches, by default two methods on two tasks, to see that all runs"""
+    """run tiny searches, by default two methods on two tasks, to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject names and numbers that cannot be."""
-        for name in ("seeds", "planted_seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        """Check names and numbers."""
+        check_at_least(1, self, "seeds", "planted_seeds")
         if not 1 <= self.part <= self.parts:
             raise ValueError(
                 f"part must be in 1..parts, got {self.part} of {self.parts}"
             )
         known = [task for names in tasks.list_names().values() for task in names]
-        _check_names("task", self.tasks or (), known)
-        _check_names("method", self.methods or (), methods.NAMES)
+        check_names("task", self.tasks or (), known)
+        check_names("method", self.methods or (), methods.NAMES)
 
 
 class Planned(NamedTuple):
@@ -97,32 +96,35 @@ class Planned(NamedTuple):
     seed: int
     method: str
 
+    @property
+    def name(self) -> str:
+        """Name in the file of runs."""
+        return results.make_name(*self)
+
 
 def main(config: QualityCommand) -> None:
-    """Every run that is not there yet, then the summary."""
+    """Make the missing runs, then write tables and pictures."""
     config = _complete(config)
     commands.use_compilation_cache()
     if not config.summarize:
         methods.check(config.methods, config.settings)
-        missing = list(_find_missing(config))
+        runs = RunFile(config.out / results.FILE_NAME)
+        missing = list(_find_missing(config, runs))
         if {planned.task for planned in missing} & set(package_tables.LOADERS):
-            package_tables.find_folder()  # hours of other runs come first
-        _run_all(config, missing)
+            package_tables.find_folder()  # fail now, not after hours of other runs
+        _run_all(config, runs, missing)
     sys.stdout.write(tables.write(config.out, config.beside))
 
 
 def _complete(config: QualityCommand) -> QualityCommand:
-    """What was left to the defaults, which depend on `quick`."""
+    """Fill in the defaults that depend on `quick`."""
+    out = results.choose_folder(config.out, "quality", is_quick=config.quick)
     if not config.quick:
-        return dataclasses.replace(
-            config,
-            out=config.out or Path("figures/out/quality"),
-            methods=config.methods or methods.DEFAULTS,
-        )
+        names = config.methods or methods.DEFAULTS
+        return dataclasses.replace(config, out=out, methods=names)
     return dataclasses.replace(
         config,
-        # A new one: runs of an earlier time would be kept, and nothing tried.
-        out=config.out or Path(tempfile.mkdtemp(prefix="swajax-quality-")),
+        out=out,
         settings=QUICK_SETTINGS,
         seeds=1,
         planted_seeds=1,
@@ -132,50 +134,49 @@ def _complete(config: QualityCommand) -> QualityCommand:
 
 
 def plan(config: QualityCommand) -> Iterator[Planned]:
-    """All runs, in an order that is balanced wherever it ends."""
+    """Yield all runs in an order whose beginnings are balanced."""
     names = {
         group: [n for n in own if config.tasks is None or n in config.tasks]
         for group, own in tasks.list_names().items()
         if group in config.groups
     }
-    # Tasks of a small group come as evenly among the others as those of a large one.
-    places = sorted(
+    # Spread the tasks of small and large groups evenly.
+    ordered = sorted(
         ((index + 0.5) / len(own), group, name)
         for group, own in names.items()
         for index, name in enumerate(own)
     )
     for seed in range(max(config.seeds, config.planted_seeds)):
-        for _, group, name in places:
+        for _, group, name in ordered:
             num = config.planted_seeds if group == "planted" else config.seeds
             if seed < num:
                 for method in config.methods:
                     yield Planned(name, seed, method)
 
 
-def _find_missing(config: QualityCommand) -> Iterator[Planned]:
+def _find_missing(config: QualityCommand, runs: RunFile) -> Iterator[Planned]:
+    """Yield the runs of this part that are missing or to be made again."""
     for planned in itertools.islice(plan(config), config.part - 1, None, config.parts):
         if not methods.is_applicable(planned.method, planned.task):
             continue
-        path = results.make_path(config.out, *planned)
-        if not path.exists():
+        run = runs.get(planned.name)
+        if run is not None and config.retry and run["status"] != "ok":
             yield planned
             continue
-        run = json.loads(path.read_bytes())
-        if config.retry and run["status"] != "ok":
+        settings = methods.describe(planned.method, planned.task, config.settings)
+        if not runs.has(planned.name, settings):
             yield planned
-        else:
-            settings = methods.describe(planned.method, planned.task, config.settings)
-            results.check(path, run["settings"], settings)
 
 
-def _run_all(config: QualityCommand, missing: list[Planned]) -> None:
+def _run_all(config: QualityCommand, runs: RunFile, missing: list[Planned]) -> None:
+    """Make runs until the minutes are over."""
     times: list[float] = []
     for index, planned in enumerate(missing, start=1):
         if config.minutes is not None and sum(times) >= 60 * config.minutes:
             break
         begin = time.monotonic()
-        run = runs.run(*planned, config.settings)
-        results.save(results.make_path(config.out, *planned), run)
+        run = runs_lib.run_method(*planned, config.settings)
+        runs.add(planned.name, run)
         times.append(time.monotonic() - begin)
         left = np.mean(times) * (len(missing) - index)
         sys.stdout.write(
@@ -186,29 +187,20 @@ def _run_all(config: QualityCommand, missing: list[Planned]) -> None:
 
 
 def _drop_programs() -> None:
-    """Forget compiled programs when there are too many; the cache on disk has them."""
+    """Drop compiled programs if there are too many; the disk cache keeps them."""
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MAX_MAPS:
         jax.clear_caches()
 
 
-def _describe(run: dict[str, Any]) -> str:
+def _describe(run: Run) -> str:
     name = f"{run['task']} {run['seed']} {run['method']}"
     took = f"{run['work_seconds']:.0f} s of work, {run['wall_seconds']:.0f} s"
     if run["status"] != "ok":
         return f"{name}: {run['status']}, {run['message']}; {took}"
-    errors = scores.measure(run).errors
+    errors = scores.score_run(run).errors
     shown = ", ".join(f"{error:.2g} at {size}" for size, error in errors.items())
     return f"{name}: {shown}; {took}"
-
-
-def _check_names(kind: str, names: tuple[str, ...], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(
-                f"no {kind} {name!r}{did_you_mean(name, known)}; there are: "
-                f"{', '.join(known)}"
-            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Methods side by side: means, wins, and what chance there is in them.
+"""Compare methods: geometric means, wins and bootstrap intervals.
 
-A unit is what is drawn again in a bootstrap: a function or a table, whose seeds go
-together, or one planted teacher. A run that failed or was late has the worst value of
-all methods in its place, and none better than a constant's: it is a loss, not a gap.
+The bootstrap resamples units. A unit is a function or a table with all its seeds, or
+one planted teacher. A failed or late run gets the worst value of all methods on its
+case, at best that of a constant, so that a failure counts as a loss.
 """
 
 from collections import defaultdict
@@ -13,133 +13,142 @@ import numpy as np
 from jaxtyping import Float
 
 from figures.quality.outcomes import LEVELS
-from figures.quality.scores import MAX_ERROR, MIN_ERROR, SIZES, Measured, Run, measure
+from figures.quality.scores import MAX_ERROR, MIN_ERROR, SIZES, Run, Scores, score_run
 
-MIN_HYPERVOLUME = 0.01  # so that a ratio exists
-SAME = 0.005  # values that differ less, relatively, are a tie
+MIN_HYPERVOLUME = 0.01  # lower limit, so that ratios exist
+TIE = 0.005  # relative difference up to which two values are a tie
 NUM_RESAMPLES = 2000
 INTERVAL = (0.025, 0.975)
 
-Place = tuple[str, str, int]  # group, task, seed
-Values = dict[Place, float]
+Case = tuple[str, str, int]  # group, task, seed
+Values = dict[Case, float]
 
 
 class Entry(NamedTuple):
-    """What a row of a table is about."""
+    """Method and level of a row of a table."""
 
     method: str
     level: str
 
     def __str__(self) -> str:
-        """As it is shown; the whole search has no addition."""
+        """Return the label; the whole search has no suffix."""
         return self.method if self.level == "full" else f"{self.method} ({self.level})"
 
 
 class Ratio(NamedTuple):
-    """One method against another, where both have run."""
+    """One method relative to another on the cases that both have run."""
 
     mean: float  # geometric, over units
     low: float  # of the interval
     high: float
-    wins: float  # share of units; half of the ties
+    wins: float  # share of units; a tie counts half
     num_units: int
 
 
-Table = dict[Entry, dict[Place, Measured | None]]
+Table = dict[Entry, dict[Case, Scores | None]]
 
 
 def collect(runs: Iterable[Run]) -> Table:
-    """Measures of all runs; None for failures."""
+    """Return the scores of all runs; None for failures."""
     table: Table = defaultdict(dict)
     for run in runs:
-        place = (run["group"], run["task"], run["seed"])
+        case = (run["group"], run["task"], run["seed"])
         for level in find_levels(run):
-            table[Entry(run["method"], level)][place] = measure(run, level)
+            table[Entry(run["method"], level)][case] = score_run(run, level)
     return dict(table)
 
 
 def find_levels(run: Run) -> tuple[str, ...]:
-    """Levels that the method has, whether or not the run came to its end."""
+    """Return the levels of the method of a run, complete or not."""
     if not run["method"].startswith("explore-"):
         return ("full",)
     return LEVELS[1:] if run["method"] == "explore-random" else LEVELS
 
 
 def error_values(table: Table, size: int) -> dict[Entry, Values]:
-    """Relative errors at a size; those of failures are the worst of their place."""
+    """Return relative errors at a size; failures get the worst of their case."""
     return _fill(
         table, lambda m: float(np.clip(m.errors[size], MIN_ERROR, MAX_ERROR)), max, 1.0
     )
 
 
 def hypervolume_values(table: Table) -> dict[Entry, Values]:
-    """Hypervolumes; those of failures are the least that counts."""
+    """Return hypervolumes; failures get the least of their case."""
     least = MIN_HYPERVOLUME
     return _fill(table, lambda m: max(m.hypervolume, least), min, least)
 
 
 def _fill(
     table: Table,
-    value_fn: Callable[[Measured], float],
+    value_fn: Callable[[Scores], float],
     worst_fn: Callable[..., float],
     constant: float,
 ) -> dict[Entry, Values]:
     worst: Values = defaultdict(lambda: constant)
     for own in table.values():
-        for place, measured in own.items():
-            if measured is not None:
-                worst[place] = worst_fn(worst[place], value_fn(measured))
+        for case, scored in own.items():
+            if scored is not None:
+                worst[case] = worst_fn(worst[case], value_fn(scored))
     return {
         entry: {
-            place: worst[place] if measured is None else value_fn(measured)
-            for place, measured in own.items()
+            case: worst[case] if scored is None else value_fn(scored)
+            for case, scored in own.items()
         }
         for entry, own in table.items()
     }
 
 
 def compare(values: Values, reference: Values, *, is_more_better: bool) -> Ratio | None:
-    """Values as multiples of a reference; None if they have no place in common."""
+    """Return values as multiples of a reference.
+
+    Args:
+      values: of a method.
+      reference: of another method.
+      is_more_better: whether larger values win.
+
+    Returns:
+      None if the methods have no case in common.
+    """
     logs = defaultdict(list)
-    for place in values.keys() & reference.keys():
-        logs[find_unit(place)].append(np.log(values[place] / reference[place]))
+    for case in values.keys() & reference.keys():
+        logs[find_unit(case)].append(np.log(values[case] / reference[case]))
     if not logs:
         return None
     units = np.array([np.mean(logs[unit]) for unit in sorted(logs)])
     low, high = np.exp(bootstrap(units))
     gains = units if is_more_better else -units
-    wins = np.where(np.abs(gains) <= np.log1p(SAME), 0.5, gains > 0)
+    wins = np.where(np.abs(gains) <= np.log1p(TIE), 0.5, gains > 0)
     return Ratio(float(np.exp(units.mean())), low, high, float(wins.mean()), len(units))
 
 
 def share_seeds(table: Table) -> Table:
-    """The same without the seeds of a task that not all methods of it have.
+    """Keep the seeds of each task that all methods of the task have run.
 
-    Another seed is another split or teacher: only equal ones can stand side by side.
-    Where no seed is shared, all stay.
+    Another seed is another split or teacher, so only equal seeds are comparable. If no
+    seed of a task is shared, all are kept.
     """
     seeds = defaultdict(list)
     for own in table.values():
-        for task in {place[:2] for place in own}:
-            seeds[task].append({place[2] for place in own if place[:2] == task})
+        for task in {case[:2] for case in own}:
+            seeds[task].append({case[2] for case in own if case[:2] == task})
     shared = {
         task: set.intersection(*each) or set.union(*each)
         for task, each in seeds.items()
     }
     return {
-        entry: {place: m for place, m in own.items() if place[2] in shared[place[:2]]}
+        entry: {case: m for case, m in own.items() if case[2] in shared[case[:2]]}
         for entry, own in table.items()
     }
 
 
-def find_unit(place: Place) -> tuple[str, ...]:
-    """What the bootstrap draws: seeds of a planted kind are teachers of their own."""
-    group, task, seed = place
+def find_unit(case: Case) -> tuple[str, ...]:
+    """Return the unit of a case; each seed of a planted kind is a unit."""
+    group, task, seed = case
     return (group, task, str(seed)) if group == "planted" else (group, task)
 
 
 def bootstrap(units: Float[np.ndarray, " U"]) -> tuple[float, float]:
-    """Interval of the mean over units, by drawing units anew with the same seed."""
+    """Return the bootstrap interval of the mean over units (fixed seed)."""
     draws = np.random.default_rng(0).integers(
         len(units), size=(NUM_RESAMPLES, len(units))
     )
@@ -148,18 +157,18 @@ def bootstrap(units: Float[np.ndarray, " U"]) -> tuple[float, float]:
 
 
 def restrict(values: Values, group: str | None) -> Values:
-    """Those of one group, or all."""
+    """Keep the values of one group; None keeps all."""
     return {p: v for p, v in values.items() if group in (None, p[0])}
 
 
 def geometric_mean(values: Values) -> float:
-    """Over units, of the geometric means over their seeds."""
+    """Return the geometric mean over units of the geometric means over seeds."""
     logs = defaultdict(list)
-    for place, value in values.items():
-        logs[find_unit(place)].append(np.log(value))
+    for case, value in values.items():
+        logs[find_unit(case)].append(np.log(value))
     return float(np.exp(np.mean([np.mean(own) for own in logs.values()])))
 
 
 def all_sizes(table: Table) -> dict[int, dict[Entry, Values]]:
-    """Relative errors at every size."""
+    """Return relative errors at every size."""
     return {size: error_values(table, size) for size in SIZES}

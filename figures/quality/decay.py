@@ -1,99 +1,118 @@
-"""What a weight decay is worth where classes have few rows.
+"""Compare weight decays on small tables of classes: `python -m figures.quality.decay`.
 
-    python -m figures.quality.decay
-
-The default search with each decay on several splits of small tables. A JSON file a run
-under OUT/DECAY/runs; what is there is kept.
+The default search runs with each decay on several splits of each table.
 """
 
 import dataclasses
+import functools
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from figures.common import results
+from figures.common import results, tables
+from figures.common.checks import check_at_least, check_names
+from figures.common.results import Run, RunFile
+from figures.quality import __main__ as quality
 from figures.quality import methods, runs, scores, tasks
-from figures.quality.scores import SIZES, Run
+from figures.quality.scores import SIZES
 from figures.quality.settings import Settings
-from figures.quality.tables import format_rows
-from swajax.data.messages import did_you_mean
-from swajax.io import commands, files
+from swajax.io import commands
 
 ABOUT = (
     "Test loss of the default search as a share of a constant's, by weight decay: "
     "means of the runs and the worst of them, and the mean hypervolume."
 )
+FILE_NAME = "decay.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class DecayCommand:
     """Compare weight decays of the default search on tables of classes."""
 
-    out: Path = Path("figures/out/quality/decay")
-    """folder; runs that are there are kept"""
+    out: Path | None = None
+    """folder for decay.jsonl and decay.md; existing runs are kept
+    [figures/quality; quick: a new temporary folder]"""
     decays: tuple[str, ...] = ("1e-4", "1e-3", "1e-2")
     """half of this times the squared weights is added to the loss"""
     tables: tuple[str, ...] = ("iris", "wine", "breast_cancer")
     """tables of classes"""
     seeds: int = 4
-    """splits of each"""
+    """number of splits per table"""
     settings: Settings = dataclasses.field(default_factory=Settings)
     """budgets and limits"""
+    summarize: bool = False
+    """only rewrite the table from existing runs"""
+    quick: bool = False
+    """run one tiny search to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject unknown tables, and numbers that cannot be."""
-        known = tasks.list_names()["tables"]
-        for name in self.tables:
-            if name not in known:
-                raise ValueError(f"no table {name!r}{did_you_mean(name, known)}")
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be >= 1, got {self.seeds}")
+        """Check names and numbers."""
+        check_names("table", self.tables, tasks.list_names()["tables"])
+        check_at_least(1, self, "seeds")
         for decay in self.decays:
             if not np.isfinite(float(decay)) or float(decay) < 0:
                 raise ValueError(f"decays must be numbers >= 0, got {decay}")
 
 
 def main(config: DecayCommand) -> None:
-    """Every run that is not there yet, then the table."""
+    """Make the missing runs, then write the table."""
     commands.use_compilation_cache()
-    found = {}
-    for decay in config.decays:
-        folder = config.out / decay
-        settings = _with_decay(config.settings, float(decay))
-        for name in config.tables:
-            for seed in range(config.seeds):
-                path = results.make_path(folder, name, seed, "default")
-                if not results.is_there(
-                    path, methods.describe("default", name, settings)
-                ):
-                    results.save(path, runs.run(name, seed, "default", settings))
-                    sys.stdout.write(f"{path}\n")
-                    sys.stdout.flush()
-        found[decay] = results.load(folder)
-    table = format_table(found)
-    files.write_bytes(config.out / "decay.md", f"{ABOUT}\n\n{table}\n".encode())
+    out = results.choose_folder(config.out, "quality", is_quick=config.quick)
+    if config.quick:
+        small = {"decays": config.decays[:1], "tables": config.tables[:1], "seeds": 1}
+        config = dataclasses.replace(config, settings=quality.QUICK_SETTINGS, **small)
+    kept = RunFile(out / FILE_NAME)
+    if not config.summarize:
+        results.make_missing(kept, _plan(config, kept))
+    table = format_table(group(list(kept.values())))
+    tables.write(out / "decay.md", f"{ABOUT}\n\n{table}")
     sys.stdout.write(f"{table}\n")
 
 
-def format_table(found: dict[str, Sequence[Run]]) -> str:
-    """Means of the test losses over those of constants, and the worst of the largest.
+def _plan(config: DecayCommand, kept: RunFile) -> list:
+    """Return the name and function of each missing run."""
+    planned = []
+    for decay, name, seed in itertools.product(
+        config.decays, config.tables, range(config.seeds)
+    ):
+        settings = _with_decay(config.settings, float(decay))
+        label = f"{decay}.{results.make_name(name, seed, 'default')}"
+        if not kept.has(label, methods.describe("default", name, settings)):
+            make = functools.partial(_run_search, name, seed, settings, decay)
+            planned.append((label, make))
+    return planned
 
-    Arithmetic means: what few rows make of a network is seen where it is very wrong.
+
+def _run_search(name: str, seed: int, settings: Settings, decay: str) -> Run:
+    return runs.run_method(name, seed, "default", settings) | {"decay": decay}
+
+
+def group(found: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs by decay, the smallest first."""
+    decays = sorted({run["decay"] for run in found}, key=float)
+    return {decay: [run for run in found if run["decay"] == decay] for decay in decays}
+
+
+def format_table(found: Mapping[str, Sequence[Run]]) -> str:
+    """Return mean and worst relative test losses and mean hypervolumes by decay.
+
+    Means are arithmetic, so that single large errors count.
     """
     rows = []
     for decay, own in found.items():
-        each = [measured for run in own if (measured := scores.measure(run))]
-        if not each:  # all have failed
+        each = [scored for run in own if (scored := scores.score_run(run))]
+        if not each:  # all failed
             continue
-        errors = np.array([[m.errors[size] for size in SIZES] for m in each])
+        errors = np.array([[one.errors[size] for size in SIZES] for one in each])
         means = [f"{mean:.3f}" for mean in errors.mean(axis=0)]
-        area = np.mean([measured.hypervolume for measured in each])
+        area = np.mean([one.hypervolume for one in each])
         worst = f"{errors[:, -1].max():.2f}"
         rows.append([decay, f"{len(each)}", *means, worst, f"{area:.2f}"])
     header = ["weight decay", "runs", *(f"at {size}" for size in SIZES)]
-    return format_rows([*header, f"worst at {SIZES[-1]}", "hypervolume"], rows)
+    return tables.format_rows([*header, f"worst at {SIZES[-1]}", "hypervolume"], rows)
 
 
 def _with_decay(settings: Settings, decay: float) -> Settings:

@@ -1,30 +1,29 @@
-"""What is compared: the default search, its rivals, and the ablation."""
+"""Methods of the comparison: the default search, its rivals, and the ablations."""
 
 import functools
 import importlib.metadata
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
+from figures.common.checksum import checksum
 from figures.common.clock import WorkClock
 from figures.quality import ablation, rivals, tasks
 from figures.quality.ablation import ABLATIONS
-from figures.quality.outcomes import ForeignLevel, Judge, Level, Outcome
+from figures.quality.outcomes import Evaluator, ForeignLevel, Level, Outcome
 from figures.quality.rivals import extras
 from figures.quality.rivals.extras import EXTRAS
 from figures.quality.settings import Settings
 from figures.quality.tasks import QualityTask
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.io import configs
-from swajax.search import sources
-from swajax.search.config import ExploreConfig, SupernetSourceConfig
+from swajax.search.sources import choose_sources
+from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Key
 
-NAMES = ("default", *rivals.METHODS, *EXTRAS, *ABLATIONS)
-# No autoencoder `paper` is shipped, and the packages of the extras are large.
+NAMES = ("default", *rivals.RIVALS, *EXTRAS, *ABLATIONS)
+# Without what needs the unshipped autoencoder `paper` or large packages.
 DEFAULTS = tuple(
     name
     for name in NAMES
@@ -33,21 +32,26 @@ DEFAULTS = tuple(
 
 
 def is_applicable(name: str, task: str) -> bool:
-    """Whether a method can do a task at all; if not, it is no failure.
+    """Return whether a method supports a task.
 
-    `compact` and `paper` have networks with up to three inputs and a number as output.
+    The networks of `compact` and `paper` have at most three inputs and one numeric
+    output.
     """
-    way = ABLATIONS.get(name)
-    is_any = way is None or way.space not in ablation.SINGLE
+    found = ABLATIONS.get(name)
+    is_any = found is None or found.space not in ablation.SINGLE
     return is_any or tasks.find_group(task) != "tables"
 
 
 def check(names: Sequence[str], settings: Settings) -> None:
-    """Refuse methods whose autoencoders are not there.
+    """Check that packages and autoencoders of methods exist.
+
+    Args:
+      names: of methods.
+      settings: with the files of the autoencoders.
 
     Raises:
-      ValueError: says which are.
-      FileNotFoundError: there is no such file.
+      ValueError: a package or a pretrained autoencoder is missing.
+      FileNotFoundError: a checkpoint file is missing.
     """
     for name in names:
         if name in EXTRAS:
@@ -63,22 +67,22 @@ def check(names: Sequence[str], settings: Settings) -> None:
 
 
 def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
-    """All that a run of the method depends on, besides its data."""
-    shared = configs.to_dict(settings)
-    if name in rivals.METHODS and name not in rivals.PIPELINED:
-        for unused in ("num_starts", "num_rounds", "max_varied"):
+    """Return all settings that a run of a method depends on."""
+    shared = settings.describe()
+    if name in rivals.RIVALS and not rivals.RIVALS[name].is_pipelined:
+        for unused in ("num_starts", "num_rounds", "max_perturbed"):
             del shared["pipeline"][unused]
     if name in EXTRAS:
         own = {"version": importlib.metadata.version(name)}
-    elif name in rivals.METHODS:
-        own = configs.to_dict(rivals.METHODS[name].Config())
+    elif name in rivals.RIVALS:
+        own = configs.to_dict(rivals.RIVALS[name].config_class())
     elif name == "default":
-        config = ExploreConfig()
-        by = sources.choose_sources(config, settings.pipeline.make_spec(1, 1))
-        own = {"by": list(by)}
-        if by != ("random",):  # which nothing else matters to
+        config = settings.pipeline
+        names = choose_sources(config.sources, config.make_spec(1, 1))
+        own = {"sources": list(names)}
+        if names != ("random",):  # which has no further settings
             supernet = configs.to_dict(config.supernet)
-            own |= {"share": config.share, "supernet": supernet}
+            own |= {"source_share": config.source_share, "supernet": supernet}
     else:
         own = ABLATIONS[name]._asdict()
         if own["space"] == "tangle":
@@ -93,57 +97,44 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
 
 @functools.cache
 def _checksum(preset: str, activation: str | None) -> str:
-    """Of the parameters of an autoencoder, whose file may change under its name."""
-    total = 0
-    for leaf in jax.tree.leaves(load_pretrained(preset, activation)[0]):
-        total = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), total)
-    return f"{total:08x}"
+    """Return a checksum of the parameters of an autoencoder."""
+    return checksum(load_pretrained(preset, activation)[0])
 
 
-def run(
+def run_method(
     name: str, key: Key, task: QualityTask, *, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """One run of a method; the test part is not looked at.
+    """Run a method on training and validation rows.
 
     Args:
       name: one of `NAMES`.
       key: consumed.
-      task: what to search.
+      task: data without a test part.
       settings: budgets and limits.
-      clock: of the seconds.
+      clock: clock of the budget.
+
+    Returns:
+      Fronts and curve.
     """
     if name == "default":
         return _run_default(key, task, settings, clock)
     if name in EXTRAS:
         return _run_extra(name, key, task, settings, clock)
-    if name in rivals.METHODS:
-        return run_baseline(name, key, task, settings, clock)
-    return ablation.run(ABLATIONS[name], key, task, settings, clock)
+    if name in rivals.RIVALS:
+        return run_rival(name, key, task, settings, clock)
+    return ablation.run_ablation(ABLATIONS[name], key, task, settings, clock)
 
 
 def _run_default(
     key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
-    """What the search command does with its default options."""
-    begin = clock()
-    explore_key, key = jax.random.split(key)
-    starts = sources.find_starts(
-        explore_key,
-        task.train,
-        task.valid,
-        objective=task.objective,
-        config=ExploreConfig(),
-        pipeline_config=settings.pipeline,
-        seconds=ExploreConfig().share * settings.seconds,
-        clock=clock,
-    )
-    judge = Judge(task, settings.pipeline.activations, clock, begin)
-    return ablation.run_pipeline(
-        key, task, settings.pipeline, settings.seconds, judge, *starts
-    )
+    """Run the search with its default options."""
+    evaluator = Evaluator(task, settings.pipeline.activations, clock, clock())
+    config, seconds = settings.pipeline, settings.seconds
+    return ablation.run_search(key, task, config, seconds, evaluator)
 
 
-def run_baseline(
+def run_rival(
     name: str,
     key: Key,
     task: QualityTask,
@@ -151,22 +142,22 @@ def run_baseline(
     clock: WorkClock,
     config: Any = None,
 ) -> Outcome:
-    """One run of a rival, by default with its own settings."""
+    """Run a rival, by default with its default settings."""
     begin = clock()
-    found = rivals.run(
+    found = rivals.run_rival(
         name,
         key,
         task.train,
         task.valid,
         objective=task.objective,
         config=config,
-        pipeline_config=settings.pipeline,
+        limits=settings.pipeline,
         time_budget=settings.seconds,
         clock=clock,
     )
     spent = clock() - begin
     level = Level(
-        found.front, settings.pipeline.activations, spent, found.candidate_steps
+        found.front, settings.pipeline.activations, spent, found.network_steps
     )
     return Outcome({"full": level}, [])
 
@@ -174,6 +165,7 @@ def run_baseline(
 def _run_extra(
     name: str, key: Key, task: QualityTask, settings: Settings, clock: WorkClock
 ) -> Outcome:
+    """Run a rival of another package."""
     begin = clock()
     front = EXTRAS[name](
         int(jax.random.randint(key, (), 0, 2**31 - 1)),
@@ -185,5 +177,5 @@ def _run_extra(
         clock=clock,
     )
     if not front:
-        raise ValueError(f"no model of {settings.pipeline.max_weights} weights")
+        raise ValueError(f"no model of at most {settings.pipeline.max_weights} weights")
     return Outcome({"full": ForeignLevel(front, clock() - begin)}, [])

@@ -1,4 +1,4 @@
-"""Two tables that come inside the package `vega_datasets`, an optional extra."""
+"""Two tables of the optional package `vega_datasets`."""
 
 import importlib.util
 import tempfile
@@ -13,14 +13,14 @@ PACKAGE = "vega_datasets"
 
 
 def load_cars() -> Table:
-    """Miles a gallon of 398 cars, from what is known of them, year and origin too."""
+    """Load 398 cars; the target is miles per gallon."""
     frame = pd.read_json(find_folder() / "cars.json").drop(columns="Name")
     frame["Year"] = pd.to_datetime(frame["Year"]).dt.year
     return _to_table(frame, "Miles_per_Gallon")
 
 
 def load_weather() -> Table:
-    """Five kinds of weather on 1,461 days in Seattle, from rain, warmth and wind."""
+    """Load 1,461 days in Seattle; the target is one of five kinds of weather."""
     frame = pd.read_csv(find_folder() / "seattle-weather.csv").drop(columns="date")
     return _to_table(frame, "weather")
 
@@ -29,10 +29,10 @@ LOADERS: dict[str, Callable[[], Table]] = {"cars": load_cars, "weather": load_we
 
 
 def find_folder() -> Path:
-    """The folder of the files; the package itself is not imported.
+    """Return the folder of the files without importing the package.
 
     Raises:
-      ValueError: it is not installed.
+      ValueError: the package is not installed.
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""Pictures of the quality benchmark: errors, ratios, and curves of the ablation."""
+"""Pictures of the quality study: errors, ratios and curves."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from figures.quality.comparison import Entry, Table
 from figures.quality.scores import SIZES, Run, hypervolume, make_curve_steps
 from swajax.io import png
 
-WORST = 3.0  # decades above the best where colours end
-NUM_TIMES = 60  # points of a curve
-AXES = {"seconds": "seconds of work", "candidate_steps": "candidate-steps"}
+MAX_DECADES = 3.0  # above the least error, end of the colour scale
+NUM_TIMES = 60  # number of points of a curve
+AXES = {"seconds": "seconds of work", "network_steps": "network steps"}
 
 
 def write(folder: Path, table: Table, found: Sequence[Run]) -> None:
-    """All pictures that there are runs for."""
+    """Write all pictures for which there are runs."""
     whole = {entry: own for entry, own in table.items() if entry.level == "full"}
     png.save(folder / "errors.png", draw_errors(comparison.share_seeds(whole)))
     for name in ("direct", "default"):
@@ -31,8 +31,8 @@ def write(folder: Path, table: Table, found: Sequence[Run]) -> None:
 
 
 def draw_errors(table: Table) -> Figure:
-    """Decades between the error of each method and the least of its task, by size."""
-    tasks = sorted({place[:2] for own in table.values() for place in own})
+    """Draw the decades between each error and the least of its task, by size."""
+    tasks = sorted({case[:2] for own in table.values() for case in own})
     entries = list(table)
     figure = Figure(
         figsize=(2 + 4 * max(0.32 * len(entries), 2), 2 + 0.24 * len(tasks)),
@@ -43,11 +43,13 @@ def draw_errors(table: Table) -> Figure:
         values = comparison.error_values(table, size)
         grid = np.full((len(tasks), len(entries)), np.nan)
         for (row, task), (column, entry) in _pairs(tasks, entries):
-            own = [v for place, v in values[entry].items() if place[:2] == task]
+            own = [v for case, v in values[entry].items() if case[:2] == task]
             if own:
                 grid[row, column] = np.log10(np.median(own))
         grid -= np.nanmin(grid, axis=1, keepdims=True)
-        image = axes.imshow(grid, cmap="viridis_r", vmin=0, vmax=WORST, aspect="auto")
+        image = axes.imshow(
+            grid, cmap="viridis_r", vmin=0, vmax=MAX_DECADES, aspect="auto"
+        )
         axes.set_title(f"at most {size} weights")
         axes.set_xticks(range(len(entries)), map(str, entries), rotation=90)
     every[0].set_yticks(range(len(tasks)), [task for _, task in tasks])
@@ -60,7 +62,7 @@ def _pairs(tasks: Sequence, entries: Sequence) -> list:
 
 
 def draw_ratios(table: Table, name: str) -> Figure:
-    """Errors and hypervolumes as multiples of a method's, with their intervals."""
+    """Draw errors and hypervolumes as multiples of a method, with intervals."""
     reference = Entry(name, "full")
     entries = [entry for entry in table if entry != reference]
     measures = {
@@ -93,7 +95,7 @@ def draw_ratios(table: Table, name: str) -> Figure:
 
 
 def draw_curves(found: Sequence[Run]) -> Figure:
-    """Hypervolume by validation, mean over the runs, against seconds and steps."""
+    """Draw the mean hypervolume by validation against seconds and network steps."""
     groups = sorted({run["group"] for run in found if run.get("curve")})
     figure = Figure(figsize=(5 * len(groups), 8), layout="constrained")
     every = figure.subplots(len(AXES), len(groups), squeeze=False)
@@ -113,19 +115,19 @@ def draw_curves(found: Sequence[Run]) -> Figure:
 
 
 def _find_shared(found: Sequence[Run]) -> list[Run]:
-    """The runs of tasks and seeds that all methods have."""
-    places = defaultdict(set)
+    """Keep the runs of tasks and seeds that all methods have."""
+    cases = defaultdict(set)
     for run in found:
-        places[run["method"]].add((run["task"], run["seed"]))
-    shared = set.intersection(*places.values())
+        cases[run["method"]].add((run["task"], run["seed"]))
+    shared = set.intersection(*cases.values())
     return [run for run in found if (run["task"], run["seed"]) in shared]
 
 
 def draw_curve(axes: Axes, runs: Sequence[Run], key: str, index: int) -> None:
-    """One method: the mean over its runs of the best so far.
+    """Draw the mean over the runs of a method of the best hypervolume so far.
 
-    Against candidate-steps only the descent is drawn: those of the pipeline are of
-    another kind.
+    Against network steps only the descent is drawn, because Levenberg-Marquardt steps
+    differ from gradient steps.
     """
     lines = []
     for run in runs:

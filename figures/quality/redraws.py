@@ -1,4 +1,4 @@
-"""Other places to start in a space than encoded networks."""
+"""Starting points of a learned space other than encoded networks."""
 
 from typing import Any, Literal
 
@@ -12,14 +12,18 @@ Starts = Literal["encoded", "noise", "uniform"]
 
 
 def redraw(key: Key, points: Any, starts: Starts) -> Any:
-    """Points as they are, or others of the same shapes.
+    """Return the points, or random ones of the same shapes.
 
-    Noise is normal, each coordinate with the mean and deviation that the points have;
-    or uniform in [0, 1), as in arXiv:2410.08339.
+    Args:
+      key: consumed.
+      points: encoded networks.
+      starts: "encoded" keeps the points; "noise" draws each coordinate from a normal
+        distribution with the mean and deviation of the points; "uniform" draws from
+        [0, 1), as arXiv:2410.08339 does.
     """
     if starts == "encoded":
         return points
-    if isinstance(points, TabularPoint):  # the size is no part of the embedding
+    if isinstance(points, TabularPoint):  # keep the size
         embedding = redraw(key, points.embedding, starts)
         return points._replace(embedding=embedding)
     leaves, tree = jax.tree.flatten(points)

@@ -1,4 +1,4 @@
-"""One run of a method on a task, as a JSON file, and all files of a folder."""
+"""One run of a method on a task."""
 
 import dataclasses
 import platform
@@ -10,7 +10,7 @@ import jax
 
 from figures.common import results
 from figures.common.clock import WorkClock
-from figures.common.results import count_cores
+from figures.common.results import Run
 from figures.quality import ablation, methods, tasks
 from figures.quality.outcomes import ForeignLevel, Level, Outcome
 from figures.quality.rivals import extras
@@ -20,37 +20,44 @@ from figures.quality.tasks import QualityTask
 from swajax.io import commands, runlog
 from swajax.types import Key
 
-LATE = 1.5  # of the seconds, and the last polish of the front comes on top
+LATE_FACTOR = 1.5  # of the seconds of work; with LATE_SECONDS for the last polish
 LATE_SECONDS = 15.0
-WALL_SECONDS = 600.0  # for compilation
+WALL_SECONDS = 600.0  # allowance for compilation
 
 
 def make_key(name: str, seed: int) -> Key:
-    """For the methods on a task; the task itself is drawn by other keys."""
+    """Return the key of the methods on a task; the data have other keys."""
     return jax.random.key(zlib.crc32(f"{name}.{seed}".encode()))
 
 
-def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]:
-    """What the file of a run holds; failures are results as well.
+def run_method(name: str, seed: int, method: str, settings: Settings) -> Run:
+    """Run a method on a task, then evaluate its fronts on the test part.
 
-    The test part is read when the fronts stand.
+    Args:
+      name: of the task.
+      seed: of the data.
+      method: one of `methods.NAMES`.
+      settings: budgets and limits.
+
+    Returns:
+      A line of `runs.jsonl`. Its status is "ok", "late" or "failed".
 
     Raises:
       ValueError: the task cannot be made.
-      KeyboardInterrupt: Ctrl-C; there is no result then.
+      KeyboardInterrupt: after Ctrl-C; there is no run then.
     """
     task = tasks.make_task(name, seed)
     record = describe(task, method, settings)
-    seconds = settings.seconds * tasks.PATIENCE.get(name, 1.0)
+    seconds = settings.seconds * tasks.BUDGET_FACTORS.get(name, 1.0)
     settings = dataclasses.replace(settings, seconds=seconds)
     record["budget_seconds"] = seconds
-    limit = LATE * seconds + LATE_SECONDS
+    limit = LATE_FACTOR * seconds + LATE_SECONDS
     begin = time.monotonic()
     with WorkClock() as clock:
         work = clock()
         try:
             with results.interrupting(limit + WALL_SECONDS):
-                outcome = methods.run(
+                outcome = methods.run_method(
                     method,
                     make_key(name, seed),
                     task._replace(test=None),
@@ -58,8 +65,8 @@ def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]
                     clock=clock,
                 )
             with clock.paused():
-                found = {"status": "ok", "message": ""} | judge(outcome, task)
-        except Exception as error:  # whatever it is, the benchmark goes on
+                found = {"status": "ok", "message": ""} | evaluate(outcome, task)
+        except Exception as error:  # a failure is a result
             message = f"{type(error).__name__}: {commands.describe_error(error)}"[:500]
             found = {"status": "failed", "message": message}
         record |= {
@@ -74,7 +81,7 @@ def run(name: str, seed: int, method: str, settings: Settings) -> dict[str, Any]
 
 
 def describe(task: QualityTask, method: str, settings: Settings) -> dict[str, Any]:
-    """All that is known before a run."""
+    """Return the facts that are known before a run."""
     return {
         "task": task.name,
         "group": task.group,
@@ -82,48 +89,48 @@ def describe(task: QualityTask, method: str, settings: Settings) -> dict[str, An
         "method": method,
         "seeds": task.seeds,
         "objective": task.objective,
-        "num_points": [part.x.shape[1] for part in (task.train, task.valid, task.test)],
+        "num_points": [len(part.x) for part in (task.train, task.valid, task.test)],
         "num_inputs": task.train.x.shape[1],
         "num_outputs": task.train.y.shape[1],
         "teacher": None if task.teacher is None else task.teacher._asdict(),
         "settings": methods.describe(method, task.name, settings),
         "versions": runlog.find_versions(),
-        "machine": f"{platform.machine()}, {count_cores()} cores, "
+        "machine": f"{platform.machine()}, {results.count_cores()} cores, "
         f"{jax.device_count()} {jax.default_backend()} device",
     }
 
 
-def judge(outcome: Outcome, task: QualityTask) -> dict[str, Any]:
-    """The fronts that stand, with their test losses: the one look at the test part."""
+def evaluate(outcome: Outcome, task: QualityTask) -> dict[str, Any]:
+    """Evaluate all fronts on the test part."""
     constant = tasks.constant_loss(task)
     is_number = task.objective == "squared"
     return {
         "scale": float(task.test.y.var()) if is_number else constant,
         "constant_loss": constant,
         "levels": {
-            name: _judge_level(level, task) for name, level in outcome.levels.items()
+            name: _evaluate_level(level, task) for name, level in outcome.levels.items()
         },
         "curve": outcome.curve,
     }
 
 
-def _judge_level(level: Level | ForeignLevel, task: QualityTask) -> dict[str, Any]:
+def _evaluate_level(level: Level | ForeignLevel, task: QualityTask) -> dict[str, Any]:
     if isinstance(level, ForeignLevel):
-        return _judge_models(level, task)
+        return _evaluate_models(level, task)
     front = level.front
     return {
         "num_weights": front.num_weights.tolist(),
         "train_loss": front.train_loss.tolist(),
         "valid_loss": front.valid_loss.tolist(),
         "pick": front.pick,
-        "test_loss": tasks.judge(task, front.network, level.activations).tolist(),
+        "test_loss": tasks.test_losses(task, front.network, level.activations).tolist(),
         "seconds": level.seconds,
-        "candidate_steps": level.candidate_steps,
+        "network_steps": level.network_steps,
     }
 
 
-def _judge_models(level: ForeignLevel, task: QualityTask) -> dict[str, Any]:
-    def judge(model: Fitted) -> float:
+def _evaluate_models(level: ForeignLevel, task: QualityTask) -> dict[str, Any]:
+    def test_loss(model: Fitted) -> float:
         return extras.mean_loss(model.predict_fn, task.test, task.objective)
 
     return {
@@ -131,13 +138,13 @@ def _judge_models(level: ForeignLevel, task: QualityTask) -> dict[str, Any]:
         "train_loss": [model.train_loss for model in level.front],
         "valid_loss": [model.valid_loss for model in level.front],
         "pick": len(level.front) - 1,
-        "test_loss": [judge(model) for model in level.front],
+        "test_loss": [test_loss(model) for model in level.front],
         "seconds": level.seconds,
-        "candidate_steps": None,
+        "network_steps": None,
     }
 
 
 def is_by_steps(method: str) -> bool:
-    """Whether the budget of a method is no time, so that it is never late."""
-    way = ablation.ABLATIONS.get(method)
-    return way is not None and way.is_by_steps
+    """Return whether the budget of a method is in steps, so that it is never late."""
+    found = ablation.ABLATIONS.get(method)
+    return found is not None and found.is_by_steps

@@ -1,42 +1,51 @@
-"""What all methods share."""
+"""Settings that all methods share."""
 
 import dataclasses
+from typing import Any
 
+from figures.common.checks import check_above_zero, check_at_least
+from swajax.io import configs
 from swajax.latent_search import DescentConfig
 from swajax.search.config import SearchConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What all methods share; recorded with each run."""
+    """Budgets and limits of all methods, stored with each run."""
 
     seconds: float = 20.0
-    """of work for each run, compilation not counted"""
+    """seconds of work per run, compilation not counted"""
     explore_share: float = 0.4
-    """share of the seconds that the descent of explore-... has"""
+    """share of the seconds for the descent of explore-..."""
     mixed_share: float = 0.2
-    """share of the seconds that the descent of explore-...-mixed has"""
-    candidate_steps: int = 50_000
-    """of the descent of explore-...-steps"""
+    """share of the seconds for the descent of explore-...-mixed"""
+    network_steps: int = 50_000
+    """number of network steps of the descent of explore-...-steps"""
     paper: str | None = None
-    """checkpoint files of the autoencoders `paper`; {activation} in it is replaced"""
+    """checkpoint files of the autoencoders `paper`; {activation} is replaced"""
     pipeline: SearchConfig = dataclasses.field(
         default_factory=lambda: SearchConfig(max_weights=80)
     )
-    """limits of the networks, and the pipeline of those methods that run it"""
-    search: DescentConfig = dataclasses.field(
+    """limits of the networks; settings of the methods that run the pipeline"""
+    descent: DescentConfig = dataclasses.field(
         default_factory=lambda: DescentConfig(num_starts=8, chunk_steps=25)
     )
-    """descent of explore-..."""
+    """gradient descent of explore-..."""
 
     def __post_init__(self) -> None:
-        """Reject budgets that cannot be."""
-        if not self.seconds > 0:
-            raise ValueError(f"seconds must be > 0, got {self.seconds}")
+        """Check budgets."""
+        check_above_zero(self, "seconds")
         for name in ("explore_share", "mixed_share"):
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in (0, 1), got {getattr(self, name)}")
-        if self.candidate_steps < 1:
-            raise ValueError(
-                f"candidate_steps must be >= 1, got {self.candidate_steps}"
-            )
+        check_at_least(1, self, "network_steps")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings for a run, without the options of the sources.
+
+        Runs record the options of the sources that they use with their method.
+        """
+        values = configs.to_dict(self)
+        for name in ("sources", "source_share", "descent", "supernet"):
+            del values["pipeline"][name]
+        return values

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the pictures beside them, of all runs of a folder."""
+"""Tables and pictures of all runs of a folder."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from figures.common import results
+from figures.common import results, tables
 from figures.quality import comparison, plots
-from figures.quality.comparison import Entry, Place, Table
+from figures.quality.comparison import Case, Entry, Table
 from figures.quality.scores import RECOVERED, SIZES, Run
 from figures.quality.tasks import GROUPS
-from swajax.io import files
 
 REFERENCES = ("direct", "default")
 TITLES = {None: "All tasks"} | {group: group.capitalize() for group in GROUPS}
@@ -19,14 +18,17 @@ COMPARED = [f"error at {size}" for size in SIZES] + ["hypervolume"]
 
 
 def write(folder: Path, beside: Path | None = None) -> str:
-    """Tables and pictures of what is there, and what to tell of them.
+    """Write tables and pictures of the runs of a folder.
 
     Args:
-      folder: of the runs, and of what is written.
-      beside: folder of runs that are shown too, where task and seed are the same.
+      folder: of the runs, the tables and the pictures.
+      beside: folder of other runs, shown where task and seed are the same.
+
+    Returns:
+      The overview as text.
 
     Raises:
-      ValueError: there is no run in a folder.
+      ValueError: a folder has no runs.
     """
     found = _load(folder)
     if beside is not None:
@@ -41,7 +43,7 @@ def write(folder: Path, beside: Path | None = None) -> str:
         "failures": format_failures(found),
     }
     for name, text in texts.items():
-        files.write_bytes(folder / f"{name}.md", (text.strip() + "\n").encode())
+        tables.write(folder / f"{name}.md", text)
     plots.write(folder, table, found)
     return f"{texts['overview']}\n{len(found)} runs; more tables in {folder}\n"
 
@@ -54,20 +56,20 @@ def _load(folder: Path) -> list[Run]:
 
 
 def find_rivals(found: Sequence[Run], others: Sequence[Run]) -> list[Run]:
-    """Runs of other methods on the same tasks and seeds."""
-    places = {(run["task"], run["seed"]) for run in found}
+    """Return the runs of other methods on the same tasks and seeds."""
+    cases = {(run["task"], run["seed"]) for run in found}
     own = {run["method"] for run in found}
     return [
         run
         for run in others
-        if (run["task"], run["seed"]) in places and run["method"] not in own
+        if (run["task"], run["seed"]) in cases and run["method"] not in own
     ]
 
 
 def format_overview(table: Table, found: Sequence[Run]) -> str:
-    """Geometric means of the errors at sizes, hypervolumes, times, a table a group."""
-    header = ["method", "places", "failures", *(f"at {size}" for size in SIZES)]
-    header += ["hypervolume", "work s", "wall s", "candidate-steps"]
+    """Return mean errors, hypervolumes and times, one table per group."""
+    header = ["method", "cases", "failures", *(f"at {size}" for size in SIZES)]
+    header += ["hypervolume", "work s", "wall s", "network steps"]
     sections = []
     for group, title in TITLES.items():
         part = find_common(table, group)
@@ -78,44 +80,47 @@ def format_overview(table: Table, found: Sequence[Run]) -> str:
         rows = []
         for entry, own in part.items():
             means = [comparison.geometric_mean(errors[size][entry]) for size in SIZES]
-            num_failed = sum(measured is None for measured in own.values())
+            num_failed = sum(scored is None for scored in own.values())
             rows.append(
                 [str(entry), f"{len(own)}", f"{num_failed}"]
                 + [f"{mean:.3g}" for mean in means]
                 + [f"{np.mean(list(areas[entry].values())):.3f}"]
-                + _tell_times(entry, own, found)
+                + _format_times(entry, own, found)
             )
         rows.sort(key=lambda row: -float(row[7]))
-        sections.append(f"## {title}\n\n{format_rows(header, rows)}")
+        sections.append(f"## {title}\n\n{tables.format_rows(header, rows)}")
     return "\n\n".join(sections)
 
 
 def find_common(table: Table, group: str | None) -> Table:
-    """The places of a group where every method has run, for those that can do them all.
+    """Keep the cases that all methods of a group have run.
 
-    What does not run on a group of tasks is no row of it, and none of all tasks.
+    Args:
+      table: scores of all methods.
+      group: group of tasks; None for all groups. A method without runs in a group is
+        left out of the group and of all tasks.
     """
-    groups = {place[0] for own in table.values() for place in own}
+    groups = {case[0] for own in table.values() for case in own}
     wanted = groups if group is None else {group}
     able = {
         entry: own
         for entry, own in table.items()
-        if wanted <= {place[0] for place in own} and groups
+        if wanted <= {case[0] for case in own} and groups
     }
     if not able or (group is not None and group not in groups):
         return {}
-    places = set.intersection(*(set(own) for own in able.values()))
-    places = {place for place in places if place[0] in wanted}
-    if not places:
+    cases = set.intersection(*(set(own) for own in able.values()))
+    cases = {case for case in cases if case[0] in wanted}
+    if not cases:
         return {}
     return {
-        entry: {place: own[place] for place in sorted(places)}
+        entry: {case: own[case] for case in sorted(cases)}
         for entry, own in able.items()
     }
 
 
 def format_comparisons(table: Table) -> str:
-    """All methods as multiples of each reference, with intervals and wins."""
+    """Return all methods as multiples of each reference, with intervals and wins."""
     whole = {entry: own for entry, own in table.items() if entry.level == "full"}
     sections = []
     for name, (group, title) in itertools.product(REFERENCES, TITLES.items()):
@@ -129,7 +134,7 @@ def format_comparisons(table: Table) -> str:
 
 
 def format_ablation(table: Table) -> str:
-    """Ways to find starts against gradient descent on weights, level by level."""
+    """Compare sources of starts with descent on raw weights, level by level."""
     pairs = []
     for entry in table:
         if entry.method.startswith("explore-"):
@@ -148,7 +153,7 @@ def format_ablation(table: Table) -> str:
 def format_pairs(
     table: Table, pairs: Sequence[tuple[Entry, Entry]], group: str | None
 ) -> str:
-    """A row for each pair of a method and its reference; empty if none have places."""
+    """Return one row per pair of method and reference; empty without common cases."""
     values = [comparison.error_values(table, size) for size in SIZES]
     values.append(comparison.hypervolume_values(table))
     rows = []
@@ -166,7 +171,7 @@ def format_pairs(
                 f"{r.mean:.2f} [{r.low:.2f}, {r.high:.2f}] {r.wins:.0%}" for r in ratios
             ]
             rows.append([str(entry), f"{ratios[0].num_units}", *cells])
-    return format_rows(["method", "units", *COMPARED], rows) if rows else ""
+    return tables.format_rows(["method", "units", *COMPARED], rows) if rows else ""
 
 
 def _explain_ratios() -> str:
@@ -179,9 +184,9 @@ def _explain_ratios() -> str:
 
 
 def format_tasks(table: Table) -> str:
-    """Medians over the seeds of each task, a table a size, the best in bold."""
+    """Return medians over the seeds per task, one table per size, best in bold."""
     whole = {entry: own for entry, own in table.items() if entry.level == "full"}
-    tasks = sorted({place[:2] for own in whole.values() for place in own})
+    tasks = sorted({case[:2] for own in whole.values() for case in own})
     sections = []
     for size in SIZES:
         values = comparison.error_values(whole, size)
@@ -197,86 +202,88 @@ def format_tasks(table: Table) -> str:
             rows.append([f"{task}", *cells])
         header = ["task", *map(str, whole)]
         title = f"## Relative error of networks of at most {size} weights"
-        sections.append(f"{title}\n\n{format_rows(header, rows)}")
+        sections.append(f"{title}\n\n{tables.format_rows(header, rows)}")
     return "\n\n".join(sections)
 
 
-def median_of(values: dict[Place, float], group: str, task: str) -> float | None:
-    """Over the seeds of a task; None if there is none."""
-    own = [value for place, value in values.items() if place[:2] == (group, task)]
+def median_of(values: dict[Case, float], group: str, task: str) -> float | None:
+    """Return the median over the seeds of a task; None without seeds."""
+    own = [value for case, value in values.items() if case[:2] == (group, task)]
     return float(np.median(own)) if own else None
 
 
 def format_planted(table: Table) -> str:
-    """Teachers: errors at their sizes, sizes that do, and the share found again.
+    """Return the recovery of teachers: errors at their size, sizes, share recovered.
 
-    Of those that all methods have seen; then, where some have seen more, of all, for
-    the methods that have seen every one.
+    The first tables have the teachers that all methods have run; further tables have
+    all teachers for the methods that have run every one.
     """
     own = {
-        entry: {place: m for place, m in mine.items() if place[0] == "planted"}
+        entry: {case: m for case, m in mine.items() if case[0] == "planted"}
         for entry, mine in table.items()
     }
-    places = set().union(*own.values())
-    most = {entry: mine for entry, mine in own.items() if set(mine) == places}
+    cases = set().union(*own.values())
+    most = {entry: mine for entry, mine in own.items() if set(mine) == cases}
     shared = comparison.share_seeds(own)
     text = _format_teachers(shared)
-    if most and len(places) > max(map(len, shared.values())):
+    if most and len(cases) > max(map(len, shared.values())):
         title = "# More teachers: methods that have seen every one"
         text += f"\n\n{title}\n\n{_format_teachers(most)}"
     return text
 
 
 def _format_teachers(table: Table) -> str:
-    kinds = sorted({place[1] for own in table.values() for place in own})
+    kinds = sorted({case[1] for own in table.values() for case in own})
     sections = []
     for kind in (None, *kinds) if kinds else ():
         rows = []
         for entry, own in table.items():
-            places = [m for place, m in own.items() if kind in (None, place[1])]
-            if not places:
+            cases = [m for case, m in own.items() if kind in (None, case[1])]
+            if not cases:
                 continue
-            done = [m for m in places if m is not None]
-            failed = [np.inf] * (len(places) - len(done))
+            done = [m for m in cases if m is not None]
+            failed = [np.inf] * (len(cases) - len(done))
             rows.append(
                 [
                     str(entry),
-                    f"{len(places)}",
+                    f"{len(cases)}",
                     f"{_median([*(m.at_teacher for m in done), *failed]):.2g}",
                     f"{_median([*(m.smallest for m in done), *failed]):g}",
-                    f"{sum(m.is_recovered for m in done) / len(places):.0%}",
+                    f"{sum(m.is_recovered for m in done) / len(cases):.0%}",
                 ]
             )
         header = ["method", "teachers", "error at its size"]
-        header += [f"smallest within {RECOVERED:.0%}", "found again"]
-        sections.append(f"## {kind or 'All kinds'}\n\n{format_rows(header, rows)}")
+        header += [f"smallest within {RECOVERED:.0%}", "recovered"]
+        sections.append(
+            f"## {kind or 'All kinds'}\n\n{tables.format_rows(header, rows)}"
+        )
     return "\n\n".join(sections)
 
 
 def _median(values: list[float]) -> float:
-    """The median, the higher of the middle ones: infinite values do not spoil it."""
+    """Return the upper median, which may be infinite but is never NaN."""
     return float(np.quantile(values, 0.5, method="higher"))
 
 
 def format_failures(found: Iterable[Run]) -> str:
-    """What has failed or was late; these count as losses."""
+    """Return the runs that failed or were late; these count as losses."""
     rows = [
         [run["task"], f"{run['seed']}", run["method"], run["status"], run["message"]]
         for run in found
         if run["status"] != "ok"
     ]
-    return format_rows(["task", "seed", "method", "status", "message"], rows)
+    return tables.format_rows(["task", "seed", "method", "status", "message"], rows)
 
 
-def _tell_times(
-    entry: Entry, places: Iterable[Place], found: Sequence[Run]
+def _format_times(
+    entry: Entry, cases: Iterable[Case], found: Sequence[Run]
 ) -> list[str]:
-    """Medians of seconds of work and of the wall clock, and of candidate-steps."""
+    """Return medians of seconds of work, wall-clock seconds and network steps."""
     own = [
         run
         for run in found
         if run["method"] == entry.method
-        and (run["group"], run["task"], run["seed"]) in set(places)
+        and (run["group"], run["task"], run["seed"]) in set(cases)
     ]
     levels = [
         run["levels"][entry.level]
@@ -287,15 +294,6 @@ def _tell_times(
         work, wall = ([run[f"{k}_seconds"] for run in own] for k in ("work", "wall"))
     else:
         work, wall = [level["seconds"] for level in levels], []
-    steps = [level["candidate_steps"] for level in levels]
-    steps = [] if None in steps else steps  # rivals that do not tell
+    steps = [level["network_steps"] for level in levels]
+    steps = [] if None in steps else steps  # unknown for some rivals
     return [f"{np.median(v):,.0f}" if v else "" for v in (work, wall, steps)]
-
-
-def format_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
-
-    return "\n".join([line(header), "|---" * len(header) + "|", *map(line, rows)])

@@ -1,6 +1,6 @@
-"""What is searched: planted teachers, known functions, real tables.
+"""Tasks of the study: planted teachers, known functions and real tables.
 
-Every seed is another teacher, other points of a function, another split of a table.
+A seed selects the teacher, the points of a function, or the split of a table.
 """
 
 import functools
@@ -27,37 +27,37 @@ from swajax.types import Network, NetworkSpec
 
 GROUPS = ("planted", "functions", "tables")
 ACTIVATIONS = ("sigmoid", "leaky_relu", "linear")
-TEACHERS = {"2x14": (2, 14), "3x35": (3, 35)}  # hidden layers, weights that are not 0
+TEACHERS = {"2x14": (2, 14), "3x35": (3, 35)}  # hidden layers, live weights
 NUM_POINTS = (NUM_TRAIN, NUM_VALID, NUM_TEST)
-# Seconds of a task relative to the others: with ten classes and 61 inputs the first
-# block of the pipeline alone would take all of the time.
-PATIENCE = {"digits": 4.0}
+# Factor of the time budget: with ten classes and 61 inputs the first block of the
+# pipeline alone would use the budget of the other tasks.
+BUDGET_FACTORS = {"digits": 4.0}
 MIN_SHARE = 1e-3  # of a class, for the log loss of a constant
 
 
 class Teacher(NamedTuple):
-    """The network behind the data."""
+    """Activation and size of the network that made the data."""
 
     activation: str
-    num_weights: int  # effective
+    num_weights: int  # live
 
 
 class QualityTask(NamedTuple):
-    """One data set."""
+    """One data set with its objective."""
 
     name: str
     group: str
     seed: int
-    seeds: dict[str, int]  # of what is random in the data
+    seeds: dict[str, int]  # of teacher, points or split
     objective: Objective
     train: Problem
     valid: Problem
-    test: Problem | None  # what methods get has none
+    test: Problem | None  # None for methods, which must not see it
     teacher: Teacher | None = None
 
 
 def list_names() -> dict[str, tuple[str, ...]]:
-    """Names of the tasks of each group."""
+    """Return the names of the tasks of each group."""
     planted = (
         f"{a.replace('_', '-')}-{size}" for a in ACTIVATIONS for size in TEACHERS
     )
@@ -68,27 +68,28 @@ def list_names() -> dict[str, tuple[str, ...]]:
 
 
 def find_group(name: str) -> str:
-    """The group of a task."""
+    """Return the group of a task."""
     return next(group for group, names in list_names().items() if name in names)
 
 
 def find_activation(name: str) -> str:
-    """Activation that a space of one activation takes: the teacher's, or the sigmoid.
+    """Return the activation for spaces of one activation.
 
-    The teacher's is a favour to such a space, and what arXiv:2410.08339 does.
+    It is that of the teacher, as in arXiv:2410.08339, which favours such spaces; for
+    other tasks it is the sigmoid.
     """
     kinds = {a.replace("_", "-"): a for a in ACTIVATIONS}
     return kinds.get(name.rpartition("-")[0], "sigmoid")
 
 
-@functools.lru_cache(maxsize=1)  # all methods of a task come one after another
+@functools.lru_cache(maxsize=1)  # the methods of a task run one after another
 def make_task(name: str, seed: int) -> QualityTask:
-    """The task of a name, with a seed of the data."""
+    """Make a task with a seed of its data."""
     return MAKERS[find_group(name)](name, seed)
 
 
 def make_planted(name: str, seed: int) -> QualityTask:
-    """Noise-free data of a random network, outputs of about variance 1."""
+    """Make noise-free data of a random network with outputs of variance about 1."""
     activation = find_activation(name)
     depth, num_weights = TEACHERS[name.rpartition("-")[2]]
     teacher_key, data_key = jax.random.split(jax.random.key(seed))
@@ -110,18 +111,16 @@ def make_planted(name: str, seed: int) -> QualityTask:
 
 
 def make_function(name: str, seed: int) -> QualityTask:
-    """Points of a known function."""
-    parts = sample_parts(name, seed)
-    problems = parts
+    """Sample points of a known function."""
+    problems = sample_parts(name, seed)
     return QualityTask(name, "functions", seed, {"points": seed}, "squared", *problems)
 
 
 def make_table(name: str, seed: int) -> QualityTask:
-    """A split of a table: 60 % to train, 20 % to choose by, 20 % to test."""
+    """Split a table: 60 % training, 20 % validation, 20 % test."""
     dataset, scaling, _ = split_table(_load(name), seed=seed)
-    problems = dataset
     objective = choose_objective(scaling.classes)
-    return QualityTask(name, "tables", seed, {"split": seed}, objective, *problems)
+    return QualityTask(name, "tables", seed, {"split": seed}, objective, *dataset)
 
 
 MAKERS: dict[str, Callable[[str, int], QualityTask]] = dict(
@@ -130,7 +129,7 @@ MAKERS: dict[str, Callable[[str, int], QualityTask]] = dict(
 
 
 def constant_loss(task: QualityTask) -> float:
-    """Test loss of the best constant of the training part: what no network gives."""
+    """Return the test loss of the best constant of the training part."""
     weight = task.train.weight / task.train.weight.sum()
     mean = weight @ task.train.y
     test_weight = task.test.weight / task.test.weight.sum()
@@ -144,10 +143,10 @@ def constant_loss(task: QualityTask) -> float:
     return float((losses.sum(axis=1) * test_weight).sum())
 
 
-def judge(
+def test_losses(
     task: QualityTask, networks: Network, activations: tuple[str, ...]
 ) -> Float[np.ndarray, " K"]:
-    """Test loss of each network, in float64."""
+    """Return the test loss of each network, in float64."""
     weight = task.test.weight / task.test.weight.sum()
     fit = Fit(task.objective, activations)
     with jax.enable_x64(jax.default_backend() != "tpu"):

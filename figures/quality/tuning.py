@@ -1,12 +1,12 @@
-"""How the settings of the rivals were chosen.
+"""Tune the rivals: `python -m figures.quality.tuning`.
 
-    python -m figures.quality.tuning
-
-They are changed one at a time, as many for each rival, on tasks whose seeds are not in
-the comparison. A JSON file a trial under OUT/runs; what is there is kept.
+Settings change one at a time, equally many per rival, on seeds that the comparison does
+not use.
 """
 
 import dataclasses
+import functools
+import itertools
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,58 +15,57 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from figures.common import results
+from figures.common import results, tables
+from figures.common.checks import check_above_zero, check_names
 from figures.common.clock import WorkClock
+from figures.common.results import Run, RunFile
 from figures.quality import methods, rivals, runs, scores, tasks
 from figures.quality.settings import Settings
-from figures.quality.tables import format_rows
-from swajax.data.messages import did_you_mean
-from swajax.io import commands, configs, files, runlog
+from swajax.io import commands, configs, runlog
 
-# Two settings of each, with a smaller and a larger value than its own.
+# Two settings of each rival, with a value below and one above the default.
 TRIED: dict[str, dict[str, tuple[float, ...]]] = {
-    "direct": {"explore_share": (0.2, 0.6), "search.learning_rate": (0.03, 0.3)},
+    "direct": {"explore_share": (0.2, 0.6), "descent.learning_rate": (0.03, 0.3)},
     "architectures": {"num_starts": (1, 16), "lm_steps": (30, 120)},
     "magnitude": {"learning_rate": (0.002, 0.015), "num_networks": (8, 128)},
     "l0": {"learning_rate": (0.007, 0.06), "num_networks": (8, 128)},
     "darts-admm": {"learning_rate": (0.002, 0.015), "num_networks": (8, 128)},
     "sklearn": {"max_iter": (100, 1000), "num_networks": (4, 64)},
 }
-OWN = "as it is"
+DEFAULT = "default"
+FILE_NAME = "tuning.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
 class TuningCommand:
     """Change the settings of the rivals one at a time."""
 
-    out: Path = Path("figures/out/quality/tuning")
-    """folder; trials that are there are kept"""
+    out: Path | None = None
+    """folder for tuning.jsonl and tuning.md; existing trials are kept
+    [figures/quality; quick: a new temporary folder]"""
     methods: tuple[str, ...] = tuple(TRIED)
     """rivals"""
     tasks: tuple[str, ...] = ("leaky-relu-3x35", "goldstein-price", "breast_cancer")
-    """one of each group"""
+    """tasks, by default one of each group"""
     seed: int = 1000
-    """of the tasks, none of the comparison's"""
+    """seed of the tasks, not used by the comparison"""
     seconds: float = 10.0
-    """of work for each trial, compilation not counted"""
+    """seconds of work per trial, compilation not counted"""
+    summarize: bool = False
+    """only rewrite the table from existing trials"""
+    quick: bool = False
+    """run the trials of one rival for a moment to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject unknown names and budgets that cannot be."""
-        groups = tasks.list_names()
-        all_tasks = [name for names in groups.values() for name in names]
-        for kind, names, known in (
-            ("method", self.methods, list(TRIED)),
-            ("task", self.tasks, all_tasks),
-        ):
-            for name in names:
-                if name not in known:
-                    raise ValueError(f"no {kind} {name!r}{did_you_mean(name, known)}")
-        if not self.seconds > 0:
-            raise ValueError(f"seconds must be > 0, got {self.seconds}")
+        """Check names and numbers."""
+        known = [name for names in tasks.list_names().values() for name in names]
+        check_names("method", self.methods, list(TRIED))
+        check_names("task", self.tasks, known)
+        check_above_zero(self, "seconds")
 
 
 class Trial(NamedTuple):
-    """A setting of a rival; none for its own settings."""
+    """A rival with one changed setting, or with its default settings."""
 
     method: str
     setting: str | None = None
@@ -74,12 +73,12 @@ class Trial(NamedTuple):
 
     @property
     def change(self) -> str:
-        """What is changed."""
-        return OWN if self.setting is None else f"{self.setting} = {self.value:g}"
+        """Return a label of the change."""
+        return DEFAULT if self.setting is None else f"{self.setting} = {self.value:g}"
 
     def make_config(self) -> Any:
-        """The rival's configuration with the change."""
-        config = rivals.METHODS[self.method].Config()
+        """Return the configuration of the rival with the change."""
+        config = rivals.RIVALS[self.method].config_class()
         if self.setting is None:
             return config
         *parts, last = self.setting.split(".")
@@ -90,7 +89,7 @@ class Trial(NamedTuple):
 
 
 def plan(names: Sequence[str]) -> Iterator[Trial]:
-    """Trials of each rival, its own settings first."""
+    """Yield the trials of each rival, its default settings first."""
     for method in names:
         yield Trial(method)
         for setting, values in TRIED[method].items():
@@ -99,35 +98,47 @@ def plan(names: Sequence[str]) -> Iterator[Trial]:
 
 
 def main(config: TuningCommand) -> None:
-    """Every trial that is not there yet, then the table."""
+    """Make the missing trials, then write the table."""
     commands.use_compilation_cache()
-    for trial in plan(config.methods):
-        for task in config.tasks:
-            change = trial.change.replace(" = ", "-").replace(" ", "-")
-            name = f"{trial.method}.{change}"
-            path = results.make_path(config.out, task, config.seed, name)
-            if not results.is_there(path, describe(trial, config)):
-                results.save(path, measure(trial, task, config))
-                sys.stdout.write(f"{path}\n")
-                sys.stdout.flush()
-    table = format_table(results.load(config.out))
-    files.write_bytes(config.out / "tuning.md", f"{table}\n".encode())
+    out = results.choose_folder(config.out, "quality", is_quick=config.quick)
+    if config.quick:
+        small = {"methods": config.methods[-1:], "tasks": config.tasks[:1]}
+        config = dataclasses.replace(config, seconds=0.1, **small)
+    kept = RunFile(out / FILE_NAME)
+    if not config.summarize:
+        planned = [
+            (
+                _name(trial, task, config),
+                functools.partial(run_trial, trial, task, config),
+            )
+            for trial, task in itertools.product(plan(config.methods), config.tasks)
+            if not kept.has(_name(trial, task, config), describe(trial, config))
+        ]
+        results.make_missing(kept, planned)
+    table = format_table(list(kept.values()))
+    tables.write(out / "tuning.md", table)
     sys.stdout.write(f"{table}\n")
 
 
+def _name(trial: Trial, task: str, config: TuningCommand) -> str:
+    """Return the name of a trial in the file."""
+    change = trial.change.replace(" = ", "-").replace(" ", "-")
+    return results.make_name(task, config.seed, f"{trial.method}.{change}")
+
+
 def describe(trial: Trial, config: TuningCommand) -> dict[str, Any]:
-    """All that a trial depends on, besides its data."""
+    """Return all settings that a trial depends on."""
     own = configs.to_dict(trial.make_config())
-    return configs.to_dict(Settings(seconds=config.seconds)) | {"method": own}
+    return Settings(seconds=config.seconds).describe() | {"method": own}
 
 
-def measure(trial: Trial, name: str, config: TuningCommand) -> dict[str, Any]:
-    """One trial: the measures of its front, as those of the comparison."""
+def run_trial(trial: Trial, name: str, config: TuningCommand) -> Run:
+    """Run one trial; return its errors and hypervolume as in the comparison."""
     task = tasks.make_task(name, config.seed)
     own, settings = trial.make_config(), Settings(seconds=config.seconds)
-    with WorkClock() as clock, results.interrupting():
+    with WorkClock() as clock:
         begin = clock()
-        outcome = methods.run_baseline(
+        outcome = methods.run_rival(
             trial.method,
             runs.make_key(name, config.seed),
             task._replace(test=None),
@@ -136,8 +147,8 @@ def measure(trial: Trial, name: str, config: TuningCommand) -> dict[str, Any]:
             config=own,
         )
         seconds = clock() - begin
-    found = {"status": "ok", "teacher": None} | runs.judge(outcome, task)
-    measured = scores.measure(found)
+    found = {"status": "ok", "teacher": None} | runs.evaluate(outcome, task)
+    scored = scores.score_run(found)
     return {
         "task": name,
         "seed": config.seed,
@@ -146,27 +157,27 @@ def measure(trial: Trial, name: str, config: TuningCommand) -> dict[str, Any]:
         "settings": describe(trial, config),
         "versions": runlog.find_versions(),
         "work_seconds": seconds,
-        "hypervolume": measured.hypervolume,
-        "errors": measured.errors,
+        "hypervolume": scored.hypervolume,
+        "errors": scored.errors,
     }
 
 
-def format_table(found: Sequence[dict[str, Any]]) -> str:
-    """Hypervolume of each trial relative to that of the rival's own settings."""
+def format_table(found: Sequence[Run]) -> str:
+    """Return hypervolumes of all trials relative to the default settings."""
     methods_found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for run in found:
         own = methods_found[run["method"]].setdefault(run["change"], {})
         own[run["task"]] = max(run["hypervolume"], 1e-2)
     rows = []
     for method, changes in methods_found.items():
-        for change, volumes in sorted(changes.items(), key=lambda c: c[0] != OWN):
+        for change, volumes in sorted(changes.items(), key=lambda c: c[0] != DEFAULT):
             mean = np.exp(np.mean(np.log(list(volumes.values()))))
-            shared = sorted(volumes.keys() & changes.get(OWN, {}).keys())
-            ratios = [volumes[task] / changes[OWN][task] for task in shared]
+            shared = sorted(volumes.keys() & changes.get(DEFAULT, {}).keys())
+            ratios = [volumes[task] / changes[DEFAULT][task] for task in shared]
             ratio = f"{np.exp(np.mean(np.log(ratios))):.2f}" if ratios else ""
             rows.append([method, change, str(len(volumes)), f"{mean:.2f}", ratio])
-    header = ["method", "settings", "tasks", "hypervolume", "against its own"]
-    return format_rows(header, rows)
+    header = ["method", "settings", "tasks", "hypervolume", "relative to default"]
+    return tables.format_rows(header, rows)
 
 
 if __name__ == "__main__":

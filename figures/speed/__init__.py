@@ -1,1 +1,1 @@
-"""Speed of each part, as ratios measured in one run."""
+"""Speed of the main operations, and waiting times of whole searches."""

@@ -1,9 +1,9 @@
-"""How long a user waits: a whole search by its command, without and with programs kept.
+"""Time whole searches by the command, without and with a compilation cache.
 
     python -m figures.speed.first_run
 
-Each search is a process of its own, with the default options; the first one of a table
-finds no compiled programs, the second one those of the first.
+Each search is a new process with the default options. The first search of a table finds
+no compiled programs, the second one finds those of the first.
 """
 
 import dataclasses
@@ -18,38 +18,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from figures.common.results import count_cores
+from figures.common import results
 from swajax.io import commands, runlog
 
 NUM_ROWS, NUM_FEATURES = 1000, 10
+QUICK = ("--num-starts", "8", "--num-rounds", "0", "--max-depth", "1")
+QUICK += ("--max-width", "2", "--max-weights", "6")
 
 
 @dataclasses.dataclass(frozen=True)
 class FirstRunCommand:
     """Time whole searches of a small table and of one of 1,000 rows and 10 features."""
 
-    out: Path = Path("figures/out/first_run.json")
-    """JSON file for the seconds"""
+    out: Path | None = None
+    """JSON file [figures/speed/first_run.json; quick: a temporary file]"""
     options: tuple[str, ...] = ()
-    """given on to the search"""
+    """further options of the search"""
+    quick: bool = False
+    """run tiny searches of the small table to test the study"""
 
 
 def main(config: FirstRunCommand) -> None:
-    """Every search, then the file."""
+    """Run every search, then write the file."""
+    folder = None if config.out is None else config.out.parent
+    folder = results.choose_folder(folder, "speed", is_quick=config.quick)
+    out = config.out or folder / "first_run.json"
+    options = [*(QUICK if config.quick else ()), *config.options]
     rows = []
-    for name in ("diabetes", "made"):
+    for name in ("diabetes",) if config.quick else ("diabetes", "made"):
         with tempfile.TemporaryDirectory() as folder:
             data = [name] if name == "diabetes" else [_write_table(Path(folder))]
             for kept in (False, True):
-                found = _search(Path(folder), [*data, *config.options], f"run{kept}")
+                found = _search(Path(folder), [*data, *options], f"run{kept}")
                 rows.append({"table": name, "programs_kept": kept} | found)
                 sys.stdout.write(f"{rows[-1]}\n")
-    about = {"cores": count_cores(), "versions": runlog.find_versions()}
-    runlog.write_json(config.out, about | {"options": config.options, "rows": rows})
+    about = {"cores": results.count_cores(), "versions": runlog.find_versions()}
+    runlog.write_json(out, about | {"options": options, "rows": rows})
 
 
 def _write_table(folder: Path) -> str:
-    """Rows of which three features tell most."""
+    """Write a table whose target depends mainly on three of ten features."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(NUM_ROWS, NUM_FEATURES))
     y = np.sin(2 * x[:, 0]) + x[:, 1] * x[:, 2] + 0.1 * rng.normal(size=NUM_ROWS)
@@ -60,7 +68,7 @@ def _write_table(folder: Path) -> str:
 
 
 def _search(folder: Path, arguments: list[str], name: str) -> dict[str, Any]:
-    """Seconds until the first answer and until the end, start of Python included."""
+    """Return the seconds until the first answer and until the end, Python included."""
     out = folder / name
     command = [sys.executable, "-m", "swajax.search", "--data", *arguments]
     if arguments[0] != "diabetes":
@@ -83,7 +91,7 @@ def _search(folder: Path, arguments: list[str], name: str) -> dict[str, Any]:
                 first = time.monotonic() - begin
     seconds = time.monotonic() - begin
     if process.returncode:
-        raise ValueError(f"{' '.join(command)} has failed: {process.returncode}")
+        raise ValueError(f"{' '.join(command)} failed: exit code {process.returncode}")
     return {"first_answer_seconds": first, "seconds": seconds}
 
 

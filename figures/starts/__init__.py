@@ -1,1 +1,1 @@
-"""Starts: random, supernets, descents."""
+"""Sources of starts, compared by the loss after the polish."""

@@ -1,4 +1,4 @@
-"""Gauss-Newton steps in a learned space, through the Jacobian of its decoders."""
+"""Gauss-Newton steps in a learned space through the Jacobian of its decoders."""
 
 import functools
 from typing import Any
@@ -29,12 +29,20 @@ def improve(
     depth: int,
     capacity: int,
 ) -> Any:
-    """Each of the points [R, ...] moved so that the networks fit better.
+    """Run Levenberg-Marquardt steps on embeddings.
 
-    Levenberg-Marquardt on the embedding. With J the derivative of the active weights by
-    the embedding and C, g curvature and gradient by the weights, the damped step
-    -(J^T C J + d I)^-1 J^T g is -J^T (C J J^T + d I)^-1 g, a system of the size of the
-    network however large the embedding is.
+    With J the Jacobian of the active weights by the embedding, and C, g curvature and
+    gradient by the weights, the damped step -(J^T C J + d I)^-1 J^T g equals
+    -J^T (C J J^T + d I)^-1 g: a system of the size of the network, not of the
+    embedding.
+
+    Args:
+      points: [R, ...] of a space.
+      params: of its decoders.
+      problem: rows to fit.
+      space: space of the points.
+      depth: of the decoder.
+      capacity: largest number of active weights.
     """
     fit = Fit(space.objective, space.spec.activations)
     columns = transpose(problem)
@@ -46,8 +54,8 @@ def improve(
             z = point._replace(embedding=restore(vector))
             return space.decode_fn(params, z, depth)
 
-        def look(vector: Array) -> tuple[Array, Array, Array]:
-            """Loss, root-weighted Jacobian and gradient at a point."""
+        def expand(vector: Array) -> tuple[Array, Array, Array]:
+            """Return loss, root-weighted Jacobian and gradient at a point."""
             weights, pull = jax.vjp(lambda v: pack(decode(v)), vector)
             network = unpack(weights, decode(vector))
             indices, is_active = active_indices(network, capacity)
@@ -63,7 +71,7 @@ def improve(
             extra = damping * jnp.diagonal(gram).max() + 1e-12
             inner = linalg.solve(gram + extra * jnp.eye(len(gram)), jacobian @ gradient)
             change = -(gradient - jacobian.T @ inner) / extra
-            new = look(vector + change)
+            new = expand(vector + change)
             is_better = new[0] < loss
             damping = damping * jnp.where(is_better, DAMPING_FALL, DAMPING_RISE)
             vector, found = jax.tree.map(
@@ -73,7 +81,7 @@ def improve(
             )
             return vector, found, jnp.clip(damping, 1e-8, 1e6)
 
-        state = (vector, look(vector), jnp.asarray(1e-1))
+        state = (vector, expand(vector), jnp.asarray(1e-1))
         vector = jax.lax.fori_loop(0, NUM_STEPS, step, state)[0]
         return point._replace(embedding=restore(vector))
 
@@ -81,7 +89,7 @@ def improve(
 
 
 def _root(curvature: Float[Array, "K K"]) -> Float[Array, "K K"]:
-    """A factor R of the curvature, C = R R^T, up to a small ridge."""
+    """Return a factor R of the curvature, C + ridge = R R^T."""
     size = jnp.maximum(jnp.diagonal(curvature).max(), 1e-12)
     ridge = 1e-6 * size * jnp.eye(len(curvature))
     return jnp.linalg.cholesky(curvature + ridge)

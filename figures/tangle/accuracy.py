@@ -1,17 +1,14 @@
-"""Searches against each other, and against largest, smallest and random networks.
+"""Compare architecture searches: `python -m figures.tangle.accuracy`.
 
-    python -m figures.tangle.accuracy
-
-A JSON file a run under OUT/SPACE/runs; what is there is kept, so that it can be stopped
-and gone on with at any time. Networks on their own, to rank searches by, are in
-OUT/SPACE/table.json (`python -m figures.tangle.standalone_table`).
+Searches are compared with one another and with the largest, the smallest and random
+networks at equal gradient passes. Runs are in OUT/SPACE/runs.jsonl. The standalone
+networks by which searches are ranked are in OUT/SPACE/table.json
+(`python -m figures.tangle.standalone_table`).
 """
 
 import dataclasses
-import json
+import functools
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,10 +16,11 @@ from typing import Annotated, Literal
 import tyro
 
 from figures.common import results
+from figures.common.checks import check_at_least, check_names
+from figures.common.results import Run, RunFile
 from figures.tangle import accuracy_tables, standalone_table
 from figures.tangle import methods as methods_lib
 from figures.tangle.methods import Settings
-from swajax.data.messages import did_you_mean
 from swajax.io import commands, configs, runlog
 from swajax.tangle.data import loaders
 from swajax.tangle.selection import EvolutionConfig
@@ -43,73 +41,82 @@ class AccuracyCommand:
     """Compare architecture searches at equal gradient passes."""
 
     out: Path | None = None
-    """folder for runs, tables and pictures; what is there is kept
-    [figures/out/tangle; quick: a new temporary folder]"""
+    """folder for runs, tables and pictures, one folder per space below it; existing
+    runs are kept [figures/tangle; quick: a new temporary folder]"""
     space: Literal["digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
         "digits-macro"
     )
-    """search space; only the networks of digits-macro are all in a table"""
+    """search space"""
     settings: Annotated[Settings, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=Settings
     )
     """budgets"""
     seeds: int = 5
-    """splits and starts of each method"""
+    """number of seeds per method, of split and start"""
     methods: tuple[str, ...] | None = None
-    """what is compared; by default all but ablations"""
+    """methods [all but the ablations]"""
     ablations: bool = False
-    """ablations of the space too"""
+    """also run the ablations of the space"""
     summarize: bool = False
-    """only make tables and pictures of what is there"""
+    """only redraw tables and pictures from existing runs"""
     quick: bool = False
-    """a few steps of four methods, to see that all runs"""
+    """run a few steps of four methods to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject unknown methods and numbers below one."""
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be >= 1, got {self.seeds}")
+        """Check names and numbers."""
+        check_at_least(1, self, "seeds")
         known = [*methods_lib.METHODS, *methods_lib.ABLATIONS]
-        for name in self.methods or ():
-            if name not in known:
-                advice = did_you_mean(name, known)
-                raise ValueError(
-                    f"no method {name!r}{advice}; there are: {', '.join(known)}"
-                )
+        check_names("method", self.methods or (), known)
 
 
 def main(config: AccuracyCommand) -> None:
-    """Every run that is not there yet, then the summary."""
+    """Make the missing runs, then write tables and pictures."""
     config = _complete(config)
     commands.use_compilation_cache()
     folder = config.out / config.space
-    about = loaders.read_provenance(config.space)
-    missing = [] if config.summarize else list(_find_missing(config, folder, about))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not config.summarize:
+        _run_missing(config, folder)
+    sys.stdout.write(accuracy_tables.write(folder, config.space))
+
+
+def _run_missing(config: AccuracyCommand, folder: Path) -> None:
+    """Make the missing runs; refuse runs and tables of other data."""
+    data = loaders.read_provenance(config.space)
+    runs = RunFile(folder / results.FILE_NAME)
+    missing = list(_find_missing(config, runs, data))
     table = accuracy_tables.find_table(folder, config.space)
-    ranked = standalone_table.read_networks(table) if table else []
-    if table and not config.summarize and table.get("data", {}) != about:
+    if table and table.get("data", {}) != data:
         raise ValueError(f"{folder}: its table is of other data: {table.get('data')}")
-    for index, (method, seed) in enumerate(missing, start=1):
-        begin = time.monotonic()
-        run = {
+    ranked = standalone_table.read_networks(table) if table else []
+
+    def make(method: str, seed: int) -> Run:
+        return {
             "task": config.space,
             "method": method,
             "seed": seed,
             "settings": configs.to_dict(config.settings),
             "versions": runlog.find_versions(),
-            "data": about,
-        } | methods_lib.run(method, config.space, seed, config.settings, ranked)
-        results.save(results.make_path(folder, config.space, seed, method), run)
-        sys.stdout.write(
-            f"[{index}/{len(missing)}] {method} {seed}: "
-            f"{run['retrained']['loss']:.4f} with {run['num_weights']} weights; "
-            f"{time.monotonic() - begin:.0f} s\n"
+            "data": data,
+        } | methods_lib.run_method(method, config.space, seed, config.settings, ranked)
+
+    planned = [
+        (
+            results.make_name(config.space, seed, method),
+            functools.partial(make, method, seed),
         )
-        sys.stdout.flush()
-    sys.stdout.write(accuracy_tables.write(folder, config.space))
+        for method, seed in missing
+    ]
+    results.make_missing(runs, planned, _describe)
+
+
+def _describe(run: Run) -> str:
+    loss, num = run["retrained"]["loss"], run["num_weights"]
+    return f"test loss {loss:.4f} with {num} weights"
 
 
 def plan(config: AccuracyCommand) -> Iterator[tuple[str, int]]:
-    """Methods and seeds, seed by seed: balanced wherever it ends."""
+    """Yield methods and seeds, seed by seed, so that partial results are balanced."""
     known = methods_lib.METHODS | methods_lib.ABLATIONS
     names = config.methods or tuple(methods_lib.METHODS)
     names += tuple(methods_lib.ABLATIONS) if config.ablations else ()
@@ -120,24 +127,25 @@ def plan(config: AccuracyCommand) -> Iterator[tuple[str, int]]:
 
 
 def _find_missing(
-    config: AccuracyCommand, folder: Path, about: dict[str, str]
+    config: AccuracyCommand, runs: RunFile, data: dict[str, str]
 ) -> Iterator[tuple[str, int]]:
+    """Yield method and seed of each missing run."""
     for method, seed in plan(config):
-        path = results.make_path(folder, config.space, seed, method)
-        if not results.is_there(path, configs.to_dict(config.settings)):
+        name = results.make_name(config.space, seed, method)
+        if not runs.has(name, configs.to_dict(config.settings)):
             yield method, seed
-        else:  # on other data no seed is the same
-            data_of_run = json.loads(path.read_bytes()).get("data", {})
-            results.check(path, data_of_run, about)
+        else:  # a seed of other data is another split
+            runs.has(name, data, field="data")
 
 
 def _complete(config: AccuracyCommand) -> AccuracyCommand:
+    """Fill in the defaults that depend on `quick`."""
+    out = results.choose_folder(config.out, "tangle", is_quick=config.quick)
     if not config.quick:
-        return dataclasses.replace(config, out=config.out or Path("figures/out/tangle"))
+        return dataclasses.replace(config, out=out)
     return dataclasses.replace(
         config,
-        # A new one: runs of an earlier time would be kept, and nothing tried.
-        out=config.out or Path(tempfile.mkdtemp(prefix="swajax-tangle-")),
+        out=out,
         settings=QUICK,
         seeds=min(config.seeds, 2),
         methods=config.methods or QUICK_METHODS,

@@ -1,4 +1,4 @@
-"""Tables and a picture of the runs of `accuracy`."""
+"""Tables and pictures of the runs of `accuracy`."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,21 +9,27 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from figures.common import results
-from figures.quality.tables import format_rows
+from figures.common import results, tables
+from figures.common.results import Run
 from figures.tangle import standalone_table
-from swajax.io import files, png
+from swajax.io import png
 
-Run = dict[str, Any]
 REFERENCE = "drnas"
 STAGES = ("inherited", "finetuned", "retrained")
 
 
 def write(folder: Path, space: str) -> str:
-    """Write accuracy.md, sizes.png and, of runs with curves, anytime.png; gives tables.
+    """Write accuracy.md, sizes.png and, for runs with curves, anytime.png.
+
+    Args:
+      folder: of the runs of a space.
+      space: name of the space.
+
+    Returns:
+      The tables as text.
 
     Raises:
-      ValueError: there is no run.
+      ValueError: there are no runs.
     """
     found = results.load(folder)
     if not found:
@@ -32,50 +38,56 @@ def write(folder: Path, space: str) -> str:
     methods = group(found)
     text = f"{format_scores(methods)}\n\n{format_searches(methods, table)}\n"
     if table and _is_sample(table):
-        text += f"\n{tell_sample(table)}\n"
+        text += f"\n{describe_sample(table)}\n"
     if REFERENCE in methods:
         pairs = format_pairs(methods, table)
-        text += f"\nAgainst {REFERENCE}, seed by seed:\n\n{pairs}\n"
-    files.write_bytes(folder / "accuracy.md", text.encode())
+        text += f"\nCompared with {REFERENCE}, seed by seed:\n\n{pairs}\n"
+    tables.write(folder / "accuracy.md", text)
     draw_sizes(folder / "sizes.png", methods)
     draw_anytime(folder / "anytime.png", methods, table)
     return text
 
 
 def find_table(folder: Path, space: str) -> dict[str, Any] | None:
-    """Networks of a space on their own, if there is a table of them."""
-    is_macro = space == "digits-macro"
-    path = standalone_table.DIGITS_MACRO if is_macro else folder / "table.json"
+    """Return the table of standalone networks of a space, if there is one.
+
+    The table of all networks of digits-macro serves every folder.
+    """
+    path = folder / "table.json"
+    if space == "digits-macro" and not path.is_file():
+        path = standalone_table.DIGITS_MACRO
     return standalone_table.read_table(path) if path.is_file() else None
 
 
 def group(found: Sequence[Run]) -> dict[str, dict[int, Run]]:
-    """Runs by method and seed, methods in the order of the mean loss retrained."""
+    """Return runs by method and seed, ordered by mean test loss after retraining."""
     methods: dict[str, dict[int, Run]] = defaultdict(dict)
     for run in found:
         methods[run["method"]][run["seed"]] = run
-    return dict(sorted(methods.items(), key=lambda m: _read(m[1], "retrained").mean()))
+    return dict(
+        sorted(methods.items(), key=lambda m: _scores(m[1], "retrained").mean())
+    )
 
 
 def format_scores(methods: dict[str, dict[int, Run]]) -> str:
-    """Test losses and accuracies of the networks found, mean and deviation."""
+    """Return test losses and accuracies of the networks found, mean ± deviation."""
     header = ["method", "seeds", "weights"]
     header += [f"{stage} {what}" for what in ("loss", "accuracy") for stage in STAGES]
     rows = []
     for name, own in methods.items():
         sizes = [run["num_weights"] for run in own.values()]
         row = [name, str(len(own)), f"{np.mean(sizes):.0f}"]
-        row += [_show(_read(own, stage)) for stage in STAGES]
-        row += [_show(_read(own, stage, "accuracy"), 1e2) for stage in STAGES]
+        row += [_show(_scores(own, stage)) for stage in STAGES]
+        row += [_show(_scores(own, stage, "accuracy"), 1e2) for stage in STAGES]
         rows.append(row)
-    return format_rows(header, rows)
+    return tables.format_rows(header, rows)
 
 
 def format_searches(
     methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
 ) -> str:
-    """What searches took, and where their networks stand in the table of all."""
-    header = ["method", "passes", "networks judged", "seconds"]
+    """Return the cost of searches and the rank of their networks in the table."""
+    header = ["method", "passes", "networks evaluated", "seconds"]
     header += ["regret, nats", "percentile", "rank correlation"]
     rows = []
     for name, own in methods.items():
@@ -83,71 +95,72 @@ def format_searches(
         row = [name, f"{np.mean([run['num_passes'] for run in values]):.0f}"]
         row.append(f"{np.mean([run['num_evaluated'] for run in values]):.0f}")
         row.append(f"{np.median([run['seconds'] for run in values]):.0f}")
-        rows.append(row + _tell_standing(values, table))
-    return format_rows(header, rows)
+        rows.append(row + _format_ranks(values, table))
+    return tables.format_rows(header, rows)
 
 
 def format_pairs(
     methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
 ) -> str:
-    """Differences to the reference where both have run, with intervals over seeds.
+    """Return differences to the reference with intervals over common seeds.
 
-    Of test losses, retrained, and of rank correlations.
+    Differences are of test losses after retraining, and of rank correlations.
     """
     reference, rows = methods[REFERENCE], []
     for name, own in methods.items():
         seeds = sorted(own.keys() & reference.keys())
         if name == REFERENCE or not seeds:
             continue
-        gaps = find_gaps(own, reference, seeds)
-        wins = f"{(gaps < 0).sum()} of {len(gaps)}"
+        differences = loss_differences(own, reference, seeds)
+        wins = f"{(differences < 0).sum()} of {len(differences)}"
         pairs = [(own[seed], reference[seed]) for seed in seeds]
-        is_judged = all(run["inherited_losses"] for pair in pairs for run in pair)
+        is_evaluated = all(run["inherited_losses"] for pair in pairs for run in pair)
         shift = ""
-        if table and is_judged:
+        if table and is_evaluated:
             taus = [[correlate(run, table) for run in pair] for pair in pairs]
-            shift = _show_gaps(-np.diff(taus)[:, 0])
-        rows.append([name, _show_gaps(gaps), wins, shift])
-    header = ["method", "loss less that of the reference [95 %]", "seeds better"]
-    header.append("rank correlation less that of the reference [95 %]")
-    return format_rows(header, rows)
+            shift = _format_differences(-np.diff(taus)[:, 0])
+        rows.append([name, _format_differences(differences), wins, shift])
+    header = ["method", "loss minus reference [95 %]", "seeds better"]
+    header.append("rank correlation minus reference [95 %]")
+    return tables.format_rows(header, rows)
 
 
-def tell_sample(table: dict[str, Any]) -> str:
-    """What the rank correlation is among, if not all networks."""
+def describe_sample(table: dict[str, Any]) -> str:
+    """Describe the networks among which the rank correlation is taken."""
     num_seeds = len(table["rows"][0]["test_loss"])
     times = "once" if num_seeds == 1 else f"with {num_seeds} seeds"
     return (
         f"The rank correlation is among {len(table['rows'])} random networks, each "
-        f"trained on its own {times}. From other starts than what is found, so that "
-        "there is no regret."
+        f"trained standalone {times}. Their starts differ from those of the networks "
+        "found, so that there is no regret."
     )
 
 
-def find_gaps(
+def loss_differences(
     own: dict[int, Run], reference: dict[int, Run], seeds: Sequence[int]
 ) -> np.ndarray:
-    """Differences of test losses, retrained, seed by seed."""
+    """Return differences of test losses after retraining, seed by seed."""
     pairs = [(own[seed], reference[seed]) for seed in seeds]
     return np.array([a["retrained"]["loss"] - b["retrained"]["loss"] for a, b in pairs])
 
 
 def correlate(run: Run, table: dict[str, Any]) -> float:
-    """Kendall's tau of inherited losses with those of networks on their own."""
+    """Return Kendall's tau between inherited and standalone losses."""
     losses = standalone_table.mean_losses(table)
     return float(stats.kendalltau(run["inherited_losses"], losses).statistic)
 
 
-def _show_gaps(gaps: np.ndarray) -> str:
-    """Their mean, and its interval if there is more than one."""
-    if len(gaps) == 1:
-        return f"{gaps[0]:+.4f}"
-    # Student's: a bootstrap of so few would be too narrow.
-    half = stats.t.ppf(0.975, len(gaps) - 1) * stats.sem(gaps)
-    return f"{gaps.mean():+.4f} [{gaps.mean() - half:+.4f}, {gaps.mean() + half:+.4f}]"
+def _format_differences(differences: np.ndarray) -> str:
+    """Return the mean and, of several differences, its 95 % interval."""
+    if len(differences) == 1:
+        return f"{differences[0]:+.4f}"
+    # Student's interval: a bootstrap of few values is too narrow.
+    half = stats.t.ppf(0.975, len(differences) - 1) * stats.sem(differences)
+    mean = differences.mean()
+    return f"{mean:+.4f} [{mean - half:+.4f}, {mean + half:+.4f}]"
 
 
-def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
+def _format_ranks(values: Sequence[Run], table: dict[str, Any] | None) -> list[str]:
     if table is None:
         return ["", "", ""]
     taus = [
@@ -155,36 +168,36 @@ def _tell_standing(values: Sequence[Run], table: dict[str, Any] | None) -> list[
     ]
     if _is_sample(table):
         return ["", "", _show(np.array(taus))]
-    standings = [_find_standing(run["indices"], table) for run in values]
+    ranks = [_find_rank(run["indices"], table) for run in values]
     return [
-        _show(np.array([standing.regret for standing in standings])),
-        f"{np.mean([standing.percentile for standing in standings]):.1f}",
+        _show(np.array([rank.regret for rank in ranks])),
+        f"{np.mean([rank.percentile for rank in ranks]):.1f}",
         _show(np.array(taus)),
     ]
 
 
-def _find_standing(
+def _find_rank(
     indices: dict[str, list[int]], table: dict[str, Any]
-) -> standalone_table.Standing:
+) -> standalone_table.Rank:
     own = {name: tuple(index) for name, index in indices.items()}
-    return standalone_table.find_standing(table, own)
+    return standalone_table.find_rank(table, own)
 
 
 def _is_sample(table: dict[str, Any]) -> bool:
-    """Whether it has some networks of the space, not all."""
+    """Return whether a table has a sample of the networks of the space."""
     return table["config"].get("num_networks") is not None
 
 
 def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
-    """Test loss against weights, a point a run; methods that need no search as well."""
+    """Draw test loss against weights, one point per run."""
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
     markers = "osD^v<>PX*hpd8"
     for index, (name, own) in enumerate(methods.items()):
         sizes = [run["num_weights"] for run in own.values()]
         marker = markers[index % len(markers)]
-        axes.scatter(sizes, _read(own, "retrained"), marker=marker, s=28, label=name)
-    axes.set(xlabel="weights", ylabel="test loss, trained anew", xscale="log")
+        axes.scatter(sizes, _scores(own, "retrained"), marker=marker, s=28, label=name)
+    axes.set(xlabel="weights", ylabel="test loss, trained from scratch", xscale="log")
     png.thin_log_ticks(axes.xaxis)
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
     axes.grid(alpha=0.3)
@@ -194,11 +207,16 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
 def draw_anytime(
     path: Path, methods: dict[str, dict[int, Run]], table: dict[str, Any] | None
 ) -> None:
-    """What searches would have given if they had ended earlier, means over the seeds.
+    """Draw the network chosen so far during the searches, mean over the seeds.
 
-    Loss of the network chosen so far with inherited weights, on the rows for
-    architectures; and, in a table of all networks, its regret. Of runs that have a
-    curve, which those of before had not.
+    The left panel has its loss with inherited weights on the architecture rows, the
+    right one, if the table has all networks, its regret. Runs without a curve, of
+    earlier versions, are left out.
+
+    Args:
+      path: of the PNG.
+      methods: runs by method and seed.
+      table: standalone networks.
     """
     curves = {
         name: [run["curve"] for run in own.values() if run.get("curve")]
@@ -211,7 +229,7 @@ def draw_anytime(
     figure = Figure(figsize=(1.4 + 4.6 * (1 + is_whole), 3.8), layout="constrained")
     panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
     for index, (name, own) in enumerate(curves.items()):
-        # Dashes show what they cover: two second stages of one search, for instance.
+        # Dashed lines leave visible what they cover: two second stages of one search.
         style = {"color": f"C{index}", "linestyle": ("-", "--", ":")[index % 3]}
         passes = [point["num_passes"] for point in own[0]]
         losses = [[point["loss"] for point in curve] for curve in own]
@@ -219,7 +237,7 @@ def draw_anytime(
         panels[0].plot(passes, np.mean(losses, axis=0), label=label, **style)
         if is_whole and "indices" in own[0][0]:
             regrets = [
-                [_find_standing(point["indices"], table).regret for point in curve]
+                [_find_rank(point["indices"], table).regret for point in curve]
                 for curve in own
             ]
             panels[1].plot(passes, np.mean(regrets, axis=0), label=name, **style)
@@ -235,14 +253,14 @@ def draw_anytime(
     png.save(path, figure)
 
 
-def _read(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
-    """A score over the seeds; empty for methods without the stage."""
+def _scores(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
+    """Return a score over the seeds; empty for methods without the stage."""
     found = [run[stage][what] for run in own.values() if stage in run]
     return np.array(found, float)
 
 
 def _show(values: np.ndarray, scale: float = 1.0) -> str:
-    """Mean and, of more than one seed, standard deviation."""
+    """Return the mean and, of more than one seed, the standard deviation."""
     if not len(values):
         return ""
     spread = f" ± {scale * values.std(ddof=1):.3f}" if len(values) > 1 else ""

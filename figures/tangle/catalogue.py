@@ -1,9 +1,9 @@
-"""What is measured: curves over options and batches, and search spaces.
+"""Cases of the memory study: stacks of layers and search spaces.
 
-Sizes are those of `swajax.tangle.spaces`; what is in `full_size` there is only
-compiled. The models are plain ones, so that all forms have the same ends: of conv-macro
-the convolutions with choices, and a plain readout; transformers have no last
-normalisation, statistics over padding as in the paper, a head of their own where
+Sizes are those of `swajax.tangle.spaces` and of `full_size`; the latter are only
+compiled. The models are simplified, so that all forms share the parts without choices:
+conv-macro has its convolutions with choices and a plain readout; transformers have no
+last normalisation, statistics over padding as in the paper, a separate head where
 chars-gpt ties it to the embedding, ten classes where AutoFormer-T has 1,000, and
 neither class token nor positions.
 """
@@ -25,11 +25,11 @@ from swajax.tangle.spaces.digits_vit import DigitsVitConfig
 
 
 class Case(NamedTuple):
-    """A supernet and its batch."""
+    """A supernet and its batch size."""
 
     make: Callable[[], Supernet]
     batch_size: int
-    is_timed: bool  # or compiled only
+    is_timed: bool  # else only compiled
 
 
 STACKS: dict[str, tuple[Callable[[int], Supernet], int]] = {
@@ -37,27 +37,30 @@ STACKS: dict[str, tuple[Callable[[int], Supernet], int]] = {
     "conv": (supernets.make_conv_stack, 32),
     "attention": (supernets.make_attention_stack, 16),
 }
-"""From the number of options; with the batch size."""
+"""Function from the number of options to a supernet, and batch size."""
 
 DIGITS = (8, 8, 1)  # an image
-# Figures were measured with 94 kinds of characters; the alphabet has 96.
+# Measured with 94 characters; the alphabet has 96.
 CHARS = CharsGptConfig(num_tokens=94)
 
 
 def _make_vit(config: DigitsVitConfig, input_shape: tuple[int, ...]) -> Supernet:
-    """The class token counts as one more patch."""
+    """Make a classifier of images; the class token counts as one more patch."""
     num_pixels = config.patch**2 * config.image_channels
-    num_places = math.prod(input_shape) // num_pixels + 1
-    return make_transformer(config, num_places=num_places, num_pixels=num_pixels)
+    num_positions = math.prod(input_shape) // num_pixels + 1
+    return make_transformer(config, num_positions=num_positions, num_pixels=num_pixels)
 
 
 def _make_gpt(config: CharsGptConfig, input_shape: tuple[int, ...]) -> Supernet:
-    (num_places,) = input_shape
-    return make_transformer(config, num_places=num_places, num_tokens=config.num_tokens)
+    """Make a language model."""
+    (num_positions,) = input_shape
+    return make_transformer(
+        config, num_positions=num_positions, num_tokens=config.num_tokens
+    )
 
 
 def _make_full(name: str, make_fn: Callable[..., Supernet]) -> Case:
-    """A space at the dimensions of the paper."""
+    """Make the case of a space at the dimensions of the paper."""
     full = FULL_SIZE[name]
     make = functools.partial(make_fn, full.config, full.input_shape)
     return Case(make, full.batch_size, False)
@@ -78,5 +81,5 @@ SPACES: dict[str, Case] = {
     "autoformer-t": _make_full("autoformer-t", _make_vit),
     "small-lm": _make_full("small-lm", _make_gpt),
 }
-"""digits-macro-product has an option of weight sharing for each combination of what a
-convolution reads, writes and its kernel; the others leave out what is read."""
+"""In digits-macro-product weight sharing has one option for each combination of input
+channels, output channels and kernel; in the others options ignore input channels."""

@@ -14,20 +14,23 @@ from figures.tangle.forms import FORMS, Form
 from figures.tangle.supernets import Supernet
 from swajax.tangle.layers import patches
 
-MIN_SECONDS = 0.02  # of a timed call, so that the clock does not matter
-# Of what is never run: buffers are assigned before.
+MIN_SECONDS = 0.02  # of a timed call, far above the resolution of the clock
+# Compiled for memory analysis only: buffers are assigned before optimization.
 COMPILED_ONLY = {"xla_backend_optimization_level": 0}
 
 
-def measure(
+def measure_forms(
     make_fn: Callable[[], Supernet], *, batch_size: int, seconds: float
 ) -> dict[str, dict[str, Any]]:
-    """Measures of each form of a supernet.
+    """Measure each form of a supernet.
 
     Args:
-      make_fn: gives the supernet.
-      batch_size: examples.
-      seconds: to time all forms; 0 compiles them only.
+      make_fn: makes the supernet.
+      batch_size: number of examples.
+      seconds: to time all forms; 0 only compiles them.
+
+    Returns:
+      Bytes, operations and, if timed, seconds by form.
     """
     net = make_fn()
     found = {form: count(net, form, batch_size=batch_size) for form in FORMS}
@@ -39,7 +42,7 @@ def measure(
 
 
 def count(net: Supernet, form: Form, *, batch_size: int) -> dict[str, Any]:
-    """What the compiler knows of a step of a supernet, see `count_step`."""
+    """Count bytes and operations of a step of a supernet, see `count_step`."""
     draw = functools.partial(
         supernets.draw_arguments, net=net, form=form, batch_size=batch_size
     )
@@ -50,19 +53,22 @@ def count(net: Supernet, form: Form, *, batch_size: int) -> dict[str, Any]:
 def count_step(
     step: Callable[..., Any], unrolled_step: Callable[..., Any], shapes: tuple[Any, ...]
 ) -> dict[str, Any]:
-    """Bytes of a compiled step, and its floating point operations.
+    """Count the bytes of a compiled step and its floating point operations.
 
-    Operations are counted before the compiler changes them.
+    Operations are counted before optimization.
 
     Args:
-      step: a function.
-      unrolled_step: the same without loops, whose operations are counted once.
+      step: function.
+      unrolled_step: the same without loops, because XLA counts a loop body once.
       shapes: of the arguments, the weights first.
 
+    Returns:
+      Bytes, their parts, operations and bytes of the weights.
+
     Raises:
-      ValueError: the compiler tells of no bytes.
+      ValueError: the compiler reports no bytes.
     """
-    with convolving_plainly():
+    with plain_convolutions():
         lowered = jax.jit(step).lower(*shapes)
         unrolled = jax.jit(unrolled_step).lower(*shapes)
     stats = lowered.compile(compiler_options=COMPILED_ONLY).memory_analysis()
@@ -71,7 +77,7 @@ def count_step(
         for name in ("temp", "argument", "output", "alias")
     }
     if min(parts["temp"], parts["argument"], parts["output"]) <= 0:
-        raise ValueError(f"the compiler tells of no bytes: {parts}")
+        raise ValueError(f"the compiler reports no bytes: {parts}")
     leaves = jax.tree.leaves(shapes[0])
     return {
         "bytes": sum(parts.values()) - 2 * parts["alias"],
@@ -84,15 +90,15 @@ def count_step(
 def prepare(
     net: Supernet, form: Form, *, batch_size: int
 ) -> tuple[Callable[[], Any], Callable[..., Any]]:
-    """A call that takes a step and waits for it, and the compiled step."""
+    """Return a function that takes a step and waits for it, and the compiled step."""
     args = supernets.draw_arguments(jax.random.key(0), net, form, batch_size=batch_size)
     step = jax.jit(supernets.make_step(net, form)).lower(*args).compile()
     return lambda: jax.block_until_ready(step(*args)), step
 
 
 @contextlib.contextmanager
-def convolving_plainly() -> Iterator[None]:
-    """Count convolutions as such, whatever makes small ones faster on this machine."""
+def plain_convolutions() -> Iterator[None]:
+    """Switch off faster forms of small convolutions, which count differently."""
     kept, patches.BACKENDS = patches.BACKENDS, ()
     try:
         yield
@@ -103,9 +109,14 @@ def convolving_plainly() -> Iterator[None]:
 def time_in_turns(
     calls: Mapping[str, Callable[[], Any]], seconds: float
 ) -> dict[str, dict[str, float]]:
-    """Quartiles of the seconds of a call, and the median of those of the processor.
+    """Time calls in turns, so that other load affects all alike.
 
-    Calls take turns, so that what else the machine does meets all alike.
+    Args:
+      calls: functions by name.
+      seconds: for all calls together.
+
+    Returns:
+      Quartiles of the wall-clock seconds and median of the processor seconds.
     """
     repeats, times = {}, {name: [] for name in calls}
     for name, call in calls.items():

@@ -1,8 +1,8 @@
-"""Entangled outputs as a search space: a pass for each option, on common weights.
+"""Search spaces with entangled outputs: one pass per option on common weights.
 
-What superposition is an approximation of (arXiv:2312.10440, its baseline of weights
-that are shared): each option runs on its slice, with a normalisation of its own, and
-outputs are mixed. Without attention and normalisation both are the same function.
+Superposition approximates this supernet (arXiv:2312.10440): each option runs on its
+slice with its own normalisation, and outputs are mixed. Without attention and
+normalisation both are the same function.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ from swajax.tangle.spaces.digits_cell import DigitsCellConfig
 from swajax.tangle.spaces.digits_vit import DigitsVitConfig, Weights
 
 CONFIGS = {"digits-vit": DigitsVitConfig, "digits-cell": DigitsCellConfig}
-"""Of the spaces that can be searched so."""
+"""Configurations of the supported spaces."""
 
 
 def mix_outputs(
     space: SearchSpace, config: DigitsVitConfig | DigitsCellConfig
 ) -> SearchSpace:
-    """The same choices and weights, searched in a supernet that mixes outputs.
+    """Return a space with the same choices and weights whose supernet mixes outputs.
 
     Args:
       space: of transformers or of cells.
@@ -39,7 +39,7 @@ def mix_outputs(
     if isinstance(config, DigitsVitConfig):
         fn = functools.partial(_apply_vit, config)
     else:
-        net = make_cells(config, ())  # the size of images does not matter here
+        net = make_cells(config, ())  # independent of the image size
         fn = functools.partial(net.apply, form="weo", unroll=False)
     return dataclasses.replace(space, apply=fn)
 
@@ -50,7 +50,7 @@ def _apply_vit(
     p: Probabilities,
     x: Float[Array, "N ..."],
 ) -> Float[Array, "N O"]:
-    """`digits_vit.apply`, module by module."""
+    """Apply `digits_vit` with mixed outputs of each module."""
     attend = make_attention(config.embed, config.heads, head_size=config.head_size)
     widen = make_feed_forward(config.embed, config.ratios)
     normalise = make_norm(config.embed)

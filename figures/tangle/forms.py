@@ -1,13 +1,13 @@
-"""The ways to mix the options of a layer, all made from one description of it.
+"""Forms of mixing the options of a layer, made from one description of the layer.
 
-    ws      weight sharing (arXiv:1806.09055): own weights an option, outputs mixed
-    weo     entangled outputs: slices of one weight, a pass for each, outputs mixed
-    sup     superposition: slices mixed, one pass (arXiv:2312.10440)
-    single  the largest network alone, without any choice
+    ws      weight sharing (arXiv:1806.09055): weights per option, mixed outputs
+    weo     entangled outputs: slices of one weight, one pass per option, mixed outputs
+    sup     superposition: mixed slices, one pass (arXiv:2312.10440)
+    single  the largest network without choices
 
-The options of a layer are those of what it writes, channels and kernel for one: the
-least that weight sharing can do. Where a layer's description lists the choice of its
-inputs too, each combination is an option, as in the code of arXiv:2312.10440.
+Options of a layer are combinations of its output channels and kernel, the fewest that
+weight sharing needs. If a layer also lists a choice of its inputs, each combination is
+an option, as in the code of arXiv:2312.10440.
 """
 
 import itertools
@@ -24,24 +24,22 @@ from swajax.types import Key
 
 Form = Literal["ws", "weo", "sup", "single"]
 FORMS: tuple[Form, ...] = get_args(Form)
-Vectors = Sequence[Float[Array, " _"]]  # probabilities [K], choice by choice
+Vectors = Sequence[Float[Array, " _"]]  # probabilities [K] of each choice
 
 
 class Layer(NamedTuple):
-    """An operation whose weights depend on choices."""
+    """Operation whose weights depend on choices."""
 
     num_options: tuple[int, ...]  # of each choice
-    num_channels: int  # written by the largest option
+    num_channels: int  # output channels of the largest option
     draw: Callable[[Key], Any]  # weights of the largest option
-    take: Callable[[Any, Option], Any]  # weights of one option, sliced
-    mask: Callable[[Vectors], Any]  # survivals, of the structure of the weights
-    apply: Callable[
-        [Any, Array], Array
-    ]  # weights, sliced or not, and inputs to outputs
+    take: Callable[[Any, Option], Any]  # slice of one option
+    mask: Callable[[Vectors], Any]  # keep probabilities of all weights
+    apply: Callable[[Any, Array], Array]  # (weights or slice, inputs) to outputs
 
 
 def draw(layer: Layer, form: Form, key: Key) -> Any:
-    """The weights that a form has; those of weight sharing are a tuple."""
+    """Draw the weights of a form; those of weight sharing are a tuple."""
     if form != "ws":
         return layer.draw(key)
     options = list(itertools.product(*map(range, layer.num_options)))
@@ -53,7 +51,7 @@ def draw(layer: Layer, form: Form, key: Key) -> Any:
 
 
 def apply(layer: Layer, form: Form, weights: Any, vectors: Vectors, x: Array) -> Array:
-    """Outputs of the mixture."""
+    """Return the outputs of the mixture of all options."""
     if form == "single":
         return layer.apply(weights, x)
     if form == "sup":

@@ -1,11 +1,11 @@
 """Spaces at the dimensions of arXiv:2312.10440, to be compiled rather than trained.
 
-They are the modules of this package by configuration. What differs from the paper: the
-read-out of AutoFormer-T is a class token, without relative positions; heads of the
-language model have a fixed size, its layers have biases; DARTS halves images by a
-convolution of single pixels where the paper's network does by two that are shifted, and
-keeps an operation on every edge, not on the two strongest of a node.
-There is no dropout, drop-path or auxiliary loss.
+They are configurations of the spaces of the package and differ from the paper as
+follows. AutoFormer-T reads out a class token and has no relative positions. Heads of
+the language model have a fixed size, and its layers have biases. DARTS halves images by
+one convolution of single pixels instead of two shifted ones, and keeps an operation on
+every edge instead of the two strongest of a node. There is no dropout, drop-path or
+auxiliary loss.
 """
 
 from typing import Any, NamedTuple
@@ -62,7 +62,7 @@ SMALL_LM = CharsGptConfig(
 
 
 class FullSize(NamedTuple):
-    """A space and what a step of it sees."""
+    """A space and its batch."""
 
     make_fn: Any  # configuration to space
     config: Any
@@ -82,15 +82,15 @@ FULL_SIZE = {
 def make_full_size(
     name: str, *, batch_size: int | None = None
 ) -> tuple[SearchSpace, Batch]:
-    """A space, and shapes of the inputs and targets of a batch of cross-entropy.
+    """Make a space, and the shapes of inputs and targets of a batch.
 
     Args:
       name: key of `FULL_SIZE`.
-      batch_size: examples; by default as many as in the paper, 64 for AutoFormer-T,
-        where it is 512 a device.
+      batch_size: number of examples [that of the paper; 64 instead of 512 for
+        AutoFormer-T].
 
     Raises:
-      ValueError: unknown name, or a batch below one.
+      ValueError: unknown name, or a batch size below one.
     """
     if name not in FULL_SIZE:
         raise ValueError(f"space must be one of {list(FULL_SIZE)}, got {name!r}")

@@ -1,13 +1,12 @@
-"""How exactly the spaces keep what they promise, at their full configurations.
+"""Measure the invariants of the spaces: `python -m figures.tangle.invariants`.
 
-    python -m figures.tangle.invariants
-
-The tests hold small configurations of all spaces to these and further invariants; here
-are numbers of those that searches run on.
+The tests check small configurations of all spaces; this study measures the
+configurations that searches use.
 """
 
 import dataclasses
 import functools
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from figures.quality.tables import format_rows
-from swajax.io import commands, files, runlog
+from figures.common import results, tables
+from figures.common.checks import check_at_least, check_names
+from swajax.io import commands, runlog
 from swajax.tangle import selection
 from swajax.tangle.choices import (
     Architecture,
@@ -37,42 +37,53 @@ from swajax.tangle.train import gradients
 from swajax.tangle.train.optimizers import SupernetConfig, make_weight_optimizer
 
 NUM_ROWS = 8
-NUM_INPUTS = 5  # of the table of `mlp`
+NUM_INPUTS = 5  # of the table for `mlp`
+SPACES = ("mlp", *LOADERS)
 
 
 @dataclasses.dataclass(frozen=True)
 class InvariantsCommand:
-    """Measure how exactly the spaces keep their invariants."""
+    """Measure the numerical error of the invariants of the search spaces."""
 
-    out: Path = Path("figures/out/tangle")
-    """folder of invariants.json and invariants.md"""
-    spaces: tuple[str, ...] = ("mlp", *LOADERS)
-    """which ones"""
+    out: Path | None = None
+    """folder for invariants.json and invariants.md
+    [figures/tangle; quick: a new temporary folder]"""
+    spaces: tuple[str, ...] = SPACES
+    """search spaces"""
     num_networks: int = 4
-    """random networks of each, besides the largest and the smallest"""
+    """number of random networks per space, besides the largest and the smallest"""
     seed: int = 0
-    """of weights and networks"""
+    """seed of weights and networks"""
+    summarize: bool = False
+    """only rewrite the table from invariants.json"""
+    quick: bool = False
+    """measure the space mlp only to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject numbers below zero."""
-        if self.num_networks < 0:
-            raise ValueError(f"num_networks must be >= 0, got {self.num_networks}")
+        """Check names and numbers."""
+        check_names("space", self.spaces, SPACES)
+        check_at_least(0, self, "num_networks")
 
 
 def main(config: InvariantsCommand) -> None:
-    """Every space, then the table."""
+    """Measure every space, then write the table."""
     commands.use_compilation_cache()
-    rows = [measure(name, config) for name in config.spaces]
-    config.out.mkdir(parents=True, exist_ok=True)
-    found = {"versions": runlog.find_versions(), "spaces": rows}
-    runlog.write_json(config.out / "invariants.json", found)
-    table = format_table(rows)
-    files.write_bytes(config.out / "invariants.md", f"{table}\n".encode())
+    out = results.choose_folder(config.out, "tangle", is_quick=config.quick)
+    path = out / "invariants.json"
+    if not config.summarize:
+        names = ("mlp",) if config.quick else config.spaces
+        rows = [measure_space(name, config) for name in names]
+        found = {"versions": runlog.find_versions(), "spaces": rows}
+        runlog.write_json(path, found)
+    if not path.exists():
+        raise ValueError(f"{path}: no numbers to summarize")
+    table = format_table(json.loads(path.read_bytes())["spaces"])
+    tables.write(out / "invariants.md", table)
     sys.stdout.write(f"{table}\n")
 
 
-def measure(name: str, config: InvariantsCommand) -> dict[str, Any]:
-    """The largest errors of a space over some networks, and its smallest gradient."""
+def measure_space(name: str, config: InvariantsCommand) -> dict[str, Any]:
+    """Return the largest errors of a space over networks, and its least gradient."""
     space = make_space(name, **({"num_inputs": NUM_INPUTS} if name == "mlp" else {}))
     params_key, genes_key, x_key = jax.random.split(jax.random.key(config.seed), 3)
     params, x = space.init(params_key), draw_rows(name, x_key)
@@ -96,7 +107,7 @@ def measure(name: str, config: InvariantsCommand) -> dict[str, Any]:
 
 
 def draw_rows(name: str, key: jax.Array) -> Array:
-    """Inputs of a space: rows of its data, or of a random table."""
+    """Return inputs of a space: rows of its data, or of a random table."""
     if name not in LOADERS:
         return jax.random.normal(key, (NUM_ROWS, NUM_INPUTS))
     return jnp.asarray(load_split(name, 0).weights.x[:NUM_ROWS])
@@ -105,55 +116,55 @@ def draw_rows(name: str, key: jax.Array) -> Array:
 def compare_outputs(
     space: SearchSpace, params: Any, network: Architecture, x: Array
 ) -> tuple[Array, Array]:
-    """Outputs of the supernet at one-hot probabilities, and of the sliced network."""
+    """Return outputs of the supernet at one-hot probabilities and of the slice."""
     p = one_hot(network, space.choices)
 
     @jax.jit
-    def alone(params: Any) -> Array:
+    def standalone(params: Any) -> Array:
         return space.apply_standalone(space.take(params, network), network, x)
 
-    return jax.jit(space.apply)(params, p, x), alone(params)
+    return jax.jit(space.apply)(params, p, x), standalone(params)
 
 
 def compare_masks(space: SearchSpace, params: Any, network: Architecture) -> float:
-    """Largest difference of one-hot masks to ones at the weights that slices take."""
+    """Return the largest difference of one-hot masks to the weights of the slice."""
     wanted = find_taken(space, params, network)
     found = space.masks(one_hot(network, space.choices))
-    gaps = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), found, wanted)
-    return max(float(gap) for gap in jax.tree.leaves(gaps))
+    differences = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), found, wanted)
+    return max(float(one) for one in jax.tree.leaves(differences))
 
 
 def find_taken(space: SearchSpace, params: Any, network: Architecture) -> Any:
-    """1 at the weights that the slices of a network take, else 0."""
+    """Return 1 at the weights that the slice of a network takes, else 0."""
     taken, pull = jax.vjp(functools.partial(space.take, architecture=network), params)
     return pull(jax.tree.map(jnp.ones_like, taken))[0]
 
 
 def draw_probabilities(space: SearchSpace, key: jax.Array) -> Probabilities:
-    """Mixed ones, uniform over the simplex of each row."""
+    """Draw probabilities uniformly over the simplex of each row."""
     return {
         choice.name: jax.random.dirichlet(
-            jax.random.fold_in(key, place),
+            jax.random.fold_in(key, index),
             jnp.ones(len(choice.options)),
             (choice.num_rows,),
         )
-        for place, choice in enumerate(space.choices)
+        for index, choice in enumerate(space.choices)
     }
 
 
 def compare_mixtures(space: SearchSpace, p: Probabilities) -> float:
-    """Largest difference of masks to the mean over the networks drawn by `p`.
+    """Return the largest difference of masks to the mean over networks drawn by `p`.
 
-    Row by row, the others held: what is linear in each row is such a mean if it is
-    right at one-hot probabilities, which `compare_masks` looks at.
+    Rows vary one at a time: a function that is linear in each row is this mean if it is
+    correct at one-hot probabilities, which `compare_masks` checks.
     """
 
     @jax.jit
-    def find_gaps(p: Probabilities) -> list[Array]:
-        return [find_gap(p, choice) for choice in space.choices]
+    def find_differences(p: Probabilities) -> list[Array]:
+        return [find_difference(p, choice) for choice in space.choices]
 
-    def find_gap(p: Probabilities, choice: Choice) -> Array:
-        """The largest of all rows of a choice."""
+    def find_difference(p: Probabilities, choice: Choice) -> Array:
+        """Return the largest difference over the rows of a choice."""
         rows, corners = p[choice.name], jnp.eye(len(choice.options))
         found = space.masks(p)
 
@@ -161,22 +172,22 @@ def compare_mixtures(space: SearchSpace, p: Probabilities) -> float:
             each = jax.vmap(
                 lambda corner: space.masks({**p, choice.name: rows.at[row].set(corner)})
             )(corners)
-            gaps = jax.tree.map(
+            differences = jax.tree.map(
                 lambda a, b: jnp.abs(a - jnp.tensordot(rows[row], b, axes=1)).max(),
                 found,
                 each,
             )
-            return jnp.stack(jax.tree.leaves(gaps)).max()
+            return jnp.stack(jax.tree.leaves(differences)).max()
 
         return jax.lax.map(find, jnp.arange(choice.num_rows)).max()
 
-    return max(map(float, find_gaps(p)))
+    return max(map(float, find_differences(p)))
 
 
 def measure_change_outside(space: SearchSpace, params: Any, x: Array) -> float:
-    """Largest change of weights that the smallest network has not, by training it.
+    """Return the largest change of weights outside the smallest network in a step.
 
-    A step of the largest network before gives all weights a momentum to go on with.
+    A previous step of the largest network gives all weights a momentum.
     """
     optimizer = make_weight_optimizer(SupernetConfig())
 
@@ -204,7 +215,7 @@ def measure_change_outside(space: SearchSpace, params: Any, x: Array) -> float:
 
 
 def find_gradient(space: SearchSpace, params: Any, x: Array) -> dict[str, Array]:
-    """Gradient of a loss by the architecture vectors of `darts`."""
+    """Return the gradient of a loss by the architecture vectors of `darts`."""
     sampler = make_sampler("darts")
     alphas = sampler.init(jax.random.key(0), space.choices)
 
@@ -216,7 +227,7 @@ def find_gradient(space: SearchSpace, params: Any, x: Array) -> dict[str, Array]
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:
-    """A row a space."""
+    """Return the measurements, one row per space."""
     header = ["space", "networks", "compared", "one-hot against sliced"]
     header += ["outputs up to", "masks against slices", "mixed masks against means"]
     header += ["change outside of a single path", "least gradient of a vector"]
@@ -234,7 +245,7 @@ def format_table(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return format_rows(header, cells)
+    return tables.format_rows(header, cells)
 
 
 if __name__ == "__main__":

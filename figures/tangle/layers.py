@@ -1,4 +1,4 @@
-"""Descriptions of layers for `forms`: what options keep, and the operation itself."""
+"""Layers for `forms`: slices, masks and operation of each."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from swajax.types import Key
 
 
 def make_linear(num_in: int, outs: tuple[int, ...]) -> Layer:
-    """An affine map of the last axis; one choice: what it writes."""
+    """Make an affine map of the last axis with a choice of the output size."""
 
     def mask(vectors: Any) -> Any:
         keep = masks.keep_probability(vectors[0], masks.prefix(outs))
@@ -36,7 +36,14 @@ def make_conv(
     *,
     ins: tuple[int, ...] | None = None,
 ) -> Layer:
-    """A convolution; choices: kernel, channels written and, with `ins`, those read."""
+    """Make a convolution with choices of kernel and output channels.
+
+    Args:
+      num_in: number of input channels.
+      outs: options of the output channels.
+      kernels: options of the side of the kernel.
+      ins: options of the input channels, a third choice.
+    """
     size, reads = max(kernels), ins or (num_in,)
 
     def take(w: Any, option: Any) -> Any:
@@ -67,16 +74,16 @@ def make_conv(
     )
 
 
-def make_embedding(num_kinds: int, num_places: int, sizes: tuple[int, ...]) -> Layer:
-    """Tokens and their places to channels; one choice: the channels."""
+def make_embedding(num_kinds: int, num_positions: int, sizes: tuple[int, ...]) -> Layer:
+    """Make an embedding of tokens and positions with a choice of the channels."""
 
     def draw(key: Key) -> Any:
-        table = 0.1 * jax.random.normal(key, (num_kinds + num_places, max(sizes)))
+        table = 0.1 * jax.random.normal(key, (num_kinds + num_positions, max(sizes)))
         return table[:num_kinds], table[num_kinds:]
 
     def mask(vectors: Any) -> Any:
         keep = masks.keep_probability(vectors[0], masks.prefix(sizes))
-        return tuple(masks.outer(jnp.ones(n), keep) for n in (num_kinds, num_places))
+        return tuple(masks.outer(jnp.ones(n), keep) for n in (num_kinds, num_positions))
 
     def take(w: Any, option: Any) -> Any:
         return tuple(table[:, : sizes[option[0]]] for table in w)
@@ -94,12 +101,16 @@ def make_attention(
     head_size: int,
     is_causal: bool = False,
 ) -> Layer:
-    """Normalisation and self-attention of [N S E]; choices: heads, channels."""
+    """Make normalisation and self-attention of [N S E]; choices: heads, channels."""
     num, size = max(heads), max(sizes)
 
     def draw(key: Key) -> Any:
-        how = {"num_heads": num, "head_size": head_size, "num_channels": size}
-        return jnp.ones(size), jnp.zeros(size), attention.draw_attention(key, **how)
+        sizes_of = {"num_heads": num, "head_size": head_size, "num_channels": size}
+        return (
+            jnp.ones(size),
+            jnp.zeros(size),
+            attention.draw_attention(key, **sizes_of),
+        )
 
     def take(w: Any, option: Any) -> Any:
         t, e, own = heads[option[0]], sizes[option[1]], w[2]
@@ -141,7 +152,7 @@ def make_attention(
 
 
 def make_norm(sizes: tuple[int, ...]) -> Layer:
-    """Normalisation of [N S E]; one choice: the channels."""
+    """Make a normalisation of [N S E] with a choice of the channels."""
 
     def mask(vectors: Any) -> Any:
         keep = masks.keep_probability(vectors[0], masks.prefix(sizes))
@@ -158,7 +169,7 @@ def make_norm(sizes: tuple[int, ...]) -> Layer:
 
 
 def make_feed_forward(sizes: tuple[int, ...], ratios: tuple[float | int, ...]) -> Layer:
-    """Normalisation and two affine maps of [N S E]; choices: ratio, channels."""
+    """Make normalisation and two affine maps of [N S E]; choices: ratio, channels."""
     products = masks.prefix_product(sizes, ratios)
     width, size = products.shape[-1], max(sizes)
 
@@ -186,7 +197,7 @@ def make_feed_forward(sizes: tuple[int, ...], ratios: tuple[float | int, ...]) -
 
 
 def _normalise(x: Any, scale: Any, bias: Any) -> Any:
-    """Layer normalisation of the channels that the weights have."""
+    """Normalise the channels that the weights have."""
     x = x[..., : scale.shape[0]]
     mean = x.mean(axis=-1, keepdims=True)
     variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The supernets of the package itself, which `catalogue` has in a plain form each."""
+"""Costs of the supernets of the package, simplified forms of which `catalogue` has."""
 
 import dataclasses
 from typing import Any
@@ -23,22 +23,24 @@ BATCHES: dict[str, tuple[int, tuple[int, ...]]] = {
     "chars-gpt": (16, (64,)),
     **{name: (full.batch_size, full.input_shape) for name, full in FULL_SIZE.items()},
 }
-"""Batch size, and the shape of an example, of each space."""
-TEXTS = ("chars-gpt", "small-lm")  # inputs are tokens, and so targets
+"""Batch size and shape of an example of each space."""
+TEXTS = ("chars-gpt", "small-lm")  # inputs and targets are tokens
 
 
 def count(name: str) -> dict[str, dict[str, Any]]:
-    """Measures of a gradient step of a space: superposition, and a single path.
-
-    As `measures.count` has them; the single path is the largest network, sliced.
+    """Count bytes and operations of a gradient step of a space.
 
     Args:
       name: key of `BATCHES`.
+
+    Returns:
+      Costs as of `costs.count_step`: "sup" is the superposition, "single" the slice of
+      the largest network.
     """
     space, unrolled = _make(name, is_unrolled=False), _make(name, is_unrolled=True)
     params = jax.eval_shape(space.init, jax.random.key(0))
     largest = extreme(space.choices, is_largest=True)
-    alone = jax.eval_shape(lambda own: space.take(own, largest), params)
+    single = jax.eval_shape(lambda own: space.take(own, largest), params)
     alphas = {
         choice.name: jax.ShapeDtypeStruct(
             (choice.num_rows, len(choice.options)), jnp.float32
@@ -47,7 +49,7 @@ def count(name: str) -> dict[str, dict[str, Any]]:
     }
     batch = _find_shapes(name)
 
-    def step_alone(own: Any, x: Array, y: Array) -> Any:
+    def step_single(own: Any, x: Array, y: Array) -> Any:
         return jax.value_and_grad(
             lambda w: _find_loss(space.apply_standalone(w, largest, x), y)
         )(own)
@@ -55,7 +57,7 @@ def count(name: str) -> dict[str, dict[str, Any]]:
     steps = _make_step(space), _make_step(unrolled)
     return {
         "sup": costs.count_step(*steps, (params, alphas, *batch)),
-        "single": costs.count_step(step_alone, step_alone, (alone, *batch)),
+        "single": costs.count_step(step_single, step_single, (single, *batch)),
     }
 
 

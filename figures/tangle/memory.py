@@ -1,58 +1,52 @@
-"""Bytes, operations and seconds of all forms: the command that measures them.
+"""Measure memory and time of gradient steps: `python -m figures.tangle.memory`.
 
-    python -m figures.tangle.memory
-
-A JSON file a case under OUT/memory; what is there is kept, so that it can be stopped
-and gone on with at any time.
+Cases are the search spaces, stacks of layers over the number of options and over the
+batch size, the supernets of the package, and the peak of resident memory.
 """
 
 import dataclasses
+import functools
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from figures.common import results
+from figures.common.checks import check_at_least, check_names
+from figures.common.results import Run, RunFile
 from figures.tangle import catalogue, costs, library, memory_tables, resident
 from figures.tangle.forms import FORMS
 from figures.tangle.supernets import Supernet
-from swajax.data.messages import did_you_mean
 from swajax.io import commands, runlog
 
 OPTIONS = tuple(range(1, 9))
 BATCHES = {"linear": (1, 4, 16, 64, 256, 1024), "conv": (1, 4, 16, 64)}
-BATCH_OPTIONS = 4  # options a choice in the curves over batches
+BATCH_OPTIONS = 4  # options per choice in the curves over batches
 RESIDENT = ("conv", 8)
 
 
 @dataclasses.dataclass(frozen=True)
 class MemoryCommand:
-    """Measure superposition beside weight sharing, entangled outputs, a single path."""
+    """Measure superposition, weight sharing, entangled outputs and a single path."""
 
     out: Path | None = None
-    """folder for results; what is there is kept
-    [figures/out/tangle; quick: a new temporary folder]"""
+    """folder for memory.jsonl, table and pictures; existing cases are kept
+    [figures/tangle; quick: a new temporary folder]"""
     seconds: float = 5.0
-    """to time all forms of a case; 0 compiles only"""
+    """seconds to time all forms of a case; 0 only compiles"""
     spaces: tuple[str, ...] | None = None
-    """search spaces, by default all; the large ones are compiled only"""
+    """search spaces; large ones are only compiled [all]"""
     curves: bool = True
-    """curves over options and batches, and resident memory, too"""
+    """also measure curves over options and batches, and resident memory"""
     summarize: bool = False
-    """only make the table and pictures of what is there"""
+    """only redraw table and pictures from existing cases"""
     quick: bool = False
-    """two spaces and nothing else, to see that all runs"""
+    """measure one space for a moment to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject unknown spaces and negative times."""
-        for name in self.spaces or ():
-            if name not in catalogue.SPACES:
-                known = list(catalogue.SPACES)
-                advice = did_you_mean(name, known)
-                raise ValueError(f"no space {name!r}{advice}; there are: {known}")
-        if not self.seconds >= 0:
-            raise ValueError(f"seconds must be >= 0, got {self.seconds}")
+        """Check names and numbers."""
+        check_names("space", self.spaces or (), list(catalogue.SPACES))
+        check_at_least(0, self, "seconds")
 
 
 class Planned(NamedTuple):
@@ -67,50 +61,35 @@ class Planned(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Of the file and in the log."""
-        place = "" if self.num_options is None else f".{self.num_options}"
-        return f"{self.kind}.{self.name}{place}.{self.batch_size}"
+        """Return the name of the case in the file."""
+        num = "" if self.num_options is None else f".{self.num_options}"
+        return f"{self.kind}.{self.name}{num}.{self.batch_size}"
 
 
 def main(config: MemoryCommand) -> None:
-    """Every case that is not there yet, then the summary."""
+    """Measure the missing cases, then write table and pictures."""
     config = _complete(config)
     commands.use_compilation_cache()
-    folder = config.out / "memory"
-    folder.mkdir(parents=True, exist_ok=True)
-    for planned in () if config.summarize else plan(config):
-        path = folder / f"{planned.label}.json"
-        if path.exists():
-            continue
-        begin = time.monotonic()
-        seconds = config.seconds if planned.is_timed else 0.0
-        found = costs.measure(
-            planned.make, batch_size=planned.batch_size, seconds=seconds
-        )
-        runlog.write_json(path, _describe(planned) | {"forms": found})
-        taken = time.monotonic() - begin
-        sys.stdout.write(f"{planned.label}: {taken:.0f} s\n")
-        sys.stdout.flush()
-    for name in () if config.summarize else library.BATCHES:
-        path = folder / f"library.{name}.json"
-        if name in (config.spaces or library.BATCHES) and not path.exists():
-            about = {
-                "kind": "library",
-                "name": name,
-                "versions": runlog.find_versions(),
-            }
-            runlog.write_json(path, about | {"forms": library.count(name)})
-            sys.stdout.write(f"{name} of the package: compiled\n")
-            sys.stdout.flush()
-    path = folder / "resident.json"
-    is_wanted = config.curves and resident.is_known() and not config.summarize
-    if is_wanted and not path.exists():
-        runlog.write_json(path, {form: resident.run(*RESIDENT, form) for form in FORMS})
+    runs = RunFile(config.out / memory_tables.FILE_NAME)
+    if not config.summarize:
+        planned = [one for one in _plan_all(config) if one[0] not in runs]
+        results.make_missing(runs, planned)
     sys.stdout.write(memory_tables.write(config.out))
 
 
+def _plan_all(config: MemoryCommand) -> Iterator[tuple[str, Callable[[], Run]]]:
+    """Yield name and function of each case."""
+    for planned in plan(config):
+        yield planned.label, functools.partial(_measure_case, planned, config.seconds)
+    for name in library.BATCHES:
+        if name in (config.spaces or library.BATCHES):
+            yield f"library.{name}", functools.partial(_count_library, name)
+    if config.curves and resident.is_known():
+        yield memory_tables.RESIDENT_NAME, _measure_resident
+
+
 def plan(config: MemoryCommand) -> Iterator[Planned]:
-    """All cases, quick ones first."""
+    """Yield the cases of all forms, quick ones first."""
     config = _complete(config)
     cases = {name: catalogue.SPACES[name] for name in config.spaces or catalogue.SPACES}
     for name, case in cases.items():
@@ -118,41 +97,54 @@ def plan(config: MemoryCommand) -> Iterator[Planned]:
             yield Planned("space", name, case.make, case.batch_size)
     for name, (make, batch_size) in catalogue.STACKS.items() if config.curves else ():
         for num in OPTIONS:
-            bound = _bind(make, num)
+            bound = functools.partial(make, num)
             yield Planned("options", name, bound, batch_size, num)
         for num in BATCHES.get(name, ()):
-            bound = _bind(make, BATCH_OPTIONS)
+            bound = functools.partial(make, BATCH_OPTIONS)
             yield Planned("batch", name, bound, num, BATCH_OPTIONS)
     for name, case in cases.items():
         if not case.is_timed:
             yield Planned("space", name, case.make, case.batch_size, is_timed=False)
 
 
-def _bind(make: Callable[[int], Supernet], num: int) -> Callable[[], Supernet]:
-    return lambda: make(num)
-
-
 def _complete(config: MemoryCommand) -> MemoryCommand:
+    """Fill in the defaults that depend on `quick`."""
+    out = results.choose_folder(config.out, "tangle", is_quick=config.quick)
     if not config.quick:
-        return dataclasses.replace(config, out=config.out or Path("figures/out/tangle"))
+        return dataclasses.replace(config, out=out)
+    spaces = config.spaces or ("mlp",)
     return dataclasses.replace(
-        config,
-        # A new one: what an earlier call has left would be kept, and nothing tried.
-        out=config.out or Path(tempfile.mkdtemp(prefix="swajax-tangle-")),
-        spaces=config.spaces or ("mlp", "digits-macro"),
-        seconds=0.2,
-        curves=False,
+        config, out=out, spaces=spaces, seconds=0.2, curves=False
     )
 
 
-def _describe(planned: Planned) -> dict[str, Any]:
+def _measure_case(planned: Planned, seconds: float) -> Run:
+    """Measure all forms of a case."""
+    forms = costs.measure_forms(
+        planned.make,
+        batch_size=planned.batch_size,
+        seconds=seconds if planned.is_timed else 0.0,
+    )
     return {
         "kind": planned.kind,
         "name": planned.name,
         "num_options": planned.num_options,
         "batch_size": planned.batch_size,
         "versions": runlog.find_versions(),
+        "forms": forms,
     }
+
+
+def _count_library(name: str) -> dict[str, Any]:
+    """Count bytes and operations of a supernet of the package."""
+    facts = {"kind": "library", "name": name, "versions": runlog.find_versions()}
+    return facts | {"forms": library.count(name)}
+
+
+def _measure_resident() -> Run:
+    """Measure the peak of resident memory of all forms."""
+    forms = {form: resident.run_in_process(*RESIDENT, form) for form in FORMS}
+    return {"kind": "resident", "forms": forms}
 
 
 if __name__ == "__main__":

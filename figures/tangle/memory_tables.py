@@ -1,6 +1,5 @@
-"""Table and pictures of what `memory` has measured."""
+"""Table and pictures of the cases of `memory`."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures.quality.tables import format_rows
+from figures.common import tables
+from figures.common.results import RunFile
 from figures.tangle.forms import FORMS
-from swajax.io import files, png
+from swajax.io import png
 
 Case = dict[str, Any]
 
-PAPER = {"nb201": 25.28, "darts": 35.54}  # % less, arXiv:2312.10440 (section 5)
+FILE_NAME = "memory.jsonl"
+RESIDENT_NAME = "resident"
+
+PAPER = {"nb201": 25.28, "darts": 35.54}  # % saved, arXiv:2312.10440, section 5
 LABELS = {
     "ws": "weight sharing",
     "weo": "entangled outputs",
@@ -27,39 +30,42 @@ MEGABYTE = 1e6
 
 
 def write(folder: Path) -> str:
-    """Write memory.md and pictures into a folder; gives the table of the spaces.
+    """Write memory.md and pictures into a folder.
+
+    Args:
+      folder: of memory.jsonl.
+
+    Returns:
+      The tables as text.
 
     Raises:
-      ValueError: nothing has been measured.
+      ValueError: there are no cases.
     """
-    cases = load(folder)
+    runs = RunFile(folder / FILE_NAME)
+    cases = list(runs.values())
     if not cases:
-        raise ValueError(f"{folder}: nothing is measured to summarize")
+        raise ValueError(f"{folder}: no runs to summarize")
     text = format_spaces([case for case in cases if case["kind"] == "space"])
     text += "\n" + format_library([c for c in cases if c["kind"] == "library"])
-    path = folder / "memory" / "resident.json"
-    if path.exists():
-        text += "\n" + format_resident(json.loads(path.read_bytes()))
-    files.write_bytes(folder / "memory.md", text.encode())
-    for kind, label in (("options", "options a choice"), ("batch", "examples a batch")):
+    if RESIDENT_NAME in runs:
+        text += "\n" + format_resident(runs[RESIDENT_NAME]["forms"])
+    tables.write(folder / "memory.md", text)
+    for kind, label in (
+        ("options", "options per choice"),
+        ("batch", "examples per batch"),
+    ):
         own = [case for case in cases if case["kind"] == kind]
         if own:
             draw_curves(folder / f"{kind}.png", own, label)
     return text
 
 
-def load(folder: Path) -> list[Case]:
-    """All cases of a folder."""
-    paths = sorted((folder / "memory").glob("*.*.json"))
-    return [json.loads(path.read_bytes()) for path in paths]
-
-
 def format_spaces(cases: Sequence[Case]) -> str:
-    """A row a space: bytes of each form, and weight sharing against superposition."""
+    """Return bytes of all forms per space, and superposition by weight sharing."""
     header = ["space", "batch", *(f"{form}, MB" for form in FORMS), "weights ws, MB"]
     header += ["weights sup, MB", "less memory", "paper", "operations ws/sup"]
     header += ["step ws, ms", "step sup, ms", "speed sup/ws", "speed by processor"]
-    return format_rows(header, [_format_space(case) for case in cases]) + "\n"
+    return tables.format_rows(header, [_format_space(case) for case in cases]) + "\n"
 
 
 def _format_space(case: Case) -> list[str]:
@@ -83,7 +89,7 @@ def _format_space(case: Case) -> list[str]:
 
 
 def format_library(cases: Sequence[Case]) -> str:
-    """A row a space of the package: bytes of its supernet and of its largest network.
+    """Return the bytes of the supernet and of the largest network per space.
 
     Operations are relative to those of the largest network.
     """
@@ -94,48 +100,48 @@ def format_library(cases: Sequence[Case]) -> str:
         row += [f"{sup['parameter_bytes'] / MEGABYTE:.3g}"]
         rows.append([case["name"], *row, f"{sup['flops'] / single['flops']:.2f}"])
     header = ["space of the package", "sup, MB", "single, MB", "weights, MB"]
-    table = format_rows([*header, "operations sup/single"], rows)
-    title = "The package's own supernets, of which those above are plain forms:"
+    table = tables.format_rows([*header, "operations sup/single"], rows)
+    title = "Supernets of the package, which the table above simplifies:"
     return f"{title}\n\n{table}\n"
 
 
 def saving(case: Case) -> float:
-    """Percentage by which superposition needs less memory than weight sharing."""
+    """Return the memory that superposition saves, in percent of weight sharing."""
     own = case["forms"]
     return 100 * (1 - own["sup"]["bytes"] / own["ws"]["bytes"])
 
 
 def format_resident(found: dict[str, Any]) -> str:
-    """Peaks of resident memory beside the compiler's bytes."""
+    """Return peaks of resident memory and bytes of the compiler."""
     rows = [
-        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "foretold"))]
+        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "compiler"))]
         for form, own in found.items()
     ]
-    header = ["form", "measured, MB", "foretold, MB"]
-    return f"Peak of resident memory in a step:\n\n{format_rows(header, rows)}\n"
+    header = ["form", "measured, MB", "compiler, MB"]
+    return f"Peak of resident memory in a step:\n\n{tables.format_rows(header, rows)}\n"
 
 
 def draw_curves(path: Path, cases: Sequence[Case], label: str) -> None:
-    """Bytes, and seconds below them, of each stack against options or batch."""
+    """Draw bytes and seconds of each stack against options or batch size."""
     names = sorted({case["name"] for case in cases})
     figure = Figure(figsize=(3.6 * len(names), 6), layout="constrained")
     grid = figure.subplots(2, len(names), squeeze=False, sharex="col")
-    place = "num_options" if cases[0]["kind"] == "options" else "batch_size"
+    field = "num_options" if cases[0]["kind"] == "options" else "batch_size"
     for name, (upper, lower) in zip(names, grid.T, strict=True):
-        own = sorted((c for c in cases if c["name"] == name), key=lambda c: c[place])
-        x = np.array([case[place] for case in own])
+        own = sorted((c for c in cases if c["name"] == name), key=lambda c: c[field])
+        x = np.array([case[field] for case in own])
         for form in FORMS:
             found = [case["forms"][form] for case in own]
             _draw(upper, x, np.array([f["bytes"] / MEGABYTE for f in found]), form)
             if all("seconds" in f for f in found):
                 _draw_times(lower, x, [f["seconds"] for f in found], form)
-        fixed = own[0]["batch_size" if place == "num_options" else "num_options"]
-        what = "batch of" if place == "num_options" else "options:"
+        fixed = own[0]["batch_size" if field == "num_options" else "num_options"]
+        what = "batch of" if field == "num_options" else "options:"
         upper.set_title(f"{name}, {what} {fixed}", fontsize=10)
         lower.set_xlabel(label)
         for axes in (upper, lower):
             axes.grid(alpha=0.3)
-            if place == "batch_size":
+            if field == "batch_size":
                 axes.set(xscale="log", yscale="log")
             else:
                 axes.set_ylim(bottom=0)

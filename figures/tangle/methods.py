@@ -1,9 +1,9 @@
-"""Methods of architecture search, and one run of each: all at equal gradient passes.
+"""Methods of architecture search at equal numbers of gradient passes.
 
-A pass is a forward and a backward one of a batch. A search with vectors takes two a
-step or, looking ahead, four; a single path one, so it makes more steps. Plain random
-search trains as many networks on their own as the passes allow. Second stages take
-forward passes besides, which are told.
+A gradient pass is the forward and backward pass of one batch. A search with vectors
+takes two passes per step, or four with second-order gradients; a single-path search
+takes one, so it makes more steps. Random search trains as many standalone networks as
+the passes allow. Second stages also take forward passes, which are reported.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from figures.common.checks import check_at_least
 from figures.tangle import entangling, sharing
 from figures.tangle.forms import Form
 from swajax.tangle import experiment, selection
@@ -40,16 +41,16 @@ from swajax.types import Key
 
 
 class Method(NamedTuple):
-    """How a network is found."""
+    """Settings of a search method."""
 
-    sampler: str | None = None  # none: without a supernet
+    sampler: str | None = None  # None: without a supernet
     sampler_options: dict[str, Any] = {}  # noqa: RUF012 - never changed
-    search: dict[str, Any] = {}  # noqa: RUF012 - fields of `SearchConfig`
+    search: dict[str, Any] = {}  # noqa: RUF012 - fields of `SupernetConfig`
     select_by: experiment.SelectBy = "evolution"
     space: dict[str, Any] = {}  # noqa: RUF012 - fields of the space's configuration
-    spaces: tuple[str, ...] | None = None  # where it differs from others; all
-    weight_share: float = 0.5  # of the rows for weights and architectures
-    form: Form = "sup"  # how options are mixed in the supernet
+    spaces: tuple[str, ...] | None = None  # that support it; None: all
+    weight_share: float = 0.5  # share of the rows that train the weights
+    form: Form = "sup"  # of the supernet
 
 
 METHODS: dict[str, Method] = {
@@ -89,72 +90,73 @@ OTHER_FORMS = {
     "ws": (sharing.share_weights, sharing.CONFIGS),
     "weo": (entangling.mix_outputs, entangling.CONFIGS),
 }
-"""Supernets that are no superposition, by `Method.form`."""
+"""Functions that make other supernets than superposition, by `Method.form`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What is the same for all methods."""
+    """Budgets that all methods share."""
 
     passes: int = 3000
-    """gradient passes of each search"""
+    """number of gradient passes per search"""
     train_steps: int = 360
-    """steps to train a network on its own, as in the table of all networks"""
+    """number of steps to train a standalone network, as in the table of networks"""
     batch_size: int = 50
-    """rows a batch"""
+    """number of rows per batch"""
     learning_rate: float = 1e-2
-    """of the weights, in searches and of networks on their own"""
+    """learning rate of the weights, in searches and of standalone networks"""
     evolution: EvolutionConfig = dataclasses.field(default_factory=EvolutionConfig)
-    """size of second stages"""
+    """settings of second stages"""
 
     def __post_init__(self) -> None:
-        """Reject numbers below one."""
-        for name in ("passes", "train_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        """Check numbers."""
+        check_at_least(1, self, "passes", "train_steps", "batch_size")
 
 
 class Found(NamedTuple):
-    """What a search has come to."""
+    """Result of a search."""
 
     architecture: Architecture
-    params: Any  # of the supernet, if there is one
+    params: Any  # of the supernet; None without one
     num_passes: int
-    num_evaluated: int  # networks judged by forward passes
-    seconds: float  # without what the curve takes
-    curve: list[dict[str, Any]]  # what it would have given if it had ended earlier
+    num_evaluated: int  # number of networks evaluated by forward passes
+    seconds: float  # without those of the curve
+    curve: list[dict[str, Any]]  # network chosen so far, over the passes
 
 
 def is_applicable(method: Method, space: str) -> bool:
-    """Whether a method is one of its own in a space."""
+    """Return whether a method supports a space."""
     return method.spaces is None or space in method.spaces
 
 
-def run(
+def run_method(
     name: str,
     space_name: str,
     seed: int,
     settings: Settings,
     ranked: Sequence[Architecture] = (),
 ) -> dict[str, Any]:
-    """Results of a method on a split: all that its file holds but for the settings.
+    """Search a network and evaluate it.
 
-    Networks of all methods are trained on their own from the same seed, on the same
-    rows: differences between methods are paired.
+    The networks of all methods are trained standalone from the same seed on the same
+    rows, so that differences between methods are paired.
 
     Args:
-      name: of `METHODS` or `ABLATIONS`.
+      name: key of `METHODS` or `ABLATIONS`.
       space_name: of the search space.
       seed: of the split and the start.
       settings: budgets.
-      ranked: networks that are judged with inherited weights after the search.
+      ranked: networks to evaluate with inherited weights after the search.
+
+    Returns:
+      Network found, cost, curve and scores.
     """
     method = (METHODS | ABLATIONS)[name]
     space = make_space(space_name, **method.space)
     split = load_split(space_name, seed)
     task = SupernetTask(space, divide(split, method.weight_share), "softmax")
     search_key, train_key = jax.random.split(jax.random.key(seed))
-    found = _find(search_key, name, method, task, settings)
+    found = find_network(search_key, name, method, task, settings)
     config = _make_config(settings, settings.train_steps)
     params = space.init(train_key) if found.params is None else found.params
     whole = task._replace(split=split)
@@ -163,9 +165,9 @@ def run(
     )
     if found.params is None:
         scores = {n: v for n, v in scores.items() if n in ("retrained", "num_weights")}
-    judged = None
+    losses = None
     if found.params is not None and ranked:
-        judged = _judge_all(found.params, task, ranked)
+        losses = evaluate_inherited(found.params, task, ranked)
     return jax.device_get(
         {
             "indices": found.architecture,
@@ -174,15 +176,16 @@ def run(
             "num_evaluated": found.num_evaluated,
             "seconds": found.seconds,
             "curve": found.curve,
-            "inherited_losses": judged,
+            "inherited_losses": losses,
             **scores,
         }
     )
 
 
-def _find(
+def find_network(
     key: Key, name: str, method: Method, task: SupernetTask, settings: Settings
 ) -> Found:
+    """Search a network with a method."""
     choices = task.space.choices
     if name in ("largest", "smallest"):
         is_largest = name == "largest"
@@ -194,14 +197,14 @@ def _find(
     each = experiment.count_passes(sampler, config)
     config = dataclasses.replace(config, num_steps=max(1, settings.passes // each))
     search_key, choose_key = jax.random.split(key)
-    how = {"sampler": sampler, "config": config, "num_starts": 1}
+    options = {"sampler": sampler, "config": config, "num_starts": 1}
     searched = task
     if method.form in OTHER_FORMS:
         change, space_configs = OTHER_FORMS[method.form]
         space = change(task.space, space_configs[task.space.name]())
         searched = task._replace(space=space)
     curve = []
-    for last in experiment.search(search_key, searched, **how):
+    for last in experiment.search(search_key, searched, **options):
         state = jax.tree.map(lambda leaf: leaf[0], last.state)
         point = {"num_passes": last.num_passes, "loss": last.score.loss[0]}
         if sampler.is_trained:
@@ -223,7 +226,7 @@ def _find(
 
 
 def _search_randomly(key: Key, task: SupernetTask, settings: Settings) -> Found:
-    """The best of some networks trained on their own, by the rows for architectures."""
+    """Train random standalone networks; choose the best on the architecture rows."""
     num, begin = max(1, settings.passes // settings.train_steps), time.monotonic()
     draw_key, key = jax.random.split(key)
     drawn = selection.draw_genes(draw_key, task.space.choices, num=num)
@@ -244,8 +247,8 @@ def _search_randomly(key: Key, task: SupernetTask, settings: Settings) -> Found:
 
     rows, choices = (task.split.weights, task.split.architecture), task.space.choices
     losses = [
-        train(jax.random.fold_in(key, place), from_genes(genes, choices), *rows)
-        for place, genes in enumerate(drawn)
+        train(jax.random.fold_in(key, index), from_genes(genes, choices), *rows)
+        for index, genes in enumerate(drawn)
     ]
     best = np.asarray(drawn)[int(np.nanargmin(jax.device_get(losses)))]
     architecture = to_architecture(best, choices)
@@ -262,20 +265,20 @@ def _make_config(settings: Settings, num_steps: int, **options: Any) -> Supernet
     )
 
 
-def _judge_all(
+def evaluate_inherited(
     params: Any, task: SupernetTask, networks: Sequence[Architecture]
 ) -> list[float]:
-    """Losses of networks with inherited weights, on the rows for architectures."""
+    """Return losses of networks with inherited weights on the architecture rows."""
     choices = task.space.choices
     loss_fn = supernet.make_loss_fn(task.space, task.objective)
     each = [one_hot(network, choices) for network in networks]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
     @jax.jit
-    def judge(params: Any, stacked: Any, rows: Rows) -> Any:
-        def judge_one(p: Any) -> jax.Array:
+    def evaluate(params: Any, stacked: Any, rows: Rows) -> Any:
+        def evaluate_one(p: Any) -> jax.Array:
             return mean_over_blocks(functools.partial(loss_fn, params, p), rows)
 
-        return jax.lax.map(judge_one, stacked)
+        return jax.lax.map(evaluate_one, stacked)
 
-    return judge(params, stacked, task.split.architecture).tolist()
+    return evaluate(params, stacked, task.split.architecture).tolist()

@@ -1,4 +1,4 @@
-"""Resident memory that a step takes, in a process of its own: a check of `measures`.
+"""Measure the resident memory of a gradient step in a new process.
 
 python -m figures.tangle.resident conv 8 sup
 """
@@ -20,18 +20,23 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def is_known() -> bool:
-    """Whether this system tells of peaks; Linux does, if it may be asked."""
+    """Return whether the system reports peaks, as Linux does."""
     return STATUS.exists() and os.access(RESET, os.W_OK)
 
 
-def run(stack: str, num_options: int, form: Form) -> dict[str, Any]:
-    """The result of `main` in a fresh process.
+def run_in_process(stack: str, num_options: int, form: Form) -> dict[str, Any]:
+    """Return the result of `main` in a new process.
+
+    Args:
+      stack: key of `catalogue.STACKS`.
+      num_options: number of options per choice.
+      form: of the supernet.
 
     Raises:
-      ValueError: it has failed; says why.
+      ValueError: the process failed.
     """
     arguments = [stack, str(num_options), form]
-    done = subprocess.run(  # noqa: S603 - this very program
+    done = subprocess.run(  # noqa: S603 - this program
         [sys.executable, "-m", "figures.tangle.resident", *arguments],
         capture_output=True,
         check=False,
@@ -44,21 +49,21 @@ def run(stack: str, num_options: int, form: Form) -> dict[str, Any]:
 
 
 def main(stack: str, num_options: int, form: Form) -> dict[str, Any]:
-    """Bytes by which a step raises the peak of the process, and those foretold."""
+    """Return the bytes by which a step raises the peak, and the compiler's bytes."""
     make, batch_size = catalogue.STACKS[stack]
     net = make(num_options)
-    with costs.convolving_plainly():
+    with costs.plain_convolutions():
         call, step = costs.prepare(net, form, batch_size=batch_size)
     stats = step.memory_analysis()
-    call()  # what is set up once
+    call()  # one-time set-up
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     before = _read("VmRSS")
-    RESET.write_text("5")  # the peak begins anew (man 5 proc)
+    RESET.write_text("5")  # reset the peak (man 5 proc)
     call()
     return {
         "measured": _read("VmHWM") - before,
-        "foretold": stats.temp_size_in_bytes + stats.output_size_in_bytes,
+        "compiler": stats.temp_size_in_bytes + stats.output_size_in_bytes,
     }
 
 

@@ -1,9 +1,9 @@
-"""Weight sharing as a search space: options with weights of their own, outputs mixed.
+"""Search spaces with weight sharing: separate weights per option, mixed outputs.
 
-What superposition is compared with, for cells (arXiv:1806.09055), where an option is
-an operation of an edge, and for convolutions one after another (the macro space of
-arXiv:2312.10440), where it is a pair of kernel and output channels. A network that is
-found has its weights in no one place, so that it can only be trained anew.
+In cells (arXiv:1806.09055) an option is an operation of an edge; in chains of
+convolutions (the macro space of arXiv:2312.10440) it is a pair of kernel and output
+channels. The supernet does not contain the weights of the network found, which must be
+trained from scratch.
 """
 
 import dataclasses
@@ -24,23 +24,24 @@ from swajax.tangle.spaces.macro import MacroConfig
 from swajax.types import Key
 
 CONFIGS = {"digits-macro": DigitsMacroConfig, "digits-cell": DigitsCellConfig}
-"""Of the spaces that can be searched so."""
+"""Configurations of the supported spaces."""
 
 
 def share_weights(
     space: SearchSpace, config: MacroConfig | DigitsCellConfig
 ) -> SearchSpace:
-    """The same choices, searched in a supernet of weight sharing.
+    """Return a space with the same choices whose supernet shares weights.
 
     Args:
-      space: a macro space, or one of cells.
-      config: its configuration; a macro one reads out the last channels' means.
+      space: macro space or space of cells.
+      config: its configuration; a macro space must read out the means of the channels.
 
     Returns:
-      `init`, `apply` and `masks` are the other supernet's; nothing else fits them.
+      Space whose `init`, `apply` and `masks` belong to the new supernet; its other
+      functions do not fit the new weights.
     """
     if isinstance(config, DigitsCellConfig):
-        net = make_cells(config, ())  # the size of images does not matter here
+        net = make_cells(config, ())  # independent of the image size
     else:
         net = _make_macro(config)
     apply = functools.partial(net.apply, form="ws", unroll=False)
@@ -49,7 +50,7 @@ def share_weights(
         return net.init(key, "ws")
 
     def masks(p: Probabilities) -> Any:
-        """All weights are in use: outputs are mixed, not weights."""
+        """Return ones: outputs are mixed, so that all weights are in use."""
         del p
         shapes = jax.eval_shape(init, jax.random.key(0))
         return jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
@@ -58,11 +59,11 @@ def share_weights(
 
 
 def _make_macro(config: MacroConfig) -> Supernet:
-    """A macro supernet whose choices have the names that they have in the space."""
+    """Make a macro supernet with the names of the choices of the space."""
     net = make_macro(config, ())
 
     def rename(p: Probabilities) -> dict[str, Array]:
-        """Counted from 0 instead of 1; 1 where there is no choice."""
+        """Count from 0 instead of 1; fill in the probability 1 of single options."""
         numbers = range(len(config.channels))
         found = {f"out{n}": p[f"channels{n + 1}"] for n in numbers}
         kernels = {

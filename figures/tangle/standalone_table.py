@@ -1,9 +1,9 @@
-"""Networks of a space, each trained on its own: the command that does it, the table.
+"""Train networks of a space standalone and write a table of their scores.
 
     python -m figures.tangle.standalone_table
     python -m figures.tangle.standalone_table --space digits-vit --num-networks 60
 
-A stopped run goes on where it was if it is called again with the same options.
+An interrupted run resumes when it is called again with the same options.
 """
 
 import dataclasses
@@ -21,6 +21,8 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from figures.common import results
+from figures.common.checks import check_at_least
 from swajax.io import commands, configs, runlog
 from swajax.tangle.choices import (
     Architecture,
@@ -39,35 +41,36 @@ from swajax.tangle.spaces.base import SearchSpace, count_weights
 from swajax.tangle.train import standalone
 from swajax.tangle.train.optimizers import SupernetConfig
 
-DIGITS_MACRO = Path(__file__).with_name("digits_macro.json")
-MAX_ALL = 1000  # networks of a space, up to which all can be trained
+DIGITS_MACRO = Path(__file__).parent / "digits-macro" / "table.json"
+MAX_ALL = 1000  # largest number of networks of a space that are all trained
 
 
 @dataclasses.dataclass(frozen=True)
 class TableCommand:
-    """Train all networks of a space, or some of them, each with several seeds."""
+    """Train all networks of a space, or a sample, each with several seeds."""
 
     space: Literal["digits-macro", "digits-vit", "digits-cell", "chars-gpt"] = (
         "digits-macro"
     )
     """search space"""
     num_networks: int | None = None
-    """networks drawn at random [all]"""
+    """number of networks drawn at random [all]"""
     num_seeds: int = 3
-    """splits and starts of each network"""
+    """number of splits and starts per network"""
     num_steps: int = 360
-    """steps of training; of 50 of 300 images 6 are an epoch"""
+    """number of training steps; with 50 of 300 images, 6 steps are an epoch"""
     batch_size: int = 50
-    """rows a step"""
+    """number of rows per step"""
     learning_rate: float = 1e-2
-    """of Adam; falls along a cosine"""
+    """learning rate of Adam, with cosine decay"""
     out: Path | None = None
-    """folder of the run [runs/SPACE-table]"""
+    """folder of the run [runs/SPACE-table; quick: a new temporary folder]"""
+    quick: bool = False
+    """train two networks for two steps to test the study"""
 
     def __post_init__(self) -> None:
-        """Reject numbers below one, and all of a space that is too large."""
-        if self.num_seeds < 1:
-            raise ValueError(f"num_seeds must be >= 1, got {self.num_seeds}")
+        """Check numbers; a large space needs `num_networks`."""
+        check_at_least(1, self, "num_seeds")
         num = count_architectures(make_space(self.space).choices)
         if self.num_networks is None and num > MAX_ALL:
             raise ValueError(
@@ -80,7 +83,7 @@ class TableCommand:
         self.search_config()
 
     def search_config(self) -> SupernetConfig:
-        """How each network is trained."""
+        """Return the training settings of each network."""
         return SupernetConfig(
             num_steps=self.num_steps,
             batch_size=self.batch_size,
@@ -88,23 +91,24 @@ class TableCommand:
         )
 
 
-class Standing(NamedTuple):
-    """Where a network stands among those of a table."""
+class Rank(NamedTuple):
+    """Rank of a network in a table."""
 
     loss: float  # test loss, nats
     regret: float  # loss - that of the best network
-    percentile: float  # share of the other networks that are worse, 0 to 100
+    percentile: float  # percentage of the other networks that are worse
 
 
 def main(config: TableCommand) -> None:
-    """Train what is missing, then write the table."""
+    """Train the missing networks, then write the table."""
     commands.use_compilation_cache()
-    out = config.out or Path("runs", f"{config.space}-table")
-    config = dataclasses.replace(config, out=out)
+    config = _complete(config)
     if (config.out / "config.json").is_file():
         if runlog.read_config(config.out, TableCommand) != config:
-            raise ValueError(f"{config.out}: made with other options; choose another")
-        runlog.truncate_metrics(config.out, 0)  # what a killed run left half
+            raise ValueError(
+                f"{config.out} was made with other options: choose another --out"
+            )
+        runlog.truncate_metrics(config.out, 0)  # drop a partial last line
     else:
         runlog.make_run_folder(config.out, config)
     done = {line["network"] for line in runlog.read_metrics(config.out)}
@@ -114,38 +118,50 @@ def main(config: TableCommand) -> None:
     ]
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *splits)
     networks = list_networks(space, config.num_networks)
-    for place, architecture in enumerate(tqdm(networks, unit="network", disable=None)):
-        if place in done:
+    for index, architecture in enumerate(tqdm(networks, unit="network", disable=None)):
+        if index in done:
             continue
         row = _score(stacked, architecture, space=space, config=config)
-        runlog.log_metrics(config.out, {"network": place} | row)
+        runlog.log_metrics(config.out, {"network": index} | row)
     rows = sorted(runlog.read_metrics(config.out), key=lambda row: row["network"])
-    how = {k: v for k, v in configs.to_dict(config).items() if k != "out"}
+    used = {
+        k: v for k, v in configs.to_dict(config).items() if k not in ("out", "quick")
+    }
     path = config.out / "table.json"
-    about = {"config": how, "data": loaders.read_provenance(config.space)}
-    runlog.write_json(path, about | {"rows": rows})
-    sys.stdout.write(f"{len(rows)} networks are in {path}\n")
+    facts = {"config": used, "data": loaders.read_provenance(config.space)}
+    runlog.write_json(path, facts | {"rows": rows})
+    sys.stdout.write(f"{path}: {len(rows)} networks\n")
+
+
+def _complete(config: TableCommand) -> TableCommand:
+    """Fill in the defaults that depend on `quick`."""
+    if not config.quick:
+        out = config.out or Path("runs", f"{config.space}-table")
+        return dataclasses.replace(config, out=out)
+    out = results.choose_folder(config.out, f"{config.space}-table", is_quick=True)
+    small = {"num_networks": 2, "num_seeds": 1, "num_steps": 2, "quick": False}
+    return dataclasses.replace(config, out=out, **small)
 
 
 def list_networks(space: SearchSpace, num: int | None = None) -> list[Architecture]:
-    """All networks of a space in order, or some, the same each time; each once."""
+    """Return all networks of a space, or a sample that is the same in each call."""
     sizes = num_options(space.choices)
-    places = np.arange(math.prod(sizes))
+    indices = np.arange(math.prod(sizes))
     if num is not None:
-        places = np.random.default_rng(0).permutation(places)
-    genes = np.stack(np.unravel_index(places, sizes), axis=1)
+        indices = np.random.default_rng(0).permutation(indices)
+    genes = np.stack(np.unravel_index(indices, sizes), axis=1)
     cleared = np.asarray(clear_absent(jnp.asarray(genes), space.choices))
     _, first = np.unique(cleared, axis=0, return_index=True)
-    chosen = np.sort(places[np.sort(first)[:num]])
+    chosen = np.sort(indices[np.sort(first)[:num]])
     rows = np.stack(np.unravel_index(chosen, sizes), axis=1)
     return [to_architecture(row, space.choices) for row in rows]
 
 
 def read_table(path: Path = DIGITS_MACRO) -> dict[str, Any]:
-    """A table as `main` has written it, by default that of digits-macro.
+    """Read a table of `main`, by default that of digits-macro.
 
     Raises:
-      ValueError: the file is not there.
+      ValueError: the file does not exist.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no table; python -m figures.tangle.standalone_table")
@@ -153,28 +169,28 @@ def read_table(path: Path = DIGITS_MACRO) -> dict[str, Any]:
 
 
 def read_networks(table: Mapping[str, Any]) -> list[Architecture]:
-    """The networks of a table, in its order."""
+    """Return the networks of a table in their order."""
     rows = (row["indices"] for row in table["rows"])
     return [{name: tuple(index) for name, index in row.items()} for row in rows]
 
 
-def find_standing(table: Mapping[str, Any], architecture: Architecture) -> Standing:
-    """Where a network of the table stands, by mean test loss over the seeds.
+def find_rank(table: Mapping[str, Any], architecture: Architecture) -> Rank:
+    """Return the rank of a network by mean test loss over the seeds.
 
     Raises:
-      ValueError: the network is not in it.
+      ValueError: the network is not in the table.
     """
     networks, losses = read_networks(table), mean_losses(table)
     if architecture not in networks:
         raise ValueError(f"no such network in the table: {architecture}")
-    place = networks.index(architecture)
-    loss, others = losses[place], np.delete(losses, place)
+    index = networks.index(architecture)
+    loss, others = losses[index], np.delete(losses, index)
     share = (others > loss).mean() if len(others) else 0.0
-    return Standing(float(loss), float(loss - losses.min()), float(100 * share))
+    return Rank(float(loss), float(loss - losses.min()), float(100 * share))
 
 
 def mean_losses(table: Mapping[str, Any]) -> Float[np.ndarray, " R"]:
-    """Test loss of each network of a table, the mean over the seeds."""
+    """Return the test loss of each network of a table, mean over the seeds."""
     return np.array([np.mean(row["test_loss"]) for row in table["rows"]])
 
 
@@ -185,7 +201,7 @@ def _score(
     space: SearchSpace,
     config: TableCommand,
 ) -> dict[str, Any]:
-    """Scores of one network for each seed."""
+    """Return the scores of one network for each seed."""
     p = one_hot(architecture, space.choices)
     valid, test = _train(splits, p, space=space, config=config.search_config())
     return {
@@ -203,7 +219,7 @@ def _score(
 def _train(
     splits: Split, p: Probabilities, *, space: SearchSpace, config: SupernetConfig
 ) -> tuple[standalone.Score, ...]:
-    """Scores of a network given by one-hot probabilities, on its own on each split."""
+    """Train a network, given by one-hot probabilities, standalone on each split."""
     masked = standalone.by_masks(space, p)
 
     def run(seed_and_split: Any) -> Any:

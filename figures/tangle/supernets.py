@@ -1,7 +1,4 @@
-"""Supernets in every form of `forms`: stacks for curves, convolutions, perceptrons.
-
-Parts without choices are kept plain.
-"""
+"""Supernets in every form of `forms`: stacks of layers, convolutions, perceptrons."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,24 +17,24 @@ from swajax.types import Key
 
 
 class Supernet(NamedTuple):
-    """What a gradient step is taken of."""
+    """Shapes and functions of a supernet."""
 
-    shapes: dict[str, tuple[int, int]]  # [R, K] of the vectors of each choice
+    shapes: dict[str, tuple[int, int]]  # [R, K] of the vectors per choice
     init: Callable[[Key, Form], Any]  # weights
-    apply: Callable[..., Array]  # weights, probabilities, x, form and unroll to outputs
+    apply: Callable[..., Array]  # (weights, probabilities, x, form, unroll) to outputs
     input_shape: tuple[int, ...]  # of one example
-    num_tokens: int | None = None  # inputs are tokens of so many kinds, and so targets
+    num_tokens: int | None = None  # of inputs and targets that are tokens
 
 
 def make_step(net: Supernet, form: Form, *, unroll: bool = False) -> Callable[..., Any]:
-    """Weights, vectors, x and y to the loss and its gradient by weights and vectors.
+    """Return a function from weights, vectors, x and y to the loss and its gradient.
 
-    A single path has no vectors.
+    The gradient is by weights and vectors, for a single path by weights only.
 
     Args:
-      net: the supernet.
+      net: supernet.
       form: one of `forms.FORMS`.
-      unroll: loops, so that operations can be counted.
+      unroll: unroll loops, so that operations can be counted.
     """
 
     def loss_fn(params: Any, alphas: Any, x: Array, y: Array) -> Float[Array, ""]:
@@ -54,7 +51,7 @@ def make_step(net: Supernet, form: Form, *, unroll: bool = False) -> Callable[..
 def draw_arguments(
     key: Key, net: Supernet, form: Form, *, batch_size: int
 ) -> tuple[Any, dict[str, Array], Array, Array]:
-    """Arguments of a step; under `jax.eval_shape` only their shapes."""
+    """Draw the arguments of a step."""
     alphas = {name: jnp.zeros(shape) for name, shape in net.shapes.items()}
     params_key, key = jax.random.split(key)
     params, shape = net.init(params_key, form), (batch_size, *net.input_shape)
@@ -67,7 +64,7 @@ def draw_arguments(
 def make_linear_stack(
     num_options: int, *, width: int = 256, depth: int = 4, num_inputs: int = 256
 ) -> Supernet:
-    """Hidden layers of one choice each: their width, in equal steps."""
+    """Make hidden layers with a choice of the width in equal steps."""
     widths = spread(width, num_options)
     first = layers.make_linear(num_inputs, widths)
     rest = [layers.make_linear(width, widths) for _ in range(depth - 1)]
@@ -77,7 +74,7 @@ def make_linear_stack(
 def make_conv_stack(
     num_options: int, *, width: int = 32, depth: int = 4, size: int = 16
 ) -> Supernet:
-    """Convolutions of one choice each: their channels, in equal steps."""
+    """Make convolutions with a choice of the channels in equal steps."""
     widths = spread(width, num_options)
     sizes = [3, *[width] * (depth - 1)]
     chain = [layers.make_conv(num, widths, (3,)) for num in sizes]
@@ -87,7 +84,7 @@ def make_conv_stack(
 def make_attention_stack(
     num_options: int, *, size: int = 64, head_size: int = 8, num_tokens: int = 64
 ) -> Supernet:
-    """Four blocks of attention: number of heads, at most 8, in equal steps."""
+    """Make four blocks of attention with a choice of up to 8 heads in equal steps."""
     heads = spread(8, num_options)
     layer = layers.make_attention((size,), heads, head_size=head_size)
     chain = [layer] * 4
@@ -96,39 +93,39 @@ def make_attention_stack(
 
 
 def spread(largest: int, num: int) -> tuple[int, ...]:
-    """So many sizes in equal steps, the last one the largest."""
+    """Return `num` sizes in equal steps up to the largest."""
     return tuple(round(largest * n / num) for n in range(1, num + 1))
 
 
 def make_macro(
     config: MacroConfig, input_shape: tuple[int, ...], *, is_product: bool = False
 ) -> Supernet:
-    """Convolutions, each with a choice of its kernel and of its channels.
+    """Make convolutions with choices of kernel and output channels.
 
     Args:
       config: options of each convolution.
       input_shape: of an image.
-      is_product: channels that are read make options of their own too.
+      is_product: weight sharing has options for the input channels too.
     """
     chain, shapes = [], {}
     ins: tuple[int, ...] | None = None
     num_in = config.image_channels
     pairs = zip(config.channels, config.kernels, strict=True)
-    for place, (outs, sizes) in enumerate(pairs):
+    for index, (outs, sizes) in enumerate(pairs):
         chain.append(layers.make_conv(num_in, outs, sizes, ins=ins))
-        shapes |= {f"kernel{place}": (1, len(sizes)), f"out{place}": (1, len(outs))}
+        shapes |= {f"kernel{index}": (1, len(sizes)), f"out{index}": (1, len(outs))}
         num_in, ins = max(outs), outs if is_product else None
 
-    def pick(p: Any, place: int) -> list[Array]:
-        vectors = [p[f"kernel{place}"][0], p[f"out{place}"][0]]
-        read = len(chain[place].num_options) == 3
-        return [*vectors, p[f"out{place - 1}"][0]] if read else vectors
+    def pick(p: Any, index: int) -> list[Array]:
+        vectors = [p[f"kernel{index}"][0], p[f"out{index}"][0]]
+        read = len(chain[index].num_options) == 3
+        return [*vectors, p[f"out{index - 1}"][0]] if read else vectors
 
     def apply(params: Any, p: Any, x: Array, form: Form, *, unroll: bool) -> Array:
         del unroll
-        for place, layer in enumerate(chain):
-            x = forms.apply(layer, form, params[0][place], pick(p, place), x)
-            x = macro.activate(config, x, place)
+        for index, layer in enumerate(chain):
+            x = forms.apply(layer, form, params[0][index], pick(p, index), x)
+            x = macro.activate(config, x, index)
         return read_out(x.mean(axis=(1, 2)), params[1])
 
     return Supernet(
@@ -137,7 +134,7 @@ def make_macro(
 
 
 def make_perceptron(num_inputs: int = 8) -> Supernet:
-    """The space mlp: inputs, widths, activations and depth."""
+    """Make the space mlp with choices of inputs, widths, activations and depth."""
     widths, depth = (2, 4, 6, 8), 3
     kinds = (jax.nn.sigmoid, jnp.tanh, jax.nn.leaky_relu, lambda x: x)
     sizes = [num_inputs, *[max(widths)] * (depth - 1)]
@@ -157,10 +154,10 @@ def make_perceptron(num_inputs: int = 8) -> Supernet:
                 x = jnp.tanh(layer.apply(weights, x))
             return read_out(x, params[1])
         x = x * p["input"][None, :, 1]
-        for place, layer in enumerate(chain):
-            own = params[0][place]
-            x = forms.apply(layer, form, own, [p["width"][place]], x)
-            shares = p["activation"][place]
+        for index, layer in enumerate(chain):
+            own = params[0][index]
+            x = forms.apply(layer, form, own, [p["width"][index]], x)
+            shares = p["activation"][index]
             x = sum(s * kind(x) for s, kind in zip(shares, kinds, strict=True))
             states.append(x)
         x = mix_depths(jnp.stack(states), p["depth"][0], range(1, depth + 1))
@@ -178,18 +175,18 @@ def _make_chain(
     *,
     is_residual: bool = False,
 ) -> Supernet:
-    """Layers one after another, rectified or added to what they read."""
+    """Make a chain of layers, rectified or with residual connections."""
     shapes = {
-        f"{name}{place}": (1, num)
-        for place, layer in enumerate(chain)
+        f"{name}{index}": (1, num)
+        for index, layer in enumerate(chain)
         for name, num in zip(names, layer.num_options, strict=True)
     }
 
     def apply(params: Any, p: Any, x: Array, form: Form, *, unroll: bool) -> Array:
         del unroll
-        for place, layer in enumerate(chain):
-            vectors = [p[f"{name}{place}"][0] for name in names]
-            out = forms.apply(layer, form, params[0][place], vectors, x)
+        for index, layer in enumerate(chain):
+            vectors = [p[f"{name}{index}"][0] for name in names]
+            out = forms.apply(layer, form, params[0][index], vectors, x)
             x = x + out if is_residual else jax.nn.relu(out)
         return read_out(x.mean(axis=tuple(range(1, x.ndim - 1))), params[1])
 
@@ -207,6 +204,6 @@ def _make_init(chain: Sequence[Layer], width: int, num_outputs: int) -> Any:
 
 
 def read_out(x: Array, weights: Any) -> Array:
-    """A plain affine map of the last axis."""
+    """Apply an affine map to the last axis."""
     bias = weights[1].reshape((1,) * (x.ndim - 1) + (-1,))
     return x @ weights[0] + bias

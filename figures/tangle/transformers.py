@@ -1,4 +1,4 @@
-"""Transformers on text and images as supernets in every form of `forms`."""
+"""Transformers for text and images as supernets in every form of `forms`."""
 
 import functools
 from typing import Any
@@ -17,23 +17,23 @@ from swajax.types import Key
 def make_transformer(
     config: TransformerConfig,
     *,
-    num_places: int,
+    num_positions: int,
     num_tokens: int | None = None,
     num_pixels: int = 0,
 ) -> Supernet:
-    """A model of text, or a classifier of images in patches that are read at once.
+    """Make a language model, or a classifier of images.
 
     Args:
-      config: choices, and the size of a head.
-      num_places: tokens of a text, or patches of an image.
-      num_tokens: kinds of tokens; none for images.
-      num_pixels: numbers of a patch.
+      config: choices and size of a head.
+      num_positions: number of tokens of a text, or of patches of an image.
+      num_tokens: number of kinds of tokens; None for images.
+      num_pixels: number of values per patch.
     """
     embed, depths = config.embed, config.depths
     is_text, depth, size = num_tokens is not None, max(depths), max(embed)
     entry = layers.make_linear(num_pixels, embed)
     if is_text:
-        entry = layers.make_embedding(num_tokens, num_places, embed)
+        entry = layers.make_embedding(num_tokens, num_positions, embed)
     attend = layers.make_attention(
         embed, config.heads, head_size=config.head_size, is_causal=is_text
     )
@@ -75,5 +75,5 @@ def make_transformer(
             x = mix_depths(states, p["depth"][0], depths)
         return read_out(x if is_text else x.mean(axis=1), last)
 
-    shape = (num_places,) if is_text else (num_places, num_pixels)
+    shape = (num_positions,) if is_text else (num_positions, num_pixels)
     return Supernet(shapes, init, apply, shape, num_tokens)

@@ -101,7 +101,7 @@ def read_config(folder: Path | str, config_class: type[T]) -> T:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Replace a JSON file atomically. Numbers that are not finite become null."""
-    text = json.dumps(_to_plain(value), indent=2, allow_nan=False)
+    text = json.dumps(to_plain(value), indent=2, allow_nan=False)
     files.write_bytes(path, (text + "\n").encode())
 
 
@@ -109,7 +109,7 @@ def log_metrics(folder: Path | str, metrics: Mapping[str, Any]) -> None:
     """Append one line to metrics.jsonl; values are numbers or scalar arrays."""
     if not files.is_writer():
         return
-    line = json.dumps(_to_plain(metrics), allow_nan=False)
+    line = json.dumps(to_plain(metrics), allow_nan=False)
     path = _metrics_path(folder)
     with files.naming_full_disk(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -159,7 +159,7 @@ def _has_no_results(path: Path) -> bool:
 
 def _checksum(values: Mapping[str, Any]) -> int:
     """Return the CRC-32 of the values of a configuration, in any layout of the file."""
-    return zlib.crc32(json.dumps(_to_plain(values), sort_keys=True).encode())
+    return zlib.crc32(json.dumps(to_plain(values), sort_keys=True).encode())
 
 
 def _metrics_path(folder: Path | str) -> Path:
@@ -176,14 +176,14 @@ def _parse_object(text: bytes, place: str) -> dict[str, Any]:
     return values
 
 
-def _to_plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return mappings, sequences, arrays and scalars as strict JSON values."""
     if isinstance(value, Mapping):
-        return {str(name): _to_plain(item) for name, item in value.items()}
+        return {str(name): to_plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_to_plain(item) for item in value]
+        return [to_plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _to_plain(value.tolist())
+        return to_plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return str(value) if isinstance(value, Path) else value

@@ -1,10 +1,11 @@
 """The study of fronts: its picture, its other models, its files."""
 
-import signal
+import dataclasses
 
 import numpy as np
 import pytest
 
+from figures.common.results import RunFile
 from figures.fronts import __main__ as fronts
 from figures.fronts import plain_models
 from swajax.data.encoding import Column, TableEncoder
@@ -50,38 +51,48 @@ def test_other_models_learn_the_same_rows():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tables": ("irsi",)}, "no table 'irsi'; there are: diabetes"),
-        ({"tables": ("data/my.csv",)}, "no table 'data/my.csv'"),
+        (
+            {"tables": ("irsi",)},
+            r"no table 'irsi' \(did you mean 'iris'\?\); there are",
+        ),
+        ({"functions": ("booth",)}, "no function 'booth'"),
         ({"num_seeds": 0}, "num_seeds must be >= 1, got 0"),
         ({"time_budget": 0.0}, "time_budget must be > 0, got 0.0"),
     ],
 )
-def test_bad_options_of_the_benchmark_are_refused(options, message):
+def test_bad_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         fronts.FrontsCommand(**options)
 
 
-def test_fronts_are_kept_unless_their_settings_are_others(tmp_path):
-    path, made = tmp_path / "f.json", []
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """The quick form, run once."""
+    command = fronts.FrontsCommand(
+        out=tmp_path_factory.mktemp("fronts"),
+        functions=("mccormick",),
+        num_seeds=1,
+        tables=("iris",),
+        time_budget=None,
+        quick=True,
+    )
+    fronts.main(command)
+    return command
 
-    def search():
-        made.append(1)
-        return {"seconds": 1.0, "time_budget": 120.0, "front": []}
 
-    for _ in range(2):
-        fronts._keep(path, {"time_budget": 120.0}, search)
-    assert len(made) == 1
-    with pytest.raises(ValueError, match=r"made with time_budget = 120.0, not 60.0"):
-        fronts._keep(path, {"time_budget": 60.0}, search)
+def test_the_quick_form_writes_runs_tables_and_pictures(command):
+    runs = RunFile(command.out / "runs.jsonl")
+    assert list(runs) == ["iris", "mccormick-0"]
+    assert (command.out / "iris.png").read_bytes().startswith(b"\x89PNG")
+    assert "| mccormick | " in (command.out / "functions.md").read_text()
+    assert "| iris | 4 | log_loss" in (command.out / "tables.md").read_text()
+    errors = runs["mccormick-0"]["test_mse_by_variance"]
+    assert min(errors) < 0.9 and len(errors) == len(runs["mccormick-0"]["num_weights"])
 
 
-def test_a_front_that_is_interrupted_is_not_kept(tmp_path):
-    def search():
-        try:
-            signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:  # as the pipeline does, with what it has
-            return {"seconds": 1.0}
-
-    with pytest.raises(KeyboardInterrupt):
-        fronts._keep(tmp_path / "f.json", {}, search)
-    assert not list(tmp_path.iterdir())
+def test_existing_runs_are_kept_unless_their_settings_differ(command, monkeypatch):
+    monkeypatch.setattr(fronts, "find_front", None)
+    fronts.main(command)
+    with pytest.raises(ValueError, match=r"made with time_budget = None, not 60.0"):
+        fronts.main(dataclasses.replace(command, time_budget=60.0))
+    fronts.main(dataclasses.replace(command, time_budget=60.0, summarize=True))

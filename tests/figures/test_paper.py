@@ -1,9 +1,6 @@
 """The experiments behind the figures at tiny sizes, and every picture drawn."""
 
 import dataclasses
-import importlib
-import json
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +10,15 @@ import pytest
 from PIL import Image
 
 from figures.common import teachers
+from figures.common.results import RunFile
 from figures.paper import __main__ as reproduction
-from figures.paper import describe
+from figures.paper import describe, draw_recovery
 from swajax import autoencoder
 from swajax.io import checkpoints, commands, configs
-from swajax.network import apply, count_weights, simplify
+from swajax.network import apply
 from swajax.pretrain.validation_by_depth import Fidelity, summarise
 from swajax.types import NetworkSpec
 
-SCRIPTS = Path(__file__).parents[1] / "figures"
 # Compiling the decoders takes most of a run this short.
 CONFIG = autoencoder.AutoencoderConfig(max_depth=2)
 SPEC = NetworkSpec()
@@ -60,20 +57,15 @@ def small():
 
 @pytest.fixture(scope="module")
 def runs(command):
-    """The folder of the finished run."""
-    reproduction.main(command)
-    return command.out
-
-
-@pytest.fixture
-def scripts(monkeypatch):
-    """Imports a script of the figures."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module
+    """The runs of the finished command, whose figures are in its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(draw_recovery, "DECODER", 2)
+        reproduction.main(command)
+    return RunFile(command.out / "runs.jsonl")
 
 
 def test_run_writes_every_experiment(runs):
-    names = {path.stem for path in runs.iterdir()}
+    names = set(runs)
     models = ("compact_sigmoid", "compact-mean_sigmoid")
     wanted = {
         f"{kind}_{m}" for kind in ("validation", "reconstruction") for m in models
@@ -87,7 +79,7 @@ def test_run_writes_every_experiment(runs):
 
 
 def test_search_reports_every_decoder_and_sparsity_weight(runs):
-    results = json.loads((runs / "search_deep_sigmoid_0.json").read_text())
+    results = runs["search_deep_sigmoid_0"]
     assert (results["teacher"]["depth"], results["teacher"]["num_weights"]) == (2, 20)
     found = results["networks"]
     weights = reproduction.SPARSITY_WEIGHTS
@@ -101,8 +93,7 @@ def test_search_reports_every_decoder_and_sparsity_weight(runs):
 
 
 def test_reconstructions_are_ordered_by_their_quantiles(runs):
-    results = json.loads((runs / "reconstruction_compact_sigmoid.json").read_text())
-    pairs = results["networks"]
+    pairs = runs["reconstruction_compact_sigmoid"]["networks"]
     assert [pair["quantile"] for pair in pairs] == list(reproduction.QUANTILES)
     explained = [pair["explained_variance"] for pair in pairs]
     assert explained == sorted(explained, reverse=True)
@@ -113,8 +104,8 @@ def test_reconstructions_are_ordered_by_their_quantiles(runs):
 
 
 def test_second_run_keeps_what_is_there(command, runs, monkeypatch, capsys):
-    monkeypatch.setattr(reproduction, "run", None)
-    reproduction.main(command)
+    monkeypatch.setattr(reproduction.Experiment, "make", None)
+    reproduction.run_missing(command, runs)
     assert "0 experiments run, 8 kept" in capsys.readouterr().out
 
 
@@ -131,50 +122,23 @@ def test_other_parameters_or_settings_are_run_again(command, runs):
         assert not any(reproduction.is_done(runs, one) for one in made)
 
 
-def test_foreign_files_are_refused_by_name(command, runs, tmp_path):
-    (tmp_path / "runs").mkdir()
-    name = "validation_compact_sigmoid.json"
-    (tmp_path / "runs" / name).write_text("[1, 2]")
-    with pytest.raises(ValueError, match=name):
-        reproduction.main(dataclasses.replace(command, out=tmp_path / "runs"))
+def test_an_absent_checkpoint_is_one_line(tmp_path, capsys):
     arguments = ["--checkpoints", str(tmp_path / "absent.safetensors")]
+    arguments += ["--out", str(tmp_path)]
     code = commands.run_command(
         reproduction.main,
         reproduction.ReproductionCommand,
         name="reproduction",
         arguments=arguments,
     )
-    assert code == 2
-
-
-def test_teacher_is_whole_and_has_its_number_of_weights(key):
-    teacher = teachers.plant(key, spec=SPEC, depth=2, num_weights=14)
-    live = jax.jit(simplify, static_argnames="activations")(
-        teacher, activations=SPEC.activations
-    )
-    assert int(count_weights(teacher)) == int(count_weights(live)) == 14
-    assert int(teacher.depth) == 2
-    assert not np.any(teacher.bias) and not np.any(teacher.readout_bias)
-    points = jax.random.uniform(key, (2000, 3), minval=-1.0)
-    out = apply(teacher, points, activations=SPEC.activations)
-    assert out.var() > 0.8 * teachers.MIN_VARIANCE
-    unit = teachers.plant(
-        key, spec=SPEC, depth=2, num_weights=14, is_unit_variance=True
-    )
-    out = apply(unit, points, activations=SPEC.activations)
-    np.testing.assert_allclose(out.var(), 1, rtol=0.2)
-
-
-def test_impossible_teacher_is_refused(key):
-    with pytest.raises(ValueError, match="1 weights"):
-        teachers.plant(key, spec=SPEC, depth=2, num_weights=1)
+    assert code == 2 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_measures_of_a_network_by_hand(key):
     network = teachers.plant(key, spec=SPEC, depth=2, num_weights=14)
     x = jax.random.uniform(key, (64, 3), minval=-1.0)
     out = apply(network, x, activations=SPEC.activations)
-    errors = describe.measure(network, x, out / 1.25, SPEC.activations)
+    errors = describe.measure_errors(network, x, out / 1.25, SPEC.activations)
     assert errors["mpe_percent"] == pytest.approx(25, rel=1e-4)
     ratio = float(jnp.mean(jnp.square(0.2 * out)) / jnp.var(0.8 * out))
     assert errors["mse_ratio"] == pytest.approx(ratio, rel=1e-4)
@@ -185,33 +149,29 @@ def test_measures_of_a_network_by_hand(key):
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_figure_is_drawn_with_its_numbers(scripts, runs, tmp_path, monkeypatch, number):
-    script = scripts(f"figure{number}")
-    if number == 4:
-        monkeypatch.setattr(script, "DECODER", 2)
-    script.draw(runs, tmp_path)
-    path = tmp_path / f"figure{number}.png"
+def test_figures_are_drawn_with_their_numbers(command, runs, number):
+    path = command.out / f"figure{number}.png"
     assert path.stat().st_size < 200_000
     with Image.open(path) as image:
         assert min(image.size) > 200
     if number > 1:
-        numbers = pd.read_csv(tmp_path / f"figure{number}.csv")
-        surfaces = pd.read_csv(tmp_path / f"figure{number}_surfaces.csv")
+        numbers = pd.read_csv(command.out / f"figure{number}.csv")
+        surfaces = pd.read_csv(command.out / f"figure{number}_surfaces.csv")
         assert list(surfaces.columns) == ["x1", "x2", *numbers["panel"]]
         assert len(numbers) == {2: 8, 3: 3, 4: 4, 5: 3, 6: 8}[number]
         assert np.isfinite(surfaces.to_numpy()).all()
 
 
-def test_tables_hold_every_row(scripts, runs, tmp_path):
-    scripts("tables").draw(runs, tmp_path)
+def test_tables_hold_every_row(command, runs):
     for number, num_rows in ((1, 2), (2, 2), (3, 2)):
-        text = (tmp_path / f"table{number}.md").read_text()
+        text = (command.out / f"table{number}.md").read_text()
         assert sum(line.startswith("|") for line in text.splitlines()) == num_rows + 2
-    assert len(pd.read_csv(tmp_path / "table2.csv")) == 2 * 2 * 3
+    assert len(pd.read_csv(command.out / "table2.csv")) == 2 * 2 * 3
 
 
-def test_without_results_nothing_is_drawn_and_it_is_said(scripts, tmp_path, capsys):
-    for name in ("figure2", "figure3", "figure6", "tables"):
-        scripts(name).draw(tmp_path, tmp_path)
-        assert "it has no data" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+def test_without_runs_only_the_diagram_is_drawn(tmp_path, capsys):
+    reproduction.draw({}, tmp_path)
+    told = capsys.readouterr().err
+    for name in ("figure2.png", "figure3.png", "figure6.png", "table1.md", "table3.md"):
+        assert name in told
+    assert [path.name for path in tmp_path.iterdir()] == ["figure1.png"]

@@ -1,11 +1,10 @@
 """How the weight decay of classes is tried."""
 
 import dataclasses
-import json
 
 import pytest
 
-from figures.common import results
+from figures.common.results import RunFile
 from figures.quality import decay, methods, runs
 from figures.quality.decay import DecayCommand
 from figures.quality.scores import SIZES
@@ -31,7 +30,7 @@ def made(monkeypatch):
             "settings": methods.describe(method, name, settings),
         }
 
-    monkeypatch.setattr(runs, "run", run)
+    monkeypatch.setattr(runs, "run_method", run)
     return calls
 
 
@@ -52,10 +51,10 @@ def test_each_decay_is_run_once_and_told(made, tmp_path, capsys):
 def test_what_is_there_is_kept(made, tmp_path):
     config = DecayCommand(out=tmp_path, decays=("1",), tables=("iris",), seeds=1)
     decay.main(config)
-    path = results.make_path(tmp_path / "1", "iris", 0, "default")
-    run = json.loads(path.read_bytes())
+    kept = RunFile(tmp_path / decay.FILE_NAME)
+    ((name, run),) = kept.items()
     run["levels"]["full"]["test_loss"] = [0.5]
-    results.save(path, run)
+    kept.add(name, run)
     decay.main(config)
     assert "| 1 | 1 | 0.250 |" in (tmp_path / "decay.md").read_text()
 

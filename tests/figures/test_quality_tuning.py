@@ -12,14 +12,14 @@ from swajax.io import commands
 
 
 def test_a_trial_changes_one_setting_however_deep():
-    own = rivals.METHODS["direct"].Config()
+    own = rivals.RIVALS["direct"].config_class()
     assert Trial("direct").make_config() == own
-    changed = Trial("direct", "search.learning_rate", 0.3).make_config()
-    assert changed.search.learning_rate == 0.3
-    assert dataclasses.replace(changed, search=own.search) == own
+    changed = Trial("direct", "descent.learning_rate", 0.3).make_config()
+    assert changed.descent.learning_rate == 0.3
+    assert dataclasses.replace(changed, descent=own.descent) == own
     for trial in tuning.plan(list(tuning.TRIED)):
         config = trial.make_config()
-        assert (config == rivals.METHODS[trial.method].Config()) == (
+        assert (config == rivals.RIVALS[trial.method].config_class()) == (
             trial.setting is None
         )
 
@@ -28,11 +28,11 @@ def test_all_rivals_have_as_many_trials():
     trials = collections.Counter(t.method for t in tuning.plan(list(tuning.TRIED)))
     assert set(trials.values()) == {5}
     # `random` has nothing to choose.
-    assert set(trials) == set(rivals.METHODS) - {"random"}
+    assert set(trials) == set(rivals.RIVALS) - {"random"}
     assert TuningCommand().seed >= quality.QualityCommand().planted_seeds
 
 
-def test_the_table_pairs_trials_with_the_own_settings_by_task():
+def test_the_table_pairs_trials_with_the_default_settings_by_task():
     def make(task, change, hypervolume):
         return {"method": "l0", "task": task, "change": change} | {
             "hypervolume": hypervolume
@@ -41,19 +41,19 @@ def test_the_table_pairs_trials_with_the_own_settings_by_task():
     table = tuning.format_table(
         [
             make("iris", "learning_rate = 0.1", 4.0),
-            make("iris", tuning.OWN, 2.0),
-            make("wine", tuning.OWN, 8.0),
+            make("iris", tuning.DEFAULT, 2.0),
+            make("wine", tuning.DEFAULT, 8.0),
         ]
     )
     first, second = table.splitlines()[2:]
-    assert first == "| l0 | as it is | 2 | 4.00 | 1.00 |"
+    assert first == "| l0 | default | 2 | 4.00 | 1.00 |"
     assert second == "| l0 | learning_rate = 0.1 | 1 | 4.00 | 2.00 |"
 
 
 def test_trials_that_are_there_are_kept(tmp_path, monkeypatch, capsys):
     made = []
 
-    def measure(trial, task, config):
+    def run_trial(trial, task, config):
         made.append((trial.change, task))
         return {
             "method": trial.method,
@@ -63,7 +63,7 @@ def test_trials_that_are_there_are_kept(tmp_path, monkeypatch, capsys):
             "settings": tuning.describe(trial, config),
         }
 
-    monkeypatch.setattr(tuning, "measure", measure)
+    monkeypatch.setattr(tuning, "run_trial", run_trial)
     config = TuningCommand(out=tmp_path, methods=("sklearn",), tasks=("iris", "wine"))
     tuning.main(config)
     assert len(made) == len(set(made)) == 10
@@ -93,6 +93,6 @@ def test_mistakes_are_one_line(arguments, words, capsys):
 def test_a_trial_runs(tmp_path):
     config = TuningCommand(out=tmp_path, seconds=0.2)
     trial = Trial("sklearn", "num_networks", 1)
-    found = tuning.measure(trial, "iris", config)
+    found = tuning.run_trial(trial, "iris", config)
     assert found["settings"]["method"]["num_networks"] == 1
     assert found["hypervolume"] > 0

@@ -12,9 +12,9 @@ import pytest
 
 from figures.quality import rivals
 from figures.quality.rivals import (
-    METHODS,
-    PIPELINED,
+    RIVALS,
     architectures,
+    common,
     darts_admm,
     extras,
     l0,
@@ -24,15 +24,14 @@ from figures.quality.rivals import (
 )
 from figures.quality.rivals.common import Search
 from figures.quality.rivals.training import ADAM
-from swajax import prior
 from swajax.data.problem import Problem
 from swajax.latent_search import DescentConfig
 from swajax.network import apply, count_weights, make_dense, pack, resize
 from swajax.refine import batches
-from swajax.search import run as run_lib
-from swajax.search import sources
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_pool, select
+from swajax.search.sources import SOURCES
+from swajax.search.sources.base import Source
 from swajax.types import NetworkSpec
 
 LIMITS = SearchConfig(
@@ -47,7 +46,7 @@ LIMITS = SearchConfig(
 FEW = {"num_networks": 8, "num_steps": 100, "lm_steps": 5, "max_restarts": 2}
 CONFIGS = {
     "direct": {
-        "search": DescentConfig(num_steps=4),
+        "descent": DescentConfig(num_steps=4),
         "max_restarts": 2,
     },
     "random": {"max_restarts": 2},
@@ -75,25 +74,25 @@ NUM = 40
 def make_problem(seed, objective="squared"):
     """Three inputs, of which the second does nothing."""
     rng = np.random.default_rng(seed)
-    x = rng.uniform(-1, 1, (3, NUM))
-    y = 2 * np.tanh(1.5 * x[:1] - 0.5) + 0.7 * np.tanh(x[2:])
+    x = rng.uniform(-1, 1, (NUM, 3))
+    y = 2 * np.tanh(1.5 * x[:, :1] - 0.5) + 0.7 * np.tanh(x[:, 2:])
     if objective == "logistic":
         y = (y > 0).astype(float)
     elif objective == "softmax":
-        y = np.eye(3)[:, np.digitize(y[0], [-1.0, 0.5])]
+        y = np.eye(3)[np.digitize(y[:, 0], [-1.0, 0.5])]
     return Problem(x, y, rng.uniform(0.5, 2, NUM))
 
 
 def run(name, seed=0, objective="squared", time_budget=None, **more):
     clock = {"clock": more.pop("clock")} if "clock" in more else {}
-    return rivals.run(
+    return rivals.run_rival(
         name,
         jax.random.key(seed),
         make_problem(0, objective),
         make_problem(1, objective),
         objective=objective,
-        config=METHODS[name].Config(**CONFIGS[name] | more),
-        pipeline_config=LIMITS,
+        config=RIVALS[name].config_class(**CONFIGS[name] | more),
+        limits=LIMITS,
         time_budget=time_budget,
         **clock,
     )
@@ -108,26 +107,26 @@ def mse(front, problem):
     """Weighted mean squared errors of the networks of a front, from outside."""
     with jax.enable_x64(True):
         fn = functools.partial(apply, activations=LIMITS.activations)
-        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x.T)
-    each = (np.asarray(out) - problem.y.T[None])[..., 0] ** 2
+        out = jax.jit(jax.vmap(fn, in_axes=(0, None)))(front.network, problem.x)
+    each = (np.asarray(out) - problem.y[None])[..., 0] ** 2
     return each @ (problem.weight / problem.weight.sum())
 
 
 @pytest.fixture(autouse=True)
 def random_starts(monkeypatch):
-    """For `direct`: to compile the gradient descent on gates would take half a minute.
+    """For `direct`: compiling the gradient descent on gates takes half a minute.
 
-    It has its own tests in `test_explore.py`.
+    The descent has its own tests.
     """
 
-    def find_starts(key, train, valid, *, config, pipeline_config, **_):
-        assert config.by == ("direct",) and len(train.x) == len(valid.y) == NUM
-        np.testing.assert_allclose(train.weight.mean(), 1, rtol=1e-6)
-        spec = pipeline_config.make_spec(train.x.shape[1], train.y.shape[1])
-        networks = prior.sample_starts(key, num=4, spec=spec, max_weights=9)
-        return sources.Starts(jax.device_get(networks), 16)
+    def find(key, request):
+        assert request.options.descent.num_steps == 4
+        assert len(request.train.x) == len(request.valid.y) == NUM
+        np.testing.assert_allclose(request.train.weight.mean(), 1, rtol=1e-6)
+        found = SOURCES["random"].find(key, request)
+        return found._replace(num_steps=16)
 
-    monkeypatch.setattr(sources, "find_starts", find_starts)
+    monkeypatch.setitem(SOURCES, "direct", Source(find))
 
 
 def make_clock():
@@ -135,10 +134,10 @@ def make_clock():
     return functools.partial(next, itertools.count(0.0, 1.0))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", RIVALS)
 def test_the_front_is_what_it_says(name):
-    front, candidate_steps = found(name)
-    assert candidate_steps > 0 and isinstance(candidate_steps, int)
+    front, network_steps = found(name)
+    assert network_steps > 0 and isinstance(network_steps, int)
     sizes = front.num_weights
     assert sizes[0] >= 1 and sizes[-1] <= LIMITS.max_weights
     assert (np.diff(sizes) > 0).all() and (np.diff(front.valid_loss) < 0).all()
@@ -154,28 +153,28 @@ def test_the_front_is_what_it_says(name):
     )
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", RIVALS)
 def test_something_is_learned(name):
     # Of the variance of the targets, about 1.9, the linear part explains most.
     assert found(name).front.valid_loss.min() < 0.3
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", RIVALS)
 def test_the_key_tells_everything(name):
     again = run(name)
     for a, b in zip(jax.tree.leaves(found(name)), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", RIVALS)
 def test_the_work_ends_with_the_budget_and_uses_it(name):
     clock = make_clock()
     short = run(name, time_budget=1e-9, clock=clock)
     assert len(short.front.num_weights) and np.isfinite(short.front.valid_loss).all()
-    assert short.candidate_steps < 0.7 * found(name).candidate_steps
+    assert short.network_steps < 0.7 * found(name).network_steps
 
 
-@pytest.mark.parametrize("name", PIPELINED)
+@pytest.mark.parametrize("name", [n for n in RIVALS if RIVALS[n].is_pipelined])
 def test_restarts_are_polished_to_the_end_once_for_all(name, monkeypatch):
     calls = []
 
@@ -187,7 +186,7 @@ def test_restarts_are_polished_to_the_end_once_for_all(name, monkeypatch):
         return call
 
     for function in (find_pool, select):
-        monkeypatch.setattr(run_lib, function.__name__, spy(function))
+        monkeypatch.setattr(common, function.__name__, spy(function))
     run(name)
     assert calls == ["find_pool", "find_pool", "select"]
 
@@ -212,7 +211,7 @@ def test_classes_are_told_apart_by_gradient_descent(objective):
     found = jax.device_get(training.with_weights(networks, state.weights))
     loss, _ = batches.validation_scores(found, search.job.valid, fit=search.job.fit)
     y, weight = problems[1][1:]
-    shares = np.average(y, axis=1, weights=weight)
+    shares = np.average(y, axis=0, weights=weight)
     shares = np.append(shares, 1 - shares.sum())
     chance = -(shares * np.log(np.maximum(shares, 1e-9))).sum()
     assert loss.min() < 0.5 * chance
@@ -237,12 +236,12 @@ def test_a_model_of_scikit_learn_and_its_record_say_the_same(objective, activati
     scikit_learn.fit(model, train, objective)
     network = scikit_learn.to_network(model, kind, search)
     one = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), network)
-    x = jnp.asarray(search.job.train.x.T[:NUM], jnp.float32)
+    x = jnp.asarray(search.job.train.x[:NUM], jnp.float32)
     out = apply(one, x, activations=limits.activations)
     if objective == "squared":
-        wanted, out = model.predict(train.x.T), out[:, 0]
+        wanted, out = model.predict(train.x), out[:, 0]
     else:
-        wanted = model.predict_proba(train.x.T)
+        wanted = model.predict_proba(train.x)
         logits = out if objective == "softmax" else jnp.pad(out, ((0, 0), (1, 0)))
         out = jax.nn.softmax(logits)
     np.testing.assert_allclose(out, wanted, rtol=1e-3, atol=1e-5)
@@ -267,22 +266,22 @@ def test_a_model_of_scikit_learn_and_its_record_say_the_same(objective, activati
 )
 def test_bad_configuration_names_the_field(name, field, value):
     with pytest.raises(ValueError, match=f"{field}.* must be"):
-        METHODS[name].Config(**{field: value})
+        RIVALS[name].config_class(**{field: value})
 
 
 @pytest.mark.parametrize("name", ["magnitude", "sklearn"])
 def test_numbers_that_are_not_finite_are_refused(name):
     train = make_problem(0)
-    train.y[0, 3] = np.nan
+    train.y[3, 0] = np.nan
     with pytest.raises(ValueError, match=r"finite|NaN"):
-        rivals.run(
+        rivals.run_rival(
             name,
             jax.random.key(0),
             train,
             make_problem(1),
             objective="squared",
-            config=METHODS[name].Config(**CONFIGS[name]),
-            pipeline_config=LIMITS,
+            config=RIVALS[name].config_class(**CONFIGS[name]),
+            limits=LIMITS,
             time_budget=None,
         )
 
@@ -327,7 +326,7 @@ def test_gates_open_by_their_chance_and_close_for_good():
     gates = jax.vmap(l0.sample_gates, in_axes=(None, 0))(logits, noise[:, None])
     assert ((gates >= 0) & (gates <= 1)).all()
     share = (gates > 0).mean(axis=0)
-    np.testing.assert_allclose(share, l0.open_chances(logits), atol=0.01)
+    np.testing.assert_allclose(share, l0.active_probability(logits), atol=0.01)
     assert l0.expected_gates(logits)[0, 0] == 0
 
 
@@ -397,7 +396,7 @@ def test_schedules_reach_their_end_however_slow_the_steps_are(search):
     jax.effects_barrier()
     assert len(seen) % training.CHUNK_STEPS == 0 and len(seen) < 10_000
     assert (np.diff(seen) > 0).all() and 0.95 < seen[-1] < 1
-    assert search.job.candidate_steps == 8 * len(seen)
+    assert search.job.network_steps == 8 * len(seen)
 
 
 @pytest.mark.parametrize(("now", "end"), [(0.0, 2.5), (5.0, 7.5), (8.0, 9.0)])

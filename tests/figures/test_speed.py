@@ -1,23 +1,58 @@
-"""What the speed benchmark times are forms of the same thing."""
+"""The study of speed: its forms are equal; its table and waiting times."""
+
+import json
 
 import numpy as np
+import pytest
 
 from figures.speed import __main__ as speed
+from figures.speed import first_run, tasks
+from figures.speed.__main__ import SpeedCommand
+from figures.speed.first_run import FirstRunCommand
 
 
 def test_both_forms_of_a_polish_step_are_equal():
-    tasks = {task.name: task for task in speed.polish_tasks()}
-    assert len(tasks) == len(speed.POLISH_CAPACITIES) + 1
+    found = {task.name: task for task in tasks.polish_tasks()}
+    assert len(found) == len(tasks.POLISH_CAPACITIES) + 1
     plain, fast = (
-        tasks[f"Levenberg-Marquardt step, {form} form"] for form in speed.FORMS
+        found[f"Levenberg-Marquardt step, {form} form"] for form in tasks.FORMS
     )
     changes = [np.asarray(task.fn(*task.args)) for task in (plain, fast)]
     assert np.abs(changes[0]).max() > 0.01
     np.testing.assert_allclose(*changes, rtol=1e-2, atol=1e-3)
 
 
-def test_a_row_is_measured_and_shown():
-    rows = speed.measure(speed.polish_tasks()[:1], seconds=0.01)
+def test_the_quick_form_writes_numbers_and_table(tmp_path, monkeypatch):
+    speed.main(SpeedCommand(out=tmp_path, quick=True))
+    rows = json.loads((tmp_path / "speed.json").read_bytes())["rows"]
     assert speed.find_row(rows, rows[0]["task"])["num_calls"] >= 1
-    assert rows[0]["rate"] > 0
-    assert rows[0]["task"] in speed.format_table(rows)
+    assert min(row["rate"] for row in rows) > 0
+    assert speed.find_row(rows, "value and gradient, fast form")["ratio"] > 0
+    table = (tmp_path / "speed.md").read_text()
+    assert all(row["task"] in table for row in rows)
+    (tmp_path / "speed.md").unlink()
+    monkeypatch.setattr(speed, "time_all", None)
+    speed.main(SpeedCommand(out=tmp_path, summarize=True))
+    assert (tmp_path / "speed.md").read_text() == table
+    with pytest.raises(ValueError, match="no numbers to summarize"):
+        speed.main(SpeedCommand(out=tmp_path / "x", summarize=True))
+
+
+def test_every_table_is_searched_without_and_with_programs(tmp_path, monkeypatch):
+    calls = []
+
+    def search(folder, arguments, name):
+        calls.append((arguments[0], name))
+        return {"first_answer_seconds": 1.0, "seconds": 2.0}
+
+    monkeypatch.setattr(first_run, "_search", search)
+    first_run.main(FirstRunCommand(out=tmp_path / "found.json"))
+    found = json.loads((tmp_path / "found.json").read_bytes())
+    assert [row["programs_kept"] for row in found["rows"]] == [False, True] * 2
+    assert [name for name, _ in calls[:2]] == ["diabetes"] * 2
+    assert len({call for call in calls}) == 4
+
+
+def test_a_search_that_fails_is_reported(tmp_path):
+    with pytest.raises(ValueError, match="failed: exit code 2"):
+        first_run._search(tmp_path, ["absent.csv"], "run")

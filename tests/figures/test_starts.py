@@ -1,12 +1,12 @@
-"""The study of how many starts it takes."""
+"""The study of sources of starts."""
 
 import dataclasses
-import json
 import math
 
 import numpy as np
 import pytest
 
+from figures.common import results
 from figures.starts import __main__ as starts
 from figures.starts.__main__ import StartsCommand
 from swajax.io import commands
@@ -14,12 +14,12 @@ from swajax.io import commands
 SOURCE = {"errors": [0.1, 0.2, 0.3, None], "seconds": 8.0}
 
 
-def test_the_number_of_starts_for_even_odds():
-    odds = starts.find_odds(SOURCE, 0.1)
-    np.testing.assert_allclose(1 - (1 - 0.25) ** odds.starts, 0.5)
-    np.testing.assert_allclose(odds.seconds, 2.0 * odds.starts)
-    assert starts.find_odds(SOURCE, 0.2) == (1.0, 2.0)
-    assert starts.find_odds(SOURCE, 0.05) == (math.inf, math.inf)
+def test_the_number_of_starts_for_a_probability_of_one_half():
+    effort = starts.estimate_effort(SOURCE, 0.1)
+    np.testing.assert_allclose(1 - (1 - 0.25) ** effort.starts, 0.5)
+    np.testing.assert_allclose(effort.seconds, 2.0 * effort.starts)
+    assert starts.estimate_effort(SOURCE, 0.2) == (1.0, 2.0)
+    assert starts.estimate_effort(SOURCE, 0.05) == (math.inf, math.inf)
 
 
 def test_the_goal_is_what_one_in_ten_random_starts_reaches():
@@ -40,15 +40,32 @@ def test_unknown_tasks_are_refused(capsys):
     assert "no task 'diabetes'" in capsys.readouterr().err
 
 
-def test_tasks_of_other_settings_are_refused(tmp_path):
-    config = StartsCommand(out=tmp_path, tasks=("sphere",), num_starts=3)
-    made = dataclasses.asdict(config) | {"out": None}
-    path = tmp_path / "sphere.json"
-    path.write_text(json.dumps({"config": made, "task": "sphere"}))
-    assert starts.is_there(path, dataclasses.replace(config, out=tmp_path / "x"))
-    assert not starts.is_there(tmp_path / "booth.json", config)
-    with pytest.raises(ValueError, match="was made with num_weights = 25, not 40"):
-        starts.main(dataclasses.replace(config, num_weights=40))
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """The quick form, run once."""
+    out = tmp_path_factory.mktemp("starts")
+    command = StartsCommand(out=out, tasks=("sphere",), num_weights=8, quick=True)
+    starts.main(command)
+    return command
+
+
+def test_the_quick_form_compares_sources_without_decoders(command):
+    (run,) = results.load(command.out)
+    assert tuple(run["sources"]) == ("random", "direct")
+    for name, source in run["sources"].items():
+        first, last = (np.array(source[k], float) for k in ("first_errors", "errors"))
+        assert len(first) == len(last) == 6, name
+        assert np.nanmin(last) <= np.nanmin(first) * 1.5
+    assert "| sphere | direct |" in (command.out / "starts.md").read_text()
+    assert (command.out / "starts.png").exists()
+
+
+def test_tasks_of_other_settings_are_refused(command, monkeypatch):
+    monkeypatch.setattr(starts, "compare_sources", None)
+    starts.main(command)
+    with pytest.raises(ValueError, match="was made with num_weights = 8, not 40"):
+        starts.main(dataclasses.replace(command, num_weights=40))
+    starts.main(dataclasses.replace(command, num_weights=40, summarize=True))
 
 
 @pytest.mark.parametrize("name", ["num_weights", "num_starts", "descent_steps"])

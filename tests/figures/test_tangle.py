@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import pytest
 import tangle_cases
 
 from figures.common import results
+from figures.common.results import RunFile
 from figures.tangle import (
     accuracy,
     accuracy_tables,
@@ -150,7 +150,7 @@ TINY = {
     ),
     "text": make_transformer(
         TransformerConfig((2, 4), (1, 2), (1, 2), (1, 2), head_size=2),
-        num_places=3,
+        num_positions=3,
         num_tokens=5,
     ),
     "nb201": cellnets.make_nb201(
@@ -210,7 +210,7 @@ def test_bytes_and_operations_of_a_linear_stack():
 
 def test_operations_in_loops_are_counted_as_often_as_they_run():
     sizes = {"embed": (4, 8), "heads": (1, 2), "ratios": (1, 2), "head_size": 4}
-    places = {"num_places": 6, "num_pixels": 3}
+    places = {"num_positions": 6, "num_pixels": 3}
     configs = [TransformerConfig(depths=n, **sizes) for n in ((1, 2), (3, 4))]
     flops = [
         costs.count(make_transformer(own, **places), "sup", batch_size=4)["flops"]
@@ -285,14 +285,14 @@ def test_the_memory_command_measures_once_and_draws(monkeypatch, tmp_path, capsy
     assert run_memory(*arguments) == 0
     shown = capsys.readouterr().out
     assert "mlp" in shown and "speed sup/ws" in shown
-    case = json.loads((tmp_path / "memory" / "space.mlp.64.json").read_text())
+    runs = RunFile(tmp_path / "memory.jsonl")
+    case = runs["space.mlp.64"]
     for kind in ("options", "batch"):
         for num in (1, 2):
             changed = case | {"kind": kind, "num_options": num, "batch_size": num}
-            path = tmp_path / "memory" / f"{kind}.mlp.{num}.json"
-            path.write_text(json.dumps(changed))
-    assert json.loads((tmp_path / "memory" / "library.mlp.json").read_text())["forms"]
-    monkeypatch.setattr(costs, "measure", None)
+            runs.add(f"{kind}.mlp.{num}", changed)
+    assert runs["library.mlp"]["forms"]
+    monkeypatch.setattr(costs, "measure_forms", None)
     monkeypatch.setattr(library, "count", None)
     assert run_memory(*arguments) == 0
     assert {p.name for p in tmp_path.glob("*.png")} == {"options.png", "batch.png"}
@@ -322,7 +322,7 @@ def run_accuracy(*arguments):
     ("run_fn", "arguments", "message"),
     [
         (run_memory, ["--spaces", "nb20"], "did you mean 'nb201'"),
-        (run_memory, ["--summarize", "--out", "absent"], "nothing is measured"),
+        (run_memory, ["--summarize", "--out", "absent"], "no runs to summarize"),
         (run_accuracy, ["--methods", "drna"], "did you mean 'drnas'"),
         (run_accuracy, ["--seeds", "0"], "seeds must be >= 1"),
         (run_accuracy, ["--passes", "0"], "passes must be >= 1"),
@@ -355,10 +355,7 @@ def test_the_accuracy_command_runs_once_and_compares(monkeypatch, tmp_path, caps
     shown = capsys.readouterr().out
     assert all(name in shown for name in names)
     folder = tmp_path / "digits-macro"
-    found = {
-        run["method"]: run
-        for run in map(json.loads, (p.read_text() for p in folder.glob("runs/*")))
-    }
+    found = {run["method"]: run for run in results.load(folder)}
     assert len(found["darts"]["inherited_losses"]) == 243
     assert [found[name]["num_passes"] for name in names] == [4, 4, 4, 0]
     assert [found[name]["num_evaluated"] for name in names] == [0, 8, 0, 0]
@@ -371,7 +368,7 @@ def test_the_accuracy_command_runs_once_and_compares(monkeypatch, tmp_path, caps
         last = found[name]["curve"][-1]
         assert last["num_passes"] == 4 and np.isfinite(last["loss"])
     assert found["darts"]["curve"][-1]["indices"] == found["darts"]["indices"]
-    monkeypatch.setattr(methods, "run", None)
+    monkeypatch.setattr(methods, "run_method", None)
     assert run_accuracy(*arguments) == 0
     other = ("--passes", "9", "--out", str(tmp_path), "--seeds", "1")
     assert run_accuracy(*other) == 2
@@ -389,16 +386,17 @@ def test_a_table_of_another_text_is_refused(monkeypatch, tmp_path, capsys):
 def test_runs_on_another_text_are_refused(monkeypatch, tmp_path, capsys):
     arguments = ("--quick", "--space", "chars-gpt", "--methods", "largest")
     arguments += ("--seeds", "1", "--out", str(tmp_path))
-    path = results.make_path(tmp_path / "chars-gpt", "chars-gpt", 0, "largest")
+    (tmp_path / "chars-gpt").mkdir()
     made = {"settings": configs.to_dict(accuracy.QUICK), "data": {"sha256": "00"}}
-    results.save(path, made)
+    name = results.make_name("chars-gpt", 0, "largest")
+    RunFile(tmp_path / "chars-gpt" / "runs.jsonl").add(name, made)
     assert run_accuracy(*arguments) == 2
     assert "was made with sha256 = 00, not" in capsys.readouterr().err
 
 
 def test_resident_memory_that_cannot_be_measured_says_why():
     with pytest.raises(ValueError, match="resident memory of none, sup: KeyError"):
-        resident.run("none", 2, "sup")
+        resident.run_in_process("none", 2, "sup")
 
 
 def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
@@ -406,7 +404,7 @@ def test_inherited_losses_are_those_of_the_networks_in_the_order_of_the_table():
     task = experiment.SupernetTask(space, digits.load_digits(0), "softmax")
     params = space.init(jax.random.key(0))
     networks = standalone_table.list_networks(space)[::100]
-    judged = methods._judge_all(params, task, networks)
+    judged = methods.evaluate_inherited(params, task, networks)
     x, y = task.split.architecture
     for network, loss in zip(networks, judged, strict=True):
         out = space.apply_standalone(
@@ -430,10 +428,10 @@ def test_among_some_networks_there_is_a_rank_correlation_only():
     table = {"config": {"num_networks": 4}, "rows": rows}
     runs = [{"seed": s, "retrained": {"loss": 0.25}, "indices": {}} for s in (0, 1)]
     runs = [run | {"inherited_losses": [1.0, 2.0, 4.0, 3.0]} for run in runs]
-    found = accuracy_tables._tell_standing(runs, table)
+    found = accuracy_tables._format_ranks(runs, table)
     assert found == ["", "", "0.667 ± 0.000"]
-    told = accuracy_tables.tell_sample(table)
-    assert "among 4 random networks" in told and "on its own once." in told
+    text = accuracy_tables.describe_sample(table)
+    assert "among 4 random networks" in text and "standalone once." in text
 
 
 def test_of_one_seed_no_spread_is_told():
@@ -467,5 +465,5 @@ def test_standings_and_pairs_by_hand():
     assert accuracy_tables.correlate(run, {"rows": rows}) == pytest.approx(1 / 3)
     own = {0: {"retrained": {"loss": 0.5}}, 2: {"retrained": {"loss": 0.7}}}
     other = {0: {"retrained": {"loss": 0.4}}, 2: {"retrained": {"loss": 0.8}}}
-    gaps = accuracy_tables.find_gaps(own, other, [0, 2])
+    gaps = accuracy_tables.loss_differences(own, other, [0, 2])
     np.testing.assert_allclose(gaps, [0.1, -0.1])

@@ -51,7 +51,7 @@ def test_a_search_keeps_the_weights_of_the_space(monkeypatch):
     y = jnp.eye(3)[jnp.arange(len(x)) % 3]
     rows = Rows(np.asarray(x), np.asarray(y))
     split = Split(weights=rows, architecture=rows, test=rows)
-    found = methods._find(
+    found = methods.find_network(
         jax.random.key(0),
         "drnas-outputs",
         methods.ABLATIONS["drnas-outputs"],

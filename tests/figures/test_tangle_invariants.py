@@ -29,11 +29,11 @@ def mlp(monkeypatch):
 
 def test_a_space_that_keeps_its_promises(mlp, tmp_path, capsys):
     mlp()
-    invariants.main(InvariantsCommand(out=tmp_path, spaces=("mlp",), num_networks=1))
+    invariants.main(InvariantsCommand(out=tmp_path, quick=True, num_networks=1))
     table = (tmp_path / "invariants.md").read_text()
     assert table in capsys.readouterr().out
     assert "| mlp |" in table and " | 3 | " in table
-    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    found = invariants.measure_space("mlp", InvariantsCommand(num_networks=0))
     assert found["output_error"] < 1e-5 < found["largest_output"]
     assert found["mask_error"] == 0 and found["least_gradient"] > 0
     assert found["mixture_error"] < 1e-6 and found["change_outside"] == 0
@@ -50,7 +50,7 @@ def test_a_space_that_does_not(mlp):
         return jax.tree.map(lambda mask: 0.5 * mask, space.masks(p))
 
     mlp(apply=apply, masks=masks)
-    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    found = invariants.measure_space("mlp", InvariantsCommand(num_networks=0))
     assert found["output_error"] > 1e-3
     assert found["mask_error"] == 0.5 and found["least_gradient"] == 0
 
@@ -62,8 +62,8 @@ def test_masks_that_are_no_probabilities(mlp):
         return jax.tree.map(jnp.square, space.masks(p))
 
     mlp(masks=square)
-    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    found = invariants.measure_space("mlp", InvariantsCommand(num_networks=0))
     assert found["mask_error"] == 0 and found["mixture_error"] > 0.01
     mlp(masks=lambda p: jax.tree.map(jnp.ones_like, space.masks(p)))
-    found = invariants.measure("mlp", InvariantsCommand(num_networks=0))
+    found = invariants.measure_space("mlp", InvariantsCommand(num_networks=0))
     assert found["mixture_error"] < 1e-6 and found["change_outside"] > 1e-5

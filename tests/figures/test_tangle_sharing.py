@@ -109,7 +109,7 @@ def test_a_search_with_weights_of_their_own_runs_to_its_end(monkeypatch, name):
             yield last
 
     monkeypatch.setattr(experiment, "search", note)
-    found = methods._find(
+    found = methods.find_network(
         jax.random.key(0),
         "drnas-sharing",
         methods.METHODS["drnas-sharing"],

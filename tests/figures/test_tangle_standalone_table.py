@@ -47,22 +47,22 @@ def test_masks_train_a_network_as_its_slices_do():
         np.testing.assert_allclose(row["test_accuracy"][seed], test.accuracy, rtol=1e-2)
 
 
-def test_the_standing_of_a_network_by_hand():
-    found = standalone_table.find_standing(TABLE, {"a": (1,), "b": (1,)})
+def test_the_rank_of_a_network_by_hand():
+    found = standalone_table.find_rank(TABLE, {"a": (1,), "b": (1,)})
     np.testing.assert_allclose(found, [0.3, 0.1, 50.0])
-    best = standalone_table.find_standing(TABLE, {"b": (1,), "a": (0,)})
+    best = standalone_table.find_rank(TABLE, {"b": (1,), "a": (0,)})
     np.testing.assert_allclose(best, [0.2, 0.0, 100.0])
     with pytest.raises(ValueError, match="no such network in the table"):
-        standalone_table.find_standing(TABLE, {"a": (0,), "b": (0,)})
+        standalone_table.find_rank(TABLE, {"a": (0,), "b": (0,)})
 
 
-def test_the_table_that_comes_with_the_package_has_every_network_once():
+def test_the_committed_table_has_every_network_once():
     table, space = standalone_table.read_table(), make_space("digits-macro")
     assert table["config"] == {"num_seeds": 3, "num_steps": 360, "learning_rate": 0.01}
     assert len(table["rows"]) == 243
-    for place in (0, 100, 242):
-        row = table["rows"][place]
-        genes = np.unravel_index(place, num_options(space.choices))
+    for index in (0, 100, 242):
+        row = table["rows"][index]
+        genes = np.unravel_index(index, num_options(space.choices))
         architecture = to_architecture(np.array(genes), space.choices)
         assert row["indices"] == {k: list(v) for k, v in architecture.items()}
         assert row["num_weights"] == count_weights(space, architecture)
@@ -74,7 +74,7 @@ def test_the_table_that_comes_with_the_package_has_every_network_once():
     ]
     assert max(at_chance) < 500
     large = extreme(space.choices, is_largest=True)
-    assert standalone_table.find_standing(table, large).percentile > 80
+    assert standalone_table.find_rank(table, large).percentile > 80
 
 
 def cut_to_depth(network):

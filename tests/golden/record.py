@@ -43,7 +43,8 @@ from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
 from swajax.latent_search import DescentConfig
 from swajax.model.front import Front
 from swajax.pretrain import PretrainingConfig
-from swajax.pretrain.__main__ import PretrainCommand, make_trainer
+from swajax.pretrain.command import PretrainCommand
+from swajax.pretrain.trainer import make_trainer
 from swajax.search.config import (
     DescentSourceConfig,
     SearchConfig,
@@ -199,7 +200,7 @@ def search_space() -> Numbers:
         jax.random.key(2), params, config=settings, autoencoder_config=config
     )
     space = latent_search.make_space(config)
-    result, state = latent_search.run(
+    result, state = latent_search.find_networks(
         starts, params, data, space=space, config=settings
     )
     names = ("objective", "train_mse", "valid_mse", "num_weights", "num_neurons")

@@ -52,7 +52,7 @@ def test_a_descent_ends_when_its_steps_are_used(chunks, params, data, starts):
     chunks.clear()
     options = static | {"time_budget": math.inf}
     latent_search.descend(starts, params, data, **options)
-    np.testing.assert_allclose(chunks, rates_of(0, 3 / 8, 6 / 8), rtol=1e-6)
+    np.testing.assert_allclose(chunks, rates_of(0.0, 3 / 8, 6 / 8), rtol=1e-6)
 
 
 def test_a_descent_ends_when_its_seconds_are_used(chunks, params, data, starts):
@@ -60,7 +60,7 @@ def test_a_descent_ends_when_its_seconds_are_used(chunks, params, data, starts):
     descend = functools.partial(latent_search.descend, starts, params, data, **static)
     # The clock is read at the start and before each chunk.
     descend(time_budget=4.0, clock=make_clock())
-    np.testing.assert_allclose(chunks, rates_of(0, 2 / 4, 3 / 4), rtol=1e-6)
+    np.testing.assert_allclose(chunks, rates_of(0.0, 2 / 4, 3 / 4), rtol=1e-6)
     for none_left in (0.5, 0.0, -1.0):  # one chunk is always taken
         chunks.clear()
         descend(time_budget=none_left, clock=make_clock())

@@ -61,7 +61,7 @@ def draw_starts(key, config, problem):
     request = StartRequest(
         problem, problem, "squared", limits, config.max_weights, config.num_starts
     )
-    return random_networks.find(key, request).networks
+    return random_networks.draw_starts(key, request).networks
 
 
 def errors(front, problem):

@@ -1,23 +1,12 @@
-"""Rivals of the search, each with its interface: data in, front of networks out.
+"""Rivals of the search with one interface: data in, front of networks out.
 
-Each module has a `Config`, and `find`, which adds the networks of one run to those that
-are kept; all are records of swajax, judged by the same code. `run` calls one by name::
-
-    found = baselines.run(
-        "magnitude",
-        key,
-        train,
-        valid,
-        objective="squared",
-        pipeline_config=PipelineConfig(),
-        time_budget=60.0,
-    )
+Each rival is a module with a `Config` and a function `find_networks`, which adds the
+networks of one run to a `Search`. A new rival is one module and one line of `RIVALS`.
 """
 
 import time
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -36,54 +25,64 @@ from swajax.objectives import Objective
 from swajax.search.config import SearchConfig
 from swajax.types import Key
 
-METHODS: dict[str, ModuleType] = {
-    "direct": direct,
-    "random": random,
-    "magnitude": magnitude,
-    "l0": l0,
-    "darts-admm": darts_admm,
-    "architectures": architectures,
-    "sklearn": scikit_learn,
+
+class Rival(NamedTuple):
+    """Configuration and function of a rival."""
+
+    config_class: type
+    find_fn: Callable[..., None]  # (key, search, *, config)
+    is_pipelined: bool = False  # runs the stages of the search
+
+
+RIVALS: dict[str, Rival] = {
+    "direct": Rival(direct.Config, direct.find_networks, is_pipelined=True),
+    "random": Rival(random.Config, random.find_networks, is_pipelined=True),
+    "magnitude": Rival(magnitude.Config, magnitude.find_networks),
+    "l0": Rival(l0.Config, l0.find_networks),
+    "darts-admm": Rival(darts_admm.Config, darts_admm.find_networks),
+    "architectures": Rival(architectures.Config, architectures.find_networks),
+    "sklearn": Rival(scikit_learn.Config, scikit_learn.find_networks),
 }
-PIPELINED = ("direct", "random")
-"""Those that go through the stages of the search itself."""
 
-__all__ = ["METHODS", "PIPELINED", "Found", "run"]
+__all__ = ["RIVALS", "Found", "Rival", "run_rival"]
 
 
-def run(
+def run_rival(
     name: str,
     key: Key,
     train: Problem,
     valid: Problem,
     *,
     objective: Objective,
-    pipeline_config: SearchConfig,
+    limits: SearchConfig,
     config: Any = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """The front of all runs of a rival, which are made while there is time.
+    """Repeat runs of a rival within a time budget.
 
     Args:
-      name: of `METHODS`.
+      name: key of `RIVALS`.
       key: consumed.
-      train: as of `pipeline.run`, like what is not named here.
-      valid: likewise.
-      objective: likewise.
-      pipeline_config: limits of the networks; of the pipeline, for those that use it.
-      config: of the rival, by default its own.
-      time_budget: seconds of all runs together; by default `max_restarts` end them.
-      clock: likewise.
+      train: rows to fit.
+      valid: rows that choose the networks.
+      objective: loss.
+      limits: of the networks; settings of the pipeline for rivals that run it.
+      config: of the rival [its default].
+      time_budget: seconds of all runs together; None: `max_restarts` runs.
+      clock: returns seconds.
+
+    Returns:
+      Front of all runs and number of network steps.
 
     Raises:
       ValueError: no network has a finite loss.
     """
-    method = METHODS[name]
-    config = method.Config() if config is None else config
-    search = Search(train, valid, objective, pipeline_config, time_budget, clock)
+    rival = RIVALS[name]
+    config = rival.config_class() if config is None else config
+    search = Search(train, valid, objective, limits, time_budget, clock)
     for index in range(config.max_restarts):
-        method.find(jax.random.fold_in(key, index), search, config=config)
+        rival.find_fn(jax.random.fold_in(key, index), search, config=config)
         if search.job.is_over():
             break
     return search.finish()

@@ -1,9 +1,9 @@
-"""Random architecture search: dense shapes, many starts each, the best shrunk.
+"""Random architecture search: dense shapes, several starts each, pruning of the best.
 
-Random search over small dense networks is hard to beat where each candidate can be
-trained to the end (Li and Talwalkar, arXiv:1902.07638). Here a shape is tried from
-several starts by Levenberg-Marquardt; the shapes best on validation data are shrunk,
-and all networks on the way down are kept.
+Random search is a strong baseline where each candidate can be trained to convergence
+(Li and Talwalkar, arXiv:1902.07638). Here each shape is polished from several starts by
+Levenberg-Marquardt; the shapes with the lowest validation losses are pruned weight by
+weight, and all networks on the way are kept.
 """
 
 import dataclasses
@@ -17,46 +17,48 @@ from figures.quality.rivals.common import RestartsConfig, Search, take
 from swajax import prior
 from swajax.refine import batches
 from swajax.search.sources.random_networks import sampling_weights
-from swajax.search.stages import SHRINK_STEPS
+from swajax.search.stages import PRUNE_STEPS
 from swajax.types import Key, Network
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(RestartsConfig):
-    """How many shapes are tried, and how long."""
+    """Numbers of shapes, starts and steps."""
 
-    # In trials on Himmelblau's function and a planted teacher 32 shapes with 60 steps
-    # each were better than 16 shapes, and than 100 steps, at equal time.
+    # In trials on Himmelblau's function and a planted teacher, 32 shapes with 60 steps
+    # were better than 16 shapes or 100 steps at equal time.
     num_shapes: int = 32
-    """shapes of a run"""
+    """number of shapes per run"""
     num_starts: int = 4
-    """starts of each shape"""
+    """number of starts per shape"""
     lm_steps: int = 60
-    """Levenberg-Marquardt steps of each start"""
+    """number of Levenberg-Marquardt steps per start"""
     num_paths: int = 16
-    """networks of a run that are shrunk, the best of their shape and size"""
+    """number of networks per run that are pruned, the best of their shape"""
     max_share: float = 1.0
-    """weights of the largest shape, relative to those of the largest network"""
+    """largest number of weights of a shape, relative to the largest network"""
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """Try some shapes, and shrink the best of them."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Polish random shapes and prune the best of them."""
     starts = draw_starts(key, search, config=config)
     best = choose(starts, search, config=config)
-    shrink(best, search)
+    prune(best, search)
 
 
 def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
-    """Networks of random shapes, those of one shape after another."""
+    """Draw networks of random shapes; starts of one shape are consecutive."""
     job = search.job
     shape_key, weight_key = jax.random.split(key)
+    weights = sampling_weights(search.train)
+    more = job.train.x.shape[1] - job.spec.num_inputs
     shapes = prior.sample_starts(
         shape_key,
         num=config.num_shapes,
         spec=dataclasses.replace(job.spec, num_inputs=job.train.x.shape[1]),
         max_weights=max(4.0, config.max_share * job.config.max_weights),
         num_inputs=job.spec.num_inputs,
-        sampling_weights=sampling_weights(job.train, job.spec.num_inputs),
+        sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
     )
     repeated = jax.tree.map(
         lambda leaf: jnp.repeat(leaf, config.num_starts, axis=0), shapes
@@ -65,7 +67,7 @@ def draw_starts(key: Key, search: Search, *, config: Config) -> Network:
 
 
 def choose(starts: Network, search: Search, *, config: Config) -> Network:
-    """The best start of each shape, and the best shapes, by validation loss."""
+    """Return the best start of the best shapes, by validation loss."""
     networks = search.refit(starts, num_steps=config.lm_steps)
     job = search.job
     loss, _ = batches.validation_scores(networks, job.valid, fit=job.fit)
@@ -75,13 +77,13 @@ def choose(starts: Network, search: Search, *, config: Config) -> Network:
     return take(networks, best * config.num_starts + loss[best].argmin(axis=1))
 
 
-def shrink(networks: Network, search: Search) -> None:
-    """Take weight after weight away from all networks together, and keep them all."""
+def prune(networks: Network, search: Search) -> None:
+    """Remove one weight at a time from all networks together; keep all networks."""
     job, sizes = search.job, batches.count(networks)
     while (sizes > 1).any() and not job.is_over():
         networks, sizes = take(networks, sizes > 1), sizes[sizes > 1]
         every, largest = np.arange(len(sizes)), int(sizes.max())
         networks = batches.remove(networks, every, largest, job.train, fit=job.fit)
-        networks = search.polish(networks, num_steps=SHRINK_STEPS)
+        networks = search.polish(networks, num_steps=PRUNE_STEPS)
         search.keep(networks)
         sizes = batches.count(networks)

@@ -1,6 +1,7 @@
-"""What every rival shares: the job, the networks it has found, and their front."""
+"""Search state that the rivals share: job, networks found and their front."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, normalise_weights
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -18,33 +19,35 @@ from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
 from swajax.search.run import find_pool, select
+from swajax.search.sources import SOURCES
+from swajax.search.sources.base import StartRequest, Starts
 from swajax.types import Key, Network
 
-LAST_REFIT = 0.1  # of a time budget, after the last training
-REFIT_BLOCK = 32  # networks that are fitted between two looks at the clock
+LAST_REFIT = 0.1  # share of a time budget to refit after the last training
+REFIT_BLOCK = 32  # number of networks that are fitted between checks of the clock
 
 
 @dataclasses.dataclass(frozen=True)
 class RestartsConfig:
-    """What all rivals can be told."""
+    """Settings that all rivals share."""
 
     max_restarts: int = 1000
-    """runs at most; fewer if the time is up"""
+    """maximum number of runs; fewer if the time is over"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Check numbers."""
         check_positive(self)
 
 
 class Found(NamedTuple):
-    """What a rival has found, and the work it took."""
+    """Front of a rival and its cost."""
 
     front: Front
-    candidate_steps: int  # gradient or Levenberg-Marquardt steps times networks
+    network_steps: int  # gradient or Levenberg-Marquardt steps times networks
 
 
 class Search:
-    """One search of a rival: its job, the networks kept by size, and the steps made."""
+    """One search of a rival: its job and the networks kept by size."""
 
     def __init__(
         self,
@@ -55,62 +58,92 @@ class Search:
         time_budget: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin; the arguments are those of `pipeline.run`."""
-        self.train, self.valid = train, valid
-        self.job: Job = make_job(train, valid, objective, config, time_budget, clock)
+        """Start; the arguments are those of `find_front`."""
+        self.train, self.valid = map(normalise_weights, (train, valid))
+        self.job: Job = make_job(
+            self.train, self.valid, objective, config, time_budget, clock
+        )
         self.pool: Pool | None = None
 
     def end_of_run(self, share: float) -> float:
-        """The second at which training that begins now has had its share of the budget.
+        """Return the second at which training that begins now must end.
 
-        The last run leaves a tenth of the budget to refit what it has trained.
+        Args:
+          share: of the time budget for this run. The last run leaves `LAST_REFIT` of
+            the budget to refit its networks.
         """
         budget = self.job.time_budget
         if budget is None:
             return np.inf
         return min(self.job.seconds() + share * budget, (1 - LAST_REFIT) * budget)
 
-    def run_pipeline(
-        self, key: Key, starts: Network | None, *, num_explored: int = 0
-    ) -> None:
-        """Keep all networks of a run of the pipeline in the time that is left.
+    def find_starts(
+        self, key: Key, source: str, options: Any = None, seconds: float = math.inf
+    ) -> Starts:
+        """Find starting networks.
 
         Args:
           key: consumed.
-          starts: networks to start from, or none for random ones.
-          num_explored: candidate-steps it took to find them.
+          source: key of `swajax.search.sources.SOURCES`.
+          options: of the source.
+          seconds: time budget.
+        """
+        job = self.job
+        request = StartRequest(
+            self.train,
+            self.valid,
+            job.fit.objective,
+            job.spec,
+            job.config.max_weights,
+            job.config.num_starts,
+            options=options,
+            seconds=seconds,
+            clock=job.clock,
+        )
+        return SOURCES[source].find(key, request)
+
+    def run_pipeline(self, key: Key, starts: Starts) -> None:
+        """Run the pipeline in the remaining time and keep its networks.
+
+        Args:
+          key: consumed.
+          starts: starting networks and the network steps that found them.
         """
         job = self.job
         own = dataclasses.replace(
-            job, begin=job.clock(), time_budget=job.seconds_left(), candidate_steps=0
+            job, begin=job.clock(), time_budget=job.seconds_left(), network_steps=0
         )
-        self.merge(find_pool(key, own, starts=starts))
-        job.candidate_steps += num_explored + own.candidate_steps
+        self.merge(find_pool(key, own, starts.networks))
+        job.network_steps += starts.num_steps + own.network_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
-        """Networks of NumPy arrays after Levenberg-Marquardt steps on their weights."""
+        """Return networks of NumPy arrays after Levenberg-Marquardt steps."""
         return self.job.polish(networks, batches.count(networks), num_steps)[0]
 
     def keep(self, networks: Network) -> None:
-        """Add networks of NumPy arrays as they are, without their dead parts."""
+        """Add networks of NumPy arrays, simplified but not polished."""
         self.merge(self.job.make_pool(networks))
 
     def merge(self, pool: Pool) -> None:
-        """Add the networks of a pool; of each size the best are kept."""
+        """Add the networks of a pool; keep the best of each size."""
         pools = [pool] if self.pool is None else [self.pool, pool]
         self.pool = pools_lib.merge(pools, num_each=self.job.config.num_kept)
 
     def refit(self, networks: Network, *, num_steps: int) -> Network:
-        """Cut networks to the largest size allowed, polish and keep them.
+        """Cut networks to the largest allowed size, polish them and keep them.
 
-        When the time is up, the rest are kept as they are.
+        When the time is over, the remaining networks are kept without polish.
+
+        Args:
+          networks: leaves [B, ...].
+          num_steps: number of Levenberg-Marquardt steps; 0 for none.
 
         Returns:
           The networks, of NumPy arrays, in their order.
         """
         networks = resize.cut(networks, num_weights=self.job.config.max_weights)
         networks = jax.tree.map(np.array, jax.device_get(networks))
-        # By size, so that those of one block share a compiled program.
+        # Sorted by size, so that the networks of a block share a compiled program.
         order = np.argsort(batches.count(networks), kind="stable")
         for start in range(0, len(order), REFIT_BLOCK):
             index = order[start : start + REFIT_BLOCK]
@@ -123,26 +156,26 @@ class Search:
         return networks
 
     def finish(self) -> Found:
-        """The front of what is kept, its networks polished as the pipeline does."""
+        """Return the front of the networks kept, polished as in the pipeline."""
         if self.pool is None or not len(self.pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
-        return Found(select(self.pool, self.job), self.job.candidate_steps)
+        return Found(select(self.pool, self.job), self.job.network_steps)
 
 
 def take(networks: Network, index: np.ndarray) -> Network:
-    """The networks of an index array or mask."""
+    """Return the networks of an index array or mask."""
     return jax.tree.map(lambda leaf: leaf[index], networks)
 
 
 def check_positive(config: Any, *, but: tuple[str, ...] = ()) -> None:
-    """Reject numbers of a configuration that are not above zero.
+    """Check that all numbers of a configuration are above zero.
 
     Args:
-      config: a dataclass.
-      but: fields that may be zero too.
+      config: dataclass.
+      but: fields that may also be zero.
 
     Raises:
-      ValueError: names the field and the value.
+      ValueError: names the field and its value.
     """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -1,10 +1,10 @@
-"""Activations chosen by a relaxation, then weights pruned by ADMM, then a refit.
+"""DARTS chooses activations, ADMM prunes weights, then a refit.
 
-The rival that arXiv:2506.08270 compares with: differentiable architecture search (Liu
-et al., arXiv:1806.09055, first order) decides the activation of each neuron, mixtures
-by softmax being trained on validation data in turn with the weights; the alternating
-direction method of multipliers (Zhang et al., arXiv:1804.03294) then draws the weights
-to networks of a given size.
+The rival of arXiv:2506.08270. Differentiable architecture search (Liu et al.,
+arXiv:1806.09055, first order) chooses the activation of each neuron: softmax mixtures
+are trained on validation data in turn with the weights. The alternating direction
+method of multipliers (Zhang et al., arXiv:1804.03294) then pulls the weights to
+networks of a given size.
 """
 
 import dataclasses
@@ -25,25 +25,25 @@ from swajax.types import Key, Network
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainConfig):
-    """How activations are chosen and weights pruned."""
+    """Learning rates, stages and penalty."""
 
     # In trials 0.02 was worse.
     learning_rate: float = 0.005
-    """of Adam, for weights; falls along a cosine in the last part"""
+    """learning rate of Adam for weights; cosine decay in the last stage"""
     mixture_learning_rate: float = 0.02
-    """of Adam, for the logits of activations"""
+    """learning rate of Adam for the logits of activations"""
     search_share: float = 0.3
-    """share of the steps in which activations are chosen"""
+    """share of the steps that choose activations"""
     admm_share: float = 0.4
-    """share of the steps in which weights are drawn to few"""
+    """share of the steps with the ADMM penalty"""
     num_admm: int = 20
-    """updates of what weights are drawn to"""
-    # In trials 0.1, which takes small weights away too soon, had twice the error.
+    """number of updates of the ADMM target"""
+    # In trials 0.1, which removes small weights too early, had twice the error.
     admm_pull: float = 0.01
     """penalty rho: half of this times the squared distance is added to the loss"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Check numbers."""
         check_positive(self, but=("lm_steps",))
         if not self.prune_at < 1:
             raise ValueError(
@@ -52,24 +52,24 @@ class Config(TrainConfig):
 
     @property
     def prune_at(self) -> float:
-        """Share of the steps after which weights are pruned."""
+        """Return the share of the steps after which weights are pruned."""
         return self.search_share + self.admm_share
 
 
 class State(NamedTuple):
-    """All networks, and what draws their weights."""
+    """Weights, logits, optimizer states and ADMM variables of all networks."""
 
     weights: Float[Array, "B P"]
     logits: Float[Array, "B L H A"]  # of activations
     weight_state: Any
     logit_state: Any
-    target: Float[Array, "B P"]  # Z of ADMM: at most so many weights
+    target: Float[Array, "B P"]  # Z of ADMM
     dual: Float[Array, "B P"]  # U
     num_updates: Int[Array, ""]  # of target and dual
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of networks, each pruned to a size of its own."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of networks and prune each to its own size."""
     draw_key, size_key, train_key = jax.random.split(key, 3)
     networks = training.draw_dense(draw_key, search, num=config.num_networks)
     sizes = training.draw_sizes(size_key, search, num=config.num_networks)
@@ -82,7 +82,7 @@ def find(key: Key, search: Search, *, config: Config) -> None:
 
 
 def make_state(networks: Network) -> State:
-    """The state before the first step; all activations have like shares."""
+    """Return the initial state with equal shares of all activations."""
     weights = jax.vmap(pack)(networks)
     logits = jnp.zeros_like(networks.activation)
     return State(
@@ -105,7 +105,7 @@ def step(
     fit: Fit,
     config: Config,
 ) -> State:
-    """One step of all networks, whichever stage they are in."""
+    """Take one step of all networks in the stage of the progress."""
     del key
     is_searching = progress < config.search_share
     state = jax.lax.cond(
@@ -126,7 +126,7 @@ def step(
 def mix(
     logits: Float[Array, "B L H A"], *, is_decided: Array | bool
 ) -> Float[Array, "B L H A"]:
-    """Shares of the activations: a softmax, or all to the largest once decided."""
+    """Return shares of the activations: softmax, or one-hot once decided."""
     hard = jax.nn.one_hot(logits.argmax(axis=-1), logits.shape[-1])
     return jnp.where(is_decided, hard, jax.nn.softmax(logits))
 
@@ -139,7 +139,7 @@ def _choose_activations(
     fit: Fit,
     config: Config,
 ) -> State:
-    """A step of the mixtures by the validation loss, at the present weights."""
+    """Take a step of the mixtures on the validation loss with fixed weights."""
     del progress
 
     def total(logits: Float[Array, "B L H A"]) -> Float[Array, ""]:
@@ -154,7 +154,7 @@ def _choose_activations(
 
 
 def _update_target(state: State, task: TrainTask) -> State:
-    """The network of so many weights nearest to W + U, then U += W - Z."""
+    """Set Z to the projection of W + U on the given sizes, then U += W - Z."""
     moved = state.weights + state.dual
     target = jnp.where(training.is_largest(moved, task.goal), moved, 0.0)
     dual = state.dual + state.weights - target
@@ -170,7 +170,7 @@ def _train_weights(
     fit: Fit,
     config: Config,
 ) -> State:
-    """A step of Adam on the training loss, and on the distance in the stage of ADMM."""
+    """Take a step of Adam on the training loss plus, with ADMM, the distance."""
     is_decided = progress >= config.search_share
     is_pulled = is_decided & (progress < config.prune_at)
     pull = jnp.where(is_pulled, config.admm_pull, 0.0)

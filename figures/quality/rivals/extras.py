@@ -1,8 +1,8 @@
-"""Rivals from other packages, whose networks are no records of swajax.
+"""Rivals of other packages, whose models are not networks of swajax.
 
-Each tries several shapes while there is time and gives a front. Their packages are
-asked for only when they run (`pip install swajax[rivals]`). Weights of points are not
-used: they know none.
+Each fits several shapes within the time budget and returns a front. The packages are
+imported only when they run (`pip install swajax[rivals]`). They do not support weights
+of points.
 """
 
 import contextlib
@@ -24,19 +24,19 @@ from swajax.data.problem import Problem
 from swajax.objectives import Objective, losses
 
 MIN_PROBABILITY = 1e-7
-HIDDEN = (4, 2, 8, 1, 3, 6)  # neurons of a hidden layer, tried in this order
+HIDDEN = (4, 2, 8, 1, 3, 6)  # hidden neurons, in the order of the trials
 GRIDS = (1, 3, 5)  # intervals of a spline
 ORDER = 3  # of a spline
 
 
-# Points [I N] to outputs [N O], which are numbers, or logits as of `objectives`.
-PredictFn = Callable[[Float[np.ndarray, "I N"]], Float[np.ndarray, "N O"]]
+# Points [N I] to outputs [N O]: numbers, or logits as in `objectives`.
+PredictFn = Callable[[Float[np.ndarray, "N I"]], Float[np.ndarray, "N O"]]
 
 
 class Fitted(NamedTuple):
-    """One model."""
+    """A fitted model with its losses."""
 
-    num_weights: int  # numbers that are not zero
+    num_weights: int  # non-zero numbers
     train_loss: float
     valid_loss: float
     predict_fn: PredictFn
@@ -52,19 +52,22 @@ def run_lassonet(
     time_budget: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Fitted]:
-    """LassoNet (Lemhadri et al., arXiv:1907.12207): fewer inputs along a path.
+    """Run LassoNet (Lemhadri et al., arXiv:1907.12207) along its path of inputs.
 
     Args:
-      seed: of the weights at the start.
-      train: points to fit.
-      valid: points to choose by.
-      objective: what is fitted.
-      max_weights: size of the largest model.
-      time_budget: seconds after which no more work begins.
-      clock: tells the seconds.
+      seed: of the initial weights.
+      train: rows to fit.
+      valid: rows that choose the models.
+      objective: loss.
+      max_weights: largest number of weights.
+      time_budget: seconds after which no new fit begins.
+      clock: returns seconds.
+
+    Returns:
+      Models by size, each better on validation data than all smaller ones.
 
     Raises:
-      ModuleNotFoundError: the package is not there; says how to install it.
+      ModuleNotFoundError: the package is not installed.
     """
     package = import_package("lassonet")
     make = getattr(
@@ -76,11 +79,11 @@ def run_lassonet(
         del history
         state = model.model.state_dict().values()
         size = sum(int((leaf != 0).sum()) for leaf in state)
-        # It goes on with the same model.
+        # LassoNet continues with the same object.
         predict_fn = functools.partial(
             _predict_lasso, copy.deepcopy(model), objective=objective
         )
-        found.append(_judge(size, predict_fn, train, valid, objective))
+        found.append(_fit_result(size, predict_fn, train, valid, objective))
         if clock() >= end:
             raise TimeoutError
 
@@ -88,7 +91,7 @@ def run_lassonet(
         (np.float32(part.x), _to_targets(part, objective)) for part in (train, valid)
     ]
     for hidden in HIDDEN:
-        # Not 2 % along the path each time: that would take minutes.
+        # The default factor of 1.02 would take minutes.
         model = make(
             hidden_dims=(hidden,),
             path_multiplier=1.1,
@@ -114,13 +117,13 @@ def run_pykan(
     time_budget: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Fitted]:
-    """Kolmogorov-Arnold networks (Liu et al., arXiv:2404.19756) of growing shapes.
+    """Run Kolmogorov-Arnold networks (Liu et al., arXiv:2404.19756) of growing shapes.
 
-    Arguments and errors are those of `run_lassonet`.
+    Arguments, result and errors are those of `run_lassonet`.
     """
     kan, torch = import_package("pykan"), importlib.import_module("torch")
     end, found = clock() + time_budget, []
-    sets = {"train": train, "test": valid}  # its own names
+    sets = {"train": train, "test": valid}  # names in pykan
     data = {
         f"{name}_{kind}": torch.tensor(np.float32(leaf))
         for name, part in sets.items()
@@ -134,23 +137,23 @@ def run_pykan(
     for size, width, grid in _kan_shapes(
         train.x.shape[1], train.y.shape[1], max_weights
     ):
-        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar
+        with contextlib.redirect_stderr(io.StringIO()):  # progress bar
             model = kan.KAN(width=width, grid=grid, k=ORDER, seed=seed, auto_save=False)
-            # Its own moving of the grid to the points fails on some data.
+            # Updates of the grid fail on some data.
             model.fit(data, opt="LBFGS", steps=20, loss_fn=loss_fn, update_grid=False)
         predict_fn = functools.partial(_predict_kan, model)
-        found.append(_judge(size, predict_fn, train, valid, objective))
+        found.append(_fit_result(size, predict_fn, train, valid, objective))
         if clock() >= end:
             break
     return choose(found, max_weights)
 
 
-MODULES = {"pykan": "kan"}  # where they are not named as their packages
+MODULES = {"pykan": "kan"}  # names that differ from the package
 EXTRAS = {"lassonet": run_lassonet, "pykan": run_pykan}
 
 
 def choose(found: list[Fitted], max_weights: int) -> list[Fitted]:
-    """Models that no smaller or equally small one beats on validation data, by size."""
+    """Return models that no smaller or equally large one beats, by size."""
     front: list[Fitted] = []
     for one in sorted(found, key=lambda one: (one.num_weights, one.valid_loss)):
         is_better = not front or one.valid_loss < front[-1].valid_loss
@@ -161,10 +164,10 @@ def choose(found: list[Fitted], max_weights: int) -> list[Fitted]:
 
 
 def import_package(name: str) -> ModuleType:
-    """The module of a package.
+    """Import the module of a package.
 
     Raises:
-      ModuleNotFoundError: it is not there; says how to install it.
+      ModuleNotFoundError: the package is not installed.
     """
     try:
         return importlib.import_module(MODULES.get(name, name))
@@ -177,7 +180,10 @@ def import_package(name: str) -> ModuleType:
 def _kan_shapes(
     num_inputs: int, num_outputs: int, max_weights: int
 ) -> Iterator[tuple[int, list[int], int]]:
-    """Size, widths and grid, the smaller first; two numbers an edge scale its parts."""
+    """Yield size, widths and grid, smallest first.
+
+    An edge has the coefficients of its spline and two scales.
+    """
     shapes = [[num_inputs, num_outputs]]
     shapes += [[num_inputs, hidden, num_outputs] for hidden in HIDDEN]
     sized = [
@@ -193,7 +199,7 @@ def _kan_shapes(
 
 
 def _to_targets(problem: Problem, objective: Objective) -> np.ndarray:
-    """Numbers, or classes by their number."""
+    """Return numbers, or integer codes of classes."""
     if objective == "squared":
         return np.float32(problem.y)
     return np.int64(
@@ -213,10 +219,10 @@ def _predict_lasso(
 
 def _predict_kan(model: Any, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N O"]:
     torch = importlib.import_module("torch")
-    return model(torch.tensor(np.float32(x.T))).detach().numpy()
+    return model(torch.tensor(np.float32(x))).detach().numpy()
 
 
-def _judge(
+def _fit_result(
     size: int,
     predict_fn: PredictFn,
     train: Problem,
@@ -228,7 +234,7 @@ def _judge(
 
 
 def mean_loss(predict_fn: PredictFn, problem: Problem, objective: Objective) -> float:
-    """Weighted mean of the losses of a model."""
+    """Return the weighted mean loss of a model."""
     outputs, y = jnp.float32(predict_fn(problem.x).T), jnp.float32(problem.y.T)
     each = losses(outputs, y, objective=objective)
     return float(np.average(each, weights=problem.weight))

@@ -1,8 +1,8 @@
 """Dense networks with hard-concrete gates on all weights, then a refit.
 
 Louizos, Welling and Kingma, arXiv:1712.01312: a gate is a stretched and clipped
-concrete variable, so that it is exactly 0 or 1 at times and its chance of being open,
-which is penalized, has a gradient.
+concrete variable. It is exactly 0 or 1 with positive probability, and the probability
+of being active, which is penalized, has a gradient.
 """
 
 import dataclasses
@@ -21,31 +21,31 @@ from swajax.network import pack
 from swajax.refine.quadratic import Fit
 from swajax.types import Key
 
-# arXiv:1712.01312, section 4: temperature, and the interval gates are stretched to.
+# arXiv:1712.01312, section 4: temperature and interval of the stretched gates.
 BETA, LOW, HIGH = 2 / 3, -0.1, 1.1
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainConfig):
-    """How networks and gates are trained."""
+    """Learning rates, penalties and stages."""
 
     # One trial on two tasks each: 0.005 was no better.
     learning_rate: float = 0.02
-    """of Adam, for weights; falls along a cosine"""
+    """learning rate of Adam for weights, with cosine decay"""
     gate_learning_rate: float = 0.05
-    """of Adam, for the logits of the gates"""
+    """learning rate of Adam for the logits of the gates"""
     min_penalty: float = 1e-4
-    """least cost of an open gate, in units of the loss"""
-    # With 0.03 one trial found hardly any networks of ten weights.
+    """smallest penalty per active gate, in units of the loss"""
+    # With 0.03 one trial found few networks of ten weights.
     max_penalty: float = 0.1
-    """largest cost; penalties are uniform in the logarithm"""
+    """largest penalty; penalties are log-uniform"""
     first_logit: float = 2.2
-    """logits of the gates at the start: open at nine out of ten"""
+    """initial logits of the gates: active with probability 0.9"""
     gate_share: float = 0.7
-    """share of the steps after which gates are fixed, and weights fine-tuned"""
+    """share of the steps after which gates are fixed and weights fine-tuned"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Check numbers."""
         check_positive(self, but=("lm_steps", "first_logit"))
         if not self.gate_share < 1:
             raise ValueError(f"gate_share must be < 1, got {self.gate_share}")
@@ -56,21 +56,21 @@ class Config(TrainConfig):
 
 
 class Gated(NamedTuple):
-    """What is trained."""
+    """Trained variables."""
 
     weights: Float[Array, "B P"]
     logits: Float[Array, "B P"]
 
 
 class State(NamedTuple):
-    """Weights and gates of all networks."""
+    """Variables and optimizer state of all networks."""
 
     gated: Gated
     opt_state: Any
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of dense networks with gates, each with a penalty of its own."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of dense networks with gates, each with its own penalty."""
     draw_key, penalty_key, train_key = jax.random.split(key, 3)
     num = config.num_networks
     networks = training.draw_dense(draw_key, search, num=num)
@@ -87,7 +87,7 @@ def find(key: Key, search: Search, *, config: Config) -> None:
 
 
 def draw_penalties(key: Key, num: int, config: Config) -> Float[Array, " B"]:
-    """Costs of an open gate, uniform in the logarithm."""
+    """Draw log-uniform penalties per active gate."""
     ends = math.log(config.min_penalty), math.log(config.max_penalty)
     return jnp.exp(jax.random.uniform(key, (num,), minval=ends[0], maxval=ends[1]))
 
@@ -101,19 +101,19 @@ def step(
     fit: Fit,
     config: Config,
 ) -> State:
-    """A step of Adam on weights and gates; in the end of the weights alone."""
+    """Take a step of Adam on weights and gates; in the last stage on weights."""
     is_gating = progress < config.gate_share
     is_there = jax.vmap(pack)(task.networks) != 0
     noise = jax.random.uniform(key, is_there.shape, minval=1e-6, maxval=1 - 1e-6)
 
     def total(gated: Gated) -> Float[Array, ""]:
         drawn = sample_gates(gated.logits, noise)
-        # Fixed gates do not move.
+        # In the last stage gates are constant.
         gates = jnp.where(is_gating, drawn, expected_gates(gated.logits))
         networks = training.with_weights(task.networks, gated.weights * gates)
-        num_open = (open_chances(gated.logits) * is_there).sum(axis=1)
+        num_active = (active_probability(gated.logits) * is_there).sum(axis=1)
         loss = training.mean_losses(networks, task.train, fit=fit)
-        return (loss + task.goal * num_open).sum()
+        return (loss + task.goal * num_active).sum()
 
     gradient = jax.grad(total)(state.gated)
     updates, opt_state = ADAM.update(gradient, state.opt_state)
@@ -126,18 +126,18 @@ def step(
 def sample_gates(
     logits: Float[Array, "B P"], noise: Float[Array, "B P"]
 ) -> Float[Array, "B P"]:
-    """Hard-concrete gates from uniform noise (arXiv:1712.01312, eq. 10 and 11)."""
+    """Sample hard-concrete gates from uniform noise (arXiv:1712.01312, eq. 10, 11)."""
     log_odds = jnp.log(noise) - jnp.log1p(-noise)
     return _stretch(jax.nn.sigmoid((log_odds + logits) / BETA))
 
 
 def expected_gates(logits: Float[Array, "B P"]) -> Float[Array, "B P"]:
-    """Gates without noise, exactly 0 for logits below about -2.4 (eq. 13)."""
+    """Return gates without noise, exactly 0 for logits below about -2.4 (eq. 13)."""
     return _stretch(jax.nn.sigmoid(logits))
 
 
-def open_chances(logits: Float[Array, "B P"]) -> Float[Array, "B P"]:
-    """Chance of each gate not to be zero (eq. 12)."""
+def active_probability(logits: Float[Array, "B P"]) -> Float[Array, "B P"]:
+    """Return the probability that each gate is not zero (eq. 12)."""
     return jax.nn.sigmoid(logits - BETA * math.log(-LOW / HIGH))
 
 

@@ -1,7 +1,7 @@
-"""Dense networks, Adam, gradual magnitude pruning and a refit of what is left.
+"""Dense networks, Adam, gradual magnitude pruning and a refit.
 
-Zhu and Gupta, arXiv:1710.01878: the number of weights falls along a cubic from all to
-the size asked for, and each time the smallest ones go for good.
+Zhu and Gupta, arXiv:1710.01878: the number of weights follows a cubic schedule down to
+the requested size; the weights of least magnitude are removed for good.
 """
 
 import dataclasses
@@ -22,18 +22,18 @@ from swajax.types import Key
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainConfig):
-    """How networks are trained and pruned."""
+    """Learning rate and pruning schedule."""
 
-    # In one trial each, 0.02 was worse on two tasks, and longer but fewer runs as well.
+    # In one trial each on two tasks, 0.02 was worse, and so were longer but fewer runs.
     learning_rate: float = 0.005
-    """of Adam; constant while weights are pruned, then falling along a cosine"""
+    """learning rate of Adam; constant while pruning, then cosine decay"""
     prune_begin: float = 0.1
-    """share of the steps before the first weight goes"""
+    """share of the steps before the first weight is removed"""
     prune_end: float = 0.6
-    """share of the steps before the last weight goes"""
+    """share of the steps after which no weight is removed"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Check numbers."""
         check_positive(self, but=("lm_steps", "prune_begin"))
         if not self.prune_begin < self.prune_end < 1:
             raise ValueError(
@@ -42,14 +42,14 @@ class Config(TrainConfig):
 
 
 class State(NamedTuple):
-    """Weights of all networks, pruned ones zero."""
+    """Weights of all networks (pruned ones are zero) and optimizer state."""
 
     weights: Float[Array, "B P"]
     opt_state: Any
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """Train a batch of dense networks, each pruned to a size of its own."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Train a batch of dense networks and prune each to its own size."""
     draw_key, size_key, train_key = jax.random.split(key, 3)
     networks = training.draw_dense(draw_key, search, num=config.num_networks)
     sizes = training.draw_sizes(size_key, search, num=config.num_networks)
@@ -70,7 +70,7 @@ def step(
     fit: Fit,
     config: Config,
 ) -> State:
-    """A step of Adam on the weights that are left, then the smallest ones go."""
+    """Take a step of Adam on the remaining weights, then prune."""
     del key
     is_left = state.weights != 0
 
@@ -97,7 +97,7 @@ def scheduled_sizes(
     *,
     config: Config,
 ) -> Float[Array, " B"]:
-    """Weights that may be left at some point of the run (arXiv:1710.01878, eq. 1)."""
+    """Return the scheduled numbers of weights (arXiv:1710.01878, eq. 1)."""
     part = (progress - config.prune_begin) / (config.prune_end - config.prune_begin)
     left = (1.0 - jnp.clip(part, 0.0, 1.0)) ** 3
     return jnp.ceil(last + jnp.maximum(first - last, 0.0) * left)

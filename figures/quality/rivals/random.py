@@ -1,4 +1,4 @@
-"""The pipeline from random networks, with new ones while there is time."""
+"""The pipeline from random networks, repeated in the remaining time."""
 
 import jax
 
@@ -8,7 +8,8 @@ from swajax.types import Key
 Config = RestartsConfig
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """One run of the pipeline."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Run the pipeline once."""
     del config
-    search.run_pipeline(jax.random.split(key)[1], None)
+    start_key, run_key = jax.random.split(key)
+    search.run_pipeline(run_key, search.find_starts(start_key, "random"))

@@ -1,7 +1,7 @@
-"""scikit-learn's multilayer perceptrons, pruned by magnitude and refit.
+"""Multilayer perceptrons of scikit-learn, pruned by magnitude and refit.
 
-scikit-learn cannot hold weights at zero, so what is left after pruning is refit by
-Levenberg-Marquardt steps. Each size is pruned from the one above it.
+scikit-learn cannot keep weights at zero, so pruned networks are refit by
+Levenberg-Marquardt steps. Each size is pruned from the next larger one.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.types import Key, Network
 
-# scikit-learn's names. Its rectifier is not leaky; the refit mends the difference.
+# Names in scikit-learn. Its rectifier is not leaky, which the refit corrects.
 KINDS = {
     "tanh": "tanh",
     "sigmoid": "logistic",
@@ -31,26 +31,26 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Config(RestartsConfig):
-    """Which networks are fitted, and how they are pruned."""
+    """Settings of the fits and of the pruning."""
 
     num_networks: int = 16
-    """networks of a run"""
+    """number of networks per run"""
     run_share: float = 0.25
-    """share of the time budget after which no more networks are added to a run"""
+    """share of the time budget after which a run gets no more networks"""
     solver: Literal["lbfgs", "adam"] = "lbfgs"
-    """of scikit-learn"""
+    """solver of scikit-learn"""
     alphas: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
-    """weight decays, one after another"""
-    # In trials 1,000 iterations and finer prunings were no better at equal time.
+    """weight decays, one drawn per network"""
+    # In trials 1,000 iterations or finer pruning were no better at equal time.
     max_iter: int = 300
-    """iterations of the solver"""
+    """maximum number of iterations of the solver"""
     keep_share: float = 0.7
-    """share of the weights that each pruning leaves"""
+    """share of the weights that each pruning keeps"""
     lm_steps: int = 30
-    """Levenberg-Marquardt steps after each pruning"""
+    """number of Levenberg-Marquardt steps after each pruning"""
 
     def __post_init__(self) -> None:
-        """Reject numbers that cannot be."""
+        """Check options."""
         check_positive(self, but=("lm_steps",))
         if self.solver not in ("lbfgs", "adam"):
             raise ValueError(f"solver must be lbfgs or adam, got {self.solver!r}")
@@ -60,15 +60,15 @@ class Config(RestartsConfig):
             raise ValueError(f"keep_share must be < 1, got {self.keep_share}")
 
 
-def find(key: Key, search: Search, *, config: Config) -> None:
-    """Fit some networks one after another, and prune them together."""
+def find_networks(key: Key, search: Search, *, config: Config) -> None:
+    """Fit networks one after another, then prune them together."""
     rows = thin(search.train)
     networks = []
     end = search.end_of_run(config.run_share)
     for seed in np.asarray(jax.random.bits(key, (config.num_networks,))):
         model, kind = make_model(int(seed), search, config=config)
         fit(model, rows, search.job.fit.objective)
-        search.job.candidate_steps += model.n_iter_
+        search.job.network_steps += model.n_iter_
         networks.append(to_network(model, kind, search))
         if search.job.seconds() >= end:
             break
@@ -79,7 +79,7 @@ def find(key: Key, search: Search, *, config: Config) -> None:
 def make_model(
     seed: int, search: Search, *, config: Config
 ) -> tuple[MLPRegressor | MLPClassifier, str]:
-    """A network of random shape within the limits, and our name of its activation."""
+    """Return a model of random shape within the limits, and its activation."""
     job, rng = search.job, np.random.default_rng(seed)
     kind = rng.choice(job.spec.activations)
     depth = rng.integers(1, job.spec.max_depth + 1)
@@ -99,7 +99,7 @@ def make_model(
 def fit(
     model: MLPRegressor | MLPClassifier, rows: Problem, objective: Objective
 ) -> None:
-    """Train on all rows; classes are given by their number."""
+    """Fit a model to all rows; classes are integer codes."""
     y = rows.y if rows.y.shape[1] > 1 else rows.y[:, 0]
     if objective == "softmax":
         y = rows.y.argmax(axis=1)
@@ -112,7 +112,7 @@ def fit(
 def to_network(
     model: MLPRegressor | MLPClassifier, kind: str, search: Search
 ) -> Network:
-    """The record of a fitted model, a batch of one."""
+    """Return a fitted model as a batch of one `Network`."""
     spec, num_inputs = search.job.spec, search.job.train.x.shape[1]
     shape = (spec.max_depth, spec.max_width)
     first = np.zeros((num_inputs, shape[1]), np.float32)
@@ -135,7 +135,7 @@ def to_network(
 
 
 def prune(networks: Network, search: Search, *, config: Config) -> None:
-    """Down to one weight: the smallest go, the others are refit and kept."""
+    """Prune the smallest weights step by step; refit and keep each network."""
     size = search.job.config.max_weights
     while size >= 1:
         networks = resize.cut(networks, num_weights=size)

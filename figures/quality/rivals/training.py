@@ -1,8 +1,8 @@
-"""Gradient descent on many dense networks at once, for rivals that prune.
+"""Gradient descent on batches of dense networks, for the rivals that prune.
 
-All networks of a batch are one compiled program: `vmap` over networks, `lax.scan` over
-steps. Schedules go by progress, from 0 to 1, which is by steps where there is time and
-by the clock where there is not, so that every run reaches its end.
+A batch is one compiled program: `vmap` over networks, `lax.scan` over steps. Schedules
+depend on the progress from 0 to 1, which follows the steps or, if time is short, the
+clock, so that every run completes its schedule.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ from swajax.objectives import losses
 from swajax.refine.quadratic import Fit
 from swajax.types import Key, Network, NetworkSpec
 
-CHUNK_STEPS = 25  # between two looks at the clock
-BATCH_ROWS = 512  # of more rows than this, so many are drawn for each step
+CHUNK_STEPS = 25  # number of steps between checks of the clock
+BATCH_ROWS = 512  # largest number of rows per step
 LAST_RATE = 0.01  # learning rate at the end, relative to that of the start
 
 ADAM = optax.scale_by_adam()
@@ -36,37 +36,41 @@ ADAM = optax.scale_by_adam()
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(RestartsConfig):
-    """What all that train and prune have; a run is a batch of networks."""
+    """Settings of training and pruning; a run is a batch of networks."""
 
     num_networks: int = 32
-    """networks of a run, each pruned to a size or with a penalty of its own"""
+    """number of networks per run, each with its own size or penalty"""
     num_steps: int = 2000
-    """steps of a run, if there is time"""
-    # Large tables need the longest run there can be; small ones end theirs far sooner.
+    """number of steps per run; fewer if the time is short"""
+    # Only large tables use the whole share; runs on small ones end by steps.
     run_share: float = 0.5
-    """share of the time budget that a run may take"""
+    """maximum share of the time budget per run"""
     lm_steps: int = 60
-    """Levenberg-Marquardt steps on each network in the end, 0 for none"""
+    """number of final Levenberg-Marquardt steps per network; 0 for none"""
 
 
 class TrainTask(NamedTuple):
-    """What a run trains on; leaves of `networks` and `goal` lead with B."""
+    """Networks and data of a run; leaves of `networks` and `goal` lead with B."""
 
     networks: Network  # shapes and activations
     train: Problem
     valid: Problem
-    goal: Float[Array, " B"]  # what tells the networks apart: a size or a penalty
+    goal: Float[Array, " B"]  # size or penalty of each network
 
 
 StepFn = Callable[..., Any]  # (state, task, key, progress, *, fit, config) -> state
 
 
 def draw_dense(key: Key, search: Search, *, num: int) -> Network:
-    """Random networks of dense layers, larger than what is asked for.
+    """Draw dense networks that are larger than the networks to be found.
 
-    Shapes and activations are those of `prior.sample_small` for a number of weights
-    that is uniform in the logarithm, from the largest size to be found to the largest
-    network there is.
+    Shapes and activations are those of `prior.sample_small` for log-uniform numbers of
+    weights between the largest size to be found and the largest network.
+
+    Args:
+      key: consumed.
+      search: with the limits.
+      num: number of networks.
     """
     job = search.job
     largest = int(count_weights(make_dense(job.spec)))
@@ -81,21 +85,21 @@ def draw_dense(key: Key, search: Search, *, num: int) -> Network:
 
 
 def make_task(search: Search, networks: Network, goal: Float[Array, " B"]) -> TrainTask:
-    """The data of a search, and networks to train on them."""
+    """Return networks with the data of a search."""
     return TrainTask(networks, search.job.train, search.job.valid, goal)
 
 
 @jax.jit
 def redraw(key: Key, networks: Network) -> Network:
-    """The same shapes and activations with fresh normal weights, scaled by the fan in.
+    """Draw new normal weights, scaled by the fan-in, for the same shapes.
 
-    A network's own factor makes smooth and wiggly ones, as in the prior.
+    A random factor per network makes smooth and oscillating functions, as in the prior.
     """
     return jax.vmap(_redraw)(jax.random.split(key, len(networks.depth)), networks)
 
 
 def draw_sizes(key: Key, search: Search, *, num: int) -> Float[Array, " B"]:
-    """Sizes to prune to, uniform in the logarithm from 3 to the largest."""
+    """Draw log-uniform target sizes from 3 to the largest."""
     ends = {"minval": math.log(3), "maxval": math.log(search.job.config.max_weights)}
     return jnp.round(jnp.exp(jax.random.uniform(key, (num,), **ends)))
 
@@ -109,15 +113,18 @@ def train(
     *,
     config: TrainConfig,
 ) -> Any:
-    """The state after `config.num_steps` steps, or fewer in the share of the time.
+    """Train for `config.num_steps` steps, or fewer in the share of the time.
 
     Args:
       key: consumed.
-      step_fn: one step of all networks, a function of a module (it is compiled once).
-      state: a pytree whose structure a step keeps.
-      task: what to train on.
-      search: tells the time and counts the steps.
+      step_fn: one step of all networks; a module-level function, compiled once.
+      state: pytree whose structure a step keeps.
+      task: networks and data.
+      search: with the clock and the counter of steps.
       config: of the rival.
+
+    Returns:
+      The last state.
     """
     job, progress, index, seconds = search.job, 0.0, 0, 0.0
     end = search.end_of_run(config.run_share)
@@ -138,12 +145,12 @@ def train(
         jax.block_until_ready(state)
         seconds, index = job.seconds() - begin, index + 1
         progress = 1.0 if ahead == 1.0 - progress else progress + ahead
-        search.job.candidate_steps += CHUNK_STEPS * len(task.networks.depth)
+        search.job.network_steps += CHUNK_STEPS * len(task.networks.depth)
     return state
 
 
 def mean_losses(networks: Network, problem: Problem, *, fit: Fit) -> Float[Array, " B"]:
-    """Loss of each network, weight decay included."""
+    """Return the loss of each network, weight decay included."""
     out = apply_batch(networks, problem.x, activations=fit.activations)
     each = functools.partial(losses, objective=fit.objective)
     values = jax.vmap(each, in_axes=(0, None))(out.mT, problem.y.T)
@@ -152,16 +159,18 @@ def mean_losses(networks: Network, problem: Problem, *, fit: Fit) -> Float[Array
 
 
 def with_weights(networks: Network, weights: Float[Array, "B P"]) -> Network:
-    """The networks with all their numbers replaced."""
+    """Replace all numbers of the networks."""
     return jax.vmap(unpack)(weights, networks)
 
 
 def is_largest(
     weights: Float[Array, "B P"], sizes: Float[Array, " B"]
 ) -> Bool[Array, "B P"]:
-    """Which weights are among the largest ones of each network, in absolute value.
+    """Return a mask of the weights of largest magnitude of each network.
 
-    Weights that are zero never are.
+    Args:
+      weights: of the networks.
+      sizes: number of weights to mark per network; zeros are never marked.
     """
     values = jnp.abs(weights)
     limit = jax.vmap(kth_largest)(values, sizes)
@@ -171,21 +180,22 @@ def is_largest(
 def learning_rate(
     first: float, progress: Float[Array, ""], *, restart: float = 0.0
 ) -> Float[Array, ""]:
-    """Cosine decay from `restart` on to a hundredth; before that it is constant."""
+    """Return a rate that is constant until `restart`, then decays to a hundredth."""
     part = jnp.clip((progress - restart) / (1.0 - restart), 0.0, 1.0)
     share = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + jnp.cos(jnp.pi * part))
     return first * share
 
 
 def _redraw(key: Key, network: Network) -> Network:
+    """Redraw the weights of one network."""
     keys = jax.random.split(key, 6)
     factor = jnp.exp(jax.random.uniform(keys[0], minval=-0.5, maxval=1.0))
 
     def draw(key: Key, weights: Float[Array, "*L K J"]) -> Float[Array, "*L K J"]:
-        is_there = weights != 0
-        fan_in = jnp.maximum(is_there.sum(axis=-2, keepdims=True), 1)
+        is_present = weights != 0
+        fan_in = jnp.maximum(is_present.sum(axis=-2, keepdims=True), 1)
         normal = jax.random.normal(key, weights.shape)
-        return factor * normal * is_there / jnp.sqrt(fan_in)
+        return factor * normal * is_present / jnp.sqrt(fan_in)
 
     readout_bias = jax.random.normal(keys[5], network.readout_bias.shape)
     return network._replace(
@@ -207,7 +217,7 @@ def _sample(
     num: int,
     spec: NetworkSpec,
 ) -> Network:
-    """Dense networks; the logarithms of their sizes are about in an interval."""
+    """Sample dense networks with log-uniform sizes from `least` to `most`."""
     size_key, network_key, weight_key = jax.random.split(key, 3)
     sizes = jnp.exp(jax.random.uniform(size_key, (num,), minval=least, maxval=most))
     draw = functools.partial(prior.sample_small, spec=spec, num_inputs=num_inputs)
@@ -231,6 +241,8 @@ def _chunk(
     fit: Fit,
     config: Any,
 ) -> Any:
+    """Take `CHUNK_STEPS` steps."""
+
     def body(state: Any, index: Array) -> tuple[Any, None]:
         row_key, valid_key, step_key = jax.random.split(
             jax.random.fold_in(key, index), 3
@@ -246,7 +258,7 @@ def _chunk(
 
 
 def _draw_rows(key: Key, problem: Problem) -> Problem:
-    """All rows, or some as often as they weigh."""
+    """Return all rows, or a sample in proportion to their weights."""
     num_rows = len(problem.x)
     if num_rows <= BATCH_ROWS:
         return problem

@@ -67,7 +67,7 @@ def check(limits: NetworkSpec, objective: Objective, options: Any) -> None:
         )
 
 
-def find(key: Key, request: StartRequest) -> Starts:
+def train_and_sample(key: Key, request: StartRequest) -> Starts:
     """Train supernets and draw networks with the weights that they inherit.
 
     Raises:
@@ -193,4 +193,4 @@ def _resample(part: Problem) -> Rows:
     return Rows(part.x[rows], part.y[rows])
 
 
-SOURCE = Source(find, check=check, options_field="supernet")
+SOURCE = Source(train_and_sample, check=check, options_field="supernet")
