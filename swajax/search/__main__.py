@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.messages import listed, shown
+from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
@@ -64,6 +65,12 @@ class SearchCommand:
     """share of the rows for validation: networks are chosen by them"""
     test_share: float = 0.2
     """share of the rows for the test error"""
+    split: SplitKind = "random"
+    """last, for rows in time order: the last rows of the table test, the rows before
+    them validate, and the first rows train"""
+    group: str | None = None
+    """column of groups, such as patients or days: all rows of a group are in the same
+    part of the split; the column is no feature"""
     seed: int = 0
     """seed of the row split and of the random starts"""
     time_budget: float | None = None
@@ -85,6 +92,7 @@ def main(config: SearchCommand) -> None:
         features=config.features,
         task=config.task,
         weight=config.weight,
+        group=config.group,
     )
     dataset, scaling, notes = split_table(
         table,
@@ -92,6 +100,7 @@ def main(config: SearchCommand) -> None:
         valid_share=config.valid_share,
         test_share=config.test_share,
         class_weight=config.class_weight,
+        split=config.split,
     )
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)

@@ -19,8 +19,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from swajax.data.problem import Problem, check_problem, normalise_weights
+from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
+from swajax.io.configs import check_range
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -88,8 +89,8 @@ def find_front(
       `pick` of the smallest one within one standard error of the best.
 
     Raises:
-      ValueError: rows do not fit together, a source does not apply, or no network has
-        a finite loss.
+      ValueError: rows do not fit together, the objective is unknown, the time budget
+        is not above 0, a source does not apply, or no network has a finite loss.
       KeyboardInterrupt: Ctrl-C came before the first networks. Later it ends the work
         after the current block and the front so far is returned, as it is if the
         callback raises this exception; a second Ctrl-C skips the last polish.
@@ -110,6 +111,8 @@ def find_front(
       2
     """
     processes.check_not_forked()
+    check_parts(train, valid, objective)
+    check_range("time_budget", time_budget, above=0, unit="s")
     with interrupts.deferred():
         return _find_front(
             *(key, train, valid, objective, config or SearchConfig(), starts),
@@ -129,7 +132,7 @@ def _find_front(
     callback: Callback | None,
 ) -> Front:
     begin, num_steps = clock(), 0
-    train, valid = (normalise_weights(check_problem(part)) for part in (train, valid))
+    train, valid = (normalise_weights(part) for part in (train, valid))
     source_key, key = jax.random.split(key)
     if starts is None:
         config.check(train.x.shape[1], objective)

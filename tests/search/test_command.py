@@ -64,8 +64,9 @@ def folder(tmp_path_factory):
     x = np.random.default_rng(0).uniform(-3, 3, size=(40, 2))
     y = 100 + 20 * np.tanh(x[:, 0] - x[:, 1])
     kinds = np.where(y > 100, "<b>high</b>", "low")
-    rows = [f"{a},{b},{c},{k}" for (a, b), c, k in zip(x, y, kinds, strict=True)]
-    text = "\n".join([f"u,v,{TARGET},kind", *rows]) + "\n"
+    cells = zip(x, y, kinds, strict=True)
+    rows = [f"{a},{b},{c},{k},day {i // 4}" for i, ((a, b), c, k) in enumerate(cells)]
+    text = "\n".join([f"u,v,{TARGET},kind,day", *rows]) + "\n"
     (folder / "table.csv").write_text(text, encoding="utf-8")
     return folder
 
@@ -193,6 +194,37 @@ def test_a_time_budget_ends_early_with_a_front(folder, command):
     _, results, _ = _run(command, folder / "budget")
     assert len((folder / "budget" / "metrics.jsonl").read_text().splitlines()) == 1
     assert results["front"]
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"split": "last"}, "order of the rows: the last 8 test, the 8 before them"),
+        ({"group": "day"}, "by group 'day': 6/2/2 groups to train/validate/test"),
+    ],
+)
+def test_other_splits_are_told_and_recorded(folder, command, options, note):
+    command = dataclasses.replace(command, **options, time_budget=1e-3)
+    (name,) = options
+    out, results, printed = _run(command, folder / f"by-{name}")
+    assert f"note: split {note}" in printed.replace("split in the ", "split ")
+    assert any(note in line for line in results["notes"])
+    assert results["config"][name] == options[name]
+    assert results["num_rows"] == {"train": 24, "valid": 8, "test": 8}
+    if name == "split":
+        table = pd.read_csv(folder / "table.csv")
+        test = read_rows(out)["test"].y[:, 0] * results["target_scale"]
+        wanted = table[TARGET].to_numpy()[-8:] - results["target_offset"]
+        np.testing.assert_allclose(np.sort(test), np.sort(wanted), atol=1e-3)
+
+
+def test_a_split_in_order_has_no_groups(folder, command):
+    command = dataclasses.replace(command, split="last", group="day")
+    with pytest.raises(
+        ValueError, match=r"split last .* either the split or the group"
+    ):
+        search_command.main(dataclasses.replace(command, out=folder / "both"))
+    assert not (folder / "both").exists()
 
 
 @pytest.mark.parametrize("by", ["direct", "latent"])

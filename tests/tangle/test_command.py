@@ -88,6 +88,26 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
     assert "is not empty" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"split": "last"}, "order of the rows: the last 20 test, the 16 before"),
+        ({"group": "day"}, "by group 'day': 16/4/5 groups"),
+    ],
+)
+def test_a_table_is_split_in_order_or_by_group(options, note, tmp_path):
+    rows = [f"{i},{i * i},{i // 4}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,y,day", *rows]))
+    data = {"data": str(tmp_path / "t.csv"), "target": "y"}
+    config = TangleCommand(space="mlp", **data, **options)
+    table, dataset, scaling = tangle._split_table(config)
+    assert note in table.notes[-1]
+    (a, *others) = scaling.encoder.columns
+    assert a.name == "a" and bool(others) == ("group" not in options)
+    days = [set(np.rint((p.x[:, 0] - a.offset) / a.scale) // 4) for p in dataset]
+    assert len(set.union(*days)) == sum(map(len, days))
+
+
 def check_model(folder, results):
     """The network with the lowest loss on the rows for vectors can be loaded."""
     model, best = swajax.load(folder), results["front"][-1]
@@ -259,6 +279,8 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
         (["--weight-share", "0.9995"], "leaves nothing for architectures"),
         (["--weight-share", "0.0005"], "leaves nothing for weights"),
         (["--data", "my.csv"], "data does not apply to space digits-macro"),
+        (["--split", "last"], "split does not apply to space digits-macro"),
+        (["--group", "day"], "group does not apply to space digits-macro"),
         (["--projection", "sparsemax"], "projection does not apply to"),
         (
             ["--sampler", "gdas", "--divergence-weight", "0.1"],
