@@ -17,11 +17,9 @@ import pytest
 from tqdm import tqdm
 
 import swajax
-from swajax import autoencoder
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
-from swajax.io import checkpoints, commands, configs
-from swajax.latent_search import DescentConfig
+from swajax.io import checkpoints, commands
 from swajax.model.front import Front
 from swajax.model.results import read_rows
 from swajax.network import apply, count_weights
@@ -51,9 +49,6 @@ SEARCH = SearchConfig(
         num_drawn=3,
         training=SupernetConfig(num_steps=2, batch_size=8),
     ),
-)
-DESCENT = DescentConfig(
-    num_steps=2, chunk_steps=1, num_starts=2, sparsity_weights=(1e-4,)
 )
 
 
@@ -225,20 +220,6 @@ def test_a_split_in_order_has_no_groups(folder, command):
     ):
         search_command.main(dataclasses.replace(command, out=folder / "both"))
     assert not (folder / "both").exists()
-
-
-@pytest.mark.parametrize("by", ["direct", "latent"])
-def test_gradient_descent_gives_starts(folder, command, by):
-    config = autoencoder.AutoencoderConfig(max_depth=2)
-    params = autoencoder.init(jax.random.key(0), config=config)
-    header = {"autoencoder": configs.to_dict(config)}
-    path = folder / f"{by}.safetensors"
-    checkpoints.save(path, params, header=header)
-    source = DescentSourceConfig(preset=str(path), descent=DESCENT)
-    search = dataclasses.replace(SEARCH, sources=(by,), descent=source)
-    command = dataclasses.replace(command, search=search)
-    _, results, _ = _run(command, folder / by)
-    assert len(results["front"]) > 1
 
 
 @pytest.mark.parametrize(
