@@ -194,6 +194,4 @@ def _list(counts: Counter[str], ends: dict[str, str] | None = None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        commands.run_command(main, PredictCommand, name="python -m swajax.predict")
-    )
+    commands.run_as_process(main, PredictCommand, name="python -m swajax.predict")

@@ -78,6 +78,20 @@ class NetworkSpec:
         check_activations(self.activations)
 
 
+def check_kinds(networks: Network, activations: Sequence[str]) -> None:
+    """Raise an error unless `activations` names the kinds of one network or a batch.
+
+    Raises:
+      ValueError: a name is unknown, or their number is another.
+    """
+    check_activations(activations)
+    if networks.activation.shape[-1] != len(activations):
+        raise ValueError(
+            f"the network mixes {networks.activation.shape[-1]} activations, got "
+            f"{len(activations)} names: {activations!r}"
+        )
+
+
 def check_activations(activations: Sequence[str]) -> None:
     """Check that `activations` is a non-empty sequence of known names.
 

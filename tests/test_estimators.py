@@ -16,10 +16,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from swajax.data import arrays
-from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor
+from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import run, sources
+from swajax.search import run, sources, stages
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -31,6 +31,7 @@ SMALL = {
     "max_width": 4,
     "max_depth": 1,
 }
+CHECKED = SMALL | {"max_weights": 8}  # a third of the work per fit
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +65,14 @@ def _size(model):
     return sum(np.count_nonzero(leaf) for leaf in weights)
 
 
-@parametrize_with_checks([SparseMLPRegressor(**SMALL), SparseMLPClassifier(**SMALL)])
-def test_scikit_learn_check(estimator, check):
+@parametrize_with_checks(
+    [SparseMLPRegressor(**CHECKED), SparseMLPClassifier(**CHECKED)]
+)
+def test_scikit_learn_check(estimator, check, monkeypatch):
+    # Fewer steps of the same programs.
+    race = [heat._replace(num_steps=10) for heat in stages.RACE]
+    monkeypatch.setattr(stages, "RACE", race)
+    monkeypatch.setattr(run, "LAST_STEPS", 20)
     check(estimator)
 
 
@@ -107,6 +114,81 @@ def test_at_gives_the_best_network_of_a_size(regressor, table):
     smallest = regressor.front_[0].num_weights
     with pytest.raises(ValueError, match=f"must be >= {smallest}"):
         regressor.at(smallest - 1)
+
+
+def test_whole_floats_and_single_names_are_taken(regressor, table):
+    other = {
+        "max_weights": 20.0,
+        "max_depth": np.float64(1),
+        "sources": "random",
+        "activations": list(DEFAULT_ACTIVATIONS),
+    }
+    model = SparseMLPRegressor(**SMALL | other).fit(*table)
+    np.testing.assert_array_equal(model.predict(table[0]), regressor.predict(table[0]))
+    assert SparseMLPRegressor(activations="tanh")._config().activations == ("tanh",)
+
+
+@pytest.fixture
+def searched(monkeypatch):
+    """Training and validation rows of each search; no network is searched."""
+    found = []
+
+    def record(key, train, valid, **options):
+        found.append((train, valid))
+        raise InterruptedError
+
+    monkeypatch.setattr(base, "find_front", record)
+
+    def fit(model, *args, **options):
+        with pytest.raises(InterruptedError):
+            model.fit(*args, **options)
+        train, valid = found[-1]
+        scales = model.input_range_, model.input_center_
+        return [part.x * scales[0] + scales[1] for part in (train, valid)]
+
+    return fit
+
+
+@pytest.mark.parametrize("kind", [SparseMLPRegressor, SparseMLPClassifier])
+def test_the_last_rows_validate(searched, kind):
+    x, y = np.arange(50.0)[::-1, None], np.arange(50) % 2
+    train, valid = searched(kind(split="last"), x, y)
+    np.testing.assert_allclose(np.sort(valid[:, 0]), np.arange(10), atol=1e-9)
+    assert len(train) == 40 and train.min() > 9.5
+    weight = np.where(x[:, 0] < 5, 0.0, 1.0)
+    _, valid = searched(kind(split="last"), x, y, weight)
+    np.testing.assert_allclose(np.sort(valid[:, 0]), np.arange(5, 14), atol=1e-9)
+    train, valid = searched(kind(split="last"), x[:4], y[:4])
+    np.testing.assert_array_equal(train, valid)
+
+
+@pytest.mark.parametrize("kind", [SparseMLPRegressor, SparseMLPClassifier])
+def test_groups_are_not_divided(searched, kind):
+    x = np.repeat(np.arange(25.0), 2)[:, None]  # equal rows of two groups stay apart
+    y, names = np.arange(50) // 2 % 2, np.array(list("abcde"))
+    groups = names[np.arange(50) % 5]
+    train, valid = searched(kind(), x, y, groups=groups)
+    assert len(train) == 40 and len(valid) == 10
+    (only,) = set.intersection(
+        *(set(groups[x[:, 0] == value]) for value in valid[:, 0])
+    )
+    np.testing.assert_allclose(np.sort(valid[:, 0]), x[groups == only, 0], atol=1e-9)
+    searched(kind(), x, y, np.where(groups == "a", 0.0, 1.0), groups=groups)
+    for wrong, message in (
+        (["a"] * 50, "1 groups cannot be divided"),
+        (["a"] * 49, "groups must have 50 values, got 49"),
+        ([None, *groups[1:]], "groups has no value in row 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kind().fit(x, y, groups=wrong)
+    with pytest.raises(ValueError, match="split last"):
+        kind(split="last").fit(x, y, groups=groups)
+
+
+def test_a_class_that_cannot_be_learned_is_refused():
+    x, y = np.arange(50.0)[:, None], np.repeat([0, 1], [45, 5])
+    with pytest.raises(ValueError, match="class has no row to fit"):
+        SparseMLPClassifier(split="last").fit(x, y)
 
 
 def test_same_random_state_same_predictions(regressor, table):
@@ -164,7 +246,8 @@ def test_models_predict_the_same(regressor, table, corners):
         got = model.predict(frame[["x3", "x1", "x2"]])
         np.testing.assert_allclose(got, estimator.predict(x), rtol=1e-5, atol=1e-5)
     still = frame.assign(x2=1 / 3).rename(columns={"x1": "a"})
-    estimator = SparseMLPRegressor(**SMALL).fit(still, y)
+    with pytest.warns(ConvergenceWarning, match=r"left out, constant .* 'x2'$"):
+        estimator = SparseMLPRegressor(**SMALL).fit(still, y)
     model = estimator.to_model()
     assert model.feature_names == ("a", "x2", "x3")
     np.testing.assert_allclose(
@@ -220,10 +303,12 @@ def test_constant_target_and_constant_inputs(table, corners):
     assert model.front_[0].num_weights == 0 and model.at(0).network_.depth == 1
     still = x.copy()
     still[:, 1] = 1 / 3
-    model = SparseMLPRegressor(**SMALL).fit(still, y)
+    with pytest.warns(ConvergenceWarning, match=r"constant .*: 'X\[:, 1\]'$"):
+        model = SparseMLPRegressor(**SMALL).fit(still, y)
     assert not model.network_.first[1].any()
     np.testing.assert_array_equal(model.predict(x), model.predict(still))
-    model = SparseMLPClassifier(**SMALL).fit(np.ones((60, 3)), corners[1])
+    with pytest.warns(ConvergenceWarning, match=r"0\]', 'X\[:, 1\]', 'X\[:, 2\]'"):
+        model = SparseMLPClassifier(**SMALL).fit(np.ones((60, 3)), corners[1])
     share = (corners[1] == "same").mean()
     np.testing.assert_allclose(model.predict_proba(x)[:, 1], share, atol=0.02)
 
@@ -242,8 +327,16 @@ def test_refuses_what_cannot_be_learned(table):
         {"max_weights": 0},
         {"num_starts": 0},
         {"sources": ("random", "random")},
+        {"max_weights": 8.5},
+        {"max_width": "4"},
+        {"activations": 3},
+        {"weight_decay": "none"},
+        {"valid_share": "0.2"},
+        {"time_budget": 0},
+        {"time_budget": "60"},
+        {"split": "first"},
     ):
-        with pytest.raises(ValueError, match=next(iter(wrong))):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))} must "):
             SparseMLPRegressor(**SMALL | wrong).fit(x, y)
 
 

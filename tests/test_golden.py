@@ -18,6 +18,7 @@ def test_every_case_is_recorded():
     assert list(record.load()["cases"]) == list(record.CASES)
 
 
+@pytest.mark.study  # compiles all parts of the package
 @pytest.mark.parametrize("name", record.CASES)
 def test_numbers_are_as_recorded(name, recorded):
     gaps = record.differences(record.compute(name), recorded[name])

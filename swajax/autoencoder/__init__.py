@@ -20,7 +20,7 @@ Example:
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from swajax import network as network_lib
 from swajax.autoencoder.base import Embedding, Params, Present
@@ -109,10 +109,11 @@ def encode(
 
     Raises:
       ValueError: `depth` is out of range, or a network for `compact` or `paper` has
-        biases.
+        biases or other shapes than those of `config.spec`.
     """
     if depth is not None:
         _check_depth(depth, config)
+    _check_network(network, config)
     return make_autoencoder(config).encode(
         params, network, depth=depth, probes=probes, present=present
     )
@@ -124,7 +125,7 @@ def decode(
     *,
     config: AutoencoderConfig,
     depth: int,
-    num_weights: Float[Array, ""] | int | None = None,
+    num_weights: Num[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> Network:
     """Decode an embedding into a network with `depth` hidden layers.
@@ -144,10 +145,11 @@ def decode(
       present: which inputs and outputs exist, if some are padding (`tabular`).
 
     Raises:
-      ValueError: `depth` is out of range, or the preset does not support `num_weights`
-        or `present`.
+      ValueError: `depth` is out of range, `z` is no embedding of the preset, or the
+        preset does not support `num_weights` or `present`.
     """
     _check_depth(depth, config)
+    _check_embedding(z, config)
     options = _options(config, num_weights, present)
     return make_autoencoder(config).decode(params, z, depth=depth, **options)
 
@@ -157,10 +159,11 @@ def decode_all(
     z: Float[Array, " Z"] | Embedding,
     *,
     config: AutoencoderConfig,
-    num_weights: Float[Array, ""] | int | None = None,
+    num_weights: Num[Array, ""] | int | None = None,
     present: Present | None = None,
 ) -> tuple[Network, ...]:
     """Decode with all decoders, depth 1 to L; arguments and gradient as in `decode`."""
+    _check_embedding(z, config)
     options = _options(config, num_weights, present)
     return make_autoencoder(config).decode_all(params, z, **options)
 
@@ -182,6 +185,31 @@ def respond(
 def _check_depth(depth: int, config: AutoencoderConfig) -> None:
     if not 1 <= depth <= config.max_depth:
         raise ValueError(f"depth must be in 1..{config.max_depth}, got {depth}")
+
+
+def _check_network(network: Network, config: AutoencoderConfig) -> None:
+    """Check the shapes of a network of a preset whose encoder has fixed shapes."""
+    if config.is_any_table:
+        return
+    spec = config.spec
+    wanted = (spec.num_inputs, spec.num_outputs, spec.max_depth, spec.max_width)
+    got = network.first.shape[0], network.readout.shape[-1], *network.mask.shape
+    if got != wanted:
+        raise ValueError(
+            "the network must have the numbers of inputs and outputs, layers and "
+            f"neurons per layer {wanted} of the autoencoder, got {got}"
+        )
+
+
+def _check_embedding(z: object, config: AutoencoderConfig) -> None:
+    size = config.embedding_size
+    shape = jnp.shape(z.z if isinstance(z, Embedding) else z)
+    if isinstance(z, Embedding) != config.is_any_table or shape != (size,):
+        kind = "an Embedding with z of" if config.is_any_table else "an array of"
+        raise ValueError(
+            f"the preset {config.preset} decodes {kind} {size} numbers, got "
+            f"{type(z).__name__} with shape {shape}"
+        )
 
 
 def _options(config: AutoencoderConfig, num_weights: object, present: object) -> dict:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from swajax.io.configs import check_range
 from swajax.network import mask_weights, uniform_activation
 from swajax.types import Network, NetworkSpec
 
@@ -22,8 +23,9 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
       depth: its number of hidden layers d.
 
     Raises:
-      ValueError: the network has biases or another depth. Traced values (under `jit` or
-        `vmap`) are not checked; biases and layers beyond `depth` are then dropped.
+      ValueError: the network has biases, another depth or several outputs. Traced
+        values (under `jit` or `vmap`) are not checked; biases and layers beyond `depth`
+        are then dropped.
 
     Example:
       >>> spec = NetworkSpec(max_width=3, max_depth=1)
@@ -34,6 +36,10 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
     check_no_biases(network)
     if _is_concrete(network) and int(network.depth) != depth:
         raise ValueError(f"depth must be {int(network.depth)}, got {depth}")
+    if network.readout.shape[1] != 1:
+        raise ValueError(
+            f"the network must have one output, it has {network.readout.shape[1]}"
+        )
     return flatten(network, depth=depth)
 
 
@@ -57,9 +63,15 @@ def from_matrix(
     Mask columns are kept as they are and biases are zero. Weights of absent neurons are
     kept as well: `swajax.network.apply` ignores them, but through them a gradient can
     bring a neuron back. `mask_weights` clears them.
+
+    Raises:
+      ValueError: the depth is not in 1..L, or the matrix has another shape.
     """
     width = spec.max_width
-    chex.assert_shape(matrix, (width, width * depth + 1 + depth))
+    check_range("depth", depth, minimum=1, maximum=spec.max_depth)
+    shape = (width, width * depth + 1 + depth)
+    if matrix.shape != shape:
+        raise ValueError(f"matrix must have the shape {shape}, got {matrix.shape}")
     above = (width - spec.num_inputs) // 2
     blocks = matrix[:, : width * depth].reshape(width, depth, width).swapaxes(0, 1)
     hidden = jnp.zeros((spec.max_depth - 1, width, width), matrix.dtype)

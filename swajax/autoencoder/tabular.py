@@ -19,7 +19,7 @@ are corrected.
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
 from swajax.autoencoder.base import Autoencoder, Embedding, Params, Present, Preset
 from swajax.autoencoder.canonical import canonical_order
@@ -66,7 +66,7 @@ def make_tabular(spec: NetworkSpec, num_probes: int) -> Autoencoder:
         z: Embedding,
         *,
         depth: int,
-        num_weights: Float[Array, ""] | int | None,
+        num_weights: Num[Array, ""] | int | None,
         present: Present | None,
     ) -> Network:
         args = _fill_in(z, num_weights, present)
@@ -76,7 +76,7 @@ def make_tabular(spec: NetworkSpec, num_probes: int) -> Autoencoder:
         params: Params,
         z: Embedding,
         *,
-        num_weights: Float[Array, ""] | int | None,
+        num_weights: Num[Array, ""] | int | None,
         present: Present | None,
     ) -> tuple[Network, ...]:
         args = _fill_in(z, num_weights, present)
@@ -103,7 +103,7 @@ PRESET = Preset(
 
 
 def _fill_in(
-    z: Embedding, num_weights: Float[Array, ""] | int | None, present: Present | None
+    z: Embedding, num_weights: Num[Array, ""] | int | None, present: Present | None
 ) -> tuple[Float[Array, ""], Present]:
     """Return the size and the present inputs and outputs; by default, all."""
     if present is None:

@@ -1,18 +1,21 @@
 """Rows of an estimator: merge equal rows, sort them, and split them in two.
 
 Equal rows are merged into one row with the sum of their weights. A row of weight 2
-therefore gives the same bits as the row repeated, and no row is in both parts.
+therefore gives the same bits as the row repeated, and no row is in both parts. In a
+split by group or in time order, rows are merged only within a group or part.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float, Int
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 
+from swajax.data import partitions
+from swajax.data.partitions import SplitKind, hold_out
 from swajax.data.problem import Problem
-from swajax.data.splits import hold_out
 from swajax.io.configs import check_range
 
 MIN_ROWS = 10  # with fewer rows, both parts have all of them
@@ -24,6 +27,75 @@ class Parts(NamedTuple):
     train: Int[np.ndarray, " _"]
     valid: Int[np.ndarray, " _"]
     seed: int
+
+
+def divide(
+    x: Float[np.ndarray, "N I"],
+    y: Float[np.ndarray, " N"] | Int[np.ndarray, " N"],
+    weight: Float[np.ndarray, " N"],
+    *,
+    share: float,
+    random_state: int | np.random.RandomState | None,
+    is_classes: bool,
+    kind: SplitKind = "random",
+    groups: Int[np.ndarray, " N"] | None = None,
+) -> tuple[Problem, Parts]:
+    """Merge equal rows and split them in two.
+
+    Args:
+      x: inputs.
+      y: numbers or class codes.
+      weight: weights >= 0, not all 0.
+      share: share of the rows to choose by, in (0, 1).
+      random_state: seed or generator, as in scikit-learn.
+      is_classes: whether `y` holds class codes; a random split is then stratified.
+      kind: `last` to choose by the last rows.
+      groups: group of each row, from `encode_groups`: all rows of a group are in the
+        same part.
+
+    Returns:
+      The merged rows and their parts.
+
+    Raises:
+      ValueError: the sum of the weights overflows, there is only one group, or a class
+        has no row to fit.
+    """
+    if kind == "random" and groups is None:
+        rows = merge(x, y, weight)
+        codes = rows.y[:, 0] if is_classes else np.zeros(len(rows.y))
+        return rows, split(codes, share, random_state)
+    split_seed, seed = _draw_seeds(random_state)
+    if groups is None:
+        rows, parts = _divide_last(x, y, weight, share, split_seed)
+    else:
+        rows = merge(np.column_stack([groups, x]), y, weight)
+        group, rows = rows.x[:, 0], rows._replace(x=rows.x[:, 1:])
+        codes = rows.y[:, 0] if is_classes else np.zeros(len(group))
+        held = [math.ceil(share * len(group) - 1e-9)]
+        parts = partitions.divide_groups(group, codes, held, split_seed)
+    if is_classes and len(partitions.absent_classes(rows.y[:, 0], parts[0])):
+        raise ValueError(
+            "a class has no row to fit: all its rows are in the other part"
+        )
+    return rows, Parts(*parts, seed)
+
+
+def encode_groups(groups: Any, num_rows: int) -> Int[np.ndarray, " N"]:
+    """Return a code per group.
+
+    >>> encode_groups(["ann", "bob", "ann"], 3)
+    array([0, 1, 0])
+
+    Raises:
+      ValueError: there is not one group per row, or a group is missing.
+    """
+    groups = column_or_1d(groups)
+    if len(groups) != num_rows:
+        raise ValueError(f"groups must have {num_rows} values, got {len(groups)}")
+    codes = pd.factorize(groups)[0]
+    if (codes < 0).any():
+        raise ValueError(f"groups has no value in row {int(np.argmin(codes))}")
+    return codes
 
 
 def merge(
@@ -58,7 +130,7 @@ def split(
     share: float,
     random_state: int | np.random.RandomState | None,
 ) -> Parts:
-    """Split rows in two by `splits.hold_out`, stratified by class.
+    """Split rows in two by `partitions.hold_out`, stratified by class.
 
     Args:
       codes: class of each row; all equal for a regression.
@@ -69,8 +141,7 @@ def split(
       ValueError: the share is not in (0, 1).
     """
     check_range("valid_share", share, above=0, below=1)
-    rng = check_random_state(random_state)
-    split_seed, seed = (int(rng.randint(2**31 - 1)) for _ in range(2))
+    split_seed, seed = _draw_seeds(random_state)
     _, classes, counts = np.unique(codes, return_inverse=True, return_counts=True)
     is_single = counts[classes] == 1  # always training rows; the others are stratified
     single, rows = np.flatnonzero(is_single), np.flatnonzero(~is_single)
@@ -81,3 +152,31 @@ def split(
         return Parts(rows, rows, seed)
     kept, held = hold_out(codes[rows], number, split_seed)
     return Parts(np.concatenate([single, rows[kept]]), rows[held], seed)
+
+
+def _divide_last(
+    x: Float[np.ndarray, "N I"],
+    y: Float[np.ndarray, " N"] | Int[np.ndarray, " N"],
+    weight: Float[np.ndarray, " N"],
+    share: float,
+    seed: int,
+) -> tuple[Problem, partitions.Parts]:
+    """Merge equal rows of each part of a split in order; few rows are in both parts."""
+    x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
+    if len(x) < MIN_ROWS:
+        rows = merge(x, y, weight)
+        everything = np.arange(len(rows.x))
+        return rows, [everything, everything]
+    held = [math.ceil(share * len(x) - 1e-9)]
+    merged = [
+        merge(x[part], y[part], weight[part])
+        for part in partitions.divide_last(len(x), held, seed)
+    ]
+    rows = Problem(*(np.concatenate(leaves) for leaves in zip(*merged, strict=True)))
+    return rows, np.split(np.arange(len(rows.x)), [len(merged[0].x)])
+
+
+def _draw_seeds(random_state: int | np.random.RandomState | None) -> tuple[int, int]:
+    """Return a seed for the split and one for the search."""
+    rng = check_random_state(random_state)
+    return int(rng.randint(2**31 - 1)), int(rng.randint(2**31 - 1))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from swajax.objectives import Objective
+from swajax.objectives import OBJECTIVES, Objective
 
 
 class Problem(NamedTuple):
@@ -79,8 +79,32 @@ def take_rows(problem: Problem, rows: np.ndarray | slice) -> Problem:
     return Problem(*(np.asarray(leaf)[rows] for leaf in problem))
 
 
-def check_problem(problem: Problem) -> Problem:
-    """Return the problem if its arrays fit together.
+def check_parts(train: Problem, valid: Problem, objective: str) -> None:
+    """Check the rows of a search.
+
+    Raises:
+      ValueError: the objective is unknown, arrays do not fit together, the parts have
+        different columns, or weights are negative or all 0.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}"
+        )
+    for name, part in (("train", train), ("valid", valid)):
+        check_problem(part)
+        weight = np.asarray(part.weight)
+        if not (weight >= 0).all() or not weight.any():
+            raise ValueError(f"weights of {name} must be >= 0, and not all 0")
+    widths = [(part.x.shape[1], part.y.shape[1]) for part in (train, valid)]
+    if widths[0] != widths[1]:
+        raise ValueError(
+            "train and valid must have the same numbers of inputs and outputs, got "
+            f"{widths[0]} and {widths[1]}"
+        )
+
+
+def check_problem(problem: Problem) -> None:
+    """Check that the arrays of a problem fit together.
 
     Raises:
       ValueError: shapes do not fit; the message states them.
@@ -95,7 +119,6 @@ def check_problem(problem: Problem) -> Problem:
             "x, y and weight must have the same number of rows, at least one, as first "
             f"axis, got shapes {x}, {y} and {weight}"
         )
-    return problem
 
 
 def normalise_weights(problem: Problem) -> Problem:

@@ -4,12 +4,12 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Shaped
-from sklearn.model_selection import train_test_split
+from jaxtyping import Float, Float32, Int
 
-from swajax.data import columns
+from swajax.data import columns, partitions
 from swajax.data.encoding import LARGEST_INPUT, TableEncoder, encode, fit_encoder
 from swajax.data.messages import listed, shown
+from swajax.data.partitions import SplitKind
 from swajax.data.problem import Problem
 from swajax.data.tables import Table
 
@@ -43,11 +43,13 @@ def split_table(
     valid_share: float = 0.2,
     test_share: float | int = 0.2,
     class_weight: Literal["balanced"] | None = None,
+    split: SplitKind = "random",
 ) -> tuple[Dataset, Scaling, tuple[str, ...]]:
-    """Split the rows at random; fit the scaling to the training part.
+    """Split the rows at random or in order; fit the scaling to the training part.
 
-    The split is stratified by class. A class with too few rows for that gets at least
-    one training row.
+    A random split is stratified by class. A class with too few rows for that gets at
+    least one training row. If the table has groups, all rows of a group are in the same
+    part, and the shares of rows and classes are kept as far as possible.
 
     >>> from swajax.data.tables import load_table
     >>> dataset, scaling, notes = split_table(load_table("iris"), seed=0)
@@ -61,20 +63,23 @@ def split_table(
       test_share: share of the rows for the final error; 0 for no test part.
       class_weight: `balanced` multiplies the weights in all parts by `N / (C * count)`,
         for N training rows, C classes and `count` training rows of the class.
+      split: `last` for rows in time order: the last rows are the test rows, the rows
+        before them choose networks, and the first rows train.
 
     Returns:
       The parts, the scaling, and notes for the user.
 
     Raises:
-      ValueError: a part is empty or too small for the classes, or the target or all
-        features are constant in the training part.
+      ValueError: a part is empty or too small for the classes, a class has no training
+        row, there are fewer groups than parts, `split` is `last` for a table with
+        groups, or the target or all features are constant in the training part.
     """
     if not (valid_share > 0 <= test_share and valid_share + test_share < 1):
         raise ValueError(
             "valid_share must be above 0, test_share at least 0, and their sum below "
             f"1, got {valid_share} and {test_share}"
         )
-    rows, notes = _split_rows(table, valid_share, test_share, seed)
+    rows, notes = _split_rows(table, valid_share, test_share, seed, split)
     frames = [table.frame.iloc[part] for part in rows]
     try:
         encoder, more = fit_encoder(frames[0])
@@ -90,40 +95,6 @@ def split_table(
     ]
     dataset = Dataset(*parts) if test_share else Dataset(*parts, None)
     return dataset, Scaling(encoder, scale, offset, table.classes), notes + more
-
-
-def hold_out(
-    codes: Shaped[np.ndarray, " N"], number: int, seed: int
-) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " H"]]:
-    """Choose rows at random to hold out, stratified by class.
-
-    A class with too few rows for its share keeps at least one row.
-
-    >>> kept, held = hold_out(np.array([0, 0, 0, 1, 1, 1]), 2, seed=0)
-    >>> np.sort(held // 3)  # one row of each class
-    array([0, 1])
-
-    Args:
-      codes: class of each row; all equal for a regression.
-      number: number of rows to hold out, at most N minus the number of classes.
-      seed: seed of the choice, in [0, 2^32).
-
-    Returns:
-      Indices of the kept and of the held-out rows, both shuffled.
-    """
-    rows, counts = np.arange(len(codes)), np.unique(codes, return_counts=True)[1]
-    if len(counts) == 1:
-        return tuple(train_test_split(rows, test_size=number, random_state=seed))
-    if counts.min() >= 2 and min(number, len(rows) - number) >= len(counts):
-        kept, held = train_test_split(
-            rows, test_size=number, random_state=seed, stratify=codes
-        )
-        if len(np.unique(codes[kept])) == len(counts):
-            return kept, held
-    shuffled = np.random.default_rng(seed).permutation(rows)
-    first = np.unique(codes[shuffled], return_index=True)[1]
-    others = np.delete(shuffled, first)
-    return np.concatenate([shuffled[first], others[number:]]), others[:number]
 
 
 def fit_target(
@@ -142,28 +113,74 @@ def fit_target(
 
 
 def _split_rows(
-    table: Table, valid_share: float, test_share: float | int, seed: int
-) -> tuple[list[Int[np.ndarray, " _"]], tuple[str, ...]]:
+    table: Table,
+    valid_share: float,
+    test_share: float | int,
+    seed: int,
+    split: SplitKind,
+) -> tuple[partitions.Parts, tuple[str, ...]]:
     """Return the row indices of the training, validation and, if any, test part."""
     num_rows = len(table.target)
-    num_valid, num_test = (
-        math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)
-    )
+    held = [math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)]
+    held = held if held[1] else held[:1]
     is_classes = table.task == "classification"
     codes = table.target if is_classes else np.zeros(num_rows)
     num_classes = len(np.unique(codes))
-    num_train = num_rows - num_valid - num_test
+    num_train = num_rows - sum(held)
     if num_train < num_classes:
         raise ValueError(
             f"{table.source}: {num_rows} rows leave {num_train} to train on, fewer "
             f"than {num_classes} classes; reduce valid_share or test_share"
         )
-    rest, parts = np.arange(num_rows), []
-    for number in (num_test, num_valid) if num_test else (num_valid,):
-        kept, held = hold_out(codes[rest], number, seed)
-        parts.insert(0, rest[held])
-        rest = rest[kept]
-    return [rest, *parts], _note_absent_classes(table, parts) if is_classes else ()
+    try:
+        parts, notes = _divide(table, codes, held, seed, split)
+    except ValueError as error:
+        raise ValueError(f"{table.source}: {error}") from error
+    return parts, notes + (_note_absent_classes(table, parts[1:]) if is_classes else ())
+
+
+def _divide(
+    table: Table,
+    codes: Int[np.ndarray, " N"] | Float[np.ndarray, " N"],
+    held: list[int],
+    seed: int,
+    split: SplitKind,
+) -> tuple[partitions.Parts, tuple[str, ...]]:
+    """Divide the rows by the given rule; return a note unless it is random."""
+    partitions.check_split(split, has_groups=table.group is not None)
+    if split == "last":
+        parts = partitions.divide_last(len(codes), held, seed)
+        note = _describe_order(held)
+    elif table.group is not None:
+        parts = partitions.divide_groups(table.group, codes, held, seed)
+        note = _describe_groups(table, parts)
+    else:
+        return partitions.divide_random(codes, held, seed), ()
+    absent = [table.classes[i] for i in partitions.absent_classes(codes, parts[0])]
+    if absent:
+        raise ValueError(
+            f"no training row of the classes {listed(absent)} ({note}); leave these "
+            "classes out, or reduce valid_share or test_share"
+        )
+    return parts, (note,)
+
+
+def _describe_order(held: list[int]) -> str:
+    if len(held) == 1:
+        return f"split in the order of the rows: the last {held[0]} validate"
+    return (
+        f"split in the order of the rows: the last {held[1]} test, the {held[0]} "
+        "before them validate"
+    )
+
+
+def _describe_groups(table: Table, parts: partitions.Parts) -> str:
+    numbers = [str(len(np.unique(table.group[part]))) for part in parts]
+    names = ("train", "validate", "test")[: len(parts)]
+    return (
+        f"split by group {shown(table.group_name)}: {'/'.join(numbers)} groups to "
+        f"{'/'.join(names)}"
+    )
 
 
 def _note_absent_classes(
@@ -173,7 +190,7 @@ def _note_absent_classes(
     absent = [name for code, name in enumerate(table.classes) if code not in everywhere]
     if not absent:
         return ()
-    return (f"too few rows for every part of the split, classes: {listed(absent)}",)
+    return (f"classes that are not in every part of the split: {listed(absent)}",)
 
 
 def _fit_target(table: Table, train: Int[np.ndarray, " N"]) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """Tables to learn from: files or built-in tables, checked cell by cell."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -36,6 +37,9 @@ class Table(NamedTuple):
     """argument `data` of `load_table`"""
     notes: tuple[str, ...]
     """notes for the user, one line each"""
+    group: Int[np.ndarray, " N"] | None = None
+    """code of the group of each row; splits keep groups together"""
+    group_name: str | None = None
 
 
 def load_table(
@@ -45,6 +49,7 @@ def load_table(
     features: Sequence[str] | None = None,
     task: Literal["auto", "regression", "classification"] = "auto",
     weight: str | None = None,
+    group: str | None = None,
 ) -> Table:
     """Load a table from a file, or a built-in table.
 
@@ -74,13 +79,15 @@ def load_table(
       task: whether to predict numbers or classes; `auto` reads text, booleans and few
         distinct whole numbers as classes, by the rule of `targets.read_target`.
       weight: column of the row weights, >= 0; rows of weight 0 are left out.
+      group: column of the group of each row, numbers or text, for a split that keeps
+        groups together. It is not a feature.
 
     Raises:
       FileNotFoundError: there is no such file and no such built-in table.
       ValueError: the table cannot be used; the message names file, column and line.
     """
     try:
-        return _load_table(data, target, features, task, weight)
+        return _load_table(data, target, features, task, weight, group)
     except ValueError as error:
         raise ValueError(f"{data}: {error}") from error
 
@@ -91,10 +98,12 @@ def _load_table(
     features: Sequence[str] | None,
     task: Literal["auto"] | TaskKind,
     weight: str | None,
+    group: str | None,
 ) -> Table:
     source = read_source(data)
     target = target or source.target
-    names = _choose_features(source, target, features, weight)
+    roles = {"target": target, "weight": weight, "group": group}
+    names = _choose_features(source, roles, features)
     notes = source.notes
     if features is None:
         names, more = _drop_row_numbers(source.frame, names)
@@ -129,32 +138,32 @@ def _load_table(
         target_name=target,
         source=data,
         notes=notes,
+        group=None if group is None else _read_groups(frame[group]),
+        group_name=group,
     )
 
 
 def _choose_features(
-    source: Source,
-    target: str | None,
-    features: Sequence[str] | None,
-    weight: str | None,
+    source: Source, roles: dict[str, str | None], features: Sequence[str] | None
 ) -> list[str]:
-    """Return the names of the features; check the names of target and weight too."""
+    """Return the names of the features; check the names of all roles too."""
     names = list(source.frame.columns)
-    if target is None:
+    if roles["target"] is None:
         raise ValueError(f"choose a --target among {listed(names)}")
-    roles = [target] if weight is None else [target, weight]
-    for name in (*roles, *(features or ())):
+    roles = {role: name for role, name in roles.items() if name is not None}
+    for name in (*roles.values(), *(features or ())):
         if name not in source.frame:
             raise ValueError(
                 f"no column {shown(name)}{did_you_mean(name, names)}; the table has "
                 f"{listed(names)}"
             )
-    if target == weight:
-        raise ValueError(f"the target {shown(target)} is also the weight")
+    for (role, name), (other, its_name) in itertools.combinations(roles.items(), 2):
+        if name == its_name:
+            raise ValueError(f"the {role} {shown(name)} is also the {other}")
     if features is None:
         features = source.features or names
-        return [name for name in features if name not in roles]
-    for role, name in zip(("target", "weight"), roles, strict=False):
+        return [name for name in features if name not in roles.values()]
+    for role, name in roles.items():
         if name in features:
             raise ValueError(f"the {role} {shown(name)} is among the features")
     if len(set(features)) < len(features):
@@ -214,6 +223,20 @@ def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
     if not positive.size:
         raise ValueError(f"all weights in column {shown(column.name)} are 0")
     return weights
+
+
+def _read_groups(column: pd.Series) -> Int[np.ndarray, " N"]:
+    """Return a code per group.
+
+    Raises:
+      ValueError: names the first row without a group.
+    """
+    text = columns.to_text(column)
+    is_missing = np.array([cell is None for cell in text])
+    if is_missing.any():
+        row = int(np.argmax(is_missing))
+        raise ValueError(f"{columns.locate(column, row)}: the group is missing")
+    return pd.factorize(text, sort=True)[0]
 
 
 def _note_copies_of_target(frame: pd.DataFrame, target: pd.Series) -> tuple[str, ...]:

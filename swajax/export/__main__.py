@@ -54,4 +54,4 @@ def main(config: ExportCommand) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(commands.run_command(main, ExportCommand, name="python -m swajax.export"))
+    commands.run_as_process(main, ExportCommand, name="python -m swajax.export")

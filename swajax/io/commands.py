@@ -9,16 +9,42 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+from swajax.io import interrupts
 from swajax.io.configs import check_range
 
 Config = TypeVar("Config")
 
 EXIT_ERROR = 2
 EXIT_INTERRUPT = 130  # 128 + SIGINT, as shells do
+
+
+def run_as_process(
+    main_fn: Callable[[Config], None],
+    config_class: type[Config],
+    *,
+    name: str,
+    is_long: bool = False,
+) -> NoReturn:
+    """Run the command of this process, then end the process with its exit code.
+
+    Args:
+      main_fn: the command.
+      config_class: frozen dataclass of the options.
+      name: name of the command in messages.
+      is_long: whether it calls `swajax.io.interrupts.should_end` between its blocks.
+        Until that has results to keep, Ctrl-C (exit code 130) and SIGTERM (143) end the
+        process at once.
+    """
+    deferred = interrupts.deferred_by_command(name)
+    with deferred if is_long else contextlib.nullcontext():
+        code = run_command(main_fn, config_class, name=name)
+    if code == EXIT_INTERRUPT:
+        interrupts.end_process(code)
+    sys.exit(code)
 
 
 def run_command(

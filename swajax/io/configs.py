@@ -1,9 +1,10 @@
 """Configurations: frozen dataclasses to JSON values and back, and range checks."""
 
 import dataclasses
+import numbers
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,31 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
         raise ValueError(f"{config_class.__name__}: {error}") from error
 
 
+def convert_fields(config: Any) -> None:
+    """Convert the fields of a new configuration by `convert_values`, in place."""
+    for name, value in convert_values(type(config), vars(config)).items():
+        object.__setattr__(config, name, value)
+
+
+def convert_values(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert values to the types of the fields of a configuration.
+
+    Whole floats become integers, a single text or a list becomes a tuple.
+
+    >>> @dataclasses.dataclass
+    ... class Sizes:
+    ...     number: int = 1
+    ...     names: tuple[str, ...] = ()
+    >>> convert_values(Sizes, {"number": 8.0, "names": "tanh"})
+    {'number': 8, 'names': ('tanh',)}
+
+    Raises:
+      ValueError: a value is of another type; names the field.
+    """
+    hints = typing.get_type_hints(config_class)
+    return {name: _convert(name, hints[name], value) for name, value in values.items()}
+
+
 def check_choices(config: Any) -> None:
     """Check the fields with a `Literal` type against their choices.
 
@@ -60,7 +86,7 @@ def check_choices(config: Any) -> None:
 
 def check_range(
     name: str,
-    value: float | int | None,
+    value: Any,
     *,
     minimum: float | int | None = None,
     maximum: float | int | None = None,
@@ -86,10 +112,12 @@ def check_range(
       unit: unit of the number, for the message.
 
     Raises:
-      ValueError: the number is out of the range; names it and the range.
+      ValueError: the value is no number or out of the range; names it and the range.
     """
     if value is None:
         return
+    if not isinstance(value, numbers.Real):
+        raise ValueError(f"{name} must be a number, got {value!r}")
     is_inside = (
         (minimum is None or value >= minimum)
         and (maximum is None or value <= maximum)
@@ -132,6 +160,32 @@ def _describe_range(
     return f"in {left}{low}, {high}{right}"
 
 
+def _convert(name: str, hint: Any, value: Any) -> Any:
+    """Convert a value to a whole number, number or tuple if its type asks for one."""
+    hints = typing.get_args(hint) if _is_union(hint) else (hint,)
+    if value is None and types.NoneType in hints:
+        return None
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if int in hints and float not in hints:
+        if not is_number or value != value // 1:
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+        return int(value)
+    if float in hints and not is_number:
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    if any(typing.get_origin(option) is tuple for option in hints):
+        if isinstance(value, str):
+            return (value,)
+        is_sequence = isinstance(value, Iterable)
+        if not is_sequence or not all(isinstance(item, Hashable) for item in value):
+            raise ValueError(f"{name} must be a list of plain values, got {value!r}")
+        return tuple(value)
+    return value
+
+
+def _is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
@@ -143,7 +197,7 @@ def _to_plain(value: Any) -> Any:
 def _from_plain(hint: Any, value: Any, place: str) -> Any:
     """Convert a JSON value to the type of an annotation."""
     kind, choices = typing.get_origin(hint), typing.get_args(hint)
-    if kind in (typing.Union, types.UnionType):
+    if _is_union(hint):
         return _from_union(choices, value, place)
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_dict(hint, value)

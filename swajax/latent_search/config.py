@@ -108,7 +108,7 @@ def make_optimizer(config: DescentConfig) -> optax.GradientTransformation:
     )
 
 
-def decay_factor(progress: float, *, config: DescentConfig) -> float:
+def decay_factor(progress: float | int, *, config: DescentConfig) -> float:
     """Return the learning rate relative to its initial value, on the host.
 
     Args:

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from swajax.io import interrupts, processes
 from swajax.latent_search.config import (
     Data,
     DescentConfig,
@@ -79,7 +80,9 @@ def descend(
     Raises:
       ValueError: the data or the number of starts do not fit.
       KeyboardInterrupt: Ctrl-C before the first chunk is complete.
+      RuntimeError: the process was forked after a descent.
     """
+    processes.check_not_forked()
     begin, step, is_timed = clock(), 0, time_budget is not None
     draw = data if callable(data) else lambda _: data
     if optimizer is None:
@@ -88,23 +91,25 @@ def descend(
     static = {"space": space, "config": config, "optimizer": optimizer}
     first = draw(0)
     _check_data(first, space)
-    state = _init(starts, params, first, **static)
-    try:
-        while True:
-            used = _used_share(step, clock() - begin, config, time_budget)
-            if used >= 1:
-                break
-            rate = jnp.float32(decay_factor(used, config=config)) if is_timed else None
-            batch = draw(1 + step // config.chunk_steps)
-            new = _chunk(state, params, batch, rate=rate, **static)
-            state = jax.block_until_ready(new)
-            step += config.chunk_steps
-            if callback is not None:
-                seconds = clock() - begin
-                callback(_report(state, params, step, seconds, space, config))
-    except KeyboardInterrupt:
-        if not step:
-            raise
+    with interrupts.deferred():
+        state = _init(starts, params, first, **static)
+        try:
+            while not interrupts.should_end(has_results=step > 0):
+                used = _used_share(step, clock() - begin, config, time_budget)
+                if used >= 1:
+                    break
+                factor = decay_factor(used, config=config)
+                rate = jnp.float32(factor) if is_timed else None
+                batch = draw(1 + step // config.chunk_steps)
+                new = _chunk(state, params, batch, rate=rate, **static)
+                state = jax.block_until_ready(new)
+                step += config.chunk_steps
+                if callback is not None:
+                    seconds = clock() - begin
+                    callback(_report(state, params, step, seconds, space, config))
+        except KeyboardInterrupt:
+            if not step or interrupts.count():  # not from the callback
+                raise
     return state, step * state.loss.size
 
 

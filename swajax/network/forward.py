@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from swajax.network.activations import mix_activations
-from swajax.types import Network, check_activations
+from swajax.types import Network, check_kinds
 
 
 def apply(
@@ -42,7 +43,7 @@ def apply(
       [[1.0], [1.0]]
     """
     check_shapes(network, x, activations=activations, depth=depth)
-    hidden = x
+    network, hidden = jax.tree.map(jnp.asarray, (network, x))  # NumPy networks, too
     for layer in range(network.mask.shape[0] if depth is None else depth):
         weights = network.first if layer == 0 else network.hidden[layer - 1]
         pre = hidden @ weights + network.bias[layer][None]
@@ -67,16 +68,11 @@ def check_shapes(
     Raises:
       ValueError: an argument does not fit; the message names it.
     """
-    check_activations(activations)
     num_inputs, num_layers = networks.first.shape[-2], networks.mask.shape[-2]
     if x.ndim < 2 or x.shape[-1] != num_inputs:
         raise ValueError(
             f"x must have the shape [N, {num_inputs}], one row per point, got {x.shape}"
         )
-    if networks.activation.shape[-1] != len(activations):
-        raise ValueError(
-            f"the network mixes {networks.activation.shape[-1]} activations, got "
-            f"{len(activations)} names: {activations!r}"
-        )
+    check_kinds(networks, activations)
     if depth is not None and not 1 <= depth <= num_layers:
         raise ValueError(f"depth must be in 1..{num_layers}, got {depth}")

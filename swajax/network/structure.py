@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from swajax.network.activations import mix_activations
 from swajax.network.packing import pack
-from swajax.types import Network, NetworkSpec
+from swajax.types import Network, NetworkSpec, check_kinds
 
 
 def uniform_activation(
@@ -130,6 +130,9 @@ def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
       The network with weights on paths from an input to an output only, the biases of
       the neurons on these paths, and the biases of the outputs.
 
+    Raises:
+      ValueError: the number or a name of the activations does not fit the network.
+
     Example:
       >>> network = make_dense(NetworkSpec(num_inputs=2, max_width=3, max_depth=1))
       >>> network = network._replace(first=network.first.at[:, 0].set(0.0))
@@ -137,6 +140,7 @@ def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
       >>> small.mask.tolist(), round(small.readout_bias.item(), 4)  # 1 + sigmoid(1)
       ([[0.0, 1.0, 1.0]], 1.7311)
     """
+    check_kinds(network, activations)
     network = mask_weights(network)
     bias, readout_bias, reached = _fold_constants(network, activations)
     live = reached * _needed(network, reached)

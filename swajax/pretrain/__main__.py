@@ -1,15 +1,13 @@
 """The command `python -m swajax.pretrain`: train an autoencoder of networks."""
 
-import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.io import checkpoints, commands, files, runlog
+from swajax.io import checkpoints, commands, files, interrupts, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.curves import draw_curves
@@ -33,7 +31,7 @@ def main(config: PretrainCommand) -> None:
     state = _start(config, folder, trainer)
     if config.resume is None:  # after all checks, so that errors leave no folder
         runlog.make_run_folder(folder, config)
-    with _saved_on_interrupt(folder):
+    with interrupts.advising(f"stopped; resume with --resume {folder}"):
         state = train(state, trainer, config=config, folder=folder)
     if not files.is_writer():
         return
@@ -85,16 +83,7 @@ def _cut_metrics(folder: Path, step: int) -> None:
         runlog.truncate_metrics(folder, step)
 
 
-@contextlib.contextmanager
-def _saved_on_interrupt(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
-        raise
-
-
 if __name__ == "__main__":
-    sys.exit(
-        commands.run_command(main, PretrainCommand, name="python -m swajax.pretrain")
+    commands.run_as_process(
+        main, PretrainCommand, name="python -m swajax.pretrain", is_long=True
     )

@@ -201,6 +201,4 @@ def _format_run(run: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        commands.run_command(main, ShipCommand, name="python -m swajax.pretrain.ship")
-    )
+    commands.run_as_process(main, ShipCommand, name="python -m swajax.pretrain.ship")

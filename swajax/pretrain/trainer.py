@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from swajax import pretrain as pretraining
-from swajax.io import files, runlog
+from swajax.io import files, interrupts, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.journal import (
@@ -72,6 +72,9 @@ def train(
     state: PretrainingState, trainer: Trainer, *, config: PretrainCommand, folder: Path
 ) -> PretrainingState:
     """Train until the steps or the time budget are used up; save after each chunk.
+
+    A deferred Ctrl-C ends the training after the current chunk, like the budget; a
+    second one ends the process at once, with the state of the last chunk saved.
 
     Args:
       state: initial or restored state.
@@ -152,11 +155,13 @@ def _check_finite(losses: np.ndarray, params: Any, start: int, folder: Path) -> 
 
 
 def _is_over(time_budget: float | None, seconds: float) -> bool:
-    """Return whether the budget is used up; the first host decides for all."""
-    if time_budget is None:
-        return False
-    is_spent = np.bool_(seconds >= time_budget)
-    return bool(multihost_utils.broadcast_one_to_all(is_spent))
+    """Return whether the budget is used up or a signal has come.
+
+    The first of several hosts decides for all.
+    """
+    is_over = interrupts.should_end(num_deferred=1)
+    is_over |= time_budget is not None and seconds >= time_budget
+    return bool(multihost_utils.broadcast_one_to_all(np.bool_(is_over)))
 
 
 def _validate(state: PretrainingState, config: PretrainCommand) -> dict[str, float]:

@@ -4,6 +4,7 @@ import dataclasses
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.messages import listed, shown
+from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
@@ -63,6 +65,12 @@ class SearchCommand:
     """share of the rows for validation: networks are chosen by them"""
     test_share: float = 0.2
     """share of the rows for the test error"""
+    split: SplitKind = "random"
+    """last, for rows in time order: the last rows of the table test, the rows before
+    them validate, and the first rows train"""
+    group: str | None = None
+    """column of groups, such as patients or days: all rows of a group are in the same
+    part of the split; the column is no feature"""
     seed: int = 0
     """seed of the row split and of the random starts"""
     time_budget: float | None = None
@@ -76,7 +84,7 @@ class SearchCommand:
 
 
 def main(config: SearchCommand) -> None:
-    """Search, write all results, then print the table of the front."""
+    """Search, print the table of the front, then write all results."""
     commands.use_compilation_cache()
     table = load_table(
         config.data,
@@ -84,6 +92,7 @@ def main(config: SearchCommand) -> None:
         features=config.features,
         task=config.task,
         weight=config.weight,
+        group=config.group,
     )
     dataset, scaling, notes = split_table(
         table,
@@ -91,6 +100,7 @@ def main(config: SearchCommand) -> None:
         valid_share=config.valid_share,
         test_share=config.test_share,
         class_weight=config.class_weight,
+        split=config.split,
     )
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
@@ -110,19 +120,21 @@ def main(config: SearchCommand) -> None:
             objective=objective,
             config=config.search,
             time_budget=config.time_budget,
-            callback=_make_callback(bar, folder),
+            callback=_make_callback(bar, folder, config.search.max_weights),
         )
     seconds = time.monotonic() - begin
-    write_rows(folder, dataset)
     outcome = evaluation.tabulate(
         front, dataset, scaling, activations=config.search.activations
     )
-    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
-    _write(folder, config, scaling, front, outcome, about)
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
+    )
+    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
+    write_rows(folder, dataset)
+    _write(folder, config, scaling, front, outcome, about)
+    sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
 
@@ -167,28 +179,45 @@ def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _make_callback(bar: tqdm, folder: Path) -> Callable[[SearchProgress], None]:
+def _make_callback(
+    bar: tqdm, folder: Path, max_weights: int
+) -> Callable[[SearchProgress], None]:
     """Log each block of work, move the bar, and print the first networks found."""
-    is_first = True
+    is_first = is_logged = True
     bar.set_postfix(stage="sources")
 
     def callback(progress: SearchProgress) -> None:
-        nonlocal is_first
+        nonlocal is_first, is_logged
         pool = progress.pool
         if pool is None:
             bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
             return
-        if is_first:
-            tqdm.write(_format_first(progress.seconds, pool))
-        is_first = False
+        small = pool.take(pool.num_weights <= max_weights)
+        if is_first and len(small.loss):
+            tqdm.write(_format_first(progress.seconds, small))
+            is_first = False
         best = float(pool.loss.min(initial=np.inf))
         line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
-        runlog.log_metrics(folder, line | {"num_networks": len(pool.loss)})
+        line |= {"num_networks": len(pool.loss)}
+        is_logged = is_logged and _log(folder, line)
         bar.total = progress.num_blocks
         bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
         bar.update()
 
     return callback
+
+
+def _log(folder: Path, line: dict[str, Any]) -> bool:
+    """Append a line to the log; warn and return False if that fails, as on a full disk.
+
+    The search continues: the table of its front can still be printed.
+    """
+    try:
+        runlog.log_metrics(folder, line)
+    except OSError as error:
+        warnings.warn(f"the log ends: {commands.describe_error(error)}", stacklevel=2)
+        return False
+    return True
 
 
 def _format_first(seconds: float, pool: Pool) -> str:
@@ -245,4 +274,6 @@ def _write(
 
 
 if __name__ == "__main__":
-    sys.exit(commands.run_command(main, SearchCommand, name="python -m swajax.search"))
+    commands.run_as_process(
+        main, SearchCommand, name="python -m swajax.search", is_long=True
+    )

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from swajax.io.configs import check_fields
+from swajax.io.configs import check_fields, convert_fields
 from swajax.objectives import Objective
 from swajax.refine import buckets
 from swajax.search.sources import SOURCES, SourceName, choose_sources
@@ -55,7 +55,8 @@ class SearchConfig:
     """options of the source tangle"""
 
     def __post_init__(self) -> None:
-        """Refuse values out of range, and sources that are unknown or repeated."""
+        """Convert whole floats and single names; refuse what cannot be searched."""
+        convert_fields(self)
         check_fields(self, "num_starts", "num_kept", minimum=1)
         check_fields(
             self,

@@ -19,7 +19,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool
 
-from swajax.data.problem import Problem, check_problem, normalise_weights
+from swajax.data.problem import Problem, check_parts, normalise_weights
+from swajax.io import interrupts, processes
+from swajax.io.configs import check_range
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
@@ -87,10 +89,12 @@ def find_front(
       `pick` of the smallest one within one standard error of the best.
 
     Raises:
-      ValueError: rows do not fit together, a source does not apply, or no network has
-        a finite loss.
-      KeyboardInterrupt: Ctrl-C came before the first networks; later it ends the work
-        and the front so far is returned.
+      ValueError: rows do not fit together, the objective is unknown, the time budget
+        is not above 0, a source does not apply, or no network has a finite loss.
+      KeyboardInterrupt: Ctrl-C came before the first networks. Later it ends the work
+        after the current block and the front so far is returned, as it is if the
+        callback raises this exception; a second Ctrl-C skips the last polish.
+      RuntimeError: the process was forked after a search.
 
     Example:
       >>> import jax, numpy as np
@@ -106,16 +110,37 @@ def find_front(
       >>> int(front.num_weights[front.pick])
       2
     """
-    config, begin = config or SearchConfig(), clock()
-    train, valid = (normalise_weights(check_problem(part)) for part in (train, valid))
+    processes.check_not_forked()
+    check_parts(train, valid, objective)
+    check_range("time_budget", time_budget, above=0, unit="s")
+    with interrupts.deferred():
+        return _find_front(
+            *(key, train, valid, objective, config or SearchConfig(), starts),
+            *(time_budget, clock, callback),
+        )
+
+
+def _find_front(
+    key: Key,
+    train: Problem,
+    valid: Problem,
+    objective: Objective,
+    config: SearchConfig,
+    starts: Network | None,
+    time_budget: float | None,
+    clock: Callable[[], float],
+    callback: Callback | None,
+) -> Front:
+    begin, num_steps = clock(), 0
+    train, valid = (normalise_weights(part) for part in (train, valid))
     source_key, key = jax.random.split(key)
-    num_steps = 0
     if starts is None:
         config.check(train.x.shape[1], objective)
         found = _find_starts(
             source_key, train, valid, objective, config, time_budget, clock, callback
         )
         starts, num_steps = found.networks, found.num_steps
+        interrupts.should_end(has_results=False)
     spent = clock() - begin
     rest = None if time_budget is None else time_budget - spent
     job = make_job(train, valid, objective, config, rest, clock)
@@ -194,10 +219,11 @@ def find_pool(
                 spent = job.seconds(), pool, job.network_steps
                 callback(SearchProgress(stage, *spent, num_blocks))
             is_ready = _is_small(pool, job.config).any()
-            if not len(pool.loss) or (job.is_over() and is_ready):
+            is_ending = interrupts.should_end(has_results=bool(is_ready))
+            if not len(pool.loss) or (is_ready and (is_ending or job.is_over())):
                 break
     except KeyboardInterrupt:
-        if pool is None:
+        if pool is None or interrupts.count():  # not from the callback
             raise
     if pool is None or not len(pool.loss):
         raise ValueError("no network has a finite loss: the data hold huge numbers")
@@ -240,11 +266,14 @@ def _select(pool: Pool, job: Job) -> Front:
 
 
 def _polish_front(front: Front, job: Job) -> Network:
-    """Polish the networks of a front until `LAST_SHARE` of the time budget is spent."""
+    """Polish the networks of a front until `LAST_SHARE` of the time budget is spent.
+
+    A second Ctrl-C ends it too.
+    """
     networks = jax.tree.map(np.copy, front.network)
     sizes = front.num_weights
     for index in buckets.divide(sizes, sizes, job.train, fit=job.fit, num_blocks=1):
-        if job.is_over(LAST_SHARE):
+        if job.is_over(LAST_SHARE) or interrupts.count() > 1:
             break
         part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
         part, _ = job.polish(part, sizes[index], LAST_STEPS)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import math
 import sys
 import time
 from pathlib import Path
@@ -12,10 +13,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from swajax.data.partitions import SplitKind
 from swajax.data.problem import choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
-from swajax.io import commands, configs, runlog
+from swajax.io import commands, configs, interrupts, runlog
 from swajax.tangle import experiment, journal, networks, plots
 from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
@@ -49,6 +51,10 @@ class TangleCommand:
     """table for the space mlp: a file or a built-in table [diabetes]"""
     target: str | None = None
     """column to predict [the default of a built-in table]"""
+    split: SplitKind = "random"
+    """last, for a table in time order: the first rows train, the last rows test"""
+    group: str | None = None
+    """column of groups, no feature: all rows of a group are in one part of the split"""
     projection: Literal["softmax", "sparsemax"] = "softmax"
     """map from architecture vectors to probabilities, for darts"""
     divergence_weight: float = 0.0
@@ -84,25 +90,20 @@ class TangleCommand:
 
     def __post_init__(self) -> None:
         """Reject numbers out of range and options that do not apply."""
-        for name in ("num_starts", "train_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
-        if not 0 < self.weight_share < 1:
-            raise ValueError(f"weight_share must be in (0, 1), got {self.weight_share}")
-        if self.time_budget is not None and not self.time_budget > 0:
-            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        configs.check_fields(self, "num_starts", "train_steps", minimum=1)
+        configs.check_range("weight_share", self.weight_share, above=0, below=1)
+        commands.check_seed_and_budget(self.seed, self.time_budget)
         is_second, is_spos = self.search.order == "second", self.sampler == "spos"
-        is_evolution = self.select_by == "evolution"
         for name, is_used, fits in (
             ("data", self.data is not None, self.space == "mlp"),
             ("target", self.target is not None, self.space == "mlp"),
+            ("split", self.split != "random", self.space == "mlp"),
+            ("group", self.group is not None, self.space == "mlp"),
             ("projection", self.projection != "softmax", self.sampler == "darts"),
             ("divergence_weight", self.divergence_weight, self.sampler == "drnas"),
             ("masking", self.masking != "input", self.space != "digits-cell"),
             ("search.order second", is_second, not is_spos),
-            ("select_by", not is_evolution, is_spos),
+            ("select_by", self.select_by != "evolution", is_spos),
             ("evolution", self.evolution != EvolutionConfig(), is_spos),
         ):
             if is_used and not fits:
@@ -120,13 +121,11 @@ def main(config: TangleCommand) -> None:
     if config.resume is None:  # after all checks, so that errors leave no folder
         runlog.make_run_folder(folder, config)
     keys = jax.random.split(jax.random.key(config.seed), 3)
-    try:
+    with interrupts.advising(f"stopped; resume with --resume {folder}"):
         point = _search(folder, keys[0], task, sampler, config)
         plots.draw_search(folder, task.space.choices, sampler)
+        interrupts.stop_deferring()  # each network that is trained is saved
         rows = _evaluate(folder, keys[1:], point, task, sampler, config)
-    except KeyboardInterrupt:
-        sys.stderr.write(f"\nstopped; resume with --resume {folder}\n")
-        raise
     about = {"data": loaders.read_provenance(config.space)}
     if config.space == "mlp":
         table, _, scaling = _split_table(config)
@@ -143,7 +142,8 @@ def main(config: TangleCommand) -> None:
     }
     runlog.write_json(folder / "results.json", results)
     sys.stdout.write(
-        f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
+        "".join(f"note: {note}\n" for note in about.get("notes", ()))
+        + f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
         f"{num_passes} gradient passes per start\n{_format(rows)}\n"
         f"results are in {folder}\n"
     )
@@ -164,14 +164,16 @@ def make_task(config: TangleCommand) -> SupernetTask:
 
 
 def _split_table(config: TangleCommand) -> tuple[Table, Dataset, Scaling]:
-    table = load_table(config.data or "diabetes", target=config.target)
-    dataset, scaling, _ = split_table(
+    names = {"target": config.target, "group": config.group}
+    table = load_table(config.data or "diabetes", **names)
+    dataset, scaling, notes = split_table(
         table,
         seed=config.seed,
         valid_share=(1 - TEST_SHARE) * (1 - config.weight_share),
         test_share=TEST_SHARE,
+        split=config.split,
     )
-    return table, dataset, scaling
+    return table._replace(notes=table.notes + notes), dataset, scaling
 
 
 def _make_sampler(config: TangleCommand) -> Sampler:
@@ -205,13 +207,10 @@ def _search(
     Raises:
       KeyboardInterrupt: Ctrl-C before the first report; there is no result.
     """
-    how = {
-        "sampler": sampler,
-        "config": config.search,
-        "num_starts": config.num_starts,
-    }
+    how = {"sampler": sampler, "config": config.search, "num_starts": config.num_starts}
     make_fn = functools.partial(experiment.make_states, key, task, **how)
     point, begin = journal.resume(folder, make_fn), time.monotonic()
+    is_over = False
     spent, total = point.seconds, config.search.num_steps
     reports = experiment.search(
         key, task, state=point.state, first_step=point.step, **how
@@ -225,11 +224,14 @@ def _search(
                 shown = f"{np.mean(line['chosen_loss']):.4g}"
                 bar.set_postfix(chosen_loss=shown, refresh=False)
                 bar.update(progress.step - bar.n)
-                if config.time_budget is not None and taken >= config.time_budget:
+                is_over = interrupts.should_end(num_deferred=1)
+                if is_over or taken >= (config.time_budget or math.inf):
                     break
     except KeyboardInterrupt:
         if point.state is None:
             raise
+        is_over = True
+    if is_over:
         sys.stderr.write("\nsearch stopped; training the networks found so far\n")
     return point
 
@@ -296,4 +298,4 @@ def _format(rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(commands.run_command(main, TangleCommand, name=NAME))
+    commands.run_as_process(main, TangleCommand, name=NAME, is_long=True)

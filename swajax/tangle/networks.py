@@ -103,7 +103,8 @@ def write_front(
     front = jax.tree.map(lambda leaf: leaf[kept], found)
     checkpoints.save(folder / FRONT_FILE, front, header=header)
     rows = zip(sizes[kept].tolist(), losses[kept].tolist(), strict=True)
-    return header | {"front": [{"num_weights": n, "valid_loss": v} for n, v in rows]}
+    sizes_and_losses = [{"num_weights": n, "valid_loss": v} for n, v in rows]
+    return header | {"notes": table.notes, "front": sizes_and_losses}
 
 
 def choose_front(

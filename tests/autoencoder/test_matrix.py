@@ -39,3 +39,16 @@ def test_matrix_form(key, maybe_jit, depth):
         np.testing.assert_array_equal(leaf, wanted)
     outs = [apply(n, x, activations=("sigmoid",)) for n in (network, back)]
     np.testing.assert_allclose(outs[1], outs[0], rtol=1e-5, atol=1e-6)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    spec = NetworkSpec(max_width=3, max_depth=2)
+    with pytest.raises(ValueError, match=r"shape \(3, 9\), got \(3, 5\)"):
+        matrix_lib.from_matrix(jnp.ones((3, 5)), depth=2, spec=spec)
+    for depth in (0, 3):
+        with pytest.raises(ValueError, match=rf"depth must be in 1\.\.2, got {depth}"):
+            matrix_lib.from_matrix(jnp.ones((3, 5)), depth=depth, spec=spec)
+    network = matrix_lib.from_matrix(jnp.ones((3, 5)), depth=1, spec=spec)
+    network = network._replace(readout=jnp.ones((3, 2)), readout_bias=jnp.zeros(2))
+    with pytest.raises(ValueError, match="must have one output, it has 2"):
+        matrix_lib.to_matrix(network, depth=1)

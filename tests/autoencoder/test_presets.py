@@ -148,8 +148,21 @@ def test_what_a_preset_would_ignore_is_refused(preset):
     biased = network._replace(bias=network.bias + 1)
     with pytest.raises(ValueError, match=r"without biases .* a neuron has a bias"):
         autoencoder.encode(None, biased, config=config)
+    narrow = network._replace(mask=network.mask[:, :-1])
+    with pytest.raises(ValueError, match=r"neurons per layer .* of the autoencoder"):
+        autoencoder.encode(None, narrow, config=config)
+    with pytest.raises(ValueError, match=f"{preset} decodes an array of 128 numbers"):
+        autoencoder.decode(None, jnp.zeros(5), config=config, depth=1)
+    with pytest.raises(ValueError, match=r"array of 128 numbers, got Embedding"):
+        point = autoencoder.Embedding(jnp.zeros(128), *[jnp.zeros((1, 1))] * 2)
+        autoencoder.decode_all(None, point, config=config)
     with pytest.raises(ValueError, match=f"{preset} does not support num_weights"):
         autoencoder.decode(None, jnp.zeros(128), config=config, depth=1, num_weights=9)
     point = autoencoder.Embedding(*[jnp.zeros((1, 1))] * 3)._replace(z=jnp.zeros(128))
     with pytest.raises(ValueError, match=f"{preset} has no respond function"):
         autoencoder.respond(None, point, config=config)
+
+
+def test_a_preset_for_any_table_decodes_embeddings_only():
+    with pytest.raises(ValueError, match=r"tabular decodes an Embedding .* \(128,\)"):
+        autoencoder.decode(None, jnp.zeros(128), config=TINY["tabular"], depth=1)

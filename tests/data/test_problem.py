@@ -49,3 +49,21 @@ def test_thinning_takes_the_same_rows_of_all():
 )
 def test_objectives(classes, objective):
     assert problem.choose_objective(classes) == objective
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objective": "mse"}, "objective must be one of squared, .* got 'mse'"),
+        ({"train": Problem(*(leaf.T for leaf in _make(5)))}, "as first axis"),
+        ({"valid": _make(5, 2)}, r"same numbers of inputs .* \(3, 1\) and \(2, 1\)"),
+        ({"valid": _make(5)._replace(weight=np.zeros(5))}, "weights of valid must be"),
+        ({"train": _make(5)._replace(weight=-np.ones(5))}, "weights of train must be"),
+        ({"train": _make(5)._replace(weight=np.full(5, np.nan))}, "weights of train"),
+    ],
+)
+def test_rows_that_no_search_can_use_are_refused(changes, message):
+    good = {"train": _make(7), "valid": _make(5), "objective": "squared"}
+    problem.check_parts(**good)
+    with pytest.raises(ValueError, match=message):
+        problem.check_parts(**good | changes)

@@ -213,24 +213,21 @@ def test_column_constant_in_training_is_left_out():
         splits.split_table(_numbered(target=ROWS + rare * 1e90), seed=4)
 
 
-CODES = {
-    "numbers": np.zeros(20),
-    "even": np.repeat([0, 1], 10),
-    "rare": np.array([0] * 18 + [1] * 2),
-    "single": np.array([0] * 18 + [1, 2]),
-}
-
-
-@pytest.mark.parametrize("case", CODES)
-@pytest.mark.parametrize("number", [1, 4, 17])
-def test_held_out_rows_are_others_and_every_class_stays(case, number):
-    codes = CODES[case]
-    for seed in range(3):
-        kept, held = splits.hold_out(codes, number, seed)
-        np.testing.assert_array_equal(np.sort([*kept, *held]), np.arange(20))
-        assert len(held) == number and set(codes[kept]) == set(codes)
-        again = splits.hold_out(codes, number, seed)
-        np.testing.assert_array_equal(kept, again[0])
+def test_nanoseconds_since_1970_are_a_feature_and_a_target():
+    ns = 1_700_000_000_000_000_000.0 + np.sort(
+        np.random.default_rng(2).integers(0, 1_500_000_000, NUM_ROWS)
+    )
+    table = _numbered(frame=pd.DataFrame({"row": ROWS * 1.0, "ns": ns}), target=ns)
+    dataset, scaling, notes = splits.split_table(table, seed=0)
+    assert encoding.input_names(scaling.encoder) == ("row", "ns") and notes == ()
+    ends = dataset.train.x[:, 1].min(), dataset.train.x[:, 1].max()
+    np.testing.assert_allclose(ends, [-1, 1], atol=1e-6)
+    got = (
+        dataset.valid.y[:, 0].astype(float) * scaling.target_scale
+        + scaling.target_offset
+    )
+    wanted = ns[_rows_of(dataset.valid, scaling)]
+    np.testing.assert_allclose(got - ns[0], wanted - ns[0], atol=1e3)
 
 
 def test_targets_are_scaled_by_one_rule_at_any_offset():
@@ -274,3 +271,63 @@ def test_a_file_from_end_to_end(tmp_path):
         "text columns read as categories: 'color' (2 values)",
     )
     assert len(notes) == 1 and scaling.classes == ("no", "yes")
+
+
+def test_the_last_rows_test_and_those_before_validate():
+    dataset, scaling, notes = splits.split_table(_numbered(), seed=4, split="last")
+    rows = [_rows_of(part, scaling) for part in dataset]
+    assert [set(part) for part in rows] == [
+        {*range(60)},
+        {*range(60, 80)},
+        {*range(80, 100)},
+    ]
+    # The first rows of a part stand for all of it: they must not be the oldest.
+    assert (np.diff(rows[1]) < 0).any() and (np.diff(rows[2]) < 0).any()
+    (note,) = notes
+    assert note == (
+        "split in the order of the rows: the last 20 test, the 20 before them validate"
+    )
+    dataset, scaling, notes = splits.split_table(
+        _numbered(), seed=4, split="last", test_share=0
+    )
+    assert dataset.test is None
+    assert set(_rows_of(dataset.valid, scaling)) == {*range(80, 100)}
+    assert notes == ("split in the order of the rows: the last 20 validate",)
+
+
+def test_a_class_that_comes_late_is_refused():
+    codes = np.where(ROWS < 70, ROWS % 2, 2)
+    with pytest.raises(ValueError, match=r"numbered: no training row .* 'class 2' \("):
+        splits.split_table(_labelled(codes), seed=0, split="last")
+    codes = np.where(ROWS < 60, ROWS % 3, ROWS % 2)
+    _, _, notes = splits.split_table(_labelled(codes), seed=0, split="last")
+    assert notes[1] == "classes that are not in every part of the split: 'class 2'"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_group_is_in_one_part(seed):
+    group = np.random.default_rng(1).integers(12, size=NUM_ROWS)
+    table = _numbered(group=group, group_name="who")
+    dataset, scaling, notes = splits.split_table(table, seed=seed)
+    rows = [_rows_of(part, scaling) for part in dataset]
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), ROWS)
+    np.testing.assert_allclose([len(part) for part in rows], [60, 20, 20], atol=6)
+    groups = [set(group[part]) for part in rows]
+    assert sum(map(len, groups)) == 12 == len(set.union(*groups))
+    numbers = "/".join(str(len(part)) for part in groups)
+    assert notes == (f"split by group 'who': {numbers} groups to train/validate/test",)
+    again = splits.split_table(table, seed=seed)[0]
+    np.testing.assert_array_equal(again.test.x, dataset.test.x)
+
+
+def test_refusals_of_splits():
+    table = _numbered(group=ROWS % 2, group_name="who")
+    with pytest.raises(ValueError, match=r"numbered: 2 groups cannot .* into 3 parts"):
+        splits.split_table(table, seed=0)
+    dataset, _, _ = splits.split_table(table, seed=0, test_share=0)
+    assert len(dataset.train.x) == 50
+    with pytest.raises(ValueError, match=r"numbered: split last .* either the split"):
+        splits.split_table(table, seed=0, split="last")
+    table = _labelled(ROWS % 5, group=ROWS % 5, group_name="who")
+    with pytest.raises(ValueError, match=r"no training row of the classes .* by group"):
+        splits.split_table(table, seed=0)

@@ -260,6 +260,13 @@ BAD_CHOICES = {
         "weight 'w' is among the features",
     ),
     "weight is target": ({"target": "y", "weight": "y"}, "also the weight"),
+    "unknown group": ({"target": "y", "group": "A"}, "no column 'A' .*mean 'a'"),
+    "group is a feature": (
+        {"target": "y", "features": ["a", "b"], "group": "b"},
+        "group 'b' is among the features",
+    ),
+    "group is target": ({"target": "y", "group": "y"}, "target 'y' is also the group"),
+    "no group": ({"target": "y", "group": "w"}, "line 2, column 'w': the group is mis"),
     "chosen and empty": ({"target": "y", "features": ["a", "w"]}, "no values .* 'w'"),
 }
 
@@ -287,6 +294,17 @@ def test_bad_weights(write, case):
     weights, cause = BAD_WEIGHTS[case]
     with pytest.raises(ValueError, match=cause):
         tables.load_table(write(w=weights), target="y", weight="w")
+
+
+def test_groups_are_read_and_are_no_feature(write):
+    words = [f"person {i // 2}" for i in ROWS]  # too many for a feature
+    target = _with(ROWS * 0.5, 5, "")
+    table = tables.load_table(write(who=words, y=target), target="y", group="who")
+    assert tuple(table.frame) == ("a", "b") and table.group_name == "who"
+    kept = [word for row, word in enumerate(words) if row != 5]
+    same = np.equal.outer(table.group, table.group)
+    np.testing.assert_array_equal(same, np.equal.outer(kept, kept))
+    assert tables.load_table(write(), target="y").group is None
 
 
 def test_diabetes_is_in_its_own_units():

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from swajax.io import configs
@@ -20,6 +21,51 @@ class Config:
     pair: tuple[int, str] = (1, "a")
     budget: int | float | None = None
     spec: NetworkSpec = NetworkSpec()
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    number: int = 1
+    share: float | None = None
+    names: tuple[str, ...] | None = ()
+    text: str = ""
+
+    def __post_init__(self):
+        configs.convert_fields(self)
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({"number": 8.0, "share": 1}, (8, 1, (), "")),
+        ({"number": np.int64(3), "share": np.float32(0.5)}, (3, 0.5, (), "")),
+        ({"names": "tanh", "text": "tanh"}, (1, None, ("tanh",), "tanh")),
+        ({"names": ["a", "b"]}, (1, None, ("a", "b"), "")),
+        ({"names": None}, (1, None, None, "")),
+    ],
+)
+def test_values_of_other_types_are_converted(values, wanted):
+    config = Converted(**values)
+    assert dataclasses.astuple(config) == wanted and hash(config) is not None
+    assert type(config.number) is int
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"number": 8.5},
+        {"number": float("nan")},
+        {"number": "8"},
+        {"number": None},
+        {"number": True},
+        {"share": "0.1"},
+        {"names": 3},
+        {"names": [["a"]]},
+    ],
+)
+def test_values_that_cannot_be_converted_are_named(values):
+    with pytest.raises(ValueError, match=f"^{next(iter(values))} must be a"):
+        Converted(**values)
 
 
 @pytest.mark.parametrize(

@@ -126,3 +126,13 @@ def test_remove_dead_ends_by_hand():
     small = network_lib.remove_dead_ends(network)
     # The third neuron of layer 2 is a constant, which is no dead end.
     np.testing.assert_array_equal(small.mask, [[1, 0, 0], [1, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("activations", "message"),
+    [(("relu",), "out of .* got .'relu',"), (("tanh", "sin"), "mixes 1 .* 2 names")],
+)
+def test_simplify_refuses_activations_that_do_not_fit(activations, message):
+    network = network_lib.make_dense(NetworkSpec())
+    with pytest.raises(ValueError, match=message):
+        network_lib.simplify(network, activations=activations)

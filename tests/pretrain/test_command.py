@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from swajax import pretrain as pretraining
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.io import checkpoints, commands, runlog
+from swajax.io import checkpoints, commands, interrupts, runlog
 from swajax.pretrain import __main__ as pretrain_command
 from swajax.pretrain import journal
 from swajax.pretrain.command import PretrainCommand
@@ -173,6 +174,23 @@ def test_curves_of_a_run_without_validation(tmp_path):
 def test_a_resumed_run_has_the_same_numbers(reference, tmp_path):
     command = dataclasses.replace(COMMAND, out=tmp_path / "run", time_budget=1e-9)
     pretrain_command.main(command)
+    assert [n["step"] for n in runlog.read_metrics(command.out)] == [CHUNK]
+    assert (command.out / journal.BEST_FILE).is_file()
+    assert_same_numbers(resume(command.out), reference)
+
+
+def test_ctrl_c_ends_a_run_after_the_chunk(reference, tmp_path, monkeypatch):
+    command = dataclasses.replace(COMMAND, out=tmp_path / "run")
+    trainer = get_trainer(TRAINING)
+
+    def chunk_fn(state, *, num_steps):
+        signal.raise_signal(signal.SIGINT)
+        return trainer.chunk_fn(state, num_steps=num_steps)
+
+    interrupted = dataclasses.replace(trainer, chunk_fn=chunk_fn)
+    with monkeypatch.context() as patch, interrupts.deferred():
+        patch.setattr(pretrain_command, "make_trainer", lambda _: interrupted)
+        pretrain_command.main(command)
     assert [n["step"] for n in runlog.read_metrics(command.out)] == [CHUNK]
     assert (command.out / journal.BEST_FILE).is_file()
     assert_same_numbers(resume(command.out), reference)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from tqdm import tqdm
 
 import swajax
-from swajax import autoencoder
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
-from swajax.io import checkpoints, commands, configs
-from swajax.latent_search import DescentConfig
+from swajax.io import checkpoints, commands
 from swajax.model.front import Front
 from swajax.model.results import read_rows
 from swajax.network import apply, count_weights
@@ -29,6 +29,8 @@ from swajax.search.config import (
     SearchConfig,
     SupernetSourceConfig,
 )
+from swajax.search.pool import Pool, make_pool
+from swajax.search.run import SearchProgress
 from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Network
 
@@ -48,9 +50,6 @@ SEARCH = SearchConfig(
         training=SupernetConfig(num_steps=2, batch_size=8),
     ),
 )
-DESCENT = DescentConfig(
-    num_steps=2, chunk_steps=1, num_starts=2, sparsity_weights=(1e-4,)
-)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +59,9 @@ def folder(tmp_path_factory):
     x = np.random.default_rng(0).uniform(-3, 3, size=(40, 2))
     y = 100 + 20 * np.tanh(x[:, 0] - x[:, 1])
     kinds = np.where(y > 100, "<b>high</b>", "low")
-    rows = [f"{a},{b},{c},{k}" for (a, b), c, k in zip(x, y, kinds, strict=True)]
-    text = "\n".join([f"u,v,{TARGET},kind", *rows]) + "\n"
+    cells = zip(x, y, kinds, strict=True)
+    rows = [f"{a},{b},{c},{k},day {i // 4}" for i, ((a, b), c, k) in enumerate(cells)]
+    text = "\n".join([f"u,v,{TARGET},kind,day", *rows]) + "\n"
     (folder / "table.csv").write_text(text, encoding="utf-8")
     return folder
 
@@ -191,18 +191,35 @@ def test_a_time_budget_ends_early_with_a_front(folder, command):
     assert results["front"]
 
 
-@pytest.mark.parametrize("by", ["direct", "latent"])
-def test_gradient_descent_gives_starts(folder, command, by):
-    config = autoencoder.AutoencoderConfig(max_depth=2)
-    params = autoencoder.init(jax.random.key(0), config=config)
-    header = {"autoencoder": configs.to_dict(config)}
-    path = folder / f"{by}.safetensors"
-    checkpoints.save(path, params, header=header)
-    source = DescentSourceConfig(preset=str(path), descent=DESCENT)
-    search = dataclasses.replace(SEARCH, sources=(by,), descent=source)
-    command = dataclasses.replace(command, search=search)
-    _, results, _ = _run(command, folder / by)
-    assert len(results["front"]) > 1
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"split": "last"}, "order of the rows: the last 8 test, the 8 before them"),
+        ({"group": "day"}, "by group 'day': 6/2/2 groups to train/validate/test"),
+    ],
+)
+def test_other_splits_are_told_and_recorded(folder, command, options, note):
+    command = dataclasses.replace(command, **options, time_budget=1e-3)
+    (name,) = options
+    out, results, printed = _run(command, folder / f"by-{name}")
+    assert f"note: split {note}" in printed.replace("split in the ", "split ")
+    assert any(note in line for line in results["notes"])
+    assert results["config"][name] == options[name]
+    assert results["num_rows"] == {"train": 24, "valid": 8, "test": 8}
+    if name == "split":
+        table = pd.read_csv(folder / "table.csv")
+        test = read_rows(out)["test"].y[:, 0] * results["target_scale"]
+        wanted = table[TARGET].to_numpy()[-8:] - results["target_offset"]
+        np.testing.assert_allclose(np.sort(test), np.sort(wanted), atol=1e-3)
+
+
+def test_a_split_in_order_has_no_groups(folder, command):
+    command = dataclasses.replace(command, split="last", group="day")
+    with pytest.raises(
+        ValueError, match=r"split last .* either the split or the group"
+    ):
+        search_command.main(dataclasses.replace(command, out=folder / "both"))
+    assert not (folder / "both").exists()
 
 
 @pytest.mark.parametrize(
@@ -239,6 +256,66 @@ def test_the_pick_is_explained(max_error, wanted):
     losses = np.array([0.5, 0.25])
     front = Front(None, np.array([3, 5]), losses, losses, losses, pick=1)
     assert search_command._explain_pick(front, max_error) == wanted
+
+
+def test_the_first_answer_has_no_network_above_the_limit(folder, capsys):
+    losses = np.array([3.0, 2.0, 1.0])
+    one = (3, 1, 1)
+    shapes = one, (3, 0, 1, 1), one, one, (3, 1), one, (*one, 1)
+    network = Network(*map(np.zeros, shapes), depth=np.ones(3, int))
+    flags = np.zeros(3, bool)
+    pool = Pool(network, np.array([19, 20, 22]), losses, np.arange(3), flags, flags)
+    with tqdm(disable=True) as bar:
+        callback = search_command._make_callback(bar, folder, max_weights=20)
+        large = pool.take(pool.num_weights > 20)
+        for seconds, found in (1.0, large), (2.0, pool), (3.0, pool):
+            callback(SearchProgress("polish", seconds, found, 1, 9))
+    out = capsys.readouterr().out
+    assert out.startswith("after 2 s") and out.endswith("\n  19: 3, 20: 2\n")
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_full_disk_is_named_below_the_table_of_the_front(
+    finished, folder, command, monkeypatch
+):
+    out, results, printed = finished
+    arrays, header = checkpoints.load(out / "networks.safetensors")
+    names = "num_weights", "valid_loss", "valid_loss", "valid_loss_diff_se"
+    rows = [np.array([row[name] for row in results["front"]]) for name in names]
+    front = Front(Network(**arrays), *rows, header["pick"])
+    progress = SearchProgress("polish", 1.0, make_pool(*front[:3]), 1, 9)
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def find(*args, callback, **options):
+        # From now on files end at 500 bytes, as those on a full disk do.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500, old[1]))
+        for _ in range(20):
+            callback(progress)
+        return front
+
+    monkeypatch.setattr(search_command, "find_front", find)
+    command = dataclasses.replace(command, out=folder / "full")
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as shown,
+        contextlib.redirect_stderr(io.StringIO()) as errors,
+    ):
+        try:
+            code = commands.run_command(
+                lambda _: search_command.main(command),
+                search_command.SearchCommand,
+                name="c",
+                arguments=["--data", "x"],
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    table = printed[printed.index("RMSE") : printed.index("report.html")]
+    assert shown.getvalue().endswith(table)
+    full = folder / "full"
+    assert errors.getvalue() == (
+        f"c: note: the log ends: {full}/metrics.jsonl: File too large\n"
+        f"c: error: {full}/rows.safetensors: File too large\n"
+    )
+    assert code == 2
 
 
 def test_long_names_are_cut_in_what_is_printed(folder, command):

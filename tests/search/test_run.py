@@ -61,7 +61,7 @@ def draw_starts(key, config, problem):
     request = StartRequest(
         problem, problem, "squared", limits, config.max_weights, config.num_starts
     )
-    return random_networks.find(key, request).networks
+    return random_networks.draw_starts(key, request).networks
 
 
 def errors(front, problem):
@@ -598,3 +598,21 @@ def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
 def test_bad_configuration_names_the_field(field, value):
     with pytest.raises(ValueError, match=f"{field} must be .* got {value}"):
         SearchConfig(**{field: value})
+
+
+def test_a_configuration_takes_whole_floats_and_single_names():
+    config = SearchConfig()
+    for name, value in (("max_weights", 8.0), ("activations", "tanh")):
+        object.__setattr__(config, name, value)  # past the type checks of the tests
+    config.__post_init__()
+    assert config == SearchConfig(max_weights=8, activations=("tanh",))
+    assert type(config.max_weights) is int
+
+
+def test_a_search_refuses_rows_and_budgets_that_it_cannot_use():
+    rows, key = make_problem(0), jax.random.key(0)
+    few = rows._replace(x=rows.x[:, :1])
+    with pytest.raises(ValueError, match="same numbers of inputs and outputs"):
+        find_front(key, rows, few, config=CONFIG)
+    with pytest.raises(ValueError, match="time_budget must be > 0 s, got -1"):
+        find_front(key, rows, rows, config=CONFIG, time_budget=-1.0)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from swajax import autoencoder
 from swajax.autoencoder import AutoencoderConfig
 from swajax.autoencoder.tabular import MAX_INPUTS
 from swajax.data.problem import Problem
-from swajax.io import checkpoints, configs
+from swajax.io import checkpoints, configs, interrupts
 from swajax.latent_search import DescentConfig
 from swajax.network.batched import apply_batch
 from swajax.search import sources
@@ -112,7 +113,7 @@ def test_supernets_join_random_networks_where_limits_leave_a_choice():
     assert sources.choose_sources(("direct",), SPEC) == ("direct",)
 
 
-def test_supernets_give_networks_with_the_weights_they_have_learnt():
+def test_supernets_give_networks_with_the_weights_they_have_learnt(monkeypatch):
     train, valid = draw_part(60), draw_part(40, seed=1)
     supernet = SupernetSourceConfig(
         num_supernets=2,
@@ -127,6 +128,12 @@ def test_supernets_give_networks_with_the_weights_they_have_learnt():
     assert errors.min() < 0.8 * train.y.var(axis=0).mean()
     # The clock ends it; a chunk is always taken.
     found = find(["tangle"], 0.0, rows=(train, valid), supernet=supernet)
+    assert found.num_steps == 100
+    # So does Ctrl-C.
+    press = lambda *_: signal.raise_signal(signal.SIGINT)  # noqa: E731
+    monkeypatch.setattr(supernet_source.supernet, "check_losses", press)
+    with interrupts.deferred():
+        found = find(["tangle"], rows=(train, valid), supernet=supernet)
     assert found.num_steps == 100
 
 

@@ -2,13 +2,14 @@
 
 import functools
 import json
+import signal
 
 import jax
 import numpy as np
 import pytest
 
 import swajax
-from swajax.io import checkpoints, commands, runlog
+from swajax.io import checkpoints, commands, interrupts, runlog
 from swajax.tangle import __main__ as tangle
 from swajax.tangle import journal, networks, plots
 from swajax.tangle.__main__ import NAME, TangleCommand, main
@@ -85,6 +86,26 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
     check_model(folder, results)
     assert run(*FEW, "--out", str(folder)) == 2
     assert "is not empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"split": "last"}, "order of the rows: the last 20 test, the 16 before"),
+        ({"group": "day"}, "by group 'day': 16/4/5 groups"),
+    ],
+)
+def test_a_table_is_split_in_order_or_by_group(options, note, tmp_path):
+    rows = [f"{i},{i * i},{i // 4}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,y,day", *rows]))
+    data = {"data": str(tmp_path / "t.csv"), "target": "y"}
+    config = TangleCommand(space="mlp", **data, **options)
+    table, dataset, scaling = tangle._split_table(config)
+    assert note in table.notes[-1]
+    (a, *others) = scaling.encoder.columns
+    assert a.name == "a" and bool(others) == ("group" not in options)
+    days = [set(np.rint((p.x[:, 0] - a.offset) / a.scale) // 4) for p in dataset]
+    assert len(set.union(*days)) == sum(map(len, days))
 
 
 def check_model(folder, results):
@@ -206,6 +227,23 @@ def test_ctrl_c_keeps_what_is_found(monkeypatch, whole, tmp_path, capsys):
     assert read(folder) == read(whole)
 
 
+def test_a_deferred_ctrl_c_ends_the_search(monkeypatch, whole, tmp_path, capsys):
+    folder, log = tmp_path / "run", journal.log_progress
+
+    def press(folder, progress, seconds):
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return log(folder, progress, seconds)
+
+    with monkeypatch.context() as patch, interrupts.deferred():
+        patch.setattr(journal, "log_progress", press)
+        assert run(*SEARCH, "--out", str(folder)) == 0
+    assert "search stopped" in capsys.readouterr().err
+    assert read(folder)[1]["step"] == 2
+    assert run("--resume", str(folder)) == 0
+    assert read(folder) == read(whole)
+
+
 def test_ctrl_c_while_training_what_is_found(monkeypatch, whole, tmp_path, capsys):
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -241,6 +279,8 @@ def test_what_is_no_run_is_not_gone_on_with(whole, tmp_path, capsys):
         (["--weight-share", "0.9995"], "leaves nothing for architectures"),
         (["--weight-share", "0.0005"], "leaves nothing for weights"),
         (["--data", "my.csv"], "data does not apply to space digits-macro"),
+        (["--split", "last"], "split does not apply to space digits-macro"),
+        (["--group", "day"], "group does not apply to space digits-macro"),
         (["--projection", "sparsemax"], "projection does not apply to"),
         (
             ["--sampler", "gdas", "--divergence-weight", "0.1"],

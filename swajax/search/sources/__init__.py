@@ -13,6 +13,7 @@ from typing import Literal
 import jax
 import numpy as np
 
+from swajax.io import interrupts
 from swajax.search.sources import descent, random_networks, supernets
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Key, NetworkSpec
@@ -54,7 +55,8 @@ def find_starts(
 
     Raises:
       ValueError: the limits are too narrow for a source, or a supernet diverged.
-      KeyboardInterrupt: Ctrl-C came before a descent had found anything.
+      KeyboardInterrupt: Ctrl-C came before a descent or a supernet had networks. Later
+        it ends that source, and the remaining ones are left out.
     """
     num_timed = sum(SOURCES[name].is_timed for name in names)
     request = dataclasses.replace(
@@ -64,6 +66,8 @@ def find_starts(
     )
     parts = []
     for name in names:
+        if interrupts.should_end(has_results=False) and parts:
+            break
         source = SOURCES[name]
         own_key = jax.random.fold_in(key, list(SOURCES).index(name))
         own = dataclasses.replace(request, options=options.get(source.options_field))

@@ -50,7 +50,9 @@ class DescentSourceConfig:
     """the gradient descent"""
 
 
-def find(key: Key, request: StartRequest, *, make_problem: MakeProblem) -> Starts:
+def descend_from_random(
+    key: Key, request: StartRequest, *, make_problem: MakeProblem
+) -> Starts:
     """Descend from random points and return the best network of each candidate."""
     problem = make_problem(key, request)
     _check_limits(problem.space.spec, request.limits)
@@ -149,10 +151,11 @@ def draw_rows(train: Problem, valid: Problem, chunk: int) -> Data:
 
 
 DIRECT = Source(
-    functools.partial(find, make_problem=make_direct), options_field="descent"
+    functools.partial(descend_from_random, make_problem=make_direct),
+    options_field="descent",
 )
 LATENT = Source(
-    functools.partial(find, make_problem=make_latent),
+    functools.partial(descend_from_random, make_problem=make_latent),
     check=check_latent,
     options_field="descent",
 )

@@ -17,7 +17,7 @@ UNIFORM_SHARE = 0.5  # an input without effect alone may have one beside another
 TINY = 1e-12  # variances below count as zero
 
 
-def find(key: Key, request: StartRequest) -> Starts:
+def draw_starts(key: Key, request: StartRequest) -> Starts:
     """Draw networks of all sizes and as many small ones.
 
     Small ones are quick to polish, and small networks descend from them. The largest
@@ -94,4 +94,4 @@ def _explained_variance(train: Problem) -> Float[np.ndarray, " I"]:
     return explained
 
 
-SOURCE = Source(find, is_timed=False)
+SOURCE = Source(draw_starts, is_timed=False)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
+from swajax.io import interrupts
 from swajax.io.configs import check_fields
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
@@ -67,7 +68,7 @@ def check(limits: NetworkSpec, objective: Objective, options: Any) -> None:
         )
 
 
-def find(key: Key, request: StartRequest) -> Starts:
+def train_and_sample(key: Key, request: StartRequest) -> Starts:
     """Train supernets and draw networks with the weights that they inherit.
 
     Raises:
@@ -86,12 +87,14 @@ def find(key: Key, request: StartRequest) -> Starts:
     state = _scale_first(state, (num_inputs / limits.num_inputs) ** 0.5)
     keys = jax.random.split(step_key, num)
     rows = _pad(train, num_inputs), _pad(valid, num_inputs)
-    step = 0
-    while not step or (step < config.training.num_steps and clock() - begin < seconds):
-        num_steps = min(CHUNK_STEPS, config.training.num_steps - step)
+    step, total = 0, config.training.num_steps
+    while not step or (step < total and clock() - begin < seconds):
+        num_steps = min(CHUNK_STEPS, total - step)
         state, losses = trainer.step_fn(state, keys, step, rows, num_steps=num_steps)
         supernet.check_losses(jax.device_get(losses), step)
         step += num_steps
+        if interrupts.should_end():
+            break
     networks = _draw(
         jax.random.split(draw_key, num),
         state,
@@ -193,4 +196,4 @@ def _resample(part: Problem) -> Rows:
     return Rows(part.x[rows], part.y[rows])
 
 
-SOURCE = Source(find, check=check, options_field="supernet")
+SOURCE = Source(train_and_sample, check=check, options_field="supernet")

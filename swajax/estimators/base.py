@@ -1,0 +1,221 @@
+"""Parameters, scaling, search and front of the estimators."""
+
+import copy
+import dataclasses
+import warnings
+from typing import Any, NamedTuple, Self, no_type_check
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
+
+from swajax.data.arrays import Parts, divide, encode_groups
+from swajax.data.columns import fit_range
+from swajax.data.encoding import Column, TableEncoder
+from swajax.data.messages import listed
+from swajax.data.partitions import SplitKind, check_split
+from swajax.data.problem import Problem, take_rows
+from swajax.data.splits import Scaling
+from swajax.io import interrupts
+from swajax.io.configs import check_range, convert_values
+from swajax.model.fitted import Model, evaluate
+from swajax.model.front import Front
+from swajax.objectives import Objective
+from swajax.search.config import SearchConfig
+from swajax.search.run import find_front
+from swajax.search.sources import SourceName
+from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
+
+
+class FrontRow(NamedTuple):
+    """One network of the front; a smaller one has a larger validation loss.
+
+    Losses are mean squared errors in units of the variance of the training rows
+    (regression) or cross-entropies in nats (classification).
+    """
+
+    num_weights: int
+    train_loss: float
+    valid_loss: float
+    valid_loss_diff_se: float  # standard error of valid_loss - the last row's
+    is_picked: bool  # whether it predicts
+
+
+# scikit-learn wants constructors that take anything: `fit` checks the parameters.
+@no_type_check
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class BaseSparseMLP(BaseEstimator):
+    """Parameters, scaling, search and front of both estimators."""
+
+    max_weights: int = 64
+    max_error: float | None = None
+    num_starts: int = 768
+    num_rounds: int = 3
+    max_perturbed: int = 20
+    max_width: int = 8
+    max_depth: int = 3
+    activations: tuple[Activation, ...] = DEFAULT_ACTIVATIONS
+    weight_decay: float | None = None
+    sources: tuple[SourceName, ...] | None = ("random",)
+    valid_share: float = 0.2
+    split: SplitKind = "random"
+    time_budget: float | None = None
+    random_state: int | np.random.RandomState | None = 0
+
+    def at(self, max_weights: int) -> Self:
+        """Return a fitted copy that predicts with a smaller network.
+
+        Args:
+          max_weights: the best network of at most this number of weights predicts.
+
+        Raises:
+          ValueError: all networks of the front are larger.
+        """
+        check_is_fitted(self)
+        num_fitting = sum(row.num_weights <= max_weights for row in self.front_)
+        if not num_fitting:
+            raise ValueError(
+                f"max_weights must be >= {self.front_[0].num_weights}, the size of the "
+                f"smallest network, got {max_weights}"
+            )
+        return copy.copy(self)._pick(num_fitting - 1)
+
+    def to_model(self, target: str = "y") -> Model:
+        """Return the network that predicts as a model for `swajax.export`.
+
+        Its columns are named by `feature_names_in_`, or else x1, x2, ... A missing cell
+        is filled with the center of its column.
+
+        Args:
+          target: name of the target.
+        """
+        check_is_fitted(self)
+        numbers = [f"x{place}" for place in range(1, self.n_features_in_ + 1)]
+        names = getattr(self, "feature_names_in_", numbers)
+        centers = self.input_center_.tolist()
+        # The network does not read constant inputs: any scale will do.
+        scales = np.where(np.isinf(self.input_range_), 1.0, 1 / self.input_range_)
+        columns = tuple(
+            Column(str(name), "numeric", center, scale, -center * scale)
+            for name, center, scale in zip(names, centers, scales.tolist(), strict=True)
+        )
+        classes = tuple(map(str, getattr(self, "classes_", ())))
+        scale, offset = (
+            getattr(self, name, default)
+            for name, default in (("target_scale_", 1.0), ("target_offset_", 0.0))
+        )
+        scaling = Scaling(TableEncoder(columns), scale, offset, classes)
+        return Model(self.network_, self._activations, scaling, target)
+
+    def _divide(
+        self, x: Any, y: Any, weight: Any, groups: Any, *, is_classes: bool = False
+    ) -> tuple[Problem, Parts]:
+        """Merge equal rows and split them by the parameters."""
+        check_range("valid_share", self.valid_share, above=0, below=1)
+        check_split(self.split, has_groups=groups is not None)
+        return divide(
+            x,
+            y,
+            weight,
+            share=self.valid_share,
+            random_state=self.random_state,
+            is_classes=is_classes,
+            kind=self.split,
+            groups=groups,
+        )
+
+    def _search(self, rows: Problem, parts: Parts, objective: Objective) -> Self:
+        """Search networks for rows whose inputs are not scaled yet."""
+        config = self._config()
+        self._fit_inputs(rows.x[parts.train])
+        # Constant inputs are left out, so that no weight is spent on them.
+        used = np.flatnonzero(np.isfinite(self.input_range_))
+        self._warn_of_constants()
+        used = used if len(used) else np.zeros(1, int)
+        rows = rows._replace(x=self._scale(rows.x)[:, used])
+        train, valid = (take_rows(rows, part) for part in parts[:2])
+        with interrupts.deferred() as signals:
+            front = find_front(
+                jax.random.key(parts.seed),
+                train,
+                valid,
+                objective=objective,
+                config=config,
+                time_budget=self.time_budget,
+            )
+        if signals.num:
+            warnings.warn(
+                "the search was cut short by an interrupt: the networks are the best "
+                "ones until then",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        few = front.network.first
+        first = np.zeros((len(few), self.n_features_in_, few.shape[2]))
+        first[:, used] = few
+        front = front._replace(network=front.network._replace(first=first))
+        return self._keep(front, config)
+
+    def _warn_of_constants(self) -> None:
+        constant = np.flatnonzero(np.isinf(self.input_range_))
+        if len(constant):
+            names = getattr(self, "feature_names_in_", None)
+            names = [f"X[:, {i}]" if names is None else names[i] for i in constant]
+            warnings.warn(
+                f"features left out, constant in the training rows: {listed(names)}",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _config(self) -> SearchConfig:
+        check_range("time_budget", self.time_budget, above=0, unit="s")
+        known = SearchConfig.__dataclass_fields__
+        params = self.get_params().items()
+        own = {name: value for name, value in params if name in known}
+        return SearchConfig(**convert_values(SearchConfig, own))
+
+    def _keep(self, front: Front, config: SearchConfig) -> Self:
+        """Store a front whose networks read all inputs."""
+        columns = (front.num_weights, *front[2:5])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        self.front_ = [FrontRow(*row, is_picked=False) for row in rows]
+        self._networks, self._activations = front.network, config.activations
+        return self._pick(front.pick)
+
+    def _pick(self, index: int) -> Self:
+        self.network_ = Network(*(leaf[index] for leaf in self._networks))
+        self.front_ = [
+            row._replace(is_picked=number == index)
+            for number, row in enumerate(self.front_)
+        ]
+        return self
+
+    def _fit_inputs(self, x: Float[np.ndarray, "N I"]) -> None:
+        self.input_center_, half_range = fit_range(x)
+        self.input_range_ = np.where(half_range == 0, np.inf, half_range)
+
+    def _scale(self, x: Float[np.ndarray, "N I"]) -> Float[np.ndarray, "N I"]:
+        return (x - self.input_center_) / self.input_range_
+
+    def _outputs(self, X: Any) -> Float[np.ndarray, "N O"]:
+        """Return the outputs of the picked network."""
+        check_is_fitted(self)
+        x = validate_data(self, X, dtype=np.float64, reset=False)
+        return evaluate(self.network_, self._scale(x), activations=self._activations)
+
+
+def check_rows(
+    sample_weight: Any, groups: Any, x: Float[np.ndarray, "N I"]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the weights, and a code per group if there are groups."""
+    weight = _check_sample_weight(
+        sample_weight, x, dtype=np.float64, ensure_non_negative=True
+    )
+    return weight, None if groups is None else encode_groups(groups, len(x))
