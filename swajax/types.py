@@ -79,10 +79,10 @@ class NetworkSpec:
 
 
 def check_kinds(networks: Network, activations: Sequence[str]) -> None:
-    """Raise an error unless `activations` names the kinds of one network or a batch.
+    """Check that `activations` names the kinds of one network or of a batch.
 
     Raises:
-      ValueError: a name is unknown, or their number is another.
+      ValueError: a name is unknown, or the number of names is wrong.
     """
     check_activations(activations)
     if networks.activation.shape[-1] != len(activations):

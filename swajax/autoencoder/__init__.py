@@ -109,7 +109,7 @@ def encode(
 
     Raises:
       ValueError: `depth` is out of range, or a network for `compact` or `paper` has
-        biases or other shapes than those of `config.spec`.
+        biases or shapes that differ from `config.spec`.
     """
     if depth is not None:
         _check_depth(depth, config)
@@ -145,7 +145,7 @@ def decode(
       present: which inputs and outputs exist, if some are padding (`tabular`).
 
     Raises:
-      ValueError: `depth` is out of range, `z` is no embedding of the preset, or the
+      ValueError: `depth` is out of range, `z` is not an embedding of the preset, or the
         preset does not support `num_weights` or `present`.
     """
     _check_depth(depth, config)
@@ -188,7 +188,7 @@ def _check_depth(depth: int, config: AutoencoderConfig) -> None:
 
 
 def _check_network(network: Network, config: AutoencoderConfig) -> None:
-    """Check the shapes of a network of a preset whose encoder has fixed shapes."""
+    """Check the shapes of a network for a preset with fixed shapes."""
     if config.is_any_table:
         return
     spec = config.spec
@@ -196,8 +196,8 @@ def _check_network(network: Network, config: AutoencoderConfig) -> None:
     got = network.first.shape[0], network.readout.shape[-1], *network.mask.shape
     if got != wanted:
         raise ValueError(
-            "the network must have the numbers of inputs and outputs, layers and "
-            f"neurons per layer {wanted} of the autoencoder, got {got}"
+            "inputs, outputs, layers and neurons per layer of the network must be "
+            f"{wanted} as in the autoencoder, got {got}"
         )
 
 

@@ -38,7 +38,7 @@ def to_matrix(network: Network, *, depth: int) -> Float[Array, "H C"]:
         raise ValueError(f"depth must be {int(network.depth)}, got {depth}")
     if network.readout.shape[1] != 1:
         raise ValueError(
-            f"the network must have one output, it has {network.readout.shape[1]}"
+            f"the network must have one output, got {network.readout.shape[1]}"
         )
     return flatten(network, depth=depth)
 
@@ -71,7 +71,7 @@ def from_matrix(
     check_range("depth", depth, minimum=1, maximum=spec.max_depth)
     shape = (width, width * depth + 1 + depth)
     if matrix.shape != shape:
-        raise ValueError(f"matrix must have the shape {shape}, got {matrix.shape}")
+        raise ValueError(f"matrix must have shape {shape}, got {matrix.shape}")
     above = (width - spec.num_inputs) // 2
     blocks = matrix[:, : width * depth].reshape(width, depth, width).swapaxes(0, 1)
     hidden = jnp.zeros((spec.max_depth - 1, width, width), matrix.dtype)

@@ -46,10 +46,10 @@ def divide(
       x: inputs.
       y: numbers or class codes.
       weight: weights >= 0, not all 0.
-      share: share of the rows to choose by, in (0, 1).
+      share: share of validation rows, in (0, 1).
       random_state: seed or generator, as in scikit-learn.
       is_classes: whether `y` holds class codes; a random split is then stratified.
-      kind: `last` to choose by the last rows.
+      kind: `last` if the last rows are the validation rows.
       groups: group of each row, from `encode_groups`: all rows of a group are in the
         same part.
 
@@ -58,7 +58,7 @@ def divide(
 
     Raises:
       ValueError: the sum of the weights overflows, there is only one group, or a class
-        has no row to fit.
+        has no training row.
     """
     if kind == "random" and groups is None:
         rows = merge(x, y, weight)
@@ -87,7 +87,7 @@ def encode_groups(groups: Any, num_rows: int) -> Int[np.ndarray, " N"]:
     array([0, 1, 0])
 
     Raises:
-      ValueError: there is not one group per row, or a group is missing.
+      ValueError: the number of groups is not that of the rows, or a group is missing.
     """
     groups = column_or_1d(groups)
     if len(groups) != num_rows:
@@ -161,7 +161,7 @@ def _divide_last(
     share: float,
     seed: int,
 ) -> tuple[Problem, partitions.Parts]:
-    """Merge equal rows of each part of a split in order; few rows are in both parts."""
+    """Split rows in order and merge equal rows per part; both parts share few rows."""
     x, y, weight = (leaf[weight > 0] for leaf in (x, y, weight))
     if len(x) < MIN_ROWS:
         rows = merge(x, y, weight)

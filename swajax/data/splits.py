@@ -64,7 +64,7 @@ def split_table(
       class_weight: `balanced` multiplies the weights in all parts by `N / (C * count)`,
         for N training rows, C classes and `count` training rows of the class.
       split: `last` for rows in time order: the last rows are the test rows, the rows
-        before them choose networks, and the first rows train.
+        before them select networks, and the first rows train.
 
     Returns:
       The parts, the scaling, and notes for the user.

@@ -229,7 +229,7 @@ def _read_groups(column: pd.Series) -> Int[np.ndarray, " N"]:
     """Return a code per group.
 
     Raises:
-      ValueError: names the first row without a group.
+      ValueError: a row has no group; the message names it.
     """
     text = columns.to_text(column)
     is_missing = np.array([cell is None for cell in text])

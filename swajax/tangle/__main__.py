@@ -52,9 +52,11 @@ class TangleCommand:
     target: str | None = None
     """column to predict [the default of a built-in table]"""
     split: SplitKind = "random"
-    """last, for a table in time order: the first rows train, the last rows test"""
+    """split of the rows: random, or in time order with the last rows for testing
+    (last)"""
     group: str | None = None
-    """column of groups, no feature: all rows of a group are in one part of the split"""
+    """column of groups, which is not a feature; each group is in one part of the
+    split"""
     projection: Literal["softmax", "sparsemax"] = "softmax"
     """map from architecture vectors to probabilities, for darts"""
     divergence_weight: float = 0.0
@@ -124,7 +126,7 @@ def main(config: TangleCommand) -> None:
     with interrupts.advising(f"stopped; resume with --resume {folder}"):
         point = _search(folder, keys[0], task, sampler, config)
         plots.draw_search(folder, task.space.choices, sampler)
-        interrupts.stop_deferring()  # each network that is trained is saved
+        interrupts.stop_deferring()  # each trained network is saved
         rows = _evaluate(folder, keys[1:], point, task, sampler, config)
     about = {"data": loaders.read_provenance(config.space)}
     if config.space == "mlp":

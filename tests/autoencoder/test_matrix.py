@@ -50,5 +50,5 @@ def test_shapes_that_do_not_fit_are_refused():
             matrix_lib.from_matrix(jnp.ones((3, 5)), depth=depth, spec=spec)
     network = matrix_lib.from_matrix(jnp.ones((3, 5)), depth=1, spec=spec)
     network = network._replace(readout=jnp.ones((3, 2)), readout_bias=jnp.zeros(2))
-    with pytest.raises(ValueError, match="must have one output, it has 2"):
+    with pytest.raises(ValueError, match="must have one output, got 2"):
         matrix_lib.to_matrix(network, depth=1)

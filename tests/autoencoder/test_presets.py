@@ -149,7 +149,7 @@ def test_what_a_preset_would_ignore_is_refused(preset):
     with pytest.raises(ValueError, match=r"without biases .* a neuron has a bias"):
         autoencoder.encode(None, biased, config=config)
     narrow = network._replace(mask=network.mask[:, :-1])
-    with pytest.raises(ValueError, match=r"neurons per layer .* of the autoencoder"):
+    with pytest.raises(ValueError, match=r"neurons per layer .* in the autoencoder"):
         autoencoder.encode(None, narrow, config=config)
     with pytest.raises(ValueError, match=f"{preset} decodes an array of 128 numbers"):
         autoencoder.decode(None, jnp.zeros(5), config=config, depth=1)
