@@ -188,10 +188,12 @@ def format_functions(runs: RunFile) -> str:
     """Return the median (minimum to maximum) error over the seeds at each size."""
     rows = []
     for name in FUNCTIONS:
-        own = [run for run in runs.values() if run.get("function") == name]
-        if own:
-            cells = [_spread([_error_at(run, size) for run in own]) for size in SIZES]
-            seconds = np.median([run["seconds"] for run in own])
+        matching = [run for run in runs.values() if run.get("function") == name]
+        if matching:
+            cells = [
+                _spread([_error_at(run, size) for run in matching]) for size in SIZES
+            ]
+            seconds = np.median([run["seconds"] for run in matching])
             rows.append([name, *cells, f"{seconds:.0f}"])
     header = ["function", *(f"at most {size}" for size in SIZES), "seconds"]
     return tables.format_rows(header, rows)

@@ -136,15 +136,15 @@ def _complete(config: QualityCommand) -> QualityCommand:
 def plan(config: QualityCommand) -> Iterator[Planned]:
     """Yield all runs in an order by which partial results are balanced."""
     names = {
-        group: [n for n in own if config.tasks is None or n in config.tasks]
-        for group, own in tasks.list_names().items()
+        group: [n for n in members if config.tasks is None or n in config.tasks]
+        for group, members in tasks.list_names().items()
         if group in config.groups
     }
     # Spread the tasks of small and large groups evenly.
     ordered = sorted(
-        ((index + 0.5) / len(own), group, name)
-        for group, own in names.items()
-        for index, name in enumerate(own)
+        ((index + 0.5) / len(members), group, name)
+        for group, members in names.items()
+        for index, name in enumerate(members)
     )
     for seed in range(max(config.seeds, config.planted_seeds)):
         for _, group, name in ordered:

@@ -85,16 +85,16 @@ def _fill(
     constant: float,
 ) -> dict[Entry, Values]:
     worst: Values = defaultdict(lambda: constant)
-    for own in table.values():
-        for case, scored in own.items():
+    for results in table.values():
+        for case, scored in results.items():
             if scored is not None:
                 worst[case] = worst_fn(worst[case], value_fn(scored))
     return {
         entry: {
             case: worst[case] if scored is None else value_fn(scored)
-            for case, scored in own.items()
+            for case, scored in results.items()
         }
-        for entry, own in table.items()
+        for entry, results in table.items()
     }
 
 
@@ -128,16 +128,16 @@ def share_seeds(table: Table) -> Table:
     seed of a task is shared, all are kept.
     """
     seeds = defaultdict(list)
-    for own in table.values():
-        for task in {case[:2] for case in own}:
-            seeds[task].append({case[2] for case in own if case[:2] == task})
+    for results in table.values():
+        for task in {case[:2] for case in results}:
+            seeds[task].append({case[2] for case in results if case[:2] == task})
     shared = {
         task: set.intersection(*each) or set.union(*each)
         for task, each in seeds.items()
     }
     return {
-        entry: {case: m for case, m in own.items() if case[2] in shared[case[:2]]}
-        for entry, own in table.items()
+        entry: {case: m for case, m in results.items() if case[2] in shared[case[:2]]}
+        for entry, results in table.items()
     }
 
 
@@ -166,7 +166,7 @@ def geometric_mean(values: Values) -> float:
     logs = defaultdict(list)
     for case, value in values.items():
         logs[find_unit(case)].append(np.log(value))
-    return float(np.exp(np.mean([np.mean(own) for own in logs.values()])))
+    return float(np.exp(np.mean([np.mean(unit_logs) for unit_logs in logs.values()])))
 
 
 def all_sizes(table: Table) -> dict[int, dict[Entry, Values]]:

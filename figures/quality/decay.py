@@ -103,8 +103,8 @@ def format_table(found: Mapping[str, Sequence[Run]]) -> str:
     Means are arithmetic, so that single large errors count.
     """
     rows = []
-    for decay, own in found.items():
-        each = [scored for run in own if (scored := scores.score_run(run))]
+    for decay, group_runs in found.items():
+        each = [scored for run in group_runs if (scored := scores.score_run(run))]
         if not each:  # all failed
             continue
         errors = np.array([[one.errors[size] for size in SIZES] for one in each])

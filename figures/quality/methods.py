@@ -73,26 +73,26 @@ def describe(name: str, task: str, settings: Settings) -> dict[str, Any]:
         for unused in ("num_starts", "num_rounds", "max_perturbed"):
             del shared["pipeline"][unused]
     if name in EXTRAS:
-        own = {"version": importlib.metadata.version(name)}
+        details = {"version": importlib.metadata.version(name)}
     elif name in rivals.RIVALS:
-        own = configs.to_dict(rivals.RIVALS[name].config_class())
+        details = configs.to_dict(rivals.RIVALS[name].config_class())
     elif name == "default":
         config = settings.pipeline
         names = choose_sources(config.sources, config.make_spec(1, 1))
-        own = {"sources": list(names)}
+        details = {"sources": list(names)}
         if names != ("random",):  # random networks have no further settings
             supernet = configs.to_dict(config.supernet)
-            own |= {"source_share": config.source_share, "supernet": supernet}
+            details |= {"source_share": config.source_share, "supernet": supernet}
     else:
-        own = ABLATIONS[name]._asdict()
-        if own["space"] == "tangle":
-            own["supernet"] = configs.to_dict(SupernetSourceConfig())
-        if own["space"] in ablation.LEARNED:
+        details = ABLATIONS[name]._asdict()
+        if details["space"] == "tangle":
+            details["supernet"] = configs.to_dict(SupernetSourceConfig())
+        if details["space"] in ablation.LEARNED:
             file = ablation.choose_file(
                 ABLATIONS[name], tasks.find_activation(task), settings
             )
-            own["checksum"] = _checksum(*file)
-    return shared | {"method": own}
+            details["checksum"] = _checksum(*file)
+    return shared | {"method": details}
 
 
 @functools.cache

@@ -32,7 +32,7 @@ def write(folder: Path, table: Table, found: Sequence[Run]) -> None:
 
 def draw_errors(table: Table) -> Figure:
     """Draw the decades between each error and the smallest of its task, by size."""
-    tasks = sorted({case[:2] for own in table.values() for case in own})
+    tasks = sorted({case[:2] for results in table.values() for case in results})
     entries = list(table)
     figure = Figure(
         figsize=(2 + 4 * max(0.32 * len(entries), 2), 2 + 0.24 * len(tasks)),
@@ -43,9 +43,9 @@ def draw_errors(table: Table) -> Figure:
         values = comparison.error_values(table, size)
         grid = np.full((len(tasks), len(entries)), np.nan)
         for (row, task), (column, entry) in _pairs(tasks, entries):
-            own = [v for case, v in values[entry].items() if case[:2] == task]
-            if own:
-                grid[row, column] = np.log10(np.median(own))
+            results = [v for case, v in values[entry].items() if case[:2] == task]
+            if results:
+                grid[row, column] = np.log10(np.median(results))
         grid -= np.nanmin(grid, axis=1, keepdims=True)
         image = axes.imshow(
             grid, cmap="viridis_r", vmin=0, vmax=MAX_DECADES, aspect="auto"
@@ -101,9 +101,11 @@ def draw_curves(found: Sequence[Run]) -> Figure:
     every = figure.subplots(len(AXES), len(groups), squeeze=False)
     for axes_of_groups, (key, label) in zip(every, AXES.items(), strict=True):
         for axes, group in zip(axes_of_groups, groups, strict=True):
-            own = [run for run in found if run["group"] == group and run.get("curve")]
-            names = sorted({run["method"] for run in own})
-            shared = _find_shared(own)
+            group_runs = [
+                run for run in found if run["group"] == group and run.get("curve")
+            ]
+            names = sorted({run["method"] for run in group_runs})
+            shared = _find_shared(group_runs)
             for index, name in enumerate(names):
                 draw_curve(axes, [r for r in shared if r["method"] == name], key, index)
             axes.set(title=group, xlabel=label, ylabel="hypervolume by validation")

@@ -58,11 +58,11 @@ def _load(folder: Path) -> list[Run]:
 def find_rivals(found: Sequence[Run], others: Sequence[Run]) -> list[Run]:
     """Return the runs of other methods on the same tasks and seeds."""
     cases = {(run["task"], run["seed"]) for run in found}
-    own = {run["method"] for run in found}
+    methods = {run["method"] for run in found}
     return [
         run
         for run in others
-        if (run["task"], run["seed"]) in cases and run["method"] not in own
+        if (run["task"], run["seed"]) in cases and run["method"] not in methods
     ]
 
 
@@ -78,14 +78,14 @@ def format_overview(table: Table, found: Sequence[Run]) -> str:
         errors = comparison.all_sizes(part)
         areas = comparison.hypervolume_values(part)
         rows = []
-        for entry, own in part.items():
+        for entry, by_case in part.items():
             means = [comparison.geometric_mean(errors[size][entry]) for size in SIZES]
-            num_failed = sum(scored is None for scored in own.values())
+            num_failed = sum(scored is None for scored in by_case.values())
             rows.append(
-                [str(entry), f"{len(own)}", f"{num_failed}"]
+                [str(entry), f"{len(by_case)}", f"{num_failed}"]
                 + [f"{mean:.3g}" for mean in means]
                 + [f"{np.mean(list(areas[entry].values())):.3f}"]
-                + _format_times(entry, own, found)
+                + _format_times(entry, by_case, found)
             )
         rows.sort(key=lambda row: -float(row[7]))
         sections.append(f"## {title}\n\n{tables.format_rows(header, rows)}")
@@ -100,34 +100,34 @@ def find_common(table: Table, group: str | None) -> Table:
       group: group of tasks; None for all groups. A method without runs in a group is
         left out of this group and of the table of all tasks.
     """
-    groups = {case[0] for own in table.values() for case in own}
+    groups = {case[0] for by_case in table.values() for case in by_case}
     wanted = groups if group is None else {group}
     able = {
-        entry: own
-        for entry, own in table.items()
-        if wanted <= {case[0] for case in own} and groups
+        entry: by_case
+        for entry, by_case in table.items()
+        if wanted <= {case[0] for case in by_case} and groups
     }
     if not able or (group is not None and group not in groups):
         return {}
-    cases = set.intersection(*(set(own) for own in able.values()))
+    cases = set.intersection(*(set(by_case) for by_case in able.values()))
     cases = {case for case in cases if case[0] in wanted}
     if not cases:
         return {}
     return {
-        entry: {case: own[case] for case in sorted(cases)}
-        for entry, own in able.items()
+        entry: {case: by_case[case] for case in sorted(cases)}
+        for entry, by_case in able.items()
     }
 
 
 def format_comparisons(table: Table) -> str:
     """Return all methods as multiples of each reference, with intervals and wins."""
-    whole = {entry: own for entry, own in table.items() if entry.level == "full"}
+    full = {entry: by_case for entry, by_case in table.items() if entry.level == "full"}
     sections = []
     for name, (group, title) in itertools.product(REFERENCES, TITLES.items()):
         reference = Entry(name, "full")
-        others = [entry for entry in whole if entry != reference]
-        pairs = [(entry, reference) for entry in others if reference in whole]
-        text = format_pairs(whole, pairs, group)
+        others = [entry for entry in full if entry != reference]
+        pairs = [(entry, reference) for entry in others if reference in full]
+        text = format_pairs(full, pairs, group)
         if text:
             sections.append(f"## {title}, against `{name}`\n\n{text}")
     return _explain_ratios() + "\n\n".join(sections)
@@ -160,11 +160,11 @@ def format_pairs(
     for entry, reference in pairs:
         ratios = [
             comparison.compare(
-                comparison.restrict(own[entry], group),
-                comparison.restrict(own[reference], group),
-                is_more_better=own is values[-1],
+                comparison.restrict(by_entry[entry], group),
+                comparison.restrict(by_entry[reference], group),
+                is_more_better=by_entry is values[-1],
             )
-            for own in values
+            for by_entry in values
         ]
         if ratios[0] is not None:
             cells = [
@@ -185,14 +185,14 @@ def _explain_ratios() -> str:
 
 def format_tasks(table: Table) -> str:
     """Return medians over the seeds per task, one table per size, best in bold."""
-    whole = {entry: own for entry, own in table.items() if entry.level == "full"}
-    tasks = sorted({case[:2] for own in whole.values() for case in own})
+    full = {entry: by_case for entry, by_case in table.items() if entry.level == "full"}
+    tasks = sorted({case[:2] for by_case in full.values() for case in by_case})
     sections = []
     for size in SIZES:
-        values = comparison.error_values(whole, size)
+        values = comparison.error_values(full, size)
         rows = []
         for group, task in tasks:
-            medians = [median_of(values[entry], group, task) for entry in whole]
+            medians = [median_of(values[entry], group, task) for entry in full]
             best = min(m for m in medians if m is not None)
             cells = ["" if m is None else f"{m:.2g}" for m in medians]
             cells = [
@@ -200,7 +200,7 @@ def format_tasks(table: Table) -> str:
                 for cell, m in zip(cells, medians, strict=True)
             ]
             rows.append([f"{task}", *cells])
-        header = ["task", *map(str, whole)]
+        header = ["task", *map(str, full)]
         title = f"## Relative error of networks of at most {size} weights"
         sections.append(f"{title}\n\n{tables.format_rows(header, rows)}")
     return "\n\n".join(sections)
@@ -208,8 +208,8 @@ def format_tasks(table: Table) -> str:
 
 def median_of(values: dict[Case, float], group: str, task: str) -> float | None:
     """Return the median over the seeds of a task; None without seeds."""
-    own = [value for case, value in values.items() if case[:2] == (group, task)]
-    return float(np.median(own)) if own else None
+    of_task = [value for case, value in values.items() if case[:2] == (group, task)]
+    return float(np.median(of_task)) if of_task else None
 
 
 def format_planted(table: Table) -> str:
@@ -233,12 +233,12 @@ def format_planted(table: Table) -> str:
 
 
 def _format_teachers(table: Table) -> str:
-    kinds = sorted({case[1] for own in table.values() for case in own})
+    kinds = sorted({case[1] for by_case in table.values() for case in by_case})
     sections = []
     for kind in (None, *kinds) if kinds else ():
         rows = []
-        for entry, own in table.items():
-            cases = [m for case, m in own.items() if kind in (None, case[1])]
+        for entry, by_case in table.items():
+            cases = [m for case, m in by_case.items() if kind in (None, case[1])]
             if not cases:
                 continue
             done = [m for m in cases if m is not None]
@@ -279,7 +279,7 @@ def _format_times(
     entry: Entry, cases: Iterable[Case], found: Sequence[Run]
 ) -> list[str]:
     """Return medians of seconds of work, wall-clock seconds and network steps."""
-    own = [
+    method_runs = [
         run
         for run in found
         if run["method"] == entry.method
@@ -287,11 +287,13 @@ def _format_times(
     ]
     levels = [
         run["levels"][entry.level]
-        for run in own
+        for run in method_runs
         if entry.level in run.get("levels", {})
     ]
     if entry.level == "full":
-        work, wall = ([run[f"{k}_seconds"] for run in own] for k in ("work", "wall"))
+        work, wall = (
+            [run[f"{k}_seconds"] for run in method_runs] for k in ("work", "wall")
+        )
     else:
         work, wall = [level["seconds"] for level in levels], []
     steps = [level["network_steps"] for level in levels]

@@ -128,14 +128,14 @@ def _name(trial: Trial, task: str, config: TuningCommand) -> str:
 
 def describe(trial: Trial, config: TuningCommand) -> dict[str, Any]:
     """Return all settings that a trial depends on."""
-    own = configs.to_dict(trial.make_config())
-    return Settings(seconds=config.seconds).describe() | {"method": own}
+    method = configs.to_dict(trial.make_config())
+    return Settings(seconds=config.seconds).describe() | {"method": method}
 
 
 def run_trial(trial: Trial, name: str, config: TuningCommand) -> Run:
     """Run one trial; return its errors and hypervolume as in the comparison."""
     task = tasks.make_task(name, config.seed)
-    own, settings = trial.make_config(), Settings(seconds=config.seconds)
+    config_of_rival, settings = trial.make_config(), Settings(seconds=config.seconds)
     with WorkClock() as clock:
         begin = clock()
         outcome = methods.run_rival(
@@ -144,7 +144,7 @@ def run_trial(trial: Trial, name: str, config: TuningCommand) -> Run:
             task._replace(test=None),
             settings,
             clock,
-            config=own,
+            config=config_of_rival,
         )
         seconds = clock() - begin
     found = {"status": "ok", "teacher": None} | runs.evaluate(outcome, task)
@@ -166,8 +166,8 @@ def format_table(found: Sequence[Run]) -> str:
     """Return hypervolumes of all trials relative to the default settings."""
     methods_found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for run in found:
-        own = methods_found[run["method"]].setdefault(run["change"], {})
-        own[run["task"]] = max(run["hypervolume"], 1e-2)
+        by_task = methods_found[run["method"]].setdefault(run["change"], {})
+        by_task[run["task"]] = max(run["hypervolume"], 1e-2)
     rows = []
     for method, changes in methods_found.items():
         for change, volumes in sorted(changes.items(), key=lambda c: c[0] != DEFAULT):

@@ -163,11 +163,11 @@ def _expand_plainly(
 
     zeros = jnp.zeros(len(indices))
     errors, jacobian = residual(zeros), jax.jacfwd(residual)(zeros)
-    own, decay = weights[indices] * is_active, fit.weight_decay
+    active, decay = weights[indices] * is_active, fit.weight_decay
     return Quadratic(
-        (jnp.square(errors).sum() + decay * jnp.square(own).sum()) / 2,
-        jacobian.T @ errors + decay * own,
-        jacobian.T @ jacobian + decay * jnp.diag(is_active.astype(own.dtype)),
+        (jnp.square(errors).sum() + decay * jnp.square(active).sum()) / 2,
+        jacobian.T @ errors + decay * active,
+        jacobian.T @ jacobian + decay * jnp.diag(is_active.astype(active.dtype)),
     )
 
 

@@ -74,11 +74,11 @@ def format_scores(methods: dict[str, dict[int, Run]]) -> str:
     header = ["method", "seeds", "weights"]
     header += [f"{stage} {what}" for what in ("loss", "accuracy") for stage in STAGES]
     rows = []
-    for name, own in methods.items():
-        sizes = [run["num_weights"] for run in own.values()]
-        row = [name, str(len(own)), f"{np.mean(sizes):.0f}"]
-        row += [_show(_scores(own, stage)) for stage in STAGES]
-        row += [_show(_scores(own, stage, "accuracy"), 1e2) for stage in STAGES]
+    for name, by_seed in methods.items():
+        sizes = [run["num_weights"] for run in by_seed.values()]
+        row = [name, str(len(by_seed)), f"{np.mean(sizes):.0f}"]
+        row += [_show(_scores(by_seed, stage)) for stage in STAGES]
+        row += [_show(_scores(by_seed, stage, "accuracy"), 1e2) for stage in STAGES]
         rows.append(row)
     return tables.format_rows(header, rows)
 
@@ -90,8 +90,8 @@ def format_searches(
     header = ["method", "passes", "networks evaluated", "seconds"]
     header += ["regret, nats", "percentile", "rank correlation"]
     rows = []
-    for name, own in methods.items():
-        values = list(own.values())
+    for name, by_seed in methods.items():
+        values = list(by_seed.values())
         row = [name, f"{np.mean([run['num_passes'] for run in values]):.0f}"]
         row.append(f"{np.mean([run['num_evaluated'] for run in values]):.0f}")
         row.append(f"{np.median([run['seconds'] for run in values]):.0f}")
@@ -107,13 +107,13 @@ def format_pairs(
     Differences are of test losses after retraining, and of rank correlations.
     """
     reference, rows = methods[REFERENCE], []
-    for name, own in methods.items():
-        seeds = sorted(own.keys() & reference.keys())
+    for name, by_seed in methods.items():
+        seeds = sorted(by_seed.keys() & reference.keys())
         if name == REFERENCE or not seeds:
             continue
-        differences = loss_differences(own, reference, seeds)
+        differences = loss_differences(by_seed, reference, seeds)
         wins = f"{(differences < 0).sum()} of {len(differences)}"
-        pairs = [(own[seed], reference[seed]) for seed in seeds]
+        pairs = [(by_seed[seed], reference[seed]) for seed in seeds]
         is_evaluated = all(run["inherited_losses"] for pair in pairs for run in pair)
         shift = ""
         if table and is_evaluated:
@@ -137,10 +137,10 @@ def describe_sample(table: dict[str, Any]) -> str:
 
 
 def loss_differences(
-    own: dict[int, Run], reference: dict[int, Run], seeds: Sequence[int]
+    runs: dict[int, Run], reference: dict[int, Run], seeds: Sequence[int]
 ) -> np.ndarray:
     """Return differences of test losses after retraining, seed by seed."""
-    pairs = [(own[seed], reference[seed]) for seed in seeds]
+    pairs = [(runs[seed], reference[seed]) for seed in seeds]
     return np.array([a["retrained"]["loss"] - b["retrained"]["loss"] for a, b in pairs])
 
 
@@ -179,8 +179,8 @@ def _format_ranks(values: Sequence[Run], table: dict[str, Any] | None) -> list[s
 def _find_rank(
     indices: dict[str, list[int]], table: dict[str, Any]
 ) -> standalone_table.Rank:
-    own = {name: tuple(index) for name, index in indices.items()}
-    return standalone_table.find_rank(table, own)
+    architecture = {name: tuple(index) for name, index in indices.items()}
+    return standalone_table.find_rank(table, architecture)
 
 
 def _is_sample(table: dict[str, Any]) -> bool:
@@ -193,10 +193,12 @@ def draw_sizes(path: Path, methods: dict[str, dict[int, Run]]) -> None:
     figure = Figure(figsize=(6.5, 4.5), layout="constrained")
     axes = figure.subplots()
     markers = "osD^v<>PX*hpd8"
-    for index, (name, own) in enumerate(methods.items()):
-        sizes = [run["num_weights"] for run in own.values()]
+    for index, (name, by_seed) in enumerate(methods.items()):
+        sizes = [run["num_weights"] for run in by_seed.values()]
         marker = markers[index % len(markers)]
-        axes.scatter(sizes, _scores(own, "retrained"), marker=marker, s=28, label=name)
+        axes.scatter(
+            sizes, _scores(by_seed, "retrained"), marker=marker, s=28, label=name
+        )
     axes.set(xlabel="weights", ylabel="test loss, trained from scratch", xscale="log")
     png.thin_log_ticks(axes.xaxis)
     axes.legend(fontsize=7, bbox_to_anchor=(1.01, 1), loc="upper left")
@@ -219,26 +221,30 @@ def draw_anytime(
       table: standalone networks.
     """
     curves = {
-        name: [run["curve"] for run in own.values() if run.get("curve")]
-        for name, own in methods.items()
+        name: [run["curve"] for run in of_method.values() if run.get("curve")]
+        for name, of_method in methods.items()
     }
-    curves = {name: own for name, own in curves.items() if own}
+    curves = {name: of_method for name, of_method in curves.items() if of_method}
     if not curves:
         return
     is_whole = table is not None and not _is_sample(table)
     figure = Figure(figsize=(1.4 + 4.6 * (1 + is_whole), 3.8), layout="constrained")
     panels = figure.subplots(1, 1 + is_whole, squeeze=False)[0]
-    for index, (name, own) in enumerate(curves.items()):
+    for index, (name, of_method) in enumerate(curves.items()):
         # Dashed lines keep the line below visible, as for two second stages.
         style = {"color": f"C{index}", "linestyle": ("-", "--", ":")[index % 3]}
-        passes = [point["num_passes"] for point in own[0]]
-        losses = [[point["loss"] for point in curve] for curve in own]
-        label = f"{name}, {len(own)} seeds" if len(own) > 1 else f"{name}, one seed"
+        passes = [point["num_passes"] for point in of_method[0]]
+        losses = [[point["loss"] for point in curve] for curve in of_method]
+        label = (
+            f"{name}, {len(of_method)} seeds"
+            if len(of_method) > 1
+            else f"{name}, one seed"
+        )
         panels[0].plot(passes, np.mean(losses, axis=0), label=label, **style)
-        if is_whole and "indices" in own[0][0]:
+        if is_whole and "indices" in of_method[0][0]:
             regrets = [
                 [_find_rank(point["indices"], table).regret for point in curve]
-                for curve in own
+                for curve in of_method
             ]
             panels[1].plot(passes, np.mean(regrets, axis=0), label=name, **style)
     panels[0].set(ylabel="loss with inherited weights, architecture rows", yscale="log")
@@ -253,9 +259,9 @@ def draw_anytime(
     png.save(path, figure)
 
 
-def _scores(own: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
+def _scores(by_seed: dict[int, Run], stage: str, what: str = "loss") -> np.ndarray:
     """Return a score over the seeds; empty for methods without the stage."""
-    found = [run[stage][what] for run in own.values() if stage in run]
+    found = [run[stage][what] for run in by_seed.values() if stage in run]
     return np.array(found, float)
 
 

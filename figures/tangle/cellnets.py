@@ -44,8 +44,8 @@ def draw_edge(
         return cells.draw_edge(key, operations, **options)
     keys = jax.random.split(key, len(operations))
     return tuple(
-        cells.draw_edge(own, (name,), **options)
-        for own, name in zip(keys, operations, strict=True)
+        cells.draw_edge(subkey, (name,), **options)
+        for subkey, name in zip(keys, operations, strict=True)
     )
 
 
@@ -67,8 +67,10 @@ def apply_edge(
         return cells.mix_edge(weights, x, p, **options)
     total = jnp.zeros_like(x[:, ::stride, ::stride])
     for index, name in enumerate(operations):
-        own = weights[index] if form == "ws" else take_edge(weights, operations, index)
-        out = cells.apply_edge(own, x, operation=name, stride=stride)
+        edge_weights = (
+            weights[index] if form == "ws" else take_edge(weights, operations, index)
+        )
+        out = cells.apply_edge(edge_weights, x, operation=name, stride=stride)
         total = total + p[index] * out
     return total
 
@@ -90,7 +92,7 @@ def make_nb201(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
     def draw_cell(key: Key, form: Form, size: int) -> Cell:
         keys = jax.random.split(key, num_edges)
         options = {"num_channels": size, "stride": 1}
-        return Cell((), tuple(draw_edge(own, names, form, **options) for own in keys))
+        return Cell((), tuple(draw_edge(k, names, form, **options) for k in keys))
 
     def init(key: Key, form: Form) -> Any:
         stem_key, stage_key, reduce_key, last_key = jax.random.split(key, 4)
@@ -100,9 +102,9 @@ def make_nb201(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
             draw = functools.partial(draw_cell, form=form, size=size)
             drawn.append(jax.vmap(draw)(keys))
             if index:
-                own, half = jax.random.fold_in(reduce_key, index), size // 2
+                subkey, half = jax.random.fold_in(reduce_key, index), size // 2
                 shapes = (3, 3, half, size), (3, 3, size, size), (1, 1, half, size)
-                between.append(operations_lib.draw_kernels(own, *shapes))
+                between.append(operations_lib.draw_kernels(subkey, *shapes))
         shape = (3, 3, config.image_channels, config.stem)
         (stem,) = operations_lib.draw_kernels(stem_key, shape)
         return stem, drawn, between, draw_affine(last_key, (sizes[-1], 10))
@@ -111,8 +113,8 @@ def make_nb201(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
         stem, drawn, between, last = params
 
         def edge(index: int, weights: Any, x: Array, stride: int) -> Array:
-            own = p["edge"][index]
-            return apply_edge(weights, x, own, names, form, stride=stride)
+            p_edge = p["edge"][index]
+            return apply_edge(weights, x, p_edge, names, form, stride=stride)
 
         def run(x: Array, cell: Cell) -> tuple[Array, None]:
             options = {"graph": graph, "stride": 1, "edge_fn": edge}
@@ -137,8 +139,8 @@ def make_cells(config: DigitsCellConfig, input_shape: tuple[int, ...]) -> Supern
         del unroll
 
         def mix(kind: str, index: int, weights: Any, x: Array, stride: int) -> Array:
-            own, names = p[kind][index], config.operations
-            return apply_edge(weights, x, own, names, form, stride=stride)
+            p_edge, names = p[kind][index], config.operations
+            return apply_edge(weights, x, p_edge, names, form, stride=stride)
 
         return digits_cell.apply_graph(config, params, x, mix)
 

@@ -133,7 +133,7 @@ def time_in_turns(
                 call()
             now = time.perf_counter(), time.process_time()
             times[name].append((np.subtract(now, begin) / repeats[name]).tolist())
-    return {name: _summarize(np.array(own)) for name, own in times.items()}
+    return {name: _summarize(np.array(values)) for name, values in times.items()}
 
 
 def _summarize(times: np.ndarray) -> dict[str, float]:

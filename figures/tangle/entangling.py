@@ -57,10 +57,10 @@ def _apply_vit(
     embed = p["embed"][0]
 
     def step(x: Array, each: Any) -> tuple[Array, Array]:
-        own, heads, ratio = each
+        layer, heads, ratio = each
         modules = (
-            (attend, (*own.first_norm, own.attention), heads),
-            (widen, (*own.second_norm, *own[3:]), ratio),
+            (attend, (*layer.first_norm, layer.attention), heads),
+            (widen, (*layer.second_norm, *layer[3:]), ratio),
         )
         for module, weights, vector in modules:
             x = x + forms.apply(module, "weo", weights, [vector, embed], x)

@@ -45,8 +45,8 @@ def draw(layer: Layer, form: Form, key: Key) -> Any:
     options = list(itertools.product(*map(range, layer.num_options)))
     keys = jax.random.split(key, len(options))
     return tuple(
-        layer.take(layer.draw(own), option)
-        for own, option in zip(keys, options, strict=True)
+        layer.take(layer.draw(subkey), option)
+        for subkey, option in zip(keys, options, strict=True)
     )
 
 
@@ -64,7 +64,7 @@ def apply(layer: Layer, form: Form, weights: Any, vectors: Vectors, x: Array) ->
         )
     return reference.mix_independent(
         vectors,
-        lambda own, _: layer.apply(own, x),
+        lambda sliced, _: layer.apply(sliced, x),
         weights,
         num_channels=layer.num_channels,
     )

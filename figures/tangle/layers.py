@@ -113,12 +113,12 @@ def make_attention(
         )
 
     def take(w: Any, option: Any) -> Any:
-        t, e, own = heads[option[0]], sizes[option[1]], w[2]
+        t, e, block = heads[option[0]], sizes[option[1]], w[2]
         sliced = Attention(
-            own.qkv[:, :t, :, :e],
-            own.qkv_bias[:, :t],
-            own.out[:t, :, :e],
-            own.out_bias[:e],
+            block.qkv[:, :t, :, :e],
+            block.qkv_bias[:, :t],
+            block.out[:t, :, :e],
+            block.out_bias[:e],
         )
         return w[0][:e], w[1][:e], sliced
 
@@ -132,16 +132,16 @@ def make_attention(
         return keep, keep, Attention(qkv, bias, out, keep)
 
     def apply(w: Any, x: Any) -> Any:
-        own, num_tokens = w[2], x.shape[1]
-        ones = jnp.ones(own.qkv.shape[-1])
+        block, num_tokens = w[2], x.shape[1]
+        ones = jnp.ones(block.qkv.shape[-1])
         causal = jnp.asarray(np.tri(num_tokens, dtype=bool)) if is_causal else None
 
         def attend(tokens: Any) -> Any:
             return attention.attend(
                 tokens,
-                own,
+                block,
                 keep_in=ones,
-                keep_heads=jnp.ones(own.qkv.shape[1]),
+                keep_heads=jnp.ones(block.qkv.shape[1]),
                 keep_out=ones,
                 attention_mask=causal,
             )

@@ -40,7 +40,7 @@ def count(name: str) -> dict[str, dict[str, Any]]:
     space, unrolled = _make(name, is_unrolled=False), _make(name, is_unrolled=True)
     params = jax.eval_shape(space.init, jax.random.key(0))
     largest = extreme(space.choices, is_largest=True)
-    single = jax.eval_shape(lambda own: space.take(own, largest), params)
+    single = jax.eval_shape(lambda sliced: space.take(sliced, largest), params)
     alphas = {
         choice.name: jax.ShapeDtypeStruct(
             (choice.num_rows, len(choice.options)), jnp.float32
@@ -49,10 +49,10 @@ def count(name: str) -> dict[str, dict[str, Any]]:
     }
     batch = _find_shapes(name)
 
-    def step_single(own: Any, x: Array, y: Array) -> Any:
+    def step_single(sliced: Any, x: Array, y: Array) -> Any:
         return jax.value_and_grad(
             lambda w: _find_loss(space.apply_standalone(w, largest, x), y)
-        )(own)
+        )(sliced)
 
     steps = _make_step(space), _make_step(unrolled)
     return {

@@ -54,9 +54,9 @@ def write(folder: Path) -> str:
         ("options", "options per choice"),
         ("batch", "examples per batch"),
     ):
-        own = [case for case in cases if case["kind"] == kind]
-        if own:
-            draw_curves(folder / f"{kind}.png", own, label)
+        of_kind = [case for case in cases if case["kind"] == kind]
+        if of_kind:
+            draw_curves(folder / f"{kind}.png", of_kind, label)
     return text
 
 
@@ -69,12 +69,12 @@ def format_spaces(cases: Sequence[Case]) -> str:
 
 
 def _format_space(case: Case) -> list[str]:
-    own = case["forms"]
-    ws, sup = own["ws"], own["sup"]
+    costs = case["forms"]
+    ws, sup = costs["ws"], costs["sup"]
     paper = PAPER.get(case["name"])
     row = [case["name"], str(case["batch_size"])]
-    row += [f"{own[form]['bytes'] / MEGABYTE:.3g}" for form in FORMS]
-    row += [f"{own[f]['parameter_bytes'] / MEGABYTE:.3g}" for f in ("ws", "sup")]
+    row += [f"{costs[form]['bytes'] / MEGABYTE:.3g}" for form in FORMS]
+    row += [f"{costs[f]['parameter_bytes'] / MEGABYTE:.3g}" for f in ("ws", "sup")]
     row += [f"{saving(case):.1f} %", "" if paper is None else f"{paper} %"]
     row += [f"{ws['flops'] / sup['flops']:.2f}"]
     if "seconds" not in ws:
@@ -96,7 +96,7 @@ def format_library(cases: Sequence[Case]) -> str:
     rows = []
     for case in cases:
         sup, single = case["forms"]["sup"], case["forms"]["single"]
-        row = [f"{own['bytes'] / MEGABYTE:.3g}" for own in (sup, single)]
+        row = [f"{cost['bytes'] / MEGABYTE:.3g}" for cost in (sup, single)]
         row += [f"{sup['parameter_bytes'] / MEGABYTE:.3g}"]
         rows.append([case["name"], *row, f"{sup['flops'] / single['flops']:.2f}"])
     header = ["space of the package", "sup, MB", "single, MB", "weights, MB"]
@@ -107,15 +107,15 @@ def format_library(cases: Sequence[Case]) -> str:
 
 def saving(case: Case) -> float:
     """Return the memory that superposition saves, in percent of weight sharing."""
-    own = case["forms"]
-    return 100 * (1 - own["sup"]["bytes"] / own["ws"]["bytes"])
+    costs = case["forms"]
+    return 100 * (1 - costs["sup"]["bytes"] / costs["ws"]["bytes"])
 
 
 def format_resident(found: dict[str, Any]) -> str:
     """Return peaks of resident memory and bytes of the compiler."""
     rows = [
-        [form, *(f"{own[n] / MEGABYTE:.3g}" for n in ("measured", "compiler"))]
-        for form, own in found.items()
+        [form, *(f"{sizes[n] / MEGABYTE:.3g}" for n in ("measured", "compiler"))]
+        for form, sizes in found.items()
     ]
     header = ["form", "measured, MB", "compiler, MB"]
     return f"Peak of resident memory in a step:\n\n{tables.format_rows(header, rows)}\n"
@@ -128,14 +128,16 @@ def draw_curves(path: Path, cases: Sequence[Case], label: str) -> None:
     grid = figure.subplots(2, len(names), squeeze=False, sharex="col")
     field = "num_options" if cases[0]["kind"] == "options" else "batch_size"
     for name, (upper, lower) in zip(names, grid.T, strict=True):
-        own = sorted((c for c in cases if c["name"] == name), key=lambda c: c[field])
-        x = np.array([case[field] for case in own])
+        of_name = sorted(
+            (c for c in cases if c["name"] == name), key=lambda c: c[field]
+        )
+        x = np.array([case[field] for case in of_name])
         for form in FORMS:
-            found = [case["forms"][form] for case in own]
+            found = [case["forms"][form] for case in of_name]
             _draw(upper, x, np.array([f["bytes"] / MEGABYTE for f in found]), form)
             if all("seconds" in f for f in found):
                 _draw_times(lower, x, [f["seconds"] for f in found], form)
-        fixed = own[0]["batch_size" if field == "num_options" else "num_options"]
+        fixed = of_name[0]["batch_size" if field == "num_options" else "num_options"]
         what = "batch of" if field == "num_options" else "options:"
         upper.set_title(f"{name}, {what} {fixed}", fontsize=10)
         lower.set_xlabel(label)

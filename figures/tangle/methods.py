@@ -160,9 +160,9 @@ def run_method(
     found = find_network(search_key, name, method, task, settings)
     config = _make_config(settings, settings.train_steps)
     params = space.init(train_key) if found.params is None else found.params
-    whole = task._replace(split=split)
+    full_task = task._replace(split=split)
     scores = experiment.evaluate_architecture(
-        train_key, params, whole, found.architecture, config=config
+        train_key, params, full_task, found.architecture, config=config
     )
     if found.params is None:
         scores = {n: v for n, v in scores.items() if n in ("retrained", "num_weights")}

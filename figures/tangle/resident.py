@@ -43,8 +43,8 @@ def run_in_process(stack: str, num_options: int, form: Form) -> dict[str, Any]:
         text=True,
     )
     if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ValueError(f"resident memory of {stack}, {form}: {why}")
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ValueError(f"resident memory of {stack}, {form}: {reason}")
     return json.loads(done.stdout)
 
 

@@ -155,8 +155,8 @@ def make_perceptron(num_inputs: int = 8) -> Supernet:
             return read_out(x, params[1])
         x = x * p["input"][None, :, 1]
         for index, layer in enumerate(chain):
-            own = params[0][index]
-            x = forms.apply(layer, form, own, [p["width"][index]], x)
+            layer_weights = params[0][index]
+            x = forms.apply(layer, form, layer_weights, [p["width"][index]], x)
             shares = p["activation"][index]
             x = sum(s * kind(x) for s, kind in zip(shares, kinds, strict=True))
             states.append(x)
@@ -197,7 +197,7 @@ def _make_init(chain: Sequence[Layer], width: int, num_outputs: int) -> Any:
     def init(key: Key, form: Form) -> Any:
         *keys, last = jax.random.split(key, len(chain) + 1)
         pairs = zip(chain, keys, strict=True)
-        drawn = [forms.draw(layer, form, own) for layer, own in pairs]
+        drawn = [forms.draw(layer, form, subkey) for layer, subkey in pairs]
         return drawn, draw_affine(last, (width, num_outputs))
 
     return init

@@ -49,9 +49,9 @@ def make_transformer(
         keys = jax.random.split(key, 4)
         blocks = [
             jax.vmap(functools.partial(forms.draw, layer, form))(
-                jax.random.split(own, depth)
+                jax.random.split(subkey, depth)
             )
-            for layer, own in zip((attend, widen), keys, strict=False)
+            for layer, subkey in zip((attend, widen), keys, strict=False)
         ]
         last = draw_affine(keys[3], (size, num_tokens or 10))
         return forms.draw(entry, form, keys[2]), blocks, last
@@ -60,8 +60,8 @@ def make_transformer(
         first, blocks, last = params
         x = forms.apply(entry, form, first, [p["embed"][0]], x)
 
-        def block(x: Array, own: Any) -> tuple[Array, Array]:
-            weights, heads, ratio = own
+        def block(x: Array, rows: Any) -> tuple[Array, Array]:
+            weights, heads, ratio = rows
             for layer, own_weights, vector in zip(
                 (attend, widen), weights, (heads, ratio), strict=True
             ):

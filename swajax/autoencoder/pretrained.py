@@ -71,7 +71,7 @@ def _is_path(preset: str | Path) -> bool:
 def _shipped_path(preset: str, activation: str | None) -> Path:
     shipped = list_pretrained()
     found = [
-        own for own in shipped if own[0] == preset and activation in (None, own[1])
+        pair for pair in shipped if pair[0] == preset and activation in (None, pair[1])
     ]
     if len(found) != 1:
         listed = ", ".join(f"{p} {a}" for p, a in shipped) or "none"

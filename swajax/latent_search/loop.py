@@ -86,8 +86,10 @@ def descend(
     begin, step, is_timed = clock(), 0, time_budget is not None
     draw = data if callable(data) else lambda _: data
     if optimizer is None:
-        own = dataclasses.replace(config, decay="constant") if is_timed else config
-        optimizer = make_optimizer(own)
+        optimizer_config = (
+            dataclasses.replace(config, decay="constant") if is_timed else config
+        )
+        optimizer = make_optimizer(optimizer_config)
     static = {"space": space, "config": config, "optimizer": optimizer}
     first = draw(0)
     _check_data(first, space)

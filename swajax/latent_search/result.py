@@ -108,7 +108,7 @@ def harden(points: Point, params: Any, *, space: Space) -> Network:
 @functools.partial(jax.jit, static_argnames=("space", "depth"))
 def _harden_depth(points: Point, params: Any, *, space: Space, depth: int) -> Network:
     """Return the networks [S R, ...] of one decoder."""
-    own = jax.tree.map(
+    of_depth = jax.tree.map(
         lambda leaf: leaf[depth - 1].reshape(-1, *leaf.shape[3:]), points
     )
-    return make_hard_networks(own, params, space=space, depth=depth)
+    return make_hard_networks(of_depth, params, space=space, depth=depth)

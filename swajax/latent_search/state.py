@@ -171,11 +171,11 @@ def validate(
         num_depths=space.spec.max_depth,
         max_block=max(1, config.block_size // data.x_valid.shape[0]),
     )
-    for point, own in zip(args, jnp.split(losses, 2, axis=1), strict=True):
-        is_better = own < state.picked_objective
+    for point, point_losses in zip(args, jnp.split(losses, 2, axis=1), strict=True):
+        is_better = point_losses < state.picked_objective
         state = state._replace(
             picked=select(is_better, point[0], state.picked),
-            picked_objective=jnp.where(is_better, own, state.picked_objective),
+            picked_objective=jnp.where(is_better, point_losses, state.picked_objective),
         )
     return state
 

@@ -45,9 +45,11 @@ def validate_tabular(
     """
     keys = jax.random.split(key, 3)
     measure = functools.partial(_measure, params, num=num_networks)
-    own = jax.device_get(measure(keys[0], jnp.inf, None, config=config))
-    best = own.explained.max(axis=0)
-    wins = np.bincount(own.explained.argmax(axis=0), minlength=len(own.explained))
+    unlimited = jax.device_get(measure(keys[0], jnp.inf, None, config=config))
+    best = unlimited.explained.max(axis=0)
+    wins = np.bincount(
+        unlimited.explained.argmax(axis=0), minlength=len(unlimited.explained)
+    )
     summary = {
         "explained_variance": np.median(best),
         "explained_variance_q25": np.quantile(best, 0.25),
@@ -56,12 +58,12 @@ def validate_tabular(
         fidelity = measure(keys[0], float(size), None, config=config)
         summary[f"explained_variance_size_{size}"] = _median(fidelity)
     for depth in range(1, config.max_depth + 1):
-        mine = best[own.depth == depth]
-        summary[f"explained_variance_depth_{depth}"] = np.median(mine)
+        selected = best[unlimited.depth == depth]
+        summary[f"explained_variance_depth_{depth}"] = np.median(selected)
         summary[f"wins_decoder_{depth}"] = wins[depth - 1] / wins.sum()
     for num_inputs in range(1, config.num_inputs + 1):
-        mine = best[own.num_inputs == num_inputs]
-        summary[f"explained_variance_inputs_{num_inputs}"] = np.median(mine)
+        selected = best[unlimited.num_inputs == num_inputs]
+        summary[f"explained_variance_inputs_{num_inputs}"] = np.median(selected)
     wide = dataclasses.replace(config, num_inputs=max(MORE_INPUTS))
     for num_inputs in MORE_INPUTS:
         fidelity = measure(keys[1], jnp.inf, jnp.asarray(num_inputs), config=wide)
@@ -91,8 +93,8 @@ def _measure(
     batch = batches_tabular.sample_batch(
         batch_key, num, config=config, num_inputs=num_inputs
     )
-    own = jax.vmap(count_weights)(batch.network)
-    batch = batch._replace(num_weights=jnp.minimum(own.astype(jnp.float32), size))
+    sizes = jax.vmap(count_weights)(batch.network)
+    batch = batch._replace(num_weights=jnp.minimum(sizes.astype(jnp.float32), size))
     x = jax.random.uniform(point_key, (NUM_POINTS, config.num_inputs), minval=-1.0)
     z, _, y = batches_tabular.encode_batch(params, batch, x, config=config)
     errors = batches_tabular.decoder_errors(params, z, batch, x, y, config=config)

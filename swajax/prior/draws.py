@@ -61,9 +61,9 @@ def draw_activations(key: Key, spec: NetworkSpec) -> Float[Array, "L H A"]:
     mixed_key, own_key, coin_key = jax.random.split(key, 3)
     num_kinds = len(spec.activations)
     shape = (spec.max_depth, spec.max_width)
-    own = jax.random.randint(own_key, shape, 0, num_kinds)
+    separate = jax.random.randint(own_key, shape, 0, num_kinds)
     shared = jax.random.randint(mixed_key, (), 0, num_kinds)
-    kinds = jnp.where(jax.random.bernoulli(coin_key), own, shared)
+    kinds = jnp.where(jax.random.bernoulli(coin_key), separate, shared)
     return jax.nn.one_hot(kinds, num_kinds)
 
 

@@ -180,10 +180,10 @@ def _map_blocks(
     """Apply `fn` to indexed networks in blocks; repeats fill up the last one."""
     outs = []
     for start in range(0, len(index), block):
-        own = index[start : start + block]
-        filled = np.resize(own, block)
+        part = index[start : start + block]
+        filled = np.resize(part, block)
         out = fn(jax.tree.map(lambda leaf, i=filled: leaf[i], networks))
-        num = len(own)
+        num = len(part)
         outs.append(jax.tree.map(lambda leaf, n=num: leaf[:n], jax.device_get(out)))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
 

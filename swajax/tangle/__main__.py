@@ -267,9 +267,9 @@ def _evaluate(
             architecture = extreme(choices, is_largest=name == "largest")
         space, split, objective = task
         how = {"space": space, "architecture": architecture, "objective": objective}
-        own = jax.random.fold_in(keys[1], start)
+        start_key = jax.random.fold_in(keys[1], start)
         candidates = standalone.train_candidates(
-            own, state.params, split.weights, config=train, **how
+            start_key, state.params, split.weights, config=train, **how
         )
         scores = standalone.score_candidates(candidates, split.test, **how)
         if space.name == "mlp" and name == config.sampler:

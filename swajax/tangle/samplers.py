@@ -168,8 +168,8 @@ def _draw_each(
     keys = jax.random.split(key, len(alphas))
     # In alphabetical order: jit sorts mappings, which must not change the draws.
     return {
-        name: draw_fn(own, alphas[name])
-        for own, name in zip(keys, sorted(alphas), strict=True)
+        name: draw_fn(subkey, alphas[name])
+        for subkey, name in zip(keys, sorted(alphas), strict=True)
     }
 
 

@@ -110,11 +110,11 @@ class Search:
           starts: starting networks and the network steps that found them.
         """
         job = self.job
-        own = dataclasses.replace(
+        pipeline_job = dataclasses.replace(
             job, begin=job.clock(), time_budget=job.seconds_left(), network_steps=0
         )
-        self.merge(find_pool(key, own, starts.networks))
-        job.network_steps += starts.num_steps + own.network_steps
+        self.merge(find_pool(key, pipeline_job, starts.networks))
+        job.network_steps += starts.num_steps + pipeline_job.network_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
         """Return the networks, as NumPy arrays, after Levenberg-Marquardt steps."""

@@ -95,10 +95,10 @@ def mean_over_blocks(fn: Callable[[Rows], Means], rows: Rows) -> Means:
     """
     num = len(rows.x)
     size = min(num, max(1, BLOCK // rows.y.shape[1])) if is_index(rows.y) else num
-    whole = num - num % size
+    num_full = num - num % size
 
     def stack(leaf: Array) -> Array:
-        return jnp.asarray(leaf[:whole]).reshape(-1, size, *leaf.shape[1:])
+        return jnp.asarray(leaf[:num_full]).reshape(-1, size, *leaf.shape[1:])
 
     def weigh(part: Rows) -> Means:
         return jax.tree.map(lambda mean: len(part.x) * mean, fn(part))
@@ -107,8 +107,8 @@ def mean_over_blocks(fn: Callable[[Rows], Means], rows: Rows) -> Means:
         return fn(rows)
     total = jax.lax.map(weigh, jax.tree.map(stack, rows))
     total = jax.tree.map(lambda leaf: leaf.sum(axis=0), total)
-    if whole < num:
-        rest = weigh(jax.tree.map(lambda leaf: jnp.asarray(leaf[whole:]), rows))
+    if num_full < num:
+        rest = weigh(jax.tree.map(lambda leaf: jnp.asarray(leaf[num_full:]), rows))
         total = jax.tree.map(jnp.add, total, rest)
     return jax.tree.map(lambda leaf: leaf / num, total)
 

@@ -184,7 +184,7 @@ def take(declared: Any, weights: Any, architecture: Architecture) -> Any:
       architecture: one option per row of each choice.
     """
     return jax.tree.map(
-        lambda leaf, own: leaf.take(own, architecture), declared, weights
+        lambda leaf, weight: leaf.take(weight, architecture), declared, weights
     )
 
 

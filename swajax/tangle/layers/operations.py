@@ -57,7 +57,7 @@ def draw_kernels(key: Key, *shapes: tuple[int, ...]) -> tuple[Array, ...]:
     """Draw normal weights [..., from, to] of variance 2 / fan in for several shapes."""
     keys = jax.random.split(key, len(shapes))
     pairs = zip(keys, shapes, strict=True)
-    return tuple(affine.draw_affine(own, shape)[0] for own, shape in pairs)
+    return tuple(affine.draw_affine(subkey, shape)[0] for subkey, shape in pairs)
 
 
 def make_operation(

@@ -71,10 +71,10 @@ def mix_independent(
       num_channels: number of channels to pad each output to.
     """
     sizes = [len(p) for p in probabilities]
-    own = dict(zip(itertools.product(*map(range, sizes)), weights, strict=True))
+    by_option = dict(zip(itertools.product(*map(range, sizes)), weights, strict=True))
     return mix_shared(
         probabilities,
-        lambda option: operation_fn(own[option], option),
+        lambda option: operation_fn(by_option[option], option),
         num_channels=num_channels,
     )
 

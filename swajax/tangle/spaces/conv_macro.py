@@ -92,8 +92,8 @@ def init(config: ConvMacroConfig, key: Key) -> Weights:
         macro.draw_trunk(trunk_keys, config),
         *affine.draw_affine(last_key, declared.last.shape),
         dense=tuple(
-            affine.draw_affine(own, leaf.shape)
-            for own, (leaf, _) in zip(dense_keys, declared.dense, strict=True)
+            affine.draw_affine(subkey, leaf.shape)
+            for subkey, (leaf, _) in zip(dense_keys, declared.dense, strict=True)
         ),
     )
 

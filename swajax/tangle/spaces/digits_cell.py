@@ -137,12 +137,14 @@ def declare(config: DigitsCellConfig) -> Weights:
     found = make_choices(config)
     declared = jax.tree.map(lambda leaf: Leaf(axes.fixed(*leaf.shape)), shapes)
 
-    def declare_cell(kind: str, fixed: Cell | Residual, own: Any) -> Cell | Residual:
+    def declare_cell(
+        kind: str, fixed: Cell | Residual, weights: Any
+    ) -> Cell | Residual:
         if kind == "residual":
             return fixed
         edges = (
             cells.declare_edge(edge, found[kind], row)
-            for row, edge in enumerate(own.edges)
+            for row, edge in enumerate(weights.edges)
         )
         return fixed._replace(edges=tuple(edges))
 
@@ -166,11 +168,11 @@ def draw(config: DigitsCellConfig, key: Key, draw_fn: Callable[..., Any]) -> Wei
     before = [config.stem] * 2  # channels of the last two results
     drawn = []
     for index, (kind, channels) in enumerate(_plan(config)):
-        own = jax.random.fold_in(cell_key, index)
+        subkey = jax.random.fold_in(cell_key, index)
         if kind == "residual":
-            drawn.append(_draw_residual(own, before[-1], channels))
+            drawn.append(_draw_residual(subkey, before[-1], channels))
         else:
-            drawn.append(_draw_cell(config, own, before, kind, channels, draw_fn))
+            drawn.append(_draw_cell(config, subkey, before, kind, channels, draw_fn))
         is_wide = kind != "residual" and config.join == "concat"
         before = [before[-1], channels * (config.num_nodes if is_wide else 1)]
     readout = affine.draw_affine(readout_key, (before[-1], config.num_classes))
@@ -226,12 +228,12 @@ def apply_graph(
     """
     first = operations.normalise(operations.convolve(x, weights.stem))
     states = [first, first]
-    for (kind, _), own in zip(_plan(config), weights.cells, strict=True):
+    for (kind, _), cell in zip(_plan(config), weights.cells, strict=True):
         if kind == "residual":
-            out = _apply_residual(own, states[-1])
+            out = _apply_residual(cell, states[-1])
         else:
             out = cells.apply_cell(
-                own,
+                cell,
                 states[-config.num_inputs :],
                 graph=config.graph,
                 stride=2 if kind == "reduce" else 1,

@@ -200,8 +200,10 @@ def apply_stack(
 
     def step(x: Array, layer: tuple[Layer, Array, Array]) -> tuple[Array, Array]:
         weights, *kept = layer
-        own = Dimensions(keep.embed, *kept)
-        x = _apply_layer(config, weights, x, keep=own, attention_mask=attention_mask)
+        layer_keep = Dimensions(keep.embed, *kept)
+        x = _apply_layer(
+            config, weights, x, keep=layer_keep, attention_mask=attention_mask
+        )
         return x, x
 
     each = stack.layers, keep.heads, keep.neurons
