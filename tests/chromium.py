@@ -40,8 +40,8 @@ class Page:
         self.errors: list[dict[str, Any]] = []
         self.requests: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        told = self.call("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = told["sessionId"]
+        message = self.call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = message["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
@@ -56,9 +56,9 @@ class Page:
     def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression."""
         options = {"returnByValue": True, "awaitPromise": True}
-        told = self.call("Runtime.evaluate", expression=expression, **options)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        message = self.call("Runtime.evaluate", expression=expression, **options)
+        assert "exceptionDetails" not in message, message
+        return message["result"].get("value")
 
     def click(self, selector: str) -> None:
         """Press the mouse in the middle of an element."""
@@ -86,10 +86,10 @@ class Page:
         self._commands.write(json.dumps(message).encode() + b"\0")
         self._commands.flush()
         while True:
-            told = self._receive()
-            if told.get("id") == self._number:
-                assert "error" not in told, told
-                return told["result"]
+            message = self._receive()
+            if message.get("id") == self._number:
+                assert "error" not in message, message
+                return message["result"]
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
@@ -97,12 +97,12 @@ class Page:
             assert data, "Chromium has ended"
             self._rest += data
         text, _, self._rest = self._rest.partition(b"\0")
-        told = json.loads(text)
-        if told.get("method") in ERRORS:
-            self.errors.append(told)
-        if told.get("method") == "Network.requestWillBeSent":
-            self.requests.append(told["params"]["request"]["url"])
-        return told
+        message = json.loads(text)
+        if message.get("method") in ERRORS:
+            self.errors.append(message)
+        if message.get("method") == "Network.requestWillBeSent":
+            self.requests.append(message["params"]["request"]["url"])
+        return message
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
 # Compiling tiny programs takes most of the time; 0 tests what users run.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
-    # A version that does not know a flag ends at once.
+    # An XLA version that does not know a flag exits.
     if importlib.metadata.version("jaxlib").startswith("0.10."):
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
@@ -106,7 +106,7 @@ def x64() -> Iterator[None]:
 def draw_network() -> Callable[..., Network]:
     """Return a function that draws networks with hard masks and one kind per neuron."""
 
-    # Not above: jaxtyping checks only modules that are imported after collection.
+    # Imported here: jaxtyping checks only modules imported after collection.
     from swajax.network import mask_weights
 
     def draw(

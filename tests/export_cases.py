@@ -117,7 +117,7 @@ class Scales(NamedTuple):
     deviation: float = 1.0
 
 
-# Field reports: float32 holds none of them, or only by a suitable order of operations.
+# Reported cases that float32 cannot hold, or only with a suitable order of operations.
 HARD = {
     "offset target": Scales(mean=101_325_000.0, deviation=0.37),
     "seconds since 1970": Scales(center=1.7e9, half_range=1800.0),

@@ -29,7 +29,7 @@ def decode(params, z, depth):
     mask = binarize(jax.nn.sigmoid(z @ own["mask"] + 1.0)).reshape(2, 4)
     activation = network.uniform_activation(SPEC, z.dtype)
     depth = jnp.asarray(depth, jnp.int32)
-    # Absent neurons and unused layers keep weights, which nothing may count.
+    # Absent neurons and unused layers keep weights, which must not be counted.
     return filled._replace(mask=mask, activation=activation, depth=depth)
 
 

@@ -24,7 +24,7 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-# The same work in less time.
+# Shortened versions of the same work.
 QUICK = {
     "--time-budget 30": "--time-budget 1 --num-starts 8 --max-depth 1",
     "num_starts=64, num_rounds=1": "num_starts=8, num_rounds=0, max_depth=1",

@@ -25,7 +25,7 @@ ROOMS = (
     "estimators",
     "predict",
 )
-# Packages that only some places may import; the others stay free of them.
+# Packages that only some rooms may import.
 HOMES = {
     "flax": ("swajax/autoencoder/",),
     "matplotlib": (

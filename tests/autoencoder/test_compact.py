@@ -244,7 +244,7 @@ def test_input_gradient_of_a_decoded_network_in_another_program(params, networks
     [
         ("num_probes", 0),
         ("max_depth", 0),
-        ("max_width", 2),  # the three inputs have no rows of their own
+        ("max_width", 2),  # there are no rows for the three inputs
     ],
 )
 def test_unknown_settings_name_the_field(field, value):
@@ -253,7 +253,7 @@ def test_unknown_settings_name_the_field(field, value):
 
 
 def test_an_unknown_preset_is_refused():
-    # The type checks of the tests would refuse it first.
+    # The type checks of the tests would reject it first.
     config = AutoencoderConfig(num_probes=5)
     object.__setattr__(config, "preset", "huge")
     with pytest.raises(ValueError, match=r"preset must be one of .* got 'huge'"):

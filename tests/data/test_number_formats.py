@@ -35,7 +35,7 @@ def test_marked_numbers_become_plain(cells, decimal, plain, notes):
 @pytest.mark.parametrize(
     ("cells", "decimal"),
     [
-        (["1,234", "5,678"], "."),  # perhaps thousands
+        (["1,234", "5,678"], "."),  # may be thousands
         (["0,5", "low"], ","),
         (["0,5", "0.5"], ","),
         (["1.234,5", "1"], ","),

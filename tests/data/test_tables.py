@@ -152,8 +152,8 @@ def test_task(write, case):
         assert [classes[code] for code in table.target] == texts
     else:
         assert table.target.dtype == np.float64
-    told = [note for note in table.notes if note.startswith(table.task)]
-    assert len(told) == (task == "auto")
+    notes = [note for note in table.notes if note.startswith(table.task)]
+    assert len(notes) == (task == "auto")
 
 
 def test_few_whole_numbers_are_classes_of_a_long_table(write):

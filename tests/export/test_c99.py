@@ -42,7 +42,7 @@ def test_double_is_used_where_float_loses_digits(case):
     is_double = "const double number[]" in source
     assert is_double == (case not in ("year", "small columns"))
     assert ("Float is not enough" in source) == is_double
-    assert "tanhf(" in source  # the network stays in float
+    assert "tanhf(" in source  # the network is still float
 
 
 def test_the_network_is_double_where_its_weights_cancel():

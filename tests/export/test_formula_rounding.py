@@ -62,7 +62,7 @@ def test_no_more_digits_than_needed(models, frame):
 def test_an_error_of_zero_may_change_a_little(models, frame):
     model = models["constant number"]
     part, made = make_part(model, frame), make_formula(model)
-    bias = model.network.readout_bias  # what the model says is the truth
+    bias = model.network.readout_bias  # the predictions of the model are the targets
     part = part._replace(y=np.broadcast_to(bias, part.y.shape).astype(part.y.dtype))
     short = shorten(model, made, part)
     assert abs(short.change) <= 0.01

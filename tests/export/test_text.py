@@ -41,7 +41,7 @@ def test_c_strings_hold_the_text_and_no_mark(text):
     assert not re.search(r"\*/|/\*|\?\?", literal)
     raw = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), literal[1:-1])
     raw = re.sub(r'\\(["\\?])', r"\1", raw)
-    if "\\" not in text:  # else an octal escape could be meant by the text
+    if "\\" not in text:  # otherwise the text could look like an octal escape
         assert raw.encode("latin-1").decode() == text
 
 

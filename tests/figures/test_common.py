@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_no_half_run(path):
     def make():
         try:
             signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:  # as a search does, which returns what it has
+        except KeyboardInterrupt:  # as a search does, which returns its best result
             return RUN
 
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from swajax.network import apply
 from swajax.pretrain.validation_by_depth import Fidelity, summarise
 from swajax.types import NetworkSpec
 
-# Compiling the decoders takes most of a run this short.
+# Compiling the decoders takes most of such a short run.
 CONFIG = autoencoder.AutoencoderConfig(max_depth=2)
 SPEC = NetworkSpec()
 
@@ -171,7 +171,7 @@ def test_tables_hold_every_row(command, runs):
 
 def test_without_runs_only_the_diagram_is_drawn(tmp_path, capsys):
     reproduction.draw({}, tmp_path)
-    told = capsys.readouterr().err
+    err = capsys.readouterr().err
     for name in ("figure2.png", "figure3.png", "figure6.png", "table1.md", "table3.md"):
-        assert name in told
+        assert name in err
     assert [path.name for path in tmp_path.iterdir()] == ["figure1.png"]

@@ -85,7 +85,7 @@ def test_rivals_of_other_packages_are_evaluated_by_their_outputs(monkeypatch):
 def test_what_takes_too_long_is_late(stub, monkeypatch):
     monkeypatch.setattr(runs, "LATE_SECONDS", -2.0)
     assert runs.run_method("sphere", 0, "default", TINY)["status"] == "late"
-    # Its budget is no time.
+    # Its budget is not a time.
     assert runs.run_method("sphere", 0, "explore-direct-steps", TINY)["status"] == "ok"
 
 

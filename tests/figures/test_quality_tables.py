@@ -56,11 +56,11 @@ def test_without_a_network_that_small_the_error_is_that_of_a_constant():
 
 
 def test_the_hypervolume_is_the_area_under_the_staircase():
-    # 1 decade from 5 to 20 weights, 2 from 20 to 80, none for what is larger.
+    # 1 decade from 5 to 20 weights, 2 from 20 to 80, none for larger networks.
     run = _make_run("a", "t", 0, sizes=[5, 20, 90], losses=[0.2, 0.02, 2e-9])
     wanted = (15 * 1 + 60 * 2) / 80
     assert scores.score_run(run).hypervolume == pytest.approx(wanted)
-    # Worse than a constant counts as a constant, too good as the floor.
+    # Errors above a constant's count as a constant's; tiny ones count as the floor.
     run = _make_run("a", "t", 0, sizes=[40, 60], losses=[9.0, 1e-30])
     assert scores.score_run(run).hypervolume == pytest.approx(20 * 8 / 80)
 
@@ -118,7 +118,7 @@ def test_ratios_pair_the_seeds_and_weigh_the_tasks_alike():
             *(("b", "t", seed, 0.01) for seed in range(3)),
             ("a", "u", 0, 0.01),
             ("b", "u", 0, 0.02 * 4),
-            ("a", "v", 0, 0.3),  # b has not run there yet: no loss of it
+            ("a", "v", 0, 0.3),  # b has no run there, which is not a loss
         ]
     )
     values = comparison.error_values(table, 10)

@@ -194,7 +194,7 @@ def test_restarts_are_polished_to_the_end_once_for_all(name, monkeypatch):
 @pytest.mark.parametrize("objective", ["logistic", "softmax"])
 def test_classes_are_told_apart_by_gradient_descent(objective):
     problems = make_problem(0, objective), make_problem(1, objective)
-    # The decay of so few rows of classes would hide what descent can do.
+    # The decay for few rows of classes would hide the effect of the descent.
     limits = dataclasses.replace(LIMITS, weight_decay=1e-4)
     search = Search(*problems, objective, limits)
     networks = training.draw_dense(jax.random.key(0), search, num=8)

@@ -15,7 +15,7 @@ NUM_NETWORKS = {
     "autoformer-t": 3 * sum(4**depth for depth in (12, 13, 14)),
     "small-lm": 3 * sum(9**depth for depth in (5, 6, 7)),
 }
-# Millions of weights of the largest network. Of the language model: 38.6 in the table
+# Millions of weights of the largest network. The language model has 38.6 in the table
 # of 50,257 tokens, 7.09 in each of 7 layers.
 LARGEST = {
     "nb201": 1.52,

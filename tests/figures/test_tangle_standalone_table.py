@@ -68,7 +68,7 @@ def test_the_committed_table_has_every_network_once():
         assert row["num_weights"] == count_weights(space, architecture)
     scores = np.array([[r["test_loss"], r["test_accuracy"]] for r in table["rows"]])
     assert np.isfinite(scores).all()
-    # A few small networks stay at chance; no large one does.
+    # A few small networks stay at chance; no large network does.
     at_chance = [
         r["num_weights"] for r in table["rows"] if min(r["test_accuracy"]) < 0.12
     ]

@@ -58,8 +58,8 @@ from swajax.tangle.train.optimizers import SupernetConfig
 from swajax.types import Network, NetworkSpec
 
 PATH = Path(__file__).with_name("numbers.json")
-DIGITS = 9  # significant, of each number that is stored
-FLOOR = 1e-3  # of the largest number of an array: smaller ones are compared with this
+DIGITS = 9  # significant digits of stored numbers
+FLOOR = 1e-3  # relative to the largest number of an array; floor for comparisons
 
 Numbers = dict[str, Any]
 """Names to numbers or nested lists of numbers."""
@@ -94,7 +94,7 @@ ESTIMATOR = {
     "max_depth": 2,
     "activations": ("tanh", "linear"),
 }
-NUM_TANGLED = 2  # searches side by side
+NUM_TANGLED = 2  # number of searches in one batch
 NUM_LAST = 3  # steps of a pretraining whose metrics are stored
 
 # The only functions that call the package.

@@ -47,7 +47,7 @@ def test_a_descent_ends_when_its_steps_are_used(chunks, params, data, starts):
     config = dataclasses.replace(CONFIG, num_steps=8)
     static = {"space": SPACE, "config": config}
     state, steps = latent_search.descend(starts, params, data, **static)
-    # Whole chunks; by steps alone the optimizer has the schedule.
+    # Complete chunks; without a time budget the optimizer has the schedule.
     assert steps == 9 * state.loss.size and chunks == [None] * 3
     chunks.clear()
     options = static | {"time_budget": math.inf}

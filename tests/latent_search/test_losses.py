@@ -84,7 +84,7 @@ def test_penalty_has_nothing_for_absent_neurons_and_a_gradient_by_masks():
     weight = 0.5 / (1 + np.exp(-10)) + 0.1
     np.testing.assert_allclose(cost(one_off), 3 * 4 * weight, rtol=1e-5)
     gradient = jax.grad(cost)(one_off)
-    # A neuron that is there is worth its three weights in and its one weight out.
+    # The gradient of a present neuron is the cost of its three inputs and one output.
     slope = 0.5 * 10 * np.exp(-10)
     np.testing.assert_allclose(gradient[0, 0], 4 * (weight + slope), rtol=1e-3)
     np.testing.assert_array_equal(gradient[0, 1], 0.0)

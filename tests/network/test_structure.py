@@ -124,7 +124,7 @@ def test_remove_dead_ends_by_hand():
         depth=2,
     )
     small = network_lib.remove_dead_ends(network)
-    # The third neuron of layer 2 is a constant, which is no dead end.
+    # The third neuron of layer 2 is a constant, not a dead end.
     np.testing.assert_array_equal(small.mask, [[1, 0, 0], [1, 0, 1]])
 
 

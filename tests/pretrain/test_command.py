@@ -27,7 +27,7 @@ from swajax.pretrain.curves import draw_curves
 NAME = "python -m swajax.pretrain"
 ROOT = Path(__file__).parents[2]
 NUM_STEPS, CHUNK = 12, 4
-# Also for the processes: 16 networks a step, and an odd number to validate.
+# Also for the processes: 16 networks per step, and an odd number for validation.
 ARGUMENTS = (
     "--max-depth 2 --max-width 3 --num-probes 4 --batch-size 16 --num-points 8 "
     f"--learning-rate 1e-3 --warmup-steps 0 --num-steps {NUM_STEPS} "
@@ -36,7 +36,7 @@ ARGUMENTS = (
 COMMAND = commands.parse(PretrainCommand, name=NAME, arguments=ARGUMENTS)
 TRAINING = COMMAND.training
 MODEL = TRAINING.autoencoder
-# Quicker to compile, for processes whose numbers need not be the same bit for bit.
+# Faster to compile, for processes whose numbers need not be equal in all bits.
 QUICK = "--xla_backend_optimization_level=0"
 MAKE_TRAINER = pretrain_command.make_trainer
 
@@ -154,10 +154,10 @@ def test_a_run_leaves_its_results(reference, capsys):
     made = header["provenance"]
     assert made["num_networks"] == 16 * best["step"] and made["before"] is None
     assert header["validation"]["spearman"] == best["spearman"]
-    # To go on with a run that has ended changes nothing, and tells the same.
+    # Resuming a finished run changes nothing and prints the same.
     assert_same_numbers(resume(reference.folder), reference)
     assert f"best at step {best['step']}" in capsys.readouterr().out
-    # Its parameters can be the start of another.
+    # Its parameters can start another run.
     command = dataclasses.replace(COMMAND, start_from=path)
     state = pretrain_command._start(command, Path("absent"), get_trainer(TRAINING))
     assert state.step == 0

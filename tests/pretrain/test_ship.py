@@ -84,7 +84,7 @@ def test_the_chain_of_runs_is_told(tmp_path, shipped, params, monkeypatch):
     first = shipped / "compact_tanh.safetensors"
     two = make_run(tmp_path / "two", params, step=20, before=first)
     three = make_run(tmp_path / "three", params, step=3, before=two / BEST_FILE)
-    # The file that the second run has started from is another one by now.
+    # The initial checkpoint of the second run has been overwritten since.
     ship.main(ship.ShipCommand(make_run(tmp_path / "other", params, step=9)))
     ship.main(ship.ShipCommand(three))
     text = (shipped / "PROVENANCE.md").read_text()

@@ -112,7 +112,7 @@ def test_a_step_keeps_structure_and_dtypes(key, config):
 
 @pytest.mark.parametrize("name", ["loss", "error", "optimizer", "schedule"])
 def test_unknown_choices_are_refused(name):
-    # The type checks of the tests would refuse them first.
+    # The type checks of the tests would reject them first.
     config = dataclasses.replace(TRAINING)
     object.__setattr__(config, name, "huge")
     with pytest.raises(ValueError, match=f"{name} must be one of .* got 'huge'"):

@@ -98,7 +98,7 @@ def test_fidelity_of_constant_decoders(monkeypatch, networks):
     monkeypatch.setattr(autoencoder, "decode_all", decode_all)
     monkeypatch.setattr(batches_by_depth, "sample_groups", lambda *a, **k: (networks,))
     monkeypatch.setattr(batches_by_depth, "encode_groups", embed)
-    # Not compiled: a program made of these must not be kept.
+    # Not compiled, so that no program with these stubs is cached.
     fidelity_fn = validation._fidelity.__wrapped__
     fidelity = fidelity_fn(None, jax.random.key(0), config=CONFIG, num=4)
     error = np.stack([z[:, None], 2 * z[:, None]]) - y[None]

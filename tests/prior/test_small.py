@@ -44,7 +44,7 @@ def test_sizes_are_at_most_the_limits(small):
     # From one input through one neuron per layer to every output.
     path = networks.depth + spec.num_outputs
     assert (counts <= np.maximum(limits, path)).all() and (counts >= path).all()
-    # Where even one neuron per layer would exceed the limit, it is met exactly.
+    # If one neuron per layer already exceeds the limit, the limit is met exactly.
     is_tight = limits < 20
     if spec.num_inputs == 20:
         wanted = np.maximum(limits, path)[is_tight]

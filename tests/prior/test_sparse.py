@@ -11,7 +11,7 @@ import pytest
 from swajax import prior
 from swajax.types import NetworkSpec
 
-SPEC = NetworkSpec()  # the paper's: 3 inputs, up to 4 layers of up to 7 neurons
+SPEC = NetworkSpec()  # as in the paper: 3 inputs, up to 4 layers of up to 7 neurons
 NUM = 3000
 
 

@@ -77,7 +77,7 @@ def test_draws_belong_to_names_not_to_places(case):
         np.testing.assert_array_equal(found[name], turned[name])
         np.testing.assert_allclose(found[name], compiled[name], rtol=1e-5, atol=1e-6)
     draws = np.stack([found[name] for name in alphas])
-    # One key for all choices would make them alike.
+    # One key for all choices would give equal draws.
     assert (np.ptp(draws, axis=0).max() == 0) == (case.startswith("darts"))
 
 

@@ -79,7 +79,7 @@ def test_known_children_are_redrawn():
     assert children.shape == (50, 10)
     assert len(np.unique(children, axis=0)) == 50
     assert (children != np.asarray(parents)).any(axis=1).all()
-    # Drawn as the first ones are: from all options, not around the parent.
+    # Drawn like the first networks: from all options, not near the parent.
     assert (children.max(axis=0) == np.asarray(num_options(CHOICES)) - 1).all()
 
 
@@ -99,7 +99,7 @@ def test_networks_that_differ_in_absent_layers_are_one():
         selection.evolve, loss_fn=cost, choices=choices, config=config
     )
     found = jax.jit(lambda key: search(key))(jax.random.key(0))
-    # Two networks cost nothing, whatever stands for the layers that they have not.
+    # Two networks cost nothing, for any genes of absent layers.
     np.testing.assert_array_equal(found.losses, [0, 0, 1, 1])
     of_best = np.asarray(found.genes)[:2]
     assert (of_best[:, :2] == 0).all() and set(of_best[:, 5]) == {0, 1}
@@ -112,7 +112,7 @@ def test_mutations_change_genes_at_their_rate():
     )
     breed = jax.jit(functools.partial(selection._breed, choices=CHOICES, config=config))
     children = breed(jax.random.key(1), parents)
-    # Of 4 and of 3 options the same one is drawn again now and then.
+    # With 4 and 3 options, some draws repeat the same option.
     wanted = 0.5 * np.array([3 / 4] * 5 + [2 / 3] * 5)
     found = np.mean(np.asarray(children) != np.asarray(parents), axis=0)
     np.testing.assert_allclose(found, wanted, atol=0.1)

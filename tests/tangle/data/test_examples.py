@@ -67,7 +67,7 @@ def test_means_block_by_block_are_those_of_the_whole(num):
 def test_rows_of_one_output_each_are_not_divided():
     x = np.arange(2.0 * BLOCK, dtype=np.float32)[:, None]
     mean = mean_over_blocks(lambda rows: rows.x.max(), Rows(x, x))
-    assert mean == 2 * BLOCK - 1  # a mean of two blocks' would be less
+    assert mean == 2 * BLOCK - 1  # the mean of two blocks would be smaller
 
 
 def test_of_rows_so_many_outputs_are_kept():

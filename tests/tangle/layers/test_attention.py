@@ -75,7 +75,7 @@ def test_superposed_attention_has_sums_of_padded_slices():
     whole = {"keep_in": ones(6), "keep_heads": ones(3), "keep_out": ones(6)}
     wanted = attention.attend(x, summed, **whole)
     np.testing.assert_allclose(found, wanted, **TOLERANCE)
-    # Masks of readers only: channels of the inputs, heads of the output projection.
+    # Only reading layers mask: input channels, and heads of the output projection.
     found = attention.attend(x, weights, **kept, keep_out=keep(e, INS))
     read = weights._replace(
         qkv=sum_padded(weights.qkv, (e,), lambda o: (every,) * 3 + (of_channels(o),)),

@@ -86,6 +86,6 @@ def test_probabilities_of_a_group_have_gradients_along_its_mass():
     total_fixed = jax.jit(jax.grad(lambda p: total(0.0, p, is_paper_form=False)))
     absent = total_fixed(one_hot(2))
     assert np.isfinite(absent).all()
-    # What is not drawn is told what it would have given.
+    # The gradient of a group that is not drawn is its output.
     would = (scale * group_output(jnp.asarray([0.5, 0.5, 0.0]), False)).sum()
     np.testing.assert_allclose(absent[:2], would, rtol=1e-3)

@@ -31,7 +31,7 @@ from swajax.tangle.spaces import SPACES
 from swajax.tangle.spaces.base import count_weights
 from swajax.tangle.train import gradients
 
-NUM = 3  # networks of each space that are compared
+NUM = 3  # number of compared networks per space
 
 
 @functools.cache

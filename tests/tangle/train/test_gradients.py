@@ -87,7 +87,7 @@ def test_the_second_order_gradient_is_that_of_the_loss_after_a_step(projection):
     buffer = draw(params, 0.1)
     _, state = optimizer.update(buffer, optimizer.init(params), params)
     buffer = jax.tree.map(lambda b, w: b + DECAY * w, buffer, params)
-    # What the network that is drawn does not have stays as it is.
+    # Weights outside the drawn network do not change.
     mask = jax.tree.map(lambda w: jnp.asarray(w > -0.5, w.dtype), params)
     second = functools.partial(
         gradients.second_order, mask_fn=lambda p: mask, optimizer=optimizer, **how

@@ -21,7 +21,7 @@ def test_adam_counts_the_steps_of_each_weight():
     params = {"w": jnp.ones(3)}
     state = own.init(params)
     for step, slope in enumerate(slopes):
-        # The first always, the second every third step, the last not once.
+        # The first in every step, the second in every third step, the last never.
         mask = {"w": jnp.asarray([1.0, step % 3 == 1, 0.0])}
         params, state = gradients.masked_update(
             {"w": slope}, state, params, mask, optimizer=own

@@ -66,7 +66,7 @@ def test_a_search_learns_weights_and_what_is_worth_choosing(name):
         state.alphas[choice][:, 0].argmax(axis=-1) for choice in ("input", "width")
     )
     assert is_used.mean() > 0.7
-    if name != "gdas":  # single networks find that one neuron does, too
+    if name != "gdas":  # one neuron is sufficient, as single networks find
         assert is_wide.mean() > 0.7
     moved = [np.median(np.ptp(a, axis=-1), axis=0) for a in state.alphas.values()]
     assert np.concatenate(moved).min() > 1e-2
@@ -104,7 +104,7 @@ def test_a_step_of_a_single_path_moves_its_own_weights_only(seed):
     leaves = map(jax.tree.leaves, (start.params, state.params, space.masks(p)))
     for before, after, mask in zip(*leaves, strict=True):
         np.testing.assert_array_equal(before[mask == 0], after[mask == 0])
-        # By weight decay alone all others would move.
+        # Weight decay would move all others.
         assert (before[mask > 0] != after[mask > 0]).all()
 
 
