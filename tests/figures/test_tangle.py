@@ -380,7 +380,7 @@ def test_a_table_of_another_text_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(accuracy_tables, "find_table", lambda *args: table)
     arguments = ("--quick", "--space", "chars-gpt", "--out", str(tmp_path))
     assert run_accuracy(*arguments) == 2
-    assert "its table is of other data" in capsys.readouterr().err
+    assert "the table has other data" in capsys.readouterr().err
 
 
 def test_runs_on_another_text_are_refused(monkeypatch, tmp_path, capsys):
