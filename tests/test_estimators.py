@@ -31,7 +31,6 @@ SMALL = {
     "max_width": 4,
     "max_depth": 1,
 }
-CHECKED = SMALL | {"max_weights": 8}  # a third of the work per fit
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +64,7 @@ def _size(model):
     return sum(np.count_nonzero(leaf) for leaf in weights)
 
 
-@parametrize_with_checks(
-    [SparseMLPRegressor(**CHECKED), SparseMLPClassifier(**CHECKED)]
-)
+@parametrize_with_checks([SparseMLPRegressor(**SMALL), SparseMLPClassifier(**SMALL)])
 def test_scikit_learn_check(estimator, check, monkeypatch):
     # Fewer steps of the same programs.
     race = [heat._replace(num_steps=10) for heat in stages.RACE]

@@ -46,7 +46,7 @@ def refused(capsys):
         ("--validation-networks 0", "validation_networks must be >= 1, got 0"),
         ("--learning-rate 0", "learning_rate must be > 0, got 0"),
         ("--time-budget nan", "time_budget must be > 0 s, got nan"),
-        ("--coordinator localhost:1", "coordinator, num_processes and process_id go"),
+        ("--coordinator localhost:1", "process_id must be given together"),
         ("--max-width 2", "max_width must be >= num_inputs = 3, got 2"),
         ("--resume absent", "absent: no run to resume, absent/config.json is missing"),
         ("--start-from absent.safetensors", "absent.safetensors: no such checkpoint"),
