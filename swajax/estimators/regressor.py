@@ -26,11 +26,11 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     Args:
       max_weights: number of weights and biases of the largest network.
       max_error: pick the smallest network with at most this validation loss instead.
-      num_starts: number of random networks to start from, and as many small ones.
+      num_starts: number of random networks to start from, and of small ones besides.
       num_rounds: number of times that all networks are pruned and grown again.
       max_perturbed: largest size of networks that are also tried with random changes.
-      max_width: largest number of neurons per hidden layer.
-      max_depth: largest number of hidden layers.
+      max_width: maximum number of neurons per hidden layer.
+      max_depth: maximum number of hidden layers.
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
         [1e-9 for numbers, about 1 / rows for classes].

@@ -56,7 +56,7 @@ class SearchCommand:
     weight: str | None = None
     """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
-    """balanced: classes weigh the same, whatever their number of rows"""
+    """balanced: all classes have the same total weight"""
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SearchConfig
     )

@@ -22,16 +22,16 @@ class SearchConfig:
     """pick the smallest network with at most this validation loss: mean squared error
     divided by the variance of the target, or cross-entropy in nats"""
     max_width: int = 8
-    """largest number of neurons per hidden layer"""
+    """maximum number of neurons per hidden layer"""
     max_depth: int = 3
-    """largest number of hidden layers"""
+    """maximum number of hidden layers"""
     activations: tuple[Activation, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
     """activations that a neuron can have"""
     weight_decay: float | None = None
     """half of this times the sum of the squared weights is added to the loss [1e-9 for
     regression, about 1 / rows for classification]"""
     num_starts: int = 768
-    """number of random networks to start from, and as many small ones; divided among
+    """number of random networks to start from, and of small ones besides; divided among
     the sources"""
     num_rounds: int = 3
     """number of times that all networks are pruned to one weight and grown again"""
@@ -40,9 +40,9 @@ class SearchConfig:
     max_perturbed: int = 20
     """largest size of networks that are also tried with random changes; 0: none"""
     sources: tuple[SourceName, ...] | None = None
-    """where networks to start from come from: random networks, gradient descent on
-    weights (direct) or in a learned space (latent), weight-entangled supernets (tangle)
-    [random and tangle]"""
+    """methods that propose networks to start from: random networks (random), gradient
+    descent on weights (direct) or in a learned space (latent), weight-entangled
+    supernets (tangle) [random and tangle]"""
     source_share: float = 0.2
     """share of a time budget for all sources together"""
     descent: DescentSourceConfig = dataclasses.field(
