@@ -1,20 +1,9 @@
 """Python module that needs only NumPy and reads cells as `predict` does."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from swajax.export.agreement import (
-    Agreement,
-    Exported,
-    Options,
-    Rows,
-    check,
-    compare,
-    draw_rows,
-)
+from swajax.export.agreement import Agreement, Exported, Options, Rows, draw_rows
+from swajax.export.arithmetic import DOUBLE, choose_precision
 from swajax.export.numpy_templates import (
     ACTIVATIONS,
     CATEGORY,
@@ -30,13 +19,11 @@ from swajax.model.graph import Graph, Input, format_sum, make_graph
 
 
 def export(model: Model, rows: Rows, options: Options) -> Exported:
-    """Export a module; execute it once to compare it with `Model.predict`."""
+    """Export a module; its arithmetic is compared with `Model.predict` in float64."""
     del options
-    draft = _write(model, "")
-    answers = _execute(draft, rows.frame)
-    agreement = check(compare(model, rows, answers), "NumPy source")
-    source = _write(model, _describe(agreement))
-    return Exported(source.encode("ascii"), agreement)
+    choice = choose_precision(model, rows, (DOUBLE,), language="NumPy source")
+    source = _write(model, _describe(choice.agreement))
+    return Exported(source.encode("ascii"), choice.agreement)
 
 
 def to_source(model: Model, rows: Rows | None = None) -> str:
@@ -75,17 +62,6 @@ def _write(model: Model, accuracy: str) -> str:
         *(entry.helper for name, entry in ACTIVATIONS.items() if name in kinds),
     ]
     return "".join(parts)
-
-
-def _execute(source: str, frame: pd.DataFrame) -> np.ndarray:
-    """Return the predictions of a module, [N, 1] or [N, C]."""
-    module: dict[str, Any] = {}
-    exec(compile(source, "<export>", "exec"), module)  # noqa: S102  # written above
-    table = {name: frame[name].to_numpy() for name in frame}
-    with np.errstate(all="ignore"):
-        if "predict_proba" in module:
-            return module["predict_proba"](table)
-        return module["predict"](table)[:, None]
 
 
 def _describe(agreement: Agreement) -> str:
