@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from swajax.io import commands, configs
 from swajax.pretrain.config import PretrainingConfig
 from swajax.pretrain.validation import NUM_NETWORKS
 
@@ -44,13 +45,9 @@ class PretrainCommand:
 
     def __post_init__(self) -> None:
         """Reject numbers out of range and incomplete options for several hosts."""
-        for name in ("chunk_steps", "validation_chunks", "validation_networks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed must be in [0, 2^32), got {self.seed}")
-        if self.time_budget is not None and not self.time_budget > 0:
-            raise ValueError(f"time_budget must be > 0 s, got {self.time_budget}")
+        counts = "chunk_steps", "validation_chunks", "validation_networks"
+        configs.check_fields(self, *counts, minimum=1)
+        commands.check_seed_and_budget(self.seed, self.time_budget)
         processes = (self.coordinator, self.num_processes, self.process_id)
         if processes.count(None) not in (0, 3):
             raise ValueError(

@@ -113,10 +113,10 @@ def find_front(
     processes.check_not_forked()
     check_parts(train, valid, objective)
     check_range("time_budget", time_budget, above=0, unit="s")
+    config = config or SearchConfig()
     with interrupts.deferred():
         return _find_front(
-            *(key, train, valid, objective, config or SearchConfig(), starts),
-            *(time_budget, clock, callback),
+            key, train, valid, objective, config, starts, time_budget, clock, callback
         )
 
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from swajax.io.configs import check_fields
 from swajax.tangle.choices import (
     Choice,
     Probabilities,
@@ -51,9 +52,7 @@ class EvolutionConfig:
 
     def __post_init__(self) -> None:
         """Reject numbers out of range."""
-        for name in ("num_rounds", "num_kept", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+        check_fields(self, "num_rounds", "num_kept", "batch_size", minimum=1)
         if min(self.num_mutated, self.num_crossed) < 0 or not self.num_children:
             raise ValueError(
                 "num_mutated and num_crossed must be >= 0 and not both 0, got "
