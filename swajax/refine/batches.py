@@ -2,12 +2,14 @@
 
 Host code around compiled programs. Networks are grouped into buckets by weight count
 and processed in blocks of equal shape, so that few programs are compiled and memory is
-bounded. Networks have a leading axis R; results are NumPy arrays.
+bounded. The networks of a block are divided over devices; each network is computed
+alone, so that results do not depend on the number of devices. Networks have a leading
+axis R; results are NumPy arrays.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +17,19 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem
-from swajax.network import count_weights, simplify
+from swajax.io.devices import Devices, all_devices, divide_first
+from swajax.network import count_weights, make_dense, simplify
 from swajax.refine import growth, pruning
-from swajax.refine.buckets import block_size, bucket_of
+from swajax.refine.buckets import BUCKETS, block_size, bucket_of
 from swajax.refine.levenberg_marquardt import polish
 from swajax.refine.quadratic import Fit, evaluate
-from swajax.types import Key, Network
+from swajax.types import Key, Network, NetworkSpec
 
-LIGHT_BLOCK = 64  # networks per block where no Gauss-Newton matrix is computed
+LIGHT_BUCKET = BUCKETS[0]  # of programs without a Gauss-Newton matrix
+CHUNK_STEPS = 50  # polish steps between two looks at the clock
+MAX_SCORED = 256  # networks whose losses per row are held at once
+
+ProgramName = Literal["polish", "remove", "grow", "perturb", "score", "losses"]
 
 
 def polish_batch(
@@ -32,15 +39,20 @@ def polish_batch(
     *,
     fit: Fit,
     num_steps: int,
+    devices: Devices | None = None,
+    is_over: Callable[[], bool] | None = None,
 ) -> tuple[Network, Float[np.ndarray, " R"]]:
     """Run `swajax.refine.levenberg_marquardt.polish` on many networks.
 
     Args:
       networks: R networks.
-      sizes: upper limit of the weights of each network, below `BUCKETS[-1]`.
+      sizes: upper limit of the weights of each network, at most `BUCKETS[-1]`.
       problem: rows to fit.
       fit: the settings of the fit.
       num_steps: number of Levenberg-Marquardt steps.
+      devices: devices that share the work; all of this process by default.
+      is_over: called after every `CHUNK_STEPS` steps of a block; once true, the
+        remaining steps are left out.
 
     Returns:
       The fitted networks and their losses, including the weight decay.
@@ -54,15 +66,20 @@ def polish_batch(
     networks = jax.tree.map(np.array, networks)
     for bucket in np.unique(buckets):
         index = np.flatnonzero(buckets == bucket)
-        fn = functools.partial(
-            _polish,
-            problem=problem,
-            fit=fit,
-            capacity=int(bucket),
-            num_steps=num_steps,
+        program = get_program("polish", fit, devices, int(bucket))
+
+        def run(block: Network, program: Callable = program) -> tuple[Network, Any]:
+            left = num_steps
+            while True:
+                now = left if is_over is None else min(left, CHUNK_STEPS)
+                block, own_loss = program(block, problem, np.int32(now))
+                left -= now
+                if not left or is_over():
+                    return block, own_loss
+
+        fitted, own_loss = _map_blocks(
+            run, networks, index, problem, fit=fit, devices=devices, size=int(bucket)
         )
-        block = block_size(int(bucket) - 1, problem, fit=fit)
-        fitted, own_loss = _map_blocks(fn, networks, index, block)
         loss[index] = own_loss
         for leaf, new in zip(networks, fitted, strict=True):
             leaf[index] = new
@@ -77,17 +94,19 @@ def remove(
     *,
     fit: Fit,
     num: int = 1,
+    devices: Devices | None = None,
 ) -> Network:
     """Remove `num` weights, or at least one neuron, from the indexed networks.
 
     Args:
       networks: R networks.
       index: networks to process; repeats are allowed.
-      size: upper limit of the weights of each network, below `BUCKETS[-1]`.
+      size: upper limit of the weights of each network, at most `BUCKETS[-1]`.
       problem: rows that they are fitted to.
       fit: the settings of the fit.
       num: number of weights to remove, one by one without a fit in between; more are
         removed if the last step removes a neuron.
+      devices: devices that share the work; all of this process by default.
 
     Returns:
       The smaller networks, in the order of `index`.
@@ -98,11 +117,13 @@ def remove(
     capacity = bucket_of(size)
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
     _check_sizes(chosen, np.full(len(index), capacity))
-    fn = functools.partial(
-        _remove, problem=problem, fit=fit, capacity=capacity, num=num
-    )
-    block = block_size(size, problem, fit=fit)
-    return _map_blocks(fn, networks, index, block)
+    program = get_program("remove", fit, devices, capacity)
+
+    def run(block: Network) -> Network:
+        return program(block, problem, np.int32(num))
+
+    shared = {"fit": fit, "devices": devices, "size": size}
+    return _map_blocks(run, networks, index, problem, **shared)
 
 
 def grow(
@@ -113,56 +134,166 @@ def grow(
     *,
     fit: Fit,
     num: int = 1,
+    devices: Devices | None = None,
 ) -> Network:
     """Add `num` weights to the indexed networks (see `remove` for the arguments)."""
-    fn = functools.partial(_grow, problem=problem, fit=fit, num=num)
-    return _map_blocks(fn, networks, index, block_size(size, problem, fit=fit))
+    del size
+    program = get_program("grow", fit, devices)
+
+    def run(block: Network) -> Network:
+        return program(block, problem, np.int32(num))
+
+    return _map_blocks(run, networks, index, problem, fit=fit, devices=devices)
 
 
 def perturb(
     key: Key,
     networks: Network,
     index: np.ndarray,
-    size: int,
     problem: Problem,
     *,
     fit: Fit,
+    devices: Devices | None = None,
 ) -> Network:
     """Draw one random variant per entry of the index; repeats differ.
 
     The key is consumed; see `remove` for the other arguments.
     """
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
-    numbers = np.arange(len(index))
-    fn = functools.partial(_perturb, key, problem=problem, fit=fit)
-    block = block_size(size, problem, fit=fit)
-    return _map_blocks(fn, (numbers, chosen), numbers, block)
+    numbers = np.arange(len(index), dtype=np.int32)
+    program = get_program("perturb", fit, devices)
+
+    def run(block: tuple[np.ndarray, Network]) -> Network:
+        return program(block, problem, key)
+
+    numbered = numbers, chosen
+    return _map_blocks(run, numbered, numbers, problem, fit=fit, devices=devices)
 
 
 def simplify_and_score(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, problem: Problem, *, fit: Fit, devices: Devices | None = None
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
     """Remove dead parts; return the networks, their weight counts and their losses."""
-    fn = functools.partial(_simplify_and_score, problem=problem, fit=fit)
-    return _map_all(fn, networks)
+    program = get_program("score", fit, devices)
+
+    def run(block: Network) -> tuple[Network, Any, Any]:
+        return program(block, problem)
+
+    every = np.arange(len(networks.depth))
+    return _map_blocks(run, networks, every, problem, fit=fit, devices=devices)
 
 
 def validation_scores(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, problem: Problem, *, fit: Fit, devices: Devices | None = None
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Return losses, and standard errors of their differences to the lowest loss."""
-    fn = functools.partial(_evaluate, problem=problem, fit=fit)
-    means = _map_all(fn, networks)
+    """Return losses, and standard errors of their differences to the lowest loss.
+
+    The standard errors are sqrt(sum_n p_n (e_n - mean e)^2 / N_eff) for differences e
+    on the same rows and row weights p, with the effective number of rows
+    N_eff = 1 / sum_n p_n^2.
+    """
+    program = get_program("losses", fit, devices)
+    weight = np.asarray(problem.weight, np.float64)
+    shared = {"fit": fit, "devices": devices}
+
+    def each(index: np.ndarray) -> Float[np.ndarray, "S N"]:
+        losses = _map_blocks(
+            lambda block: program(block, problem), networks, index, problem, **shared
+        )
+        return losses.astype(np.float64)
+
+    # Row losses of all networks may not fit into memory.
+    parts = [
+        np.arange(start, min(start + MAX_SCORED, len(networks.depth)))
+        for start in range(0, len(networks.depth), MAX_SCORED)
+    ]
+    means = np.concatenate([each(index) @ weight for index in parts])
     if not np.isfinite(means).any():
         return means, np.zeros_like(means)
-    best = jax.tree.map(lambda leaf: leaf[np.nanargmin(means)], networks)
-    fn = functools.partial(_compare, problem=problem, best=best, fit=fit)
-    return means, _map_all(fn, networks)
+    best = int(np.nanargmin(np.where(np.isfinite(means), means, np.nan)))
+    best_losses = each(np.array([best]))[0]
+
+    def spread(index: np.ndarray) -> Float[np.ndarray, " S"]:
+        with np.errstate(invalid="ignore"):  # infinite losses
+            diff = each(index) - best_losses - (means[index] - means[best])[:, None]
+            return np.square(diff) @ weight
+
+    squares = np.concatenate([spread(index) for index in parts])
+    return means, np.sqrt(squares * np.square(weight).sum())
 
 
 def count(networks: Network) -> Int[np.ndarray, " R"]:
-    """Count the non-zero weights and biases of each network, dead ones included."""
-    return _map_all(_count, networks)
+    """Count the non-zero weights and biases of each network, dead ones included.
+
+    `swajax.network.count_weights` of many networks, without compilation.
+    """
+    networks = jax.tree.map(np.asarray, networks)
+    depth = networks.depth
+    used = np.arange(networks.mask.shape[1]) < depth[:, None]
+    mask = (networks.mask != 0) & used[..., None]
+    last = mask[np.arange(len(depth)), depth - 1]
+    present = (
+        (networks.first != 0) & mask[:, 0, None],
+        (networks.hidden != 0) & mask[:, :-1, :, None] & mask[:, 1:, None],
+        (networks.readout != 0) & last[..., None],
+        (networks.bias != 0) & mask,
+        networks.readout_bias != 0,
+    )
+    return sum(part.reshape(len(depth), -1).sum(axis=1) for part in present)
+
+
+def compile_program(
+    name: ProgramName,
+    problem: Problem,
+    *,
+    spec: NetworkSpec,
+    fit: Fit,
+    devices: Devices,
+    size: int = LIGHT_BUCKET,
+) -> None:
+    """Compile a program for rows and a size, as the functions above will call it.
+
+    Args:
+      name: name of the program.
+      problem: the rows, in the floating-point type of the networks.
+      spec: limits of the networks.
+      fit: the settings of the fit.
+      devices: devices that share the work.
+      size: upper limit of the weights of each network, of `polish` and `remove`.
+    """
+    num = block_size(size, problem, fit=fit, devices=devices)
+
+    def stack(leaf: Any) -> jax.ShapeDtypeStruct:
+        is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
+        dtype = problem.x.dtype if is_float else leaf.dtype
+        return jax.ShapeDtypeStruct((num, *leaf.shape), dtype)
+
+    batch: Any = jax.tree.map(stack, jax.eval_shape(lambda: make_dense(spec)))
+    extra: tuple[Any, ...] = (np.int32(0),)
+    if name == "perturb":
+        batch = jax.ShapeDtypeStruct((num,), np.int32), batch
+        extra = (jax.random.key(0),)
+    elif name in ("score", "losses"):
+        extra = ()
+    capacity = bucket_of(size) if name in ("polish", "remove") else None
+    program = get_program(name, fit, devices, capacity)
+    program.lower(batch, problem, *extra).compile()
+
+
+def get_program(
+    name: ProgramName, fit: Fit, devices: Devices | None, capacity: int | None = None
+) -> Any:
+    """Return the compiled function of a block of networks and shared arguments."""
+    return _make_program(name, fit, all_devices(devices), capacity)
+
+
+@functools.cache
+def _make_program(
+    name: ProgramName, fit: Fit, devices: Devices, capacity: int | None
+) -> Any:
+    static = {"fit": fit} | ({} if capacity is None else {"capacity": capacity})
+    use = "often" if name in ("polish", "perturb") else "seldom"
+    return divide_first(functools.partial(PROGRAMS[name], **static), devices, use=use)
 
 
 def _check_sizes(networks: Network, capacity: Int[np.ndarray, " R"]) -> None:
@@ -175,31 +306,38 @@ def _check_sizes(networks: Network, capacity: Int[np.ndarray, " R"]) -> None:
 
 
 def _map_blocks(
-    fn: Callable[[Any], Any], networks: Any, index: np.ndarray, block: int
+    fn: Callable[[Any], Any],
+    networks: Any,
+    index: np.ndarray,
+    problem: Problem,
+    *,
+    fit: Fit,
+    devices: Devices | None,
+    size: int = LIGHT_BUCKET,
 ) -> Any:
     """Apply `fn` to indexed networks in blocks; repeats fill up the last one."""
+    block = block_size(
+        size,
+        problem,
+        fit=fit,
+        devices=all_devices(devices),
+        num_networks=len(index),
+    )
     outs = []
     for start in range(0, len(index), block):
-        part = index[start : start + block]
-        filled = np.resize(part, block)
-        out = fn(jax.tree.map(lambda leaf, i=filled: leaf[i], networks))
-        num = len(part)
-        outs.append(jax.tree.map(lambda leaf, n=num: leaf[:n], jax.device_get(out)))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *outs)
+        filled = np.resize(index[start : start + block], block)
+        outs.append(fn(jax.tree.map(lambda leaf, i=filled: leaf[i], networks)))
+    outs = jax.device_get(outs)  # at the end, so that the devices do not wait
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(index)], *outs)
 
 
-def _map_all(fn: Callable[[Network], Any], networks: Network) -> Any:
-    return _map_blocks(fn, networks, np.arange(len(networks.depth)), LIGHT_BLOCK)
-
-
-@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
 def _polish(
     networks: Network,
-    *,
     problem: Problem,
+    num_steps: Int[jax.Array, ""],
+    *,
     fit: Fit,
     capacity: int,
-    num_steps: int | jax.Array,
 ) -> tuple[Network, Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array]:
         return polish(network, problem, fit=fit, capacity=capacity, num_steps=num_steps)
@@ -207,14 +345,13 @@ def _polish(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
 def _remove(
     networks: Network,
-    *,
     problem: Problem,
+    num: Int[jax.Array, ""],
+    *,
     fit: Fit,
     capacity: int,
-    num: int | jax.Array,
 ) -> Network:
     def one(network: Network) -> Network:
         num_left = count_weights(network) - num
@@ -230,9 +367,8 @@ def _remove(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
 def _grow(
-    networks: Network, *, problem: Problem, fit: Fit, num: int | jax.Array
+    networks: Network, problem: Problem, num: Int[jax.Array, ""], *, fit: Fit
 ) -> Network:
     def one(network: Network) -> Network:
         def step(_: jax.Array, network: Network) -> Network:
@@ -243,12 +379,11 @@ def _grow(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
 def _perturb(
-    key: Key,
     numbered: tuple[Int[jax.Array, " R"], Network],
-    *,
     problem: Problem,
+    key: Key,
+    *,
     fit: Fit,
 ) -> Network:
     def one(number: jax.Array, network: Network) -> Network:
@@ -258,9 +393,8 @@ def _perturb(
     return jax.vmap(one)(*numbered)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
 def _simplify_and_score(
-    networks: Network, *, problem: Problem, fit: Fit
+    networks: Network, problem: Problem, *, fit: Fit
 ) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array, jax.Array]:
         live = simplify(network, activations=fit.activations)
@@ -269,31 +403,18 @@ def _simplify_and_score(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
-def _evaluate(
-    networks: Network, *, problem: Problem, fit: Fit
-) -> Float[jax.Array, " R"]:
-    return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[0])(networks)
+def _row_losses(
+    networks: Network, problem: Problem, *, fit: Fit
+) -> Float[jax.Array, "R N"]:
+    return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[1])(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
-def _compare(
-    networks: Network, *, problem: Problem, best: Network, fit: Fit
-) -> Float[jax.Array, " R"]:
-    """Return standard errors of the loss differences to one network, on the same rows.
-
-    They are sqrt(sum_n p_n (e_n - mean e)^2 / N_eff) for differences e and row weights
-    p, with the effective number of rows N_eff = 1 / sum_n p_n^2.
-    """
-    loss, each = evaluate(best, problem, fit=fit)
-
-    def one(network: Network) -> jax.Array:
-        own_loss, own_each = evaluate(network, problem, fit=fit)
-        spread = own_each - each - (own_loss - loss)
-        square = (problem.weight * jnp.square(spread)).sum()
-        return jnp.sqrt(square * jnp.square(problem.weight).sum())
-
-    return jax.vmap(one)(networks)
-
-
-_count = jax.jit(jax.vmap(count_weights))
+PROGRAMS: dict[ProgramName, Callable] = {
+    "polish": _polish,
+    "remove": _remove,
+    "grow": _grow,
+    "perturb": _perturb,
+    "score": _simplify_and_score,
+    "losses": _row_losses,
+}
+"""Functions of a block of networks; its other arguments are shared by the networks."""

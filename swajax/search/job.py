@@ -1,61 +1,79 @@
-"""One search: its data, settings, clock and counts of work."""
+"""One search: its data, settings, devices, clock and counts of work."""
 
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
+import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem, pad, take_rows, thin
+from swajax.io.devices import Devices, replicate
 from swajax.objectives import Objective, num_directions
-from swajax.refine import batches
+from swajax.refine import batches, buckets
+from swajax.refine.batches import ProgramName
 from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.pool import Pool
-from swajax.types import Network, NetworkSpec
+from swajax.search.programs import Programs
+from swajax.types import Key, Network, NetworkSpec
+
+# Rows times outputs that are differentiated, of the first heats and of all stages but
+# the last polish, which uses all rows. More cost time and hardly change which
+# structures are found.
+RACE_ROWS, STAGE_ROWS = 1024, 4096
+MIN_STAGE_ROWS = 2048  # rows, whatever they cost
 
 
 @dataclasses.dataclass
 class Job:
     """Data, settings and progress of one search."""
 
-    train: Problem  # padded NumPy arrays
-    valid: Problem  # padded NumPy arrays
+    train: Problem
+    """padded NumPy arrays; all rows, for the last polish"""
+    rows: Problem
+    """the part of them that is fitted in the stages before"""
+    few_rows: Problem
+    """the part that is fitted in the first heats of the race"""
+    valid: Problem
+    """padded NumPy arrays"""
     spec: NetworkSpec
     fit: Fit
     config: SearchConfig
+    devices: Devices
     time_budget: float | None
     clock: Callable[[], float]
     begin: float
     network_steps: int = 0
+    num_blocks: int = 0
+    """estimated number of blocks of all stages"""
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    """what the time budget did not allow"""
+    programs: Programs = dataclasses.field(default_factory=Programs)
+    _placed: dict[Any, tuple[Problem, Problem]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def seconds(self) -> float:
         """Return the time since the start."""
         return self.clock() - self.begin
 
-    def seconds_left(self) -> float:
-        """Return the rest of the time budget, infinite without one."""
+    def seconds_left(self, share: float = 1.0) -> float:
+        """Return the rest of this share of the time budget, infinite without one."""
         budget = self.time_budget
-        return math.inf if budget is None else budget - self.seconds()
+        return math.inf if budget is None else share * budget - self.seconds()
 
     def is_over(self, share: float = 1.0) -> bool:
         """Return whether this share of the time budget is spent."""
-        budget = self.time_budget
-        return budget is not None and self.seconds() >= share * budget
+        return self.seconds_left(share) <= 0
 
-    def sample_rows(self, num: int) -> Problem:
-        """Draw training rows that cost as much as `num` rows of one output.
-
-        A row costs one unit per function of the outputs that is differentiated.
-        """
-        cost = num_directions(self.spec.num_outputs, self.fit.objective)
-        is_real = self.train.weight > 0
-        if is_real.sum() * cost <= num:
-            return self.train
-        real = take_rows(self.train, is_real)
-        return pad(thin(real, max(num // cost, 1)))
+    def leave_out(self, what: str) -> None:
+        """Note what the time budget does not allow."""
+        if what not in self.left_out:
+            self.left_out.append(what)
 
     def polish(
         self,
@@ -63,25 +81,120 @@ class Job:
         sizes: np.ndarray,
         num_steps: int,
         rows: Problem | None = None,
+        *,
+        share: float = 1.0,
     ) -> tuple[Network, Float[np.ndarray, " R"]]:
-        """Run `num_steps` polish steps on some rows or all; return losses too."""
+        """Run `num_steps` polish steps on some rows or those of the stages.
+
+        With a time budget, the steps end when this share of it is spent.
+
+        Returns:
+          The networks and their losses, with weight decay.
+        """
         self.network_steps += num_steps * len(sizes)
-        rows = self.train if rows is None else rows
+        has_budget = self.time_budget is not None
         return batches.polish_batch(
-            networks, sizes, rows, fit=self.fit, num_steps=num_steps
+            networks,
+            sizes,
+            self.on_devices(self.rows if rows is None else rows),
+            num_steps=num_steps,
+            is_over=(lambda: self.is_over(share)) if has_budget else None,
+            **self._shared,
         )
 
-    def make_pool(self, networks: Network) -> Pool:
+    def remove(
+        self, networks: Network, index: np.ndarray, size: int, num: int
+    ) -> Network:
+        """Remove weights from networks: `swajax.refine.batches.remove`."""
+        rows = self.on_devices(self.rows)
+        return batches.remove(networks, index, size, rows, num=num, **self._shared)
+
+    def grow(
+        self, networks: Network, index: np.ndarray, size: int, num: int
+    ) -> Network:
+        """Add weights to networks: `swajax.refine.batches.grow`."""
+        rows = self.on_devices(self.rows)
+        return batches.grow(networks, index, size, rows, num=num, **self._shared)
+
+    def perturb(self, key: Key, networks: Network, index: np.ndarray) -> Network:
+        """Draw random variants of networks: `swajax.refine.batches.perturb`."""
+        rows = self.on_devices(self.rows)
+        return batches.perturb(key, networks, index, rows, **self._shared)
+
+    def make_pool(self, networks: Network, rows: Problem | None = None) -> Pool:
         """Simplify networks and return them with their sizes and training losses."""
+        rows = self.on_devices(self.rows if rows is None else rows)
         return pools.make_pool(
-            *batches.simplify_and_score(networks, self.train, fit=self.fit)
+            *batches.simplify_and_score(networks, rows, **self._shared)
         )
 
     def validate(
         self, networks: Network
     ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
         """Return validation losses and standard errors of the excess over the best."""
-        return batches.validation_scores(networks, self.valid, fit=self.fit)
+        valid = self.on_devices(self.valid)
+        return batches.validation_scores(networks, valid, **self._shared)
+
+    def divide(
+        self, sizes: np.ndarray, rank: np.ndarray, rows: Problem
+    ) -> list[Int[np.ndarray, " S"]]:
+        """Divide networks into blocks: `swajax.refine.buckets.divide`."""
+        return buckets.divide(sizes, rank, rows, num_blocks=1, **self._shared)
+
+    def block_size(self, size: int) -> int:
+        """Return the number of networks per block of a size."""
+        return buckets.block_size(size, self.rows, **self._shared)
+
+    def on_devices(self, problem: Problem) -> Problem:
+        """Return rows on the devices, copied once per floating-point type."""
+        key = id(problem), jax.config.jax_enable_x64
+        if key not in self._placed:
+            # The problem is kept too: its identity must not be that of a later one.
+            self._placed[key] = problem, replicate(problem, self.devices)
+        return self._placed[key][1]
+
+    def request(
+        self, name: ProgramName, size: int = 1, rows: Problem | None = None
+    ) -> None:
+        """Compile a program in a thread."""
+        rows = self.rows if rows is None else rows
+        key, placed = self._program_key(name, size, rows), self.on_devices(rows)
+        spec = dataclasses.replace(self.spec, num_inputs=rows.x.shape[1])
+
+        def work() -> None:
+            batches.compile_program(name, placed, spec=spec, size=size, **self._shared)
+
+        self.programs.request(key, work)
+
+    def is_ready(
+        self,
+        name: ProgramName,
+        size: int = 1,
+        rows: Problem | None = None,
+        *,
+        seconds: float = 0.0,
+    ) -> bool:
+        """Return whether a program can be called at once.
+
+        Without a time budget all can: the call waits for the compilation.
+
+        Args:
+          name: name of the program.
+          size: upper limit of the weights per network.
+          rows: rows it is called with; those of the stages by default.
+          seconds: time to wait for it.
+        """
+        if self.time_budget is None:
+            return True
+        key = self._program_key(name, size, self.rows if rows is None else rows)
+        return self.programs.is_ready(key, seconds=max(seconds, 0.0))
+
+    def _program_key(self, name: str, size: int, rows: Problem) -> tuple[Any, ...]:
+        return name, buckets.bucket_of(size), rows.x.shape, jax.config.jax_enable_x64
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        return {"fit": self.fit, "devices": self.devices}
 
 
 def make_job(
@@ -91,6 +204,7 @@ def make_job(
     config: SearchConfig,
     time_budget: float | None,
     clock: Callable[[], float],
+    devices: Devices,
 ) -> Job:
     """Start a search now; the arguments are those of `swajax.search.run.find_front`."""
     spec = config.make_spec(train.x.shape[1], train.y.shape[1])
@@ -99,7 +213,30 @@ def make_job(
     if decay is None:
         decay = 1e-9 if objective == "squared" else decay_of_classes(train)
     fit = Fit(objective, config.activations, decay)
-    return Job(train, valid, spec, fit, config, time_budget, clock, clock())
+    cost = num_directions(spec.num_outputs, objective)
+    rows = sample_rows(train, max(STAGE_ROWS // cost, MIN_STAGE_ROWS))
+    few_rows = sample_rows(train, max(RACE_ROWS // cost, 1))
+    return Job(
+        train,
+        rows,
+        few_rows,
+        valid,
+        spec,
+        fit,
+        config,
+        devices,
+        time_budget,
+        clock,
+        clock(),
+    )
+
+
+def sample_rows(rows: Problem, num: int) -> Problem:
+    """Draw `num` of the rows that have weight, or take all; return padded rows."""
+    is_real = rows.weight > 0
+    if is_real.sum() <= num:
+        return rows
+    return pad(thin(take_rows(rows, is_real), num))
 
 
 def decay_of_classes(train: Problem) -> float:

@@ -11,8 +11,10 @@ Host code that calls compiled programs on blocks of networks, in float32 unless 
 switched on; only the front is polished in float64.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -22,10 +24,10 @@ from jaxtyping import Bool
 from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
 from swajax.io.configs import check_range
+from swajax.io.devices import all_devices
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
-from swajax.refine import batches, buckets
 from swajax.search import pool as pools
 from swajax.search import stages
 from swajax.search.config import SearchConfig
@@ -37,7 +39,6 @@ from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 LAST_STEPS = 200
-LAST_SHARE = 1.25  # of the time budget; later, the front is no longer polished
 
 
 class SearchProgress(NamedTuple):
@@ -63,6 +64,7 @@ def find_front(
     starts: Network | None = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    devices: Sequence[jax.Device] | None = None,
     callback: Callback | None = None,
 ) -> Front:
     """Find the front of tiny networks for a data set: the smallest error of each size.
@@ -79,9 +81,11 @@ def find_front(
       config: limits, effort and sources; by default `SearchConfig()`.
       starts: networks within the limits of `config`, leaves [R, ...], instead of those
         of the sources.
-      time_budget: seconds, compilation included; afterwards only the front is polished,
-        for at most a quarter of it.
+      time_budget: seconds, compilation included. The last 15 % of it are for the polish
+        of the front. A warning names what it did not allow.
       clock: returns seconds.
+      devices: devices of this process that share the work; all by default. The front
+        does not depend on their number.
       callback: called after each block of work.
 
     Returns:
@@ -114,69 +118,40 @@ def find_front(
     check_parts(train, valid, objective)
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
-    with interrupts.deferred():
-        return _find_front(
-            key, train, valid, objective, config, starts, time_budget, clock, callback
-        )
-
-
-def _find_front(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    objective: Objective,
-    config: SearchConfig,
-    starts: Network | None,
-    time_budget: float | None,
-    clock: Callable[[], float],
-    callback: Callback | None,
-) -> Front:
-    begin, num_steps = clock(), 0
-    train, valid = (normalise_weights(part) for part in (train, valid))
-    source_key, key = jax.random.split(key)
     if starts is None:
         config.check(train.x.shape[1], objective)
-        found = _find_starts(
-            source_key, train, valid, objective, config, time_budget, clock, callback
+    train, valid = (normalise_weights(part) for part in (train, valid))
+    source_key, key = jax.random.split(key)
+    chosen = all_devices(devices)
+    job = make_job(train, valid, objective, config, time_budget, clock, chosen)
+    with interrupts.deferred(), contextlib.closing(job.programs):
+        stages.request_programs(job)
+        if starts is not None:
+            found = iter([Starts(starts, 0)])
+        else:
+            found = _find_starts(source_key, train, valid, job, callback)
+        with contextlib.closing(found) if starts is None else contextlib.nullcontext():
+            pool = find_pool(key, job, found, callback=callback)
+        front = select(pool, job)
+    for what in job.left_out:
+        warnings.warn(
+            f"{time_budget:g} s did not suffice for {what}", UserWarning, stacklevel=2
         )
-        starts, num_steps = found.networks, found.num_steps
-        interrupts.should_end(has_results=False)
-    spent = clock() - begin
-    rest = None if time_budget is None else time_budget - spent
-    job = make_job(train, valid, objective, config, rest, clock)
-
-    def report(progress: SearchProgress) -> None:
-        callback(
-            progress._replace(
-                seconds=spent + progress.seconds,
-                network_steps=num_steps + progress.network_steps,
-            )
-        )
-
-    pool = find_pool(key, job, starts, callback=None if callback is None else report)
-    return select(pool, job)
+    return front
 
 
 def _find_starts(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    objective: Objective,
-    config: SearchConfig,
-    time_budget: float | None,
-    clock: Callable[[], float],
-    callback: Callback | None,
-) -> Starts:
+    key: Key, train: Problem, valid: Problem, job: Job, callback: Callback | None
+) -> Iterator[Starts]:
     """Run the sources within their share of the time budget."""
+    config, objective = job.config, job.fit.objective
     limits = config.make_spec(train.x.shape[1], train.y.shape[1])
-    seconds = np.inf if time_budget is None else config.source_share * time_budget
-    begin = clock()
+    budget = np.inf if job.time_budget is None else job.time_budget
 
     def watch(num_steps: int, networks_fn: Callable[[], Network]) -> None:
         del networks_fn
         if callback is not None:
-            spent = clock() - begin
-            callback(SearchProgress("sources", spent, None, num_steps, 0))
+            callback(SearchProgress("sources", job.seconds(), None, num_steps, 0))
 
     request = StartRequest(
         train,
@@ -185,25 +160,32 @@ def _find_starts(
         limits,
         config.max_weights,
         config.num_starts,
-        seconds=float(seconds),
-        clock=clock,
+        seconds=float(config.source_share * budget),
+        clock=job.clock,
+        devices=job.devices,
         watch=watch,
     )
     fields = {source.options_field for source in SOURCES.values()} - {None}
     options = {name: getattr(config, name) for name in fields}
     names = choose_sources(config.sources, limits)
-    return find_starts(key, request, names, options)
+    for name, starts in zip(
+        names, find_starts(key, request, names, options), strict=False
+    ):
+        if starts is None:
+            job.leave_out(f"the source {name}")
+        else:
+            yield starts
 
 
 def find_pool(
-    key: Key, job: Job, starts: Network, *, callback: Callback | None = None
+    key: Key, job: Job, found: Iterable[Starts], *, callback: Callback | None = None
 ) -> Pool:
     """Find networks of all sizes, before the last polish, until the job's time ends.
 
     Args:
       key: consumed.
       job: data, settings and clock.
-      starts: networks within the limits, leaves [R, ...].
+      found: starts within the limits, of one source after the other.
       callback: called after each block of work.
 
     Raises:
@@ -211,16 +193,16 @@ def find_pool(
         reached.
       KeyboardInterrupt: Ctrl-C came before the first networks.
     """
-    starts, pool = _fit_starts(starts, job), None
-    num_blocks = stages.num_blocks(batches.count(starts), job)
+    pool = None
     try:
-        for stage, pool in _run_stages(key, job, starts):
+        for stage, pool in _run_stages(key, job, _fit_starts(found, job)):
             if callback is not None:
                 spent = job.seconds(), pool, job.network_steps
-                callback(SearchProgress(stage, *spent, num_blocks))
+                callback(SearchProgress(stage, *spent, job.num_blocks))
             is_ready = _is_small(pool, job.config).any()
             is_ending = interrupts.should_end(has_results=bool(is_ready))
-            if not len(pool.loss) or (is_ready and (is_ending or job.is_over())):
+            is_over = job.is_over(stages.SEARCH_SHARE)
+            if is_ready and (is_ending or is_over):
                 break
     except KeyboardInterrupt:
         if pool is None or interrupts.count():  # not from the callback
@@ -232,8 +214,10 @@ def find_pool(
     return pool
 
 
-def _run_stages(key: Key, job: Job, starts: Network) -> stages.Stages:
+def _run_stages(key: Key, job: Job, starts: Iterable[Network]) -> stages.Stages:
     pool = yield from stages.race(starts, job)
+    if not len(pool.loss):
+        return pool
     num = job.config.num_rounds
     keys = iter(jax.random.split(key, 2 * num + 1))
     for index in range(num):
@@ -258,7 +242,8 @@ def _select(pool: Pool, job: Job) -> Front:
     front = pools.front_of(pool, *job.validate(pool.network))
     polished = _polish_front(front, job)
     # Both compete: only validation rows tell which is better.
-    pool = pools.join([job.make_pool(part) for part in (front.network, polished)])
+    both = [job.make_pool(part, job.train) for part in (front.network, polished)]
+    pool = pools.join(both)
     scores = job.validate(pool.network)
     front = pools.front_of(pool, *scores, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
@@ -266,17 +251,17 @@ def _select(pool: Pool, job: Job) -> Front:
 
 
 def _polish_front(front: Front, job: Job) -> Network:
-    """Polish the networks of a front until `LAST_SHARE` of the time budget is spent.
+    """Polish the networks of a front on all rows until the time budget is spent.
 
     A second Ctrl-C ends it too.
     """
     networks = jax.tree.map(np.copy, front.network)
     sizes = front.num_weights
-    for index in buckets.divide(sizes, sizes, job.train, fit=job.fit, num_blocks=1):
-        if job.is_over(LAST_SHARE) or interrupts.count() > 1:
+    for index in job.divide(sizes, sizes, job.train):
+        if job.is_over() or interrupts.count() > 1:
             break
         part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        part, _ = job.polish(part, sizes[index], LAST_STEPS)
+        part, _ = job.polish(part, sizes[index], LAST_STEPS, job.train)
         for leaf, new in zip(networks, part, strict=True):
             leaf[index] = new
     return networks
@@ -286,13 +271,15 @@ def _is_small(pool: Pool, config: SearchConfig) -> Bool[np.ndarray, " R"]:
     return pool.num_weights <= config.max_weights
 
 
-def _fit_starts(networks: Network, job: Job) -> Network:
+def _fit_starts(found: Iterable[Starts], job: Job) -> Iterator[Network]:
     """Move starts to the host, cut to the largest size and padded to the inputs."""
-    largest = min(2 * job.config.max_weights, buckets.BUCKETS[-1] - 1)
-    networks = jax.device_get(resize.cut(networks, num_weights=largest))
-    more = job.train.x.shape[1] - networks.first.shape[1]
-    first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
-    return networks._replace(first=first)
+    for starts in found:
+        job.network_steps += starts.num_steps
+        largest = stages.largest_size(job.config)
+        networks = jax.device_get(resize.cut(starts.networks, num_weights=largest))
+        more = job.train.x.shape[1] - networks.first.shape[1]
+        first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
+        yield networks._replace(first=first)
 
 
 def _to_float64(leaf: np.ndarray) -> np.ndarray:

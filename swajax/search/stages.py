@@ -6,15 +6,17 @@ look at the clock. No pool is worse than the one before.
 
 import itertools
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import NamedTuple
+import operator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.refine import batches, buckets
+from swajax.refine.batches import ProgramName
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job
@@ -27,16 +29,16 @@ class Heat(NamedTuple):
 
     num_steps: int
     kept_share: float
-    num_rows: int  # times outputs that are differentiated
+    has_few_rows: bool
     end: float  # share of the time budget
 
 
 RACE = (
-    Heat(25, 0.3, 1024, 0.15),
-    Heat(60, 0.3, 1024, 0.25),
-    Heat(120, 1.0, 8192, 0.4),
+    Heat(25, 0.3, True, 0.25),
+    Heat(60, 0.3, True, 0.35),
+    Heat(120, 1.0, False, 0.5),
 )
-PART_BLOCKS = 4  # blocks polished between two looks at the clock
+SEARCH_SHARE = 0.85  # of the time budget, for all stages but the last polish
 LARGE_STEP = 16  # a pass changes one weight in 16 at a time
 PRUNE_STEPS, PERTURB_STEPS, GROW_STEPS = 8, 30, 12
 MIN_PERTURBED = 3  # size of the smallest networks that are perturbed
@@ -47,11 +49,49 @@ Stages = Generator[tuple[str, Pool], None, Pool]
 """Yields the name of the stage and the pool; returns the pool."""
 
 
+class Racers(NamedTuple):
+    """Networks in a race, leaves [R, ...], and their losses."""
+
+    networks: Network
+    loss: Float[np.ndarray, " R"]
+
+    def take(self, index: np.ndarray) -> "Racers":
+        """Return the networks of an index."""
+        return jax.tree.map(operator.itemgetter(index), self)
+
+
+def request_programs(job: Job) -> None:
+    """Compile the programs of all stages, in the order of their use."""
+    sizes = bucket_sizes(largest_size(job.config))
+    small, *large = sizes
+    job.request("polish", small, job.few_rows)
+    job.request("score", small)
+    for size in large:
+        job.request("polish", size, job.few_rows)
+    for size in sizes:
+        job.request("polish", size)  # the same program, where rows are few
+    job.request("remove", small)
+    for name in ("perturb", "grow"):
+        job.request(name)
+    for size in large:
+        job.request("remove", size)
+
+
+def largest_size(config: SearchConfig) -> int:
+    """Return the number of weights of the largest network of a race."""
+    return min(2 * config.max_weights, buckets.BUCKETS[-1])
+
+
+def bucket_sizes(largest: int) -> list[int]:
+    """Return the buckets of networks of up to `largest` weights."""
+    return [size for size in buckets.BUCKETS if size <= buckets.bucket_of(largest)]
+
+
 def num_blocks(sizes: np.ndarray, job: Job) -> int:
     """Estimate the number of blocks of a search that starts from these sizes."""
     config, num = job.config, 0
     for heat in RACE:
-        num += len(_divide(sizes, sizes, job.sample_rows(heat.num_rows), job))
+        num += len(job.divide(sizes, sizes, _rows(heat, job)))
         sizes = sizes[pools.best_of_sizes(sizes, sizes, heat.kept_share)]
     largest, num_passes = int(sizes.max()), 2 * config.num_rounds + 1
     num += len(size_schedule(largest))
@@ -60,31 +100,72 @@ def num_blocks(sizes: np.ndarray, job: Job) -> int:
     return num + num_passes * num_perturbed
 
 
-def race(starts: Network, job: Job) -> Stages:
+def race(starts: Iterable[Network], job: Job) -> Stages:
     """Polish all networks a little, and the better ones of each tenth of sizes more.
 
-    A heat that runs out of time continues with the networks it has polished.
+    The first heat polishes the networks of one source while the next source works. A
+    heat that runs out of time continues with the networks it has polished.
     """
-    networks, sizes, pool = starts, batches.count(starts), None
-    rank = np.random.default_rng(0).permutation(len(sizes))  # no losses yet
-    for heat in RACE:
-        rows = job.sample_rows(heat.num_rows)
-        parts, indices, losses = [], [], []
-        for index in _divide(sizes, rank, rows, job):
-            part = _take(networks, index)
-            part, loss = job.polish(part, sizes[index], heat.num_steps, rows)
-            parts.append(part)
-            indices.append(index)
-            losses.append(loss)
-            pool = _add(pool, part, job)
-            yield "polish", pool
-            if job.is_over(heat.end):
-                break
-        networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-        sizes, rank = sizes[np.concatenate(indices)], np.concatenate(losses)
-        index = pools.best_of_sizes(sizes, rank, heat.kept_share)
-        networks, sizes, rank = _take(networks, index), sizes[index], rank[index]
+    pool, parts, all_sizes = None, [], np.zeros(0, int)
+    for networks in starts:
+        all_sizes = np.append(all_sizes, batches.count(networks))
+        job.num_blocks = num_blocks(all_sizes, job)
+        order = np.random.default_rng(len(parts)).permutation(len(networks.depth))
+        racers = Racers(networks, order.astype(float))  # no losses yet
+        pool, racers = yield from _run_heat(RACE[0], racers, pool, job)
+        parts.append(racers)
+    racers = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    for before, heat in itertools.pairwise(RACE):
+        sizes = batches.count(racers.networks)
+        index = pools.best_of_sizes(sizes, racers.loss, before.kept_share)
+        pool, racers = yield from _run_heat(heat, racers.take(index), pool, job)
     return pool
+
+
+def _run_heat(
+    heat: Heat, racers: Racers, pool: Pool | None, job: Job
+) -> Generator[tuple[str, Pool], None, tuple[Pool, Racers]]:
+    """Polish networks, low losses first; return those that were polished in time."""
+    rows, sizes = _rows(heat, job), batches.count(racers.networks)
+    indices, parts = [], []
+    for index in _ready_first(sizes, racers.loss, rows, heat.end, job):
+        networks = jax.tree.map(operator.itemgetter(index), racers.networks)
+        part = job.polish(networks, sizes[index], heat.num_steps, rows, share=heat.end)
+        indices.append(index)
+        parts.append(Racers(*part))
+        pool = _add(pool, part[0], job)
+        yield "polish", pool
+        if job.is_over(heat.end):
+            break
+    if not parts:
+        return pool, racers
+    done = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    return pool, done.take(np.argsort(np.concatenate(indices)))
+
+
+def _ready_first(
+    sizes: np.ndarray, rank: np.ndarray, rows: Problem, end: float, job: Job
+) -> Iterator[Int[np.ndarray, " S"]]:
+    """Yield blocks of networks, those first whose program is compiled.
+
+    Wait for the first program until it is compiled, for others until the share `end` of
+    the time budget is spent.
+    """
+    waiting, is_first = job.divide(sizes, rank, rows), True
+    while waiting:
+        largest = [int(sizes[index].max()) for index in waiting]
+        is_ready = [job.is_ready("polish", size, rows) for size in largest]
+        chosen = is_ready.index(True) if True in is_ready else 0
+        seconds = 1e9 if is_first else job.seconds_left(end)
+        if not job.is_ready("polish", largest[chosen], rows, seconds=seconds):
+            job.leave_out("networks whose programs were not compiled in time")
+            return
+        is_first = False
+        yield waiting.pop(chosen)
+
+
+def _rows(heat: Heat, job: Job) -> Problem:
+    return job.few_rows if heat.has_few_rows else job.rows
 
 
 def size_schedule(largest: int) -> list[int]:
@@ -111,7 +192,7 @@ def prune_pass(key: Key, pool: Pool, job: Job, *, share: float = 1.0) -> Stages:
     """
     effort = Effort(size_schedule(int(pool.num_weights.max())), PRUNE_STEPS, job, share)
     moves = [(below, size, below) for size, below in itertools.pairwise(effort.sizes)]
-    return (yield from _walk(key, pool, effort, moves, batches.remove, "prune"))
+    return (yield from _walk(key, pool, effort, moves, "prune"))
 
 
 def grow_pass(key: Key, pool: Pool, job: Job) -> Stages:
@@ -119,7 +200,7 @@ def grow_pass(key: Key, pool: Pool, job: Job) -> Stages:
     effort = Effort(size_schedule(job.config.max_weights)[::-1], GROW_STEPS, job)
     sizes = effort.sizes
     moves = list(zip(sizes, sizes[1:], sizes[2:], strict=False))
-    return (yield from _walk(key, pool, effort, moves, batches.grow, "grow", first=1))
+    return (yield from _walk(key, pool, effort, moves, "grow", first=1))
 
 
 def _walk(
@@ -127,20 +208,21 @@ def _walk(
     pool: Pool,
     effort: "Effort",
     moves: Iterable[tuple[int, int, int]],
-    change: Callable[..., Network],
-    stage: str,
+    stage: Literal["prune", "grow"],
     first: int = 0,
 ) -> Stages:
     """For each (below, size, to): change networks in (below, size] to `to` weights."""
     job = effort.job
+    change, name = (job.remove, "remove") if stage == "prune" else (job.grow, "grow")
     for position, (below, size, to) in enumerate(moves, start=first):
+        if not effort.is_ready(name, size, to):
+            continue
         begin, own_key = job.seconds(), jax.random.fold_in(key, size)
         pool = yield from _perturb(own_key, pool, below, size, effort)
         done = pool.is_pruned if stage == "prune" else pool.is_grown
         index = _find(pool, below, size, ~done)[: effort.max_networks]
         if len(index):
-            num = abs(size - to)
-            changed = change(pool.network, index, size, job.train, fit=job.fit, num=num)
+            changed = change(pool.network, index, size, num=abs(size - to))
             changed, _ = job.polish(changed, np.full(len(index), to), effort.num_steps)
             mark = pool.mark_pruned if stage == "prune" else pool.mark_grown
             pool = _add(mark(index), changed, job)
@@ -164,8 +246,21 @@ class Effort:
           share: of the remaining time, for the whole pass.
         """
         self.sizes, self.num_steps, self.job = sizes, num_steps, job
-        self.end = job.seconds() + share * job.seconds_left()
+        self.end = job.seconds() + share * job.seconds_left(SEARCH_SHARE)
         self.max_networks, self.has_perturbations = job.config.num_kept, True
+
+    def is_ready(self, name: ProgramName, size: int, to: int) -> bool:
+        """Return whether the programs for a size are compiled.
+
+        The pass waits for those of the smallest networks only.
+        """
+        is_small = max(size, to) <= buckets.BUCKETS[0]
+        for program, capacity in ((name, size), ("polish", to)):
+            seconds = self.end - self.job.seconds() if is_small else 0.0
+            if not self.job.is_ready(program, capacity, seconds=seconds):
+                self.job.leave_out("networks whose programs were not compiled in time")
+                return False
+        return True
 
     def adapt(self, position: int, num: int, begin: float) -> None:
         """Extrapolate the time of `num` networks of one size to the remaining sizes.
@@ -174,7 +269,7 @@ class Effort:
         """
         job, size = self.job, self.sizes[position]
         # A block costs the same however full it is.
-        block = buckets.block_size(size, job.train, fit=job.fit)
+        block = job.block_size(size)
         now, num_paid = job.seconds(), math.ceil(num / block) * block
         rate = (now - begin) / (num_paid * self.cost(size, self.has_perturbations))
         for has_perturbations in (True, False):
@@ -206,20 +301,12 @@ def _perturb(key: Key, pool: Pool, below: int, size: int, effort: Effort) -> Sta
     job = effort.job
     num = effort.has_perturbations * num_perturbations(size, job.config)
     index = np.repeat(_find(pool, below, size)[: effort.max_networks], num)
-    if len(index):
-        changed = batches.perturb(
-            key, pool.network, index, size, job.train, fit=job.fit
-        )
+    if len(index) and job.is_ready("perturb"):
+        changed = job.perturb(key, pool.network, index)
         changed, _ = job.polish(changed, batches.count(changed), PERTURB_STEPS)
         pool = _add(pool, changed, job)
         yield "perturb", pool
     return pool
-
-
-def _divide(
-    sizes: np.ndarray, rank: np.ndarray, rows: Problem, job: Job
-) -> list[Int[np.ndarray, " S"]]:
-    return buckets.divide(sizes, rank, rows, fit=job.fit, num_blocks=PART_BLOCKS)
 
 
 def _find(
@@ -232,10 +319,6 @@ def _find(
     is_here = (below < pool.num_weights) & (pool.num_weights <= size)
     index = np.flatnonzero(is_here & is_wanted)
     return index[np.argsort(pool.loss[index], kind="stable")]
-
-
-def _take(networks: Network, index: np.ndarray) -> Network:
-    return jax.tree.map(lambda leaf: leaf[index], networks)
 
 
 def _add(pool: Pool | None, networks: Network, job: Job) -> Pool:

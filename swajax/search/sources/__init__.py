@@ -5,13 +5,14 @@ several sources compete in one race. A new source is a file with a
 `swajax.search.sources.base.Source` and a line in `SOURCES`.
 """
 
+import concurrent.futures
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Literal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
 
 import jax
-import numpy as np
 
 from swajax.io import interrupts
 from swajax.search.sources import descent, random_networks, supernets
@@ -24,6 +25,8 @@ SOURCES: dict[str, Source] = {
     "latent": descent.LATENT,
     "tangle": supernets.SOURCE,
 }
+SLACK = 1.5  # times their seconds, sources in threads are waited for
+LOOK_SECONDS = 0.1  # between two looks for an interrupt
 SourceName = Literal[tuple(SOURCES)]
 
 
@@ -43,8 +46,11 @@ def find_starts(
     request: StartRequest,
     names: Sequence[str],
     options: dict[str, object],
-) -> Starts:
-    """Find starts with each of the named sources.
+) -> Iterator[Starts]:
+    """Find starts with each of the named sources, one after the other.
+
+    The second source and later ones work in a thread, while the caller uses the starts
+    of the first.
 
     Args:
       key: consumed; a source gets the same key whatever other sources there are.
@@ -53,26 +59,56 @@ def find_starts(
       names: keys of `SOURCES`.
       options: settings by `Source.options_field`.
 
+    Yields:
+      The starts of each source, in the order of `names`; None for a source that is not
+      ready when the time of all sources is over.
+
     Raises:
       ValueError: the limits are too narrow for a source, or a supernet diverged.
       KeyboardInterrupt: Ctrl-C came before a descent or a supernet had networks. Later
         it ends that source, and the remaining ones are left out.
     """
     num_timed = sum(SOURCES[name].is_timed for name in names)
-    request = dataclasses.replace(
+    begin, is_closed = request.clock(), threading.Event()
+    own = dataclasses.replace(
         request,
         num_starts=math.ceil(request.num_starts / len(names)),
         seconds=request.seconds / max(num_timed, 1),
     )
-    parts = []
-    for name in names:
-        if interrupts.should_end(has_results=False) and parts:
-            break
+
+    def clock() -> float:
+        return math.inf if is_closed.is_set() else request.clock()
+
+    def find(name: str, **changes: Any) -> Starts:
         source = SOURCES[name]
         own_key = jax.random.fold_in(key, list(SOURCES).index(name))
-        own = dataclasses.replace(request, options=options.get(source.options_field))
-        parts.append(source.find(own_key, own))
-    networks = jax.tree.map(
-        lambda *leaves: np.concatenate(leaves), *(part.networks for part in parts)
-    )
-    return Starts(networks, sum(part.num_steps for part in parts))
+        changes |= {"options": options.get(source.options_field)}
+        return source.find(own_key, dataclasses.replace(own, **changes))
+
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        later = [
+            executor.submit(find, name, clock=clock, watch=None) for name in names[1:]
+        ]
+        yield find(names[0])
+        for future in later:
+            if interrupts.should_end(has_results=False):
+                return
+            end = begin + SLACK * request.seconds
+            yield _wait(future, lambda end=end: end - request.clock())
+    finally:
+        is_closed.set()
+        executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _wait(
+    future: concurrent.futures.Future, seconds_left: Callable[[], float]
+) -> Starts | None:
+    """Return the result of a thread; None if it does not come in time."""
+    while not future.done():
+        interrupts.should_end(has_results=False)
+        seconds = seconds_left()
+        if seconds <= 0:
+            return None
+        concurrent.futures.wait([future], timeout=min(seconds, LOOK_SECONDS))
+    return future.result()

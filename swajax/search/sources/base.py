@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from swajax.data.problem import Problem
+from swajax.io.devices import Devices
 from swajax.objectives import Objective
 from swajax.types import Key, Network, NetworkSpec
 
@@ -31,6 +32,8 @@ class StartRequest:
     seconds: float = math.inf
     """time budget; a source does at least one unit of work"""
     clock: Callable[[], float] = time.monotonic
+    devices: Devices | None = None
+    """devices that share the work; all of this process by default"""
     watch: Callable[[int, Callable[[], Network]], None] | None = None
     """called with the network steps so far and a function that returns the networks"""
 

@@ -1,6 +1,8 @@
 """Source `random`: random networks that favour informative inputs."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -8,8 +10,9 @@ from jaxtyping import Float
 
 from swajax import prior
 from swajax.data.problem import Problem, padded_inputs
+from swajax.io.compilation import compile_for
 from swajax.search.sources.base import Source, StartRequest, Starts
-from swajax.types import Key
+from swajax.types import Key, Network, NetworkSpec
 
 SMALL_WEIGHTS = 16  # largest size of small starts
 LARGEST_START = 1.3  # size of the largest start, relative to that of the front
@@ -30,10 +33,8 @@ def draw_starts(key: Key, request: StartRequest) -> Starts:
     more = spec.num_inputs - num_inputs
     largest = LARGEST_START * request.max_weights
     parts = [
-        prior.sample_starts(
+        _sample(request.num_starts, spec)(
             own_key,
-            num=request.num_starts,
-            spec=spec,
             max_weights=float(size),  # one type: one compiled program
             num_inputs=num_inputs,
             sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
@@ -44,6 +45,13 @@ def draw_starts(key: Key, request: StartRequest) -> Starts:
     ]
     networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return Starts(networks._replace(first=networks.first[:, :num_inputs]), 0)
+
+
+@functools.cache
+def _sample(num: int, spec: NetworkSpec) -> Callable[..., Network]:
+    """Return `swajax.prior.sample_starts` for a program that runs twice."""
+    fn = functools.partial(prior.sample_starts, num=num, spec=spec)
+    return compile_for("once", fn)
 
 
 def sampling_weights(train: Problem) -> Float[np.ndarray, " I"]:

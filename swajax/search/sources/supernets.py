@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.io import interrupts
+from swajax.io.compilation import compile_for
 from swajax.io.configs import check_fields
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
@@ -95,14 +96,8 @@ def train_and_sample(key: Key, request: StartRequest) -> Starts:
         step += num_steps
         if interrupts.should_end():
             break
-    networks = _draw(
-        jax.random.split(draw_key, num),
-        state,
-        sampler=trainer.sampler,
-        config=space,
-        num=config.num_drawn,
-    )
-    networks = jax.device_get(networks)
+    draw = _make_draw(trainer.sampler, space, config.num_drawn)
+    networks = jax.device_get(draw(jax.random.split(draw_key, num), state))
     first = networks.first[:, : limits.num_inputs]
     return Starts(networks._replace(first=first), step * num)
 
@@ -159,16 +154,16 @@ def _make_trainer(
 
     return Trainer(
         sampler,
-        jax.jit(jax.vmap(functools.partial(supernet.make_state, **static))),
-        jax.jit(advance, static_argnames="num_steps"),
+        compile_for("once", jax.vmap(functools.partial(supernet.make_state, **static))),
+        compile_for("often", advance, static_argnames="num_steps"),
     )
 
 
-@functools.partial(jax.jit, static_argnames=("sampler", "config", "num"))
-def _draw(
-    keys: Array, state: SupernetState, *, sampler: Sampler, config: MlpConfig, num: int
-) -> Network:
-    """Return the most probable network of each supernet, and draws, [B N, ...]."""
+@functools.cache
+def _make_draw(
+    sampler: Sampler, config: MlpConfig, num: int
+) -> Callable[[Array, SupernetState], Network]:
+    """Return a function of the most probable network of each supernet, and draws."""
 
     def one(key: Key, params: Any, alphas: Any, is_likeliest: Array) -> Network:
         drawn = sampler.sample(key, alphas, 1.0)
@@ -181,8 +176,11 @@ def _draw(
         draw = jax.vmap(one, in_axes=(0, None, None, 0))
         return draw(jax.random.split(key, num), params, alphas, jnp.arange(num) == 0)
 
-    networks = jax.vmap(each)(keys, state.params, state.alphas)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), networks)
+    def draw(keys: Array, state: SupernetState) -> Network:
+        networks = jax.vmap(each)(keys, state.params, state.alphas)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), networks)
+
+    return compile_for("once", draw)
 
 
 def _resample(part: Problem) -> Rows:

@@ -1,0 +1,126 @@
+"""Devices of this process, one per core on CPU, and programs that use all of them."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from swajax.io.compilation import Use, compile_for
+
+AXIS = "networks"
+
+Devices = tuple[jax.Device, ...]
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use.
+
+    CPU affinity and the limits of control groups (containers) are respected.
+    """
+    from joblib import cpu_count  # here, since only some processes need it
+
+    return cpu_count()
+
+
+def choose_devices(num: int | None = None) -> Devices:
+    """Start JAX and return devices of this process.
+
+    On CPU, JAX gets one device per core, unless it has already started or its number of
+    CPU devices is configured (`JAX_NUM_CPU_DEVICES`, `XLA_FLAGS`).
+
+    Args:
+      num: number of devices; None for all. On CPU, at most one per core.
+
+    Raises:
+      ValueError: `num` is below 1, or there are fewer cores or devices; or JAX has
+        started with fewer CPU devices.
+    """
+    if num is not None and num < 1:
+        raise ValueError(f"devices must be >= 1, got {num}")
+    is_configured = _configure(num)
+    devices = jax.local_devices()
+    if num is None or num <= len(devices):
+        return tuple(devices[:num])
+    kind = devices[0].platform
+    if kind != "cpu":
+        limit = f"{len(devices)}, the number of {kind} devices"
+    elif is_configured or num > count_cores():
+        limit = f"{count_cores()}, the number of cores"
+    else:
+        limit = (
+            f"{len(devices)}, the number that JAX has started with "
+            "(set JAX_NUM_CPU_DEVICES before)"
+        )
+    raise ValueError(f"devices must be <= {limit}; got {num}")
+
+
+def _configure(num: int | None) -> bool:
+    """Configure the number of CPU devices; return False if it is already fixed."""
+    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return False
+    if jax.config.jax_num_cpu_devices > 0:
+        return False
+    cores = count_cores()
+    try:
+        jax.config.update("jax_num_cpu_devices", min(num or cores, cores))
+    except RuntimeError:  # JAX has started
+        return False
+    return True
+
+
+def largest_divisor(num: int, devices: Devices) -> Devices:
+    """Return the largest number of devices among which `num` items can be divided."""
+    size = next(k for k in range(min(num, len(devices)), 0, -1) if num % k == 0)
+    return devices[:size]
+
+
+def divide_first(
+    fn: Callable[..., Any], devices: Devices, *, use: Use = "often"
+) -> Any:
+    """Compile a function whose first argument is a batch, divided over devices.
+
+    Each device computes its part of the batch alone, without communication.
+
+    Args:
+      fn: function of a batch, leaves [B, ...] with B a multiple of the number of
+        devices, and of further arguments, which are replicated; returns a batch.
+      devices: devices of this process.
+      use: see `swajax.io.compilation.compile_for`.
+
+    Returns:
+      The compiled function; all its arguments are positional.
+    """
+    mesh, divided = Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS)
+
+    def call(batch: Any, *shared: Any) -> Any:
+        specs = (divided, *(PartitionSpec() for _ in shared))
+        # The functions do not declare what varies over devices.
+        mapped = jax.shard_map(
+            fn, mesh=mesh, in_specs=specs, out_specs=divided, check_vma=False
+        )
+        return mapped(batch, *shared)
+
+    call.__name__ = getattr(fn, "func", fn).__name__  # for profiles
+    return compile_for(use, call)
+
+
+def replicate(tree: Any, devices: Devices) -> Any:
+    """Copy arrays to each of the devices."""
+    mesh = Mesh(np.array(devices), (AXIS,))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def all_devices(devices: Sequence[jax.Device] | None) -> Devices:
+    """Return the given devices, or by default all of this process.
+
+    Raises:
+      ValueError: there are none, or one belongs to another process.
+    """
+    local = jax.local_devices()
+    chosen = tuple(local if devices is None else devices)
+    if not chosen or not set(chosen) <= set(local):
+        raise ValueError(f"devices must be some of jax.local_devices(), got {chosen}")
+    return chosen
