@@ -78,22 +78,25 @@ def largest_divisor(num: int, devices: Devices) -> Devices:
 
 
 def divide_first(
-    fn: Callable[..., Any], devices: Devices, *, use: Use = "often"
+    fn: Callable[..., Any], devices: Devices, *, axis: int = 0, use: Use = "often"
 ) -> Any:
     """Compile a function whose first argument is a batch, divided over devices.
 
     Each device computes its part of the batch alone, without communication.
 
     Args:
-      fn: function of a batch, leaves [B, ...] with B a multiple of the number of
-        devices, and of further arguments, which are replicated; returns a batch.
+      fn: function of a batch and of further arguments, which are replicated; returns a
+        batch.
       devices: devices of this process.
+      axis: axis of all leaves of the batches; its size is a multiple of the number of
+        devices.
       use: see `swajax.io.compilation.compile_for`.
 
     Returns:
       The compiled function; all its arguments are positional.
     """
-    mesh, divided = Mesh(np.array(devices), (AXIS,)), PartitionSpec(AXIS)
+    mesh = Mesh(np.array(devices), (AXIS,))
+    divided = PartitionSpec(*[None] * axis, AXIS)
 
     def call(batch: Any, *shared: Any) -> Any:
         specs = (divided, *(PartitionSpec() for _ in shared))
@@ -111,6 +114,13 @@ def replicate(tree: Any, devices: Devices) -> Any:
     """Copy arrays to each of the devices."""
     mesh = Mesh(np.array(devices), (AXIS,))
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def divide(tree: Any, devices: Devices, *, axis: int = 0) -> Any:
+    """Divide an axis of all arrays, a multiple of the number of devices, among them."""
+    mesh = Mesh(np.array(devices), (AXIS,))
+    spec = PartitionSpec(*[None] * axis, AXIS)
+    return jax.device_put(tree, NamedSharding(mesh, spec))
 
 
 def all_devices(devices: Sequence[jax.Device] | None) -> Devices:

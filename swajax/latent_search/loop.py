@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +14,13 @@ import optax
 from jaxtyping import Array, Float
 
 from swajax.io import interrupts, processes
+from swajax.io.devices import (
+    Devices,
+    all_devices,
+    divide,
+    divide_first,
+    largest_divisor,
+)
 from swajax.latent_search.config import (
     Data,
     DescentConfig,
@@ -26,6 +33,9 @@ from swajax.latent_search.state import DescentState, chunk, init
 from swajax.types import Network
 
 NetworksFn = Callable[[], Network]
+
+
+STARTS_AXIS = 2  # of the state, [D, S, R, ...]
 
 
 class DescentProgress(NamedTuple):
@@ -51,6 +61,7 @@ def descend(
     callback: Callable[[DescentProgress], None] | None = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    devices: Sequence[jax.Device] | None = None,
 ) -> tuple[DescentState, int]:
     """Descend from all starts until the steps or seconds are used up, or Ctrl-C.
 
@@ -72,6 +83,8 @@ def descend(
       time_budget: seconds, compilation included, after which no chunk begins; one chunk
         is always taken. Infinity is allowed.
       clock: returns seconds.
+      devices: devices of this process that share the candidates of each start; all by
+        default.
 
     Returns:
       The state of all candidates after the last complete chunk, and the network steps
@@ -95,6 +108,9 @@ def descend(
     _check_data(first, space)
     with interrupts.deferred():
         state = _init(starts, params, first, **static)
+        own = largest_divisor(state.loss.shape[2], all_devices(devices))
+        state = divide(state, own, axis=STARTS_AXIS)
+        advance = _make_chunk(own, *static.values())
         try:
             while not interrupts.should_end(has_results=step > 0):
                 used = _used_share(step, clock() - begin, config, time_budget)
@@ -103,7 +119,7 @@ def descend(
                 factor = decay_factor(used, config=config)
                 rate = jnp.float32(factor) if is_timed else None
                 batch = draw(1 + step // config.chunk_steps)
-                new = _chunk(state, params, batch, rate=rate, **static)
+                new = advance(state, params, batch, rate)
                 state = jax.block_until_ready(new)
                 step += config.chunk_steps
                 if callback is not None:
@@ -132,7 +148,8 @@ def find_networks(
       data: as in `descend`; the result is evaluated on the data of chunk 0.
       space: as in `descend`.
       config: as in `descend`.
-      **options: `optimizer`, `callback`, `time_budget` and `clock` of `descend`.
+      **options: `optimizer`, `callback`, `time_budget`, `clock` and `devices`
+        of `descend`.
 
     Raises:
       ValueError: no candidate has a finite error, or arguments do not fit.
@@ -189,7 +206,25 @@ def _check_data(data: Data, space: Space) -> None:
 
 _STATIC = ("space", "config", "optimizer")
 _init = jax.jit(init, static_argnames=_STATIC)
-_chunk = jax.jit(chunk, static_argnames=_STATIC)  # not donated: needed after Ctrl-C
+
+
+@functools.cache
+def _make_chunk(
+    devices: Devices,
+    space: Space,
+    config: DescentConfig,
+    optimizer: optax.GradientTransformation,
+) -> Callable[..., DescentState]:
+    """Return the compiled `chunk`, the starts divided over devices."""
+    static = {"space": space, "config": config, "optimizer": optimizer}
+
+    # The old state is not donated: it is needed after Ctrl-C.
+    def advance(state: DescentState, params: Any, data: Data, rate: Any) -> Any:
+        return chunk(state, params, data, rate=rate, **static)
+
+    return divide_first(advance, devices, axis=STARTS_AXIS)
+
+
 _collect = jax.jit(collect, static_argnames=("space", "config"))
 
 

@@ -70,6 +70,7 @@ def descend_from_random(
         callback=callback,
         time_budget=request.seconds,
         clock=request.clock,
+        devices=request.devices,
     )
     found = latent_search.harden(state.picked, problem.params, space=problem.space)
     networks = resize.fit_into(found, problem.space.spec, request.limits)

@@ -18,6 +18,14 @@ from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.io import interrupts
 from swajax.io.compilation import compile_for
 from swajax.io.configs import check_fields
+from swajax.io.devices import (
+    Devices,
+    all_devices,
+    divide,
+    divide_first,
+    largest_divisor,
+    replicate,
+)
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.tangle.choices import harden
@@ -81,31 +89,36 @@ def train_and_sample(key: Key, request: StartRequest) -> Starts:
     # Padded inputs: tables of similar size share compiled programs.
     num_inputs = padded_inputs(limits.num_inputs)
     space = make_config(dataclasses.replace(limits, num_inputs=num_inputs))
-    trainer = _make_trainer(space, request.objective, config.training)
     make_key, step_key, draw_key = jax.random.split(key, 3)
     num, begin = config.num_supernets, clock()
+    devices = largest_divisor(num, all_devices(request.devices))
+    trainer = _make_trainer(space, request.objective, config.training, devices)
     state = trainer.init_fn(jax.random.split(make_key, num))
     state = _scale_first(state, (num_inputs / limits.num_inputs) ** 0.5)
     keys = jax.random.split(step_key, num)
-    rows = _pad(train, num_inputs), _pad(valid, num_inputs)
+    state, keys = divide((state, keys), devices)
+    parts = _pad(train, num_inputs), _pad(valid, num_inputs)
+    rows = replicate(parts, devices)
     step, total = 0, config.training.num_steps
     while not step or (step < total and clock() - begin < seconds):
         num_steps = min(CHUNK_STEPS, total - step)
-        state, losses = trainer.step_fn(state, keys, step, rows, num_steps=num_steps)
+        advance = trainer.make_step(num_steps)
+        state, losses = advance((state, keys), np.int32(step), rows)
         supernet.check_losses(jax.device_get(losses), step)
         step += num_steps
         if interrupts.should_end():
             break
     draw = _make_draw(trainer.sampler, space, config.num_drawn)
+    state = jax.device_get(state)
     networks = jax.device_get(draw(jax.random.split(draw_key, num), state))
     first = networks.first[:, : limits.num_inputs]
     return Starts(networks._replace(first=first), step * num)
 
 
 def _pad(rows: Rows, num_inputs: int) -> Rows:
-    """Move rows to the device, padded with inputs of 0."""
+    """Pad rows with inputs of 0."""
     more = num_inputs - rows.x.shape[1]
-    return jax.device_put(rows._replace(x=np.pad(rows.x, ((0, 0), (0, more)))))
+    return rows._replace(x=np.pad(rows.x, ((0, 0), (0, more))))
 
 
 def _scale_first(state: SupernetState, factor: float) -> SupernetState:
@@ -131,32 +144,34 @@ class Trainer(NamedTuple):
 
     sampler: Sampler
     init_fn: Callable[[Array], SupernetState]
-    step_fn: Callable[..., Any]
+    make_step: Callable[[int], Callable[..., Any]]  # from the number of steps
 
 
 @functools.cache  # equal settings share compiled programs
 def _make_trainer(
-    config: MlpConfig, objective: Objective, search: SupernetConfig
+    config: MlpConfig, objective: Objective, search: SupernetConfig, devices: Devices
 ) -> Trainer:
     space, sampler = mlp.make_mlp(config), make_sampler("drnas")
     static = {"space": space, "sampler": sampler, "config": search}
     loss_fn = supernet.make_loss_fn(space, objective)
 
     def advance(
-        state: SupernetState, keys: Array, step: Array, rows: Any, *, num_steps: int
+        batch: tuple[SupernetState, Array], step: Array, rows: Any, *, num_steps: int
     ) -> Any:
         def own(state: SupernetState, key: Key) -> Any:
             return supernet.search_steps(
                 state, key, step, *rows, num=num_steps, loss_fn=loss_fn, **static
             )
 
-        return jax.vmap(own)(state, keys)
+        return jax.vmap(own)(*batch)
 
-    return Trainer(
-        sampler,
-        compile_for("once", jax.vmap(functools.partial(supernet.make_state, **static))),
-        compile_for("often", advance, static_argnames="num_steps"),
-    )
+    @functools.cache
+    def make_step(num_steps: int) -> Callable[..., Any]:
+        fn = functools.partial(advance, num_steps=num_steps)
+        return divide_first(fn, devices)
+
+    init = jax.vmap(functools.partial(supernet.make_state, **static))
+    return Trainer(sampler, compile_for("once", init), make_step)
 
 
 @functools.cache
