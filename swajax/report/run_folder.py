@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from swajax.data.encoding import encoder_to_dict
-from swajax.data.splits import Dataset, Scaling
+from swajax.data.splits import Dataset, Scaling, count_rows
 from swajax.data.tables import Table
 from swajax.io import checkpoints, configs, runlog
 from swajax.model.evaluation import FrontTable
@@ -75,12 +75,6 @@ def write_results(folder: Path, config: Any, results: Mapping[str, Any]) -> None
         "config": configs.to_dict(config),
     }
     runlog.write_json(folder / "results.json", {**results, **setting})
-
-
-def count_rows(dataset: Dataset) -> dict[str, int]:
-    """Return the number of rows of each part."""
-    parts = dataset._asdict().items()
-    return {name: len(part.y) for name, part in parts if part is not None}
 
 
 def _count_classes(table: Table, dataset: Dataset) -> list[int]:

@@ -18,12 +18,11 @@ from swajax.data.encoding import input_names
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import Dataset, Scaling, split_table
+from swajax.data.splits import Dataset, Scaling, count_rows, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import commands, runlog
 from swajax.model import evaluation
 from swajax.model.front import Front
-from swajax.report import run_folder
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.pool import Pool
@@ -107,7 +106,7 @@ def main(config: SearchCommand) -> None:
         config.out or _default_folder(config), config, is_resumable=False
     )
     notes = (*table.notes, *notes)
-    if max(run_folder.count_rows(dataset).values()) > MAX_ROWS:
+    if max(count_rows(dataset).values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     begin = time.monotonic()
@@ -130,6 +129,8 @@ def main(config: SearchCommand) -> None:
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
     )
+    from swajax.report import run_folder  # matplotlib is slow to import
+
     run_folder.write(
         folder,
         config,
@@ -155,7 +156,7 @@ def _describe(
     table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
 ) -> str:
     names = input_names(scaling.encoder)
-    counts = run_folder.count_rows(dataset).values()
+    counts = count_rows(dataset).values()
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "

@@ -19,8 +19,7 @@ from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import commands, configs, interrupts, runlog
 from swajax.model import evaluation
-from swajax.report import run_folder
-from swajax.tangle import experiment, found, journal, networks, plots
+from swajax.tangle import experiment, found, journal, networks
 from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Rows, Split, divide
@@ -127,16 +126,14 @@ def main(config: TangleCommand) -> None:
     keys = jax.random.split(jax.random.key(config.seed), 3)
     with interrupts.advising(f"stopped; resume with --resume {folder}"):
         point = _search(folder, keys[0], task, sampler, config)
+        from swajax.tangle import plots  # matplotlib is slow to import
+
         plots.draw_search(folder, task.space.choices, sampler)
         interrupts.stop_deferring()  # each trained network is saved
         rows = _evaluate(folder, keys[1:], point, task, sampler, config)
     num_passes = point.step * experiment.count_passes(sampler, config.search)
-    about = {
-        "step": point.step,
-        "seconds": point.seconds,
-        "num_passes": num_passes,
-        "rows": rows,
-    }
+    about = {"step": point.step, "seconds": point.seconds, "num_passes": num_passes}
+    about["rows"] = rows
     sys.stdout.write(
         f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
         f"{num_passes} gradient passes per start\n{found.format_scores(rows)}\n"
@@ -144,6 +141,8 @@ def main(config: TangleCommand) -> None:
     if config.space == "mlp":
         _write_front(folder, config, about)
     else:
+        from swajax.report import run_folder
+
         about |= {"data": loaders.read_provenance(config.space)}
         run_folder.write_results(folder, config, about)
     sys.stdout.write(f"results are in {folder}\n")
@@ -209,8 +208,7 @@ def _search(
     """
     how = {"sampler": sampler, "config": config.search, "num_starts": config.num_starts}
     make_fn = functools.partial(experiment.make_states, key, task, **how)
-    point, begin = journal.resume(folder, make_fn), time.monotonic()
-    is_over = False
+    point, begin, is_over = journal.resume(folder, make_fn), time.monotonic(), False
     spent, total = point.seconds, config.search.num_steps
     reports = experiment.search(
         key, task, state=point.state, first_step=point.step, **how
@@ -282,6 +280,8 @@ def _evaluate(
 
 def _write_front(folder: Path, config: TangleCommand, about: dict[str, Any]) -> None:
     """Print the front of the space `mlp` and write it like that of a search."""
+    from swajax.report import run_folder
+
     table, dataset, scaling = _split_table(config)
     every = found.load_networks(folder)
     how = {"activations": every[0].space.config.activations}
@@ -289,10 +289,10 @@ def _write_front(folder: Path, config: TangleCommand, about: dict[str, Any]) -> 
     outcome = evaluation.tabulate(front, dataset, scaling, **how)
     picked = "smallest within one standard error of the best"
     shown = evaluation.format_table(outcome, target=table.target_name, picked=picked)
-    notes = "".join(f"note: {note}\n" for note in table.notes)
-    sys.stdout.write(f"{notes}{shown}\n")
+    notes = [f"note: {note}" for note in table.notes]
+    sys.stdout.write("\n".join([*notes, shown, ""]))
     how |= {"table": table, "dataset": dataset, "scaling": scaling}
-    about |= {"notes": table.notes}
+    about["notes"] = table.notes
     run_folder.write(folder, config, front, outcome, about=about, **how)
 
 
