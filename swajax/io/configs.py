@@ -186,15 +186,22 @@ def _convert(name: str, hint: Any, value: Any) -> Any:
 
 def _convert_items(name: str, hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
     """Convert a list, or a single value, to a tuple of converted values."""
-    is_single = isinstance(value, str) or not isinstance(value, Iterable)
+    is_number = isinstance(value, numbers.Real) and _takes_numbers(hints[0])
+    is_single = is_number or isinstance(value, str)
+    if not is_single and not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a list of plain values, got {value!r}")
     items = (value,) if is_single else tuple(value)
-    if value is None or not all(isinstance(item, Hashable | list) for item in items):
+    if not all(isinstance(item, Hashable | list) for item in items):
         raise ValueError(f"{name} must be a list of plain values, got {value!r}")
     if Ellipsis in hints:
         hints = hints[:1] * len(items)
     if len(hints) != len(items):
         raise ValueError(f"{name} must have {len(hints)} items, got {value!r}")
     return tuple(_convert(name, *pair) for pair in zip(hints, items, strict=True))
+
+
+def _takes_numbers(hint: Any) -> bool:
+    return bool({int, float} & {hint, *typing.get_args(hint)})
 
 
 def _check_choice(name: str, hint: Any, value: Any) -> None:
