@@ -17,7 +17,7 @@ from jaxtyping import Array
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.io import interrupts
 from swajax.io.compilation import compile_for
-from swajax.io.configs import check_fields
+from swajax.io.configs import check_fields, convert_fields
 from swajax.io.devices import (
     Devices,
     all_devices,
@@ -54,6 +54,7 @@ class SupernetSourceConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers below one."""
+        convert_fields(self)
         check_fields(self, "num_supernets", "num_drawn", minimum=1)
 
 
