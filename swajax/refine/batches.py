@@ -66,13 +66,13 @@ def polish_batch(
     networks = jax.tree.map(np.array, networks)
     for bucket in np.unique(buckets):
         index = np.flatnonzero(buckets == bucket)
-        program = get_program("polish", fit, devices, int(bucket))
+        program = get_program("polish", devices, int(bucket))
 
         def run(block: Network, program: Callable = program) -> tuple[Network, Any]:
             left = num_steps
             while True:
                 now = left if is_over is None else min(left, CHUNK_STEPS)
-                block, own_loss = program(block, problem, np.int32(now))
+                block, own_loss = program(block, problem, fit, np.int32(now))
                 left -= now
                 if not left or is_over():
                     return block, own_loss
@@ -117,10 +117,10 @@ def remove(
     capacity = bucket_of(size)
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
     _check_sizes(chosen, np.full(len(index), capacity))
-    program = get_program("remove", fit, devices, capacity)
+    program = get_program("remove", devices, capacity)
 
     def run(block: Network) -> Network:
-        return program(block, problem, np.int32(num))
+        return program(block, problem, fit, np.int32(num))
 
     shared = {"fit": fit, "devices": devices, "size": size}
     return _map_blocks(run, networks, index, problem, **shared)
@@ -138,10 +138,10 @@ def grow(
 ) -> Network:
     """Add `num` weights to the indexed networks (see `remove` for the arguments)."""
     del size
-    program = get_program("grow", fit, devices)
+    program = get_program("grow", devices)
 
     def run(block: Network) -> Network:
-        return program(block, problem, np.int32(num))
+        return program(block, problem, fit, np.int32(num))
 
     return _map_blocks(run, networks, index, problem, fit=fit, devices=devices)
 
@@ -161,10 +161,10 @@ def perturb(
     """
     chosen = jax.tree.map(lambda leaf: leaf[index], networks)
     numbers = np.arange(len(index), dtype=np.int32)
-    program = get_program("perturb", fit, devices)
+    program = get_program("perturb", devices)
 
     def run(block: tuple[np.ndarray, Network]) -> Network:
-        return program(block, problem, key)
+        return program(block, problem, fit, key)
 
     numbered = numbers, chosen
     return _map_blocks(run, numbered, numbers, problem, fit=fit, devices=devices)
@@ -174,10 +174,10 @@ def simplify_and_score(
     networks: Network, problem: Problem, *, fit: Fit, devices: Devices | None = None
 ) -> tuple[Network, Int[np.ndarray, " R"], Float[np.ndarray, " R"]]:
     """Remove dead parts; return the networks, their weight counts and their losses."""
-    program = get_program("score", fit, devices)
+    program = get_program("score", devices)
 
     def run(block: Network) -> tuple[Network, Any, Any]:
-        return program(block, problem)
+        return program(block, problem, fit)
 
     every = np.arange(len(networks.depth))
     return _map_blocks(run, networks, every, problem, fit=fit, devices=devices)
@@ -192,13 +192,17 @@ def validation_scores(
     on the same rows and row weights p, with the effective number of rows
     N_eff = 1 / sum_n p_n^2.
     """
-    program = get_program("losses", fit, devices)
+    program = get_program("losses", devices)
     weight = np.asarray(problem.weight, np.float64)
     shared = {"fit": fit, "devices": devices}
 
     def each(index: np.ndarray) -> Float[np.ndarray, "S N"]:
         losses = _map_blocks(
-            lambda block: program(block, problem), networks, index, problem, **shared
+            lambda block: program(block, problem, fit),
+            networks,
+            index,
+            problem,
+            **shared,
         )
         return losses.astype(np.float64)
 
@@ -276,24 +280,24 @@ def compile_program(
     elif name in ("score", "losses"):
         extra = ()
     capacity = bucket_of(size) if name in ("polish", "remove") else None
-    program = get_program(name, fit, devices, capacity)
-    program.lower(batch, problem, *extra).compile()
+    program = get_program(name, devices, capacity)
+    program.lower(batch, problem, fit, *extra).compile()
 
 
 def get_program(
-    name: ProgramName, fit: Fit, devices: Devices | None, capacity: int | None = None
+    name: ProgramName, devices: Devices | None, capacity: int | None = None
 ) -> Any:
-    """Return the compiled function of a block of networks and shared arguments."""
-    return _make_program(name, fit, all_devices(devices), capacity)
+    """Return the compiled function (block, problem, fit, ...) of networks."""
+    return _make_program(name, all_devices(devices), capacity)
 
 
 @functools.cache
-def _make_program(
-    name: ProgramName, fit: Fit, devices: Devices, capacity: int | None
-) -> Any:
-    static = {"fit": fit} | ({} if capacity is None else {"capacity": capacity})
+def _make_program(name: ProgramName, devices: Devices, capacity: int | None) -> Any:
+    fn = PROGRAMS[name]
+    if capacity is not None:
+        fn = functools.partial(fn, capacity=capacity)
     use = "often" if name in ("polish", "perturb") else "seldom"
-    return divide_first(functools.partial(PROGRAMS[name], **static), devices, use=use)
+    return divide_first(fn, devices, use=use)
 
 
 def _check_sizes(networks: Network, capacity: Int[np.ndarray, " R"]) -> None:
@@ -334,9 +338,9 @@ def _map_blocks(
 def _polish(
     networks: Network,
     problem: Problem,
+    fit: Fit,
     num_steps: Int[jax.Array, ""],
     *,
-    fit: Fit,
     capacity: int,
 ) -> tuple[Network, Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array]:
@@ -348,9 +352,9 @@ def _polish(
 def _remove(
     networks: Network,
     problem: Problem,
+    fit: Fit,
     num: Int[jax.Array, ""],
     *,
-    fit: Fit,
     capacity: int,
 ) -> Network:
     def one(network: Network) -> Network:
@@ -368,7 +372,7 @@ def _remove(
 
 
 def _grow(
-    networks: Network, problem: Problem, num: Int[jax.Array, ""], *, fit: Fit
+    networks: Network, problem: Problem, fit: Fit, num: Int[jax.Array, ""]
 ) -> Network:
     def one(network: Network) -> Network:
         def step(_: jax.Array, network: Network) -> Network:
@@ -382,9 +386,8 @@ def _grow(
 def _perturb(
     numbered: tuple[Int[jax.Array, " R"], Network],
     problem: Problem,
-    key: Key,
-    *,
     fit: Fit,
+    key: Key,
 ) -> Network:
     def one(number: jax.Array, network: Network) -> Network:
         own_key = jax.random.fold_in(key, number)
@@ -394,7 +397,7 @@ def _perturb(
 
 
 def _simplify_and_score(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, problem: Problem, fit: Fit
 ) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
     def one(network: Network) -> tuple[Network, jax.Array, jax.Array]:
         live = simplify(network, activations=fit.activations)
@@ -404,7 +407,7 @@ def _simplify_and_score(
 
 
 def _row_losses(
-    networks: Network, problem: Problem, *, fit: Fit
+    networks: Network, problem: Problem, fit: Fit
 ) -> Float[jax.Array, "R N"]:
     return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[1])(networks)
 

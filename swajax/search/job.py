@@ -16,9 +16,9 @@ from swajax.refine import batches, buckets
 from swajax.refine.batches import ProgramName
 from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
+from swajax.search import programs
 from swajax.search.config import SearchConfig
 from swajax.search.pool import Pool
-from swajax.search.programs import Programs
 from swajax.types import Key, Network, NetworkSpec
 
 # Rows times outputs that are differentiated, of the first heats and of all stages but
@@ -52,7 +52,6 @@ class Job:
     """estimated number of blocks of all stages"""
     left_out: list[str] = dataclasses.field(default_factory=list)
     """what the time budget did not allow"""
-    programs: Programs = dataclasses.field(default_factory=Programs)
     _placed: dict[Any, tuple[Problem, Problem]] = dataclasses.field(
         default_factory=dict
     )
@@ -129,11 +128,14 @@ class Job:
         )
 
     def validate(
-        self, networks: Network
+        self, networks: Network, rows: Problem | None = None
     ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-        """Return validation losses and standard errors of the excess over the best."""
-        valid = self.on_devices(self.valid)
-        return batches.validation_scores(networks, valid, **self._shared)
+        """Return losses and standard errors of the excess over the best.
+
+        On the validation rows, or others.
+        """
+        rows = self.on_devices(self.valid if rows is None else rows)
+        return batches.validation_scores(networks, rows, **self._shared)
 
     def divide(
         self, sizes: np.ndarray, rank: np.ndarray, rows: Problem
@@ -156,15 +158,15 @@ class Job:
     def request(
         self, name: ProgramName, size: int = 1, rows: Problem | None = None
     ) -> None:
-        """Compile a program in a thread."""
+        """Compile a program in a thread, for networks of up to `size` weights."""
         rows = self.rows if rows is None else rows
-        key, placed = self._program_key(name, size, rows), self.on_devices(rows)
-        spec = dataclasses.replace(self.spec, num_inputs=rows.x.shape[1])
+        placed = self.on_devices(rows)
 
         def work() -> None:
+            spec = self._padded_spec(rows)
             batches.compile_program(name, placed, spec=spec, size=size, **self._shared)
 
-        self.programs.request(key, work)
+        programs.request(self._program_key(name, size, rows), work)
 
     def is_ready(
         self,
@@ -187,10 +189,22 @@ class Job:
         if self.time_budget is None:
             return True
         key = self._program_key(name, size, self.rows if rows is None else rows)
-        return self.programs.is_ready(key, seconds=max(seconds, 0.0))
+        return programs.is_ready(key, seconds=seconds)
 
     def _program_key(self, name: str, size: int, rows: Problem) -> tuple[Any, ...]:
-        return name, buckets.bucket_of(size), rows.x.shape, jax.config.jax_enable_x64
+        fit = self.fit
+        return (
+            name,
+            buckets.bucket_of(size),
+            rows.x.shape,
+            self._padded_spec(rows),
+            (fit.objective, fit.activations, fit.first_damping),
+            self.devices,
+            jax.config.jax_enable_x64,
+        )
+
+    def _padded_spec(self, rows: Problem) -> NetworkSpec:
+        return dataclasses.replace(self.spec, num_inputs=rows.x.shape[1])
 
     @property
     def _shared(self) -> dict[str, Any]:

@@ -1,51 +1,61 @@
-"""Compilation of the programs of a search in threads, in the order of their use."""
+"""Compilation of the programs of searches in threads, in the order of their use.
+
+XLA compiles outside of Python's lock, and a program that is called while it is being
+compiled is compiled once. With a time budget, a search does not wait for programs of
+large networks.
+"""
 
 import concurrent.futures
-import os
+import functools
+import math
 from collections.abc import Callable, Hashable
 
 import jax
 
-NUM_THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))
+from swajax.io.devices import count_cores
+
+MAX_THREADS = 4
+
+_requested: dict[Hashable, concurrent.futures.Future] = {}
 
 
-class Programs:
-    """Programs that are being compiled beside the search.
+def request(key: Hashable, compile_fn: Callable[[], None]) -> None:
+    """Compile a program in a thread, after those requested before.
 
-    XLA compiles outside of Python's lock, and a program that is called while it is
-    compiled is compiled once. With a time budget, the search does not wait for programs
-    of large networks.
+    Args:
+      key: of the program; one that was requested before is not compiled again.
+      compile_fn: compiles it.
     """
+    x64 = jax.config.jax_enable_x64  # a setting of each thread
 
-    def __init__(self) -> None:
-        """Start without programs."""
-        self._executor = concurrent.futures.ThreadPoolExecutor(NUM_THREADS)
-        self._futures: dict[Hashable, concurrent.futures.Future] = {}
+    def work() -> None:
+        with jax.enable_x64(x64):
+            compile_fn()
 
-    def request(self, key: Hashable, compile_fn: Callable[[], None]) -> None:
-        """Compile a program in a thread, after those requested before."""
-        x64 = jax.config.jax_enable_x64  # a setting of each thread
+    if key not in _requested:
+        _requested[key] = _executor().submit(work)
 
-        def work() -> None:
-            with jax.enable_x64(x64):
-                compile_fn()
 
-        if key not in self._futures:
-            self._futures[key] = self._executor.submit(work)
+def is_ready(key: Hashable, *, seconds: float = math.inf) -> bool:
+    """Wait for a program, at most some seconds; return whether it is compiled.
 
-    def is_ready(self, key: Hashable, *, seconds: float | None = 0.0) -> bool:
-        """Wait for a program; return whether it is compiled.
+    A program that was not requested is ready: its first call compiles it.
+    """
+    if key not in _requested:
+        return True
+    timeout = None if seconds == math.inf else max(seconds, 0.0)
+    done, _ = concurrent.futures.wait([_requested[key]], timeout=timeout)
+    return bool(done)
 
-        Args:
-          key: of `request`; programs that were not requested are ready.
-          seconds: time to wait at most; None for no limit.
-        """
-        future = self._futures.get(key)
-        if future is None:
-            return True
-        done, _ = concurrent.futures.wait([future], timeout=seconds)
-        return bool(done)
 
-    def close(self) -> None:
-        """Drop the programs that no thread has started to compile."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+def drop_waiting() -> None:
+    """Drop the requests that no thread has begun to work on."""
+    for key, future in list(_requested.items()):
+        if future.cancel():
+            del _requested[key]
+
+
+@functools.cache
+def _executor() -> concurrent.futures.ThreadPoolExecutor:
+    num = min(MAX_THREADS, max(1, count_cores() // 2))
+    return concurrent.futures.ThreadPoolExecutor(num, "compile")

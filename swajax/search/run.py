@@ -11,7 +11,6 @@ Host code that calls compiled programs on blocks of networks, in float32 unless 
 switched on; only the front is polished in float64.
 """
 
-import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,8 +27,9 @@ from swajax.io.devices import all_devices
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
+from swajax.refine import batches, buckets
 from swajax.search import pool as pools
-from swajax.search import stages
+from swajax.search import programs, stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
@@ -39,6 +39,7 @@ from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 LAST_STEPS = 200
+LAST_BUCKET = 64  # smaller networks are polished as if they had so many weights
 
 
 class SearchProgress(NamedTuple):
@@ -124,15 +125,21 @@ def find_front(
     source_key, key = jax.random.split(key)
     chosen = all_devices(devices)
     job = make_job(train, valid, objective, config, time_budget, clock, chosen)
-    with interrupts.deferred(), contextlib.closing(job.programs):
-        stages.request_programs(job)
-        if starts is not None:
-            found = iter([Starts(starts, 0)])
-        else:
-            found = _find_starts(source_key, train, valid, job, callback)
-        with contextlib.closing(found) if starts is None else contextlib.nullcontext():
+    stages.request_programs(job)
+    if jax.default_backend() != "tpu":
+        with jax.enable_x64(True):
+            request_last_programs(job)
+    found = (
+        _find_starts(source_key, train, valid, job, callback)
+        if starts is None
+        else iter([Starts(starts, 0)])
+    )
+    try:
+        with interrupts.deferred():
             pool = find_pool(key, job, found, callback=callback)
-        front = select(pool, job)
+            front = select(pool, job)
+    finally:
+        programs.drop_waiting()
     for what in job.left_out:
         warnings.warn(
             f"{time_budget:g} s did not suffice for {what}", UserWarning, stacklevel=2
@@ -196,13 +203,14 @@ def find_pool(
     pool = None
     try:
         for stage, pool in _run_stages(key, job, _fit_starts(found, job)):
+            is_ready = bool(_is_small(pool, job.config).any())
+            # Before the callback: what it prints is not lost by an interrupt.
+            is_ending = interrupts.should_end(has_results=is_ready)
             if callback is not None:
                 spent = job.seconds(), pool, job.network_steps
                 callback(SearchProgress(stage, *spent, job.num_blocks))
-            is_ready = _is_small(pool, job.config).any()
-            is_ending = interrupts.should_end(has_results=bool(is_ready))
-            is_over = job.is_over(stages.SEARCH_SHARE)
-            if is_ready and (is_ending or is_over):
+            is_ending |= interrupts.should_end(has_results=is_ready)
+            if is_ready and (is_ending or job.is_over(stages.SEARCH_SHARE)):
                 break
     except KeyboardInterrupt:
         if pool is None or interrupts.count():  # not from the callback
@@ -230,10 +238,41 @@ def _run_stages(key: Key, job: Job, starts: Iterable[Network]) -> stages.Stages:
 def select(pool: Pool, job: Job) -> Front:
     """Return the front, its networks polished where that does not hurt on validation.
 
-    In float64 where the backend has it: the last digits count.
+    In float64 where the backend has it and the time budget suffices for its programs:
+    the last digits count.
     """
-    with jax.enable_x64(jax.default_backend() != "tpu"):
+    has_x64 = jax.default_backend() != "tpu"
+    if has_x64:
+        with jax.enable_x64(True):
+            request_last_programs(job)
+            has_x64 = all(
+                job.is_ready(*program, seconds=job.seconds_left())
+                for program in _last_programs(job)
+            )
+    if not has_x64:
+        job.leave_out("the last polish in float64")
+    with jax.enable_x64(has_x64):
         return _select(pool, job)
+
+
+def request_last_programs(job: Job) -> None:
+    """Compile the programs of `select`, under the current floating-point type."""
+    for program in _last_programs(job):
+        job.request(*program)
+
+
+def _last_programs(job: Job) -> list[tuple[batches.ProgramName, int, Problem]]:
+    return [
+        ("losses", 1, job.valid),
+        ("losses", 1, job.train),
+        *(("polish", size, job.train) for size in _last_buckets(job.config)),
+    ]
+
+
+def _last_buckets(config: SearchConfig) -> list[int]:
+    """Return the capacities of the last polish: few programs for few networks."""
+    largest = buckets.bucket_of(config.max_weights)
+    return sorted({min(LAST_BUCKET, largest), largest})
 
 
 def _select(pool: Pool, job: Job) -> Front:
@@ -242,8 +281,11 @@ def _select(pool: Pool, job: Job) -> Front:
     front = pools.front_of(pool, *job.validate(pool.network))
     polished = _polish_front(front, job)
     # Both compete: only validation rows tell which is better.
-    both = [job.make_pool(part, job.train) for part in (front.network, polished)]
-    pool = pools.join(both)
+    both = [front.network, polished]
+    networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *both)
+    pool = pools.make_pool(
+        networks, batches.count(networks), job.validate(networks, job.train)[0]
+    )
     scores = job.validate(pool.network)
     front = pools.front_of(pool, *scores, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
@@ -256,7 +298,8 @@ def _polish_front(front: Front, job: Job) -> Network:
     A second Ctrl-C ends it too.
     """
     networks = jax.tree.map(np.copy, front.network)
-    sizes = front.num_weights
+    capacities = np.array(_last_buckets(job.config))
+    sizes = capacities[np.searchsorted(capacities, front.num_weights)]
     for index in job.divide(sizes, sizes, job.train):
         if job.is_over() or interrupts.count() > 1:
             break
