@@ -6,6 +6,7 @@ import os
 # Before JAX is imported, and for the processes that tests start.
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "1")
 # Compiling tiny programs takes most of the time; 0 tests what users run.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
     # An XLA version that does not know a flag exits.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self, no_type_check
 import jax
 import numpy as np
 from jaxtyping import Float
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import (
@@ -25,6 +26,7 @@ from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Scaling
 from swajax.io import interrupts
 from swajax.io.configs import check_range, convert_values
+from swajax.io.devices import start_devices
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
 from swajax.objectives import Objective
@@ -67,6 +69,7 @@ class BaseSparseMLP(BaseEstimator):
     valid_share: float = 0.2
     split: SplitKind = "random"
     time_budget: float | None = None
+    n_jobs: int | None = -1
     random_state: int | np.random.RandomState | None = 0
 
     def at(self, max_weights: int) -> Self:
@@ -143,6 +146,7 @@ class BaseSparseMLP(BaseEstimator):
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x)[:, used])
         train, valid = (take_rows(rows, part) for part in parts[:2])
+        devices = _start_jobs(self.n_jobs)
         with interrupts.deferred() as signals:
             front = find_front(
                 jax.random.key(parts.seed),
@@ -151,6 +155,7 @@ class BaseSparseMLP(BaseEstimator):
                 objective=objective,
                 config=config,
                 time_budget=self.time_budget,
+                devices=devices,
             )
         if signals.num:
             warnings.warn(
@@ -211,6 +216,22 @@ class BaseSparseMLP(BaseEstimator):
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, reset=False)
         return evaluate(self.network_, self._scale(x), activations=self._activations)
+
+
+def _start_jobs(num: int | None) -> tuple[jax.Device, ...]:
+    """Return one device per job; on accelerators, all devices."""
+    num = effective_n_jobs(num)
+    is_first = start_devices(num)
+    devices = jax.local_devices()
+    if devices[0].platform != "cpu":
+        return tuple(devices)
+    if not is_first and num > len(devices):
+        warnings.warn(
+            f"{len(devices)} of {num} cores: JAX was started before with one CPU "
+            f"device; set JAX_NUM_CPU_DEVICES={num} for all, or n_jobs=1",
+            stacklevel=5,
+        )
+    return tuple(devices[:num])
 
 
 def check_rows(

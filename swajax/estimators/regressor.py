@@ -39,7 +39,10 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         longer.
       valid_share: share of the rows for validation.
       split: `last`, for rows in time order: the last rows validate.
-      time_budget: seconds after which the search stops.
+      time_budget: seconds after which the search stops, compilation included.
+      n_jobs: number of cores that share the networks: -1 for all, None for 1. Within a
+        pool of joblib (`cross_val_score(n_jobs=2)`), 1. JAX then has one CPU device per
+        core; once it has started, their number is fixed.
       random_state: seed of the split and of the search.
 
     Attributes:

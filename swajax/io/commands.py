@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import tyro
 
-from swajax.io import interrupts
+from swajax.io import interrupts, processes
 from swajax.io.configs import check_range
 
 Config = TypeVar("Config")
@@ -40,11 +40,12 @@ def run_as_process(
         process at once.
     """
     interrupts.end_imports()
+    processes.begin_command()
     deferred = interrupts.deferred_by_command(name)
     with deferred if is_long else contextlib.nullcontext():
         code = run_command(main_fn, config_class, name=name)
-    if code == EXIT_INTERRUPT:
-        interrupts.end_process(code)
+    if is_long or code == EXIT_INTERRUPT:
+        interrupts.end_process(code)  # programs may still be compiled in threads
     sys.exit(code)
 
 

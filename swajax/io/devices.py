@@ -40,29 +40,30 @@ def choose_devices(num: int | None = None) -> Devices:
     """
     if num is not None and num < 1:
         raise ValueError(f"devices must be >= 1, got {num}")
-    is_configured = _configure(num)
+    start_devices(num)
     devices = jax.local_devices()
     if num is None or num <= len(devices):
         return tuple(devices[:num])
-    kind = devices[0].platform
+    kind, cores = devices[0].platform, count_cores()
     if kind != "cpu":
         limit = f"{len(devices)}, the number of {kind} devices"
-    elif is_configured or num > count_cores():
-        limit = f"{count_cores()}, the number of cores"
+    elif num > cores:
+        limit = f"{cores}, the number of cores"
     else:
-        limit = (
-            f"{len(devices)}, the number that JAX has started with "
-            "(set JAX_NUM_CPU_DEVICES before)"
-        )
+        limit = f"{len(devices)}, the number that JAX has started with"
     raise ValueError(f"devices must be <= {limit}; got {num}")
 
 
-def _configure(num: int | None) -> bool:
-    """Configure the number of CPU devices; return False if it is already fixed."""
-    if "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
-        return False
-    if jax.config.jax_num_cpu_devices > 0:
-        return False
+def start_devices(num: int | None = None) -> bool:
+    """Start JAX with `num` CPU devices, by default and at most one per core.
+
+    Returns:
+      False if JAX has already started with its default of one CPU device.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    is_configured = "xla_force_host_platform_device_count" in flags
+    if is_configured or jax.config.jax_num_cpu_devices > 0:
+        return True
     cores = count_cores()
     try:
         jax.config.update("jax_num_cpu_devices", min(num or cores, cores))

@@ -1,8 +1,13 @@
-"""A check that JAX can run in this process."""
+"""Properties of this process: its age, and whether JAX can run in it."""
 
 import os
+import time
+from pathlib import Path
+
+MIN_SECONDS = 0.5  # of work, however much of its time budget the start has taken
 
 _first_pid: int | None = None  # of the first process that was checked
+_begin: float | None = None  # time of the start of this process, if it is a command
 
 
 def check_not_forked() -> None:
@@ -19,3 +24,26 @@ def check_not_forked() -> None:
             "JAX has run before this process was forked, and would hang here: start "
             'processes by "spawn", as multiprocessing.get_context("spawn") does'
         )
+
+
+def begin_command() -> None:
+    """Count the start of this process to the time of its command."""
+    global _begin
+    _begin = time.monotonic() - find_age()
+
+
+def remaining_time(time_budget: float | None) -> float | None:
+    """Return the seconds of a time budget that are left since `begin_command`."""
+    if time_budget is None or _begin is None:
+        return time_budget
+    return max(_begin + time_budget - time.monotonic(), MIN_SECONDS)
+
+
+def find_age() -> float:
+    """Return the seconds since this process was started; 0 if the system is silent."""
+    try:
+        after_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        now = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return 0.0
+    return now - int(after_name[19]) / os.sysconf("SC_CLK_TCK")

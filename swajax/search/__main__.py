@@ -20,7 +20,9 @@ from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import Dataset, Scaling, count_rows, split_table
 from swajax.data.tables import Table, load_table
-from swajax.io import commands, runlog
+from swajax.io import commands, processes, runlog
+from swajax.io.configs import check_range
+from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.search import pool as pools
@@ -72,18 +74,23 @@ class SearchCommand:
     seed: int = 0
     """seed of the row split and of the random starts"""
     time_budget: float | None = None
-    """seconds after which the search stops and writes the best networks so far"""
+    """seconds of the whole command, start and compilation included, until the search
+    stops and the best networks so far are written"""
+    devices: int | None = None
+    """number of devices that share the work; on a CPU, at most one per core [all]"""
     out: Path | None = None
     """folder for the results, which must be new or empty [runs/search-NAME-NUMBER]"""
 
     def __post_init__(self) -> None:
-        """Check seed and budget."""
+        """Check seed, budget and devices."""
         commands.check_seed_and_budget(self.seed, self.time_budget)
+        check_range("devices", self.devices, minimum=1)
 
 
 def main(config: SearchCommand) -> None:
     """Search, print the table of the front, then write all results."""
     commands.use_compilation_cache()
+    devices = choose_devices(config.devices)
     table = load_table(
         config.data,
         target=config.target,
@@ -117,7 +124,8 @@ def main(config: SearchCommand) -> None:
             dataset.valid,
             objective=objective,
             config=config.search,
-            time_budget=config.time_budget,
+            time_budget=processes.remaining_time(config.time_budget),
+            devices=devices,
             callback=_make_callback(bar, folder, config.search.max_weights),
         )
     seconds = time.monotonic() - begin

@@ -140,9 +140,10 @@ def find_front(
             front = select(pool, job)
     finally:
         programs.drop_waiting()
-    for what in job.left_out:
+    if job.left_out:
         warnings.warn(
-            f"{time_budget:g} s did not suffice for {what}", UserWarning, stacklevel=2
+            f"the time budget did not suffice for {', '.join(job.left_out)}",
+            stacklevel=2,
         )
     return front
 
