@@ -324,7 +324,7 @@ def _map_blocks(
         size,
         problem,
         fit=fit,
-        devices=all_devices(devices),
+        devices=devices,
         num_networks=len(index),
     )
     outs = []

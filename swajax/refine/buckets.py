@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from swajax.data.problem import Problem
+from swajax.io.devices import all_devices
 from swajax.objectives import num_directions
 from swajax.refine.quadratic import Fit
 
@@ -40,7 +41,7 @@ def block_size(
     problem: Problem,
     *,
     fit: Fit,
-    devices: Sequence[jax.Device],
+    devices: Sequence[jax.Device] | None = None,
     num_networks: int = MAX_TOTAL,
 ) -> int:
     """Return the number of networks per block: a power of two for each device.
@@ -49,9 +50,10 @@ def block_size(
       size: upper limit of the weights per network.
       problem: rows to fit.
       fit: the settings of the fit.
-      devices: devices that share the block.
+      devices: devices that share the block; all of this process by default.
       num_networks: number of networks to process; only accelerators depend on it.
     """
+    devices = all_devices(devices)
     directions = num_directions(problem.y.shape[1], fit.objective)
     numbers = len(problem.x) * directions * bucket_of(size)
     if is_accelerated(devices):
@@ -83,7 +85,7 @@ def divide(
     problem: Problem,
     *,
     fit: Fit,
-    devices: Sequence[jax.Device],
+    devices: Sequence[jax.Device] | None = None,
     num_blocks: int,
 ) -> list[Int[np.ndarray, " S"]]:
     """Divide networks into parts of one bucket and at most `num_blocks` blocks each.
@@ -93,7 +95,7 @@ def divide(
       rank: sort key of each network; within a bucket, low ranks come first.
       problem: rows to fit.
       fit: the settings of the fit.
-      devices: devices that share a block.
+      devices: devices that share a block; all of this process by default.
       num_blocks: number of blocks per part.
 
     Returns:

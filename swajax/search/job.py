@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem, pad, take_rows, thin
-from swajax.io.devices import Devices, replicate
+from swajax.io.devices import Devices, all_devices, replicate
 from swajax.objectives import Objective, num_directions
 from swajax.refine import batches, buckets
 from swajax.refine.batches import ProgramName
@@ -218,7 +218,7 @@ def make_job(
     config: SearchConfig,
     time_budget: float | None,
     clock: Callable[[], float],
-    devices: Devices,
+    devices: Devices | None = None,
 ) -> Job:
     """Start a search now; the arguments are those of `swajax.search.run.find_front`."""
     spec = config.make_spec(train.x.shape[1], train.y.shape[1])
@@ -238,7 +238,7 @@ def make_job(
         spec,
         fit,
         config,
-        devices,
+        all_devices(devices),
         time_budget,
         clock,
         clock(),
