@@ -25,6 +25,7 @@ def main(config: PretrainCommand) -> None:
         jax.distributed.initialize(
             config.coordinator, config.num_processes, config.process_id
         )
+    commands.use_compilation_cache()
     folder, config = _find_run(config)
     trainer = make_trainer(config)
     state = _start(config, folder, trainer)

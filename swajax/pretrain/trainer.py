@@ -14,7 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
 from swajax import pretrain as pretraining
-from swajax.io import files, interrupts, runlog
+from swajax.io import files, interrupts, processes, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.journal import (
@@ -26,6 +26,9 @@ from swajax.pretrain.journal import (
 )
 from swajax.pretrain.presets import PRESETS
 from swajax.pretrain.validation import NUM_GEOMETRY, validate
+
+TRAINING_SHARE = 0.9  # of a time budget; the rest is for the last validation
+TIMED_STEPS = 10  # steps between two looks at the clock, with a time budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +98,16 @@ def train(
     bar = tqdm(
         total=training.num_steps, initial=step, unit="step", disable=_is_bar_off()
     )
+    budget = processes.remaining_time(config.time_budget)
+    end = None if budget is None else start + TRAINING_SHARE * budget
     while step < training.num_steps:
         num_steps = min(config.chunk_steps, training.num_steps - step)
-        state, metrics = trainer.chunk_fn(state, num_steps=num_steps)
-        metrics = jax.device_get(metrics)
+        state, metrics, is_over = _advance(state, trainer, num_steps, end)
+        num_steps = len(metrics["loss"])
         _check_finite(metrics["loss"], state.params, step, folder)
         means = {name: float(values.mean()) for name, values in metrics.items()}
         step += num_steps
         seconds = spent + time.monotonic() - start
-        is_over = _is_over(config.time_budget, time.monotonic() - start)
         is_last = is_over or step == training.num_steps
         line = {"step": step, "seconds": seconds, **means}
         if is_last or (step // config.chunk_steps) % config.validation_chunks == 0:
@@ -119,6 +123,27 @@ def train(
             break
     bar.close()
     return state
+
+
+def _advance(
+    state: PretrainingState, trainer: Trainer, num_steps: int, end: float | None
+) -> tuple[PretrainingState, dict[str, np.ndarray], bool]:
+    """Take the steps of a chunk, or fewer once the time `end` has come.
+
+    Returns:
+      The state, the metrics of each step, and whether the training is over.
+    """
+    if end is None:
+        state, metrics = trainer.chunk_fn(state, num_steps=num_steps)
+        return state, jax.device_get(metrics), _is_over(None)
+    parts, is_over = [], False
+    while num_steps and not is_over:
+        now = min(num_steps, TIMED_STEPS)
+        state, metrics = trainer.chunk_fn(state, num_steps=now)
+        parts.append(jax.device_get(metrics))
+        num_steps -= now
+        is_over = _is_over(end)
+    return state, jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts), is_over
 
 
 def _make_loop(step_fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,13 +179,13 @@ def _check_finite(losses: np.ndarray, params: Any, start: int, folder: Path) -> 
     raise ValueError(f"{what}; {kept if path.exists() else 'none was saved before'}")
 
 
-def _is_over(time_budget: float | None, seconds: float) -> bool:
-    """Return whether the budget is used up or a signal has come.
+def _is_over(end: float | None) -> bool:
+    """Return whether the time has come or a signal.
 
     The first of several hosts decides for all.
     """
     is_over = interrupts.should_end(num_deferred=1)
-    is_over |= time_budget is not None and seconds >= time_budget
+    is_over |= end is not None and time.monotonic() >= end
     return bool(multihost_utils.broadcast_one_to_all(np.bool_(is_over)))
 
 

@@ -21,11 +21,10 @@ from swajax.search.config import SearchConfig
 from swajax.search.pool import Pool
 from swajax.types import Key, Network, NetworkSpec
 
-# Rows times outputs that are differentiated, of the first heats and of all stages but
-# the last polish, which uses all rows. More cost time and hardly change which
-# structures are found.
-RACE_ROWS, STAGE_ROWS = 1024, 4096
-MIN_STAGE_ROWS = 2048  # rows, whatever they cost
+# Rows of the first heats, times outputs that are differentiated, and rows of all other
+# stages but the last polish, which uses all rows. More cost time and hardly change
+# which structures are found.
+RACE_ROWS, STAGE_ROWS = 1024, 2048
 
 
 @dataclasses.dataclass
@@ -228,7 +227,7 @@ def make_job(
         decay = 1e-9 if objective == "squared" else decay_of_classes(train)
     fit = Fit(objective, config.activations, decay)
     cost = num_directions(spec.num_outputs, objective)
-    rows = sample_rows(train, max(STAGE_ROWS // cost, MIN_STAGE_ROWS))
+    rows = sample_rows(train, STAGE_ROWS)
     few_rows = sample_rows(train, max(RACE_ROWS // cost, 1))
     return Job(
         train,

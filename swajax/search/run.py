@@ -38,7 +38,8 @@ from swajax.search.sources.base import StartRequest, Starts
 from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
-LAST_STEPS = 200
+LAST_STEPS, MIN_LAST_STEPS = 200, 40
+LAST_ROWS = 4096  # with more rows, the last polish takes fewer steps
 LAST_BUCKET = 64  # smaller networks are polished as if they had so many weights
 
 
@@ -301,11 +302,13 @@ def _polish_front(front: Front, job: Job) -> Network:
     networks = jax.tree.map(np.copy, front.network)
     capacities = np.array(_last_buckets(job.config))
     sizes = capacities[np.searchsorted(capacities, front.num_weights)]
+    share = min(1.0, LAST_ROWS / len(job.train.x))
+    num_steps = max(MIN_LAST_STEPS, round(share * LAST_STEPS))
     for index in job.divide(sizes, sizes, job.train):
         if job.is_over() or interrupts.count() > 1:
             break
         part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        part, _ = job.polish(part, sizes[index], LAST_STEPS, job.train)
+        part, _ = job.polish(part, sizes[index], num_steps, job.train)
         for leaf, new in zip(networks, part, strict=True):
             leaf[index] = new
     return networks
