@@ -172,8 +172,9 @@ def _used_share(
     by_steps = step / config.num_steps
     if time_budget is None or not step:
         return by_steps
-    by_clock = seconds / time_budget if time_budget > 0 else math.inf
-    return max(by_steps, by_clock)
+    if seconds >= time_budget:  # both may be infinite
+        return math.inf
+    return max(by_steps, seconds / time_budget)
 
 
 def _report(

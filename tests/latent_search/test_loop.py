@@ -34,12 +34,12 @@ def chunks(monkeypatch, params, data, starts):
     """The learning rates of the chunks, which are replaced by no-ops."""
     rates, state = [], jitted(latent_search.init)(starts, params, data)
 
-    def chunk(state, params, data, **options):
-        rates.append(options["rate"])
+    def chunk(state, params, data, rate):
+        rates.append(rate)
         return state
 
     monkeypatch.setattr(loop, "_init", lambda *args, **options: state)
-    monkeypatch.setattr(loop, "_chunk", chunk)
+    monkeypatch.setattr(loop, "_make_chunk", lambda *static: chunk)
     return rates
 
 
@@ -109,7 +109,7 @@ def test_ctrl_c_returns_the_best_so_far_but_not_nothing(
     first = jitted(latent_search.init)(starts, params, data)
     first = jitted(latent_search.chunk)(first, params, data)
     np.testing.assert_allclose(state.best_loss, first.best_loss, rtol=1e-4)
-    monkeypatch.setattr(loop, "_chunk", lambda *args, **options: interrupt(None))
+    monkeypatch.setattr(loop, "_make_chunk", lambda *static: lambda *_: interrupt(None))
     with pytest.raises(KeyboardInterrupt):
         latent_search.descend(starts, params, data, **STATIC)
 

@@ -1,27 +1,25 @@
 """Buckets by weight count."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import pytest
 
 from swajax.data.problem import Problem
+from swajax.refine import buckets
 from swajax.refine.buckets import BUCKETS, MAX_BLOCK, block_size, bucket_of
 from swajax.refine.quadratic import Fit
 
 
 def test_the_smallest_bucket_with_a_larger_capacity_is_taken():
-    assert [bucket_of(size) for size in (1, 31, 32, 95, 96, 255)] == [
-        32,
-        32,
-        64,
-        96,
-        128,
-        256,
-    ]
+    sizes = (1, 31, 32, 33, 64, 65, 128, 129, 256)
+    assert list(map(bucket_of, sizes)) == [32, 32, 32, 64, 64, 128, 128, 256, 256]
 
 
 def test_networks_that_no_bucket_holds_are_refused():
-    with pytest.raises(ValueError, match="must have < 256 weights, one has 256"):
-        bucket_of(BUCKETS[-1])
+    with pytest.raises(ValueError, match="must have <= 256 weights, one has 257"):
+        bucket_of(BUCKETS[-1] + 1)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +32,42 @@ def test_blocks_are_powers_of_two_that_bound_memory(
     x, y = jnp.zeros((num_rows, 4)), jnp.zeros((num_rows, num_outputs))
     problem = Problem(x, y, jnp.zeros(num_rows))
     assert block_size(size, problem, fit=Fit()) == wanted
+
+
+@pytest.mark.parametrize(
+    ("num", "num_rows", "wanted"),
+    [(1, 40, 16), (2, 40, 32), (3, 40, 24), (8, 40, 32), (64, 40, 64), (2, 8192, 16)],
+)
+def test_devices_share_a_block_evenly(monkeypatch, num, num_rows, wanted):
+    own = tuple(jax.local_devices()) * num
+    monkeypatch.setattr(buckets, "all_devices", lambda devices: tuple(devices))
+    problem = Problem(
+        jnp.zeros((num_rows, 4)), jnp.zeros((num_rows, 1)), jnp.zeros(num_rows)
+    )
+    assert block_size(10, problem, fit=Fit(), devices=own) == wanted
+
+
+@dataclasses.dataclass(frozen=True)
+class Accelerator:
+    """A device of 8 GB."""
+
+    platform = "gpu"
+
+    def memory_stats(self):
+        """Return what JAX does."""
+        return {"bytes_limit": 2**33}
+
+
+@pytest.mark.parametrize(
+    ("num_networks", "num_rows", "wanted"),
+    [(3, 2048, 32), (33, 2048, 512), (10**5, 2048, 1024), (10**5, 64, 4096)],
+)
+def test_blocks_of_accelerators_follow_networks_and_memory(
+    monkeypatch, num_networks, num_rows, wanted
+):
+    monkeypatch.setattr(buckets, "all_devices", lambda devices: tuple(devices))
+    problem = Problem(
+        jnp.zeros((num_rows, 4)), jnp.zeros((num_rows, 1)), jnp.zeros(num_rows)
+    )
+    how = {"devices": (Accelerator(),), "num_networks": num_networks}
+    assert block_size(10, problem, fit=Fit(), **how) == wanted

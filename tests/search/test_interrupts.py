@@ -130,9 +130,22 @@ def test_ctrl_c_in_a_block_ends_the_search_after_it(ctrl_c):
     assert np.isfinite(front.valid_loss).all()
 
 
+def test_ctrl_c_right_after_the_first_answer_keeps_it(ctrl_c):
+    reports = []
+
+    def press(report):
+        reports.append(report)
+        signal.raise_signal(signal.SIGINT)
+
+    front = search(callback=press)
+    (report,) = reports
+    best = report.pool.loss[report.pool.num_weights <= CONFIG.max_weights].min()
+    assert front.train_loss.min() <= best * 1.01
+
+
 def test_ctrl_c_before_the_first_networks_is_raised(ctrl_c, monkeypatch):
     ctrl_c(run, "find_starts")
-    monkeypatch.setattr(run, "find_pool", pytest.fail)
+    monkeypatch.setattr(run, "select", pytest.fail)
     with pytest.raises(KeyboardInterrupt):
         search(callback=lambda _: None)
 
@@ -141,14 +154,30 @@ def test_a_second_ctrl_c_skips_the_last_polish(ctrl_c, monkeypatch):
     ctrl_c(run.pools, "merge")
     ctrl_c(run, "find_pool")
     polished, polish = [], run.Job.polish
-    monkeypatch.setattr(run.Job, "polish", lambda *a: polished.append(a) or polish(*a))
+
+    def spy(*args, **options):
+        polished.append(args)
+        return polish(*args, **options)
+
+    monkeypatch.setattr(run.Job, "polish", spy)
     assert len(search().num_weights)
     assert len(polished) == 1  # by the race
 
 
 def test_ctrl_c_in_a_source_keeps_what_it_found(ctrl_c, monkeypatch):
-    chunks = ctrl_c(latent_search.loop, "_chunk")
-    reports = []
+    make, chunks, reports = latent_search.loop._make_chunk, [], []
+
+    def make_pressing(*static):
+        advance = make(*static)
+
+        def pressing(*args):
+            chunks.append(args)
+            signal.raise_signal(signal.SIGINT)
+            return advance(*args)
+
+        return pressing
+
+    monkeypatch.setattr(latent_search.loop, "_make_chunk", make_pressing)
     config = dataclasses.replace(
         CONFIG,
         sources=("direct", "random"),
@@ -158,8 +187,6 @@ def test_ctrl_c_in_a_source_keeps_what_it_found(ctrl_c, monkeypatch):
             )
         ),
     )
-    random = sources.SOURCES["random"]._replace(find=pytest.fail)  # left out
-    monkeypatch.setitem(sources.SOURCES, "random", random)
     front = search(config, callback=reports.append)
     assert len(chunks) == 1 and len(front.num_weights)
     assert [report.stage for report in reports] == ["sources", "polish"]

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from swajax import prior
 from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
 from swajax.latent_search import DescentConfig
@@ -18,13 +17,14 @@ from swajax.model.front import Front
 from swajax.network import apply, count_weights
 from swajax.refine import batches, buckets
 from swajax.refine.quadratic import Fit
+from swajax.search import job as jobs
 from swajax.search import pool as pools
-from swajax.search import run, stages
+from swajax.search import programs, run, stages
 from swajax.search.config import SearchConfig
-from swajax.search.job import make_job
+from swajax.search.job import make_job, sample_rows
 from swajax.search.run import _fit_starts, _polish_front, find_front, select
 from swajax.search.sources import random_networks
-from swajax.search.sources.base import StartRequest
+from swajax.search.sources.base import StartRequest, Starts
 from swajax.search.sources.descent import DescentSourceConfig
 from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.tangle.selection import EvolutionConfig
@@ -69,6 +69,17 @@ def draw_starts(key, config, problem):
         problem, problem, "squared", limits, config.max_weights, config.num_starts
     )
     return random_networks.draw_starts(key, request).networks
+
+
+def fit_starts(networks, job):
+    """Starts of one source, as a search prepares them."""
+    return next(_fit_starts([Starts(networks, 0)], job))
+
+
+@pytest.fixture
+def all_ready(monkeypatch):
+    """Wait for every program: a fake clock does not count compilation."""
+    monkeypatch.setattr(programs, "is_ready", lambda key, **_: True)
 
 
 def errors(front, problem):
@@ -120,14 +131,19 @@ def test_the_front_is_what_it_says(found):
 def test_the_stages_follow_each_other_and_only_improve(found):
     _, reports = found
     names = [r.stage for r in reports]
-    assert names[: len(stages.RACE)] == ["polish"] * len(stages.RACE)
     # Down, up and down again; small ones are varied on all ways.
-    ways = [name for name in names[len(stages.RACE) :] if name != "perturb"]
-    assert [name for name, _ in itertools.groupby(ways)] == ["prune", "grow", "prune"]
+    ways = [name for name in names if name != "perturb"]
+    wanted = ["polish", "prune", "grow", "prune"]
+    assert [name for name, _ in itertools.groupby(ways)] == wanted
+    num_raced = names.index("perturb")
+    assert names[:num_raced] == ["polish"] * num_raced
     assert len(reports) <= reports[0].num_blocks < 2 * len(reports)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
     steps = [r.network_steps for r in reports]
-    assert steps[0] == 2 * CONFIG.num_starts * stages.RACE[0][0]
+    num_first = 2 * CONFIG.num_starts // buckets.MAX_BLOCK  # blocks
+    assert num_raced >= num_first + len(stages.RACE) - 1
+    assert steps[0] == buckets.MAX_BLOCK * stages.RACE[0].num_steps
+    assert steps[num_first - 1] == 2 * CONFIG.num_starts * stages.RACE[0].num_steps
     assert (np.diff(steps) > 0).all()
     for before, after in itertools.pairwise(r.pool for r in reports):
         for size in np.unique(before.num_weights):
@@ -139,10 +155,10 @@ def test_the_stages_follow_each_other_and_only_improve(found):
 def test_small_networks_are_varied_on_all_ways(monkeypatch):
     seen, vary = [], batches.perturb
 
-    def spy(key, networks, index, size, problem, *, fit):
-        varied = vary(key, networks, index, size, problem, fit=fit)
+    def spy(key, networks, index, problem, **how):
+        varied = vary(key, networks, index, problem, **how)
         chosen = jax.tree.map(lambda leaf: leaf[index], networks)
-        assert (batches.count(chosen) == size).all()
+        (size,) = np.unique(batches.count(chosen)).tolist()
         num = stages.num_perturbations(size, config)
         assert len(index) == num * len(np.unique(index))
         leaves = zip(varied, chosen, strict=True)
@@ -174,11 +190,21 @@ def test_without_variants_there_are_none():
     assert "perturb" not in {r.stage for r in reports}
 
 
-def test_a_part_of_the_points_costs_what_it_may():
+def test_stages_use_as_many_rows_as_their_cost_allows(monkeypatch):
+    monkeypatch.setattr(jobs, "RACE_ROWS", 31)
+    monkeypatch.setattr(jobs, "STAGE_ROWS", 30)
     train = make_problem(0, "softmax")
     job = make_job(train, train, "softmax", CONFIG, None, time.monotonic)
-    assert job.sample_rows(3 * NUM) is job.train
-    part = job.sample_rows(61)  # three directions a point
+    # Three directions a row of the race.
+    numbers = [(rows.weight > 0).sum() for rows in (job.few_rows, job.rows, job.train)]
+    assert numbers == [10, 30, NUM]
+
+
+def test_some_rows_are_drawn_once_each_with_their_weights():
+    train = make_problem(0, "softmax")
+    job = make_job(train, train, "softmax", CONFIG, None, time.monotonic)
+    assert sample_rows(job.train, NUM) is job.train
+    part = sample_rows(job.train, 20)
     is_real = part.weight > 0
     assert is_real.sum() == 20
     np.testing.assert_allclose(part.weight.sum(), 1)
@@ -191,13 +217,13 @@ def test_a_part_of_the_points_costs_what_it_may():
 
 
 def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
-    monkeypatch.setattr(
-        stages, "RACE", (stages.Heat(2, 0.5, 10, 1.0), stages.Heat(3, 1.0, NUM, 1.0))
-    )
+    heats = stages.Heat(2, 0.5, True, 1.0), stages.Heat(3, 1.0, False, 1.0)
+    monkeypatch.setattr(stages, "RACE", heats)
+    monkeypatch.setattr(jobs, "RACE_ROWS", 10)
     numbers, polish_all = [], batches.polish_batch
 
     def spy(networks, sizes, problem, **how):
-        numbers.append(((problem.weight > 0).sum(), how["num_steps"]))
+        numbers.append((int((problem.weight > 0).sum()), how["num_steps"]))
         return polish_all(networks, sizes, problem, **how)
 
     monkeypatch.setattr(batches, "polish_batch", spy)
@@ -206,22 +232,24 @@ def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
     assert all(num == NUM for num, steps in numbers if steps != 2)
 
 
-def test_each_stage_of_the_race_has_its_share_of_the_time(monkeypatch):
+def test_each_heat_and_all_stages_have_their_share_of_the_time(monkeypatch, all_ready):
     monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
-    monkeypatch.setattr(stages, "PART_BLOCKS", 2)
-    shares = (0.15, 0.25, 0.5)
-    race = [row._replace(end=own) for row, own in zip(stages.RACE, shares, strict=True)]
+    shares = (0.3, 0.4, 0.5)
+    race = [
+        heat._replace(end=own) for heat, own in zip(stages.RACE, shares, strict=True)
+    ]
     monkeypatch.setattr(stages, "RACE", race)
     reports = []
     config = dataclasses.replace(CONFIG, max_perturbed=0)
     clock = {"time_budget": 20.0, "clock": lambda: float(len(reports))}
     search(config=config, **clock, callback=reports.append)
-    # Six networks go on, of which four, in what is left of the time.
+    # A block is a second. The last heat ends when its networks are polished.
     steps = np.diff([0, *(r.network_steps for r in reports)])
-    wanted = np.repeat([steps for steps, *_ in race], [3, 2, 2])
-    np.testing.assert_array_equal(steps[:7], 2 * wanted)
+    wanted = np.repeat([heat.num_steps for heat in race], [6, 2, 2])
+    np.testing.assert_array_equal(steps[:10], wanted)
     stages_seen = [r.stage for r in reports]
-    assert stages_seen[:8] == ["polish"] * 7 + ["prune"] and len(reports) == 20
+    assert stages_seen[:11] == ["polish"] * 10 + ["prune"]
+    assert len(reports) == stages.SEARCH_SHARE * 20
 
 
 def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
@@ -238,8 +266,8 @@ def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
         return polish_all(networks, sizes, problem, **how)
 
     monkeypatch.setattr(batches, "polish_batch", spy)
-    starts = _fit_starts(draw_starts(jax.random.key(0), config, problem), job)
-    assert len(list(stages.race(starts, job))) == len(seen)
+    starts = fit_starts(draw_starts(jax.random.key(0), config, problem), job)
+    assert len(list(stages.race([starts], job))) == len(seen)
     num_rooms = len(
         {buckets.bucket_of(size) for size in batches.count(starts).tolist()}
     )
@@ -264,9 +292,10 @@ def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
     [(1.1, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
 )
 def test_only_the_best_are_shrunk_where_time_is_short(
-    monkeypatch, budget, share, is_short, block
+    monkeypatch, all_ready, budget, share, is_short, block
 ):
     monkeypatch.setattr(run, "FIRST_SHARE", share)
+    monkeypatch.setattr(stages, "SEARCH_SHARE", 1.0)
     monkeypatch.setattr(buckets, "MAX_BLOCK", block)
     indices, remove = [], batches.remove
     varied, vary = [], batches.perturb
@@ -294,6 +323,7 @@ def test_only_the_best_are_shrunk_where_time_is_short(
     [(1e4, True, 4), (110.0, True, 2), (50.0, False, 4), (1.0, False, 2)],
 )
 def test_variants_go_before_networks_do(monkeypatch, seconds, is_varied, most):
+    monkeypatch.setattr(stages, "SEARCH_SHARE", 1.0)
     monkeypatch.setattr(buckets, "MAX_BLOCK", 2)
     now = [0.0]
     config = dataclasses.replace(CONFIG, num_kept=4)
@@ -327,7 +357,8 @@ def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
     assert seen == [[best] * stages.num_perturbations(size, CONFIG)]
 
 
-def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
+def test_the_way_up_is_limited_as_the_way_down(monkeypatch, all_ready):
+    monkeypatch.setattr(stages, "SEARCH_SHARE", 1.0)
     monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
     grown, grow = [], batches.grow
 
@@ -367,9 +398,9 @@ def test_large_networks_lose_and_gain_several_weights(monkeypatch):
     def spy_on(name):
         change = getattr(batches, name)
 
-        def spy(networks, index, size, problem, *, fit, num):
+        def spy(networks, index, size, problem, *, num, **how):
             chosen = jax.tree.map(lambda leaf: leaf[index], networks)
-            after = change(networks, index, size, problem, fit=fit, num=num)
+            after = change(networks, index, size, problem, num=num, **how)
             seen[name].append((size, num, batches.count(chosen), batches.count(after)))
             return after
 
@@ -417,28 +448,27 @@ def test_a_neuron_that_goes_counts_for_several_weights():
     assert batches.count(one).item() == 6 and batches.count(left).item() == 3
 
 
-@pytest.mark.parametrize(("extra", "num_polished"), [(0.5, 10), (1.1, 4), (1.3, 0)])
+@pytest.mark.parametrize(
+    ("begin", "num_polished"), [(0.5, 10), (0.7, 8), (0.9, 4), (1.1, 0)]
+)
 def test_the_front_is_polished_as_far_as_the_time_goes(
-    monkeypatch, found, extra, num_polished
+    monkeypatch, found, begin, num_polished
 ):
     monkeypatch.setattr(buckets, "MAX_BLOCK", 4)
-    front, _ = found
+    front, calls = found[0], []
     front = jax.tree.map(lambda leaf: np.resize(leaf, (10, *leaf.shape[1:])), front[:5])
-    job, calls = (
-        make_job(*[make_problem(0)] * 2, "squared", CONFIG, 1.0, lambda: 0.0),
-        [],
-    )
-    job.clock = lambda: extra + 0.2 * len(calls)
+    job = make_job(*[make_problem(0)] * 2, "squared", CONFIG, 1.0, lambda: 0.0)
+    job.clock = lambda: begin + 0.2 * len(calls)
 
-    def polish(network, sizes, num_steps):
-        calls.append(num_steps)
+    def polish(network, sizes, num_steps, rows):
+        assert num_steps == run.LAST_STEPS and rows is job.train
+        calls.append(sizes)
         return network._replace(first=network.first + 1), sizes
 
     monkeypatch.setattr(job, "polish", polish)
     last = _polish_front(Front(*front, pick=0), job)
     is_polished = (last.first == front[0].first + 1).all(axis=(1, 2))
-    assert is_polished.sum() == num_polished
-    assert is_polished[np.argsort(front[1], kind="stable")[:num_polished]].all()
+    assert is_polished[:num_polished].all() and is_polished.sum() == num_polished
 
 
 def test_the_last_polish_is_not_taken_where_it_hurts(found):
@@ -450,7 +480,7 @@ def test_the_last_polish_is_not_taken_where_it_hurts(found):
         y = jax.vmap(fn, in_axes=(0, None))(other, jnp.asarray(train.x))
     valid = train._replace(y=np.asarray(y)[0])
     job = make_job(train, valid, "squared", CONFIG, None, time.monotonic)
-    pool, polished = (job.make_pool(_fit_starts(n, job)) for n in (other, best))
+    pool, polished = (job.make_pool(fit_starts(n, job)) for n in (other, best))
     # On training data better, but so little that the two would be one in a pool.
     assert len(pools.merge([pool, polished], num_each=2).loss) == 1
     assert polished.loss[0] < pool.loss[0]
@@ -467,17 +497,14 @@ def test_half_of_the_starts_are_small(key):
     assert 60 < sizes.max() <= random_networks.LARGEST_START * 60
 
 
-def test_one_program_draws_all_starts_and_one_counts_any_number_of_them(key):
+def test_one_program_draws_all_starts(key):
+    random_networks._sample.cache_clear()
     config = dataclasses.replace(CONFIG, num_starts=70, max_weights=60)
-    programs = batches._count, prior.sample_starts
-    for program in programs:
-        program.clear_cache()
-    starts = draw_starts(key, config, make_problem(0))
-    whole = batches.count(starts)
-    for num in (1, 63, 64, 65):
-        some = jax.tree.map(lambda leaf, n=num: leaf[:n], starts)
-        np.testing.assert_array_equal(batches.count(some), whole[:num])
-    assert [program._cache_size() for program in programs] == [1, 1]
+    for _ in range(2):
+        draw_starts(key, config, make_problem(0))
+    spec = dataclasses.replace(config.make_spec(3, 1), num_inputs=4)
+    assert random_networks._sample.cache_info().misses == 1
+    assert random_networks._sample(70, spec)._cache_size() == 1
 
 
 def test_starts_are_drawn_by_the_odds_of_their_inputs(key):
@@ -517,11 +544,11 @@ def test_ctrl_c_keeps_the_front_so_far():
 
     def interrupt(report):
         reports.append(report)
-        if len(reports) == 5:
+        if len(reports) == 8:
             raise KeyboardInterrupt
 
     front = search(callback=interrupt)
-    assert len(reports) == 5 and np.isfinite(front.valid_loss).all()
+    assert len(reports) == 8 and np.isfinite(front.valid_loss).all()
     best = reports[-1].pool
     best = best.loss[best.num_weights <= CONFIG.max_weights].min()
     # The front goes by validation, and the pool is in float32.

@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+import math
 import signal
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +27,7 @@ from swajax.search.config import (
 )
 from swajax.search.sources import descent as descent_source
 from swajax.search.sources import supernets as supernet_source
-from swajax.search.sources.base import StartRequest
+from swajax.search.sources.base import StartRequest, Starts
 from swajax.tangle.train.optimizers import SupernetConfig
 
 LIMITS = SearchConfig(max_weights=20, max_width=4, max_depth=2)
@@ -52,13 +55,17 @@ def draw_part(num, seed=0, weight=None):
     return Problem(x, np.float32(y), np.float32(weight))
 
 
-def find(names, seconds=float("inf"), num_starts=8, rows=None, **options):
+def make_request(rows=None, **more):
     train, valid = rows or (draw_part(30), draw_part(20, seed=1))
     limits = LIMITS.make_spec(train.x.shape[1], train.y.shape[1])
-    request = StartRequest(
-        train, valid, "squared", limits, LIMITS.max_weights, num_starts, seconds=seconds
+    return StartRequest(
+        train, valid, "squared", limits, LIMITS.max_weights, num_starts=8, **more
     )
-    return sources.find_starts(jax.random.key(0), request, names, options)
+
+
+def find(names, seconds=math.inf, rows=None, **options):
+    request = make_request(rows, seconds=seconds)
+    return list(sources.find_starts(jax.random.key(0), request, names, options))
 
 
 @pytest.fixture(scope="module")
@@ -86,21 +93,93 @@ NUM_DESCENTS = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_star
     ],
 )
 def test_every_source_finds_networks_within_the_limits(name, num, num_steps, options):
-    found = find([name], **options)
+    (found,) = find([name], **options)
     assert found.num_steps == num_steps and set(sources.SOURCES) == set(NAMES)
     networks = found.networks
     assert networks.first.shape == (num, 3, 4)
     assert networks.readout.shape == (num, 4, 2)
-    for leaf, again in zip(networks, find([name], **options).networks, strict=True):
+    (again,) = find([name], **options)
+    for leaf, same in zip(networks, again.networks, strict=True):
         assert np.isfinite(leaf).all()
-        np.testing.assert_array_equal(leaf, again)
+        np.testing.assert_array_equal(leaf, same)
     np.testing.assert_array_equal(networks.activation.sum(axis=-1), 1)
     assert set(np.asarray(networks.depth).tolist()) <= {1, 2}
     # A source draws the same networks beside others, but for the number of its share.
-    both = find(["random", name], **options) if name != "random" else found
-    for leaf, wanted in zip(both.networks, networks, strict=True):
-        np.testing.assert_array_equal(leaf[-num:], wanted)
-    assert len(both.networks.depth) == (8 + num if name != "random" else num)
+    if name != "random":
+        half, beside = find(["random", name], **options)
+        for leaf, wanted in zip(beside.networks, networks, strict=True):
+            np.testing.assert_array_equal(leaf, wanted)
+        assert len(half.networks.depth) == 8
+
+
+class FakeSource:
+    """Sources that note their threads; those later than the first wait."""
+
+    def __init__(self, monkeypatch):
+        self.requests, self.released = [], threading.Event()
+        for name in ("random", "direct", "tangle"):
+            fake = sources.SOURCES[name]._replace(find=self.find)
+            monkeypatch.setitem(sources.SOURCES, name, fake)
+
+    def find(self, key, request):
+        self.requests.append((threading.current_thread(), request))
+        if len(self.requests) > 1:
+            while not self.released.wait(0.01) and request.clock() < np.inf:
+                pass
+        return Starts(jax.random.key_data(key), jnp.zeros(1).dtype.itemsize)
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    return FakeSource(monkeypatch)
+
+
+def test_later_sources_work_while_the_first_starts_are_used(fakes):
+    request = make_request(seconds=math.inf)
+    with jax.enable_x64(True):
+        found = sources.find_starts(jax.random.key(0), request, NAMES[:2], {})
+        first = next(found)
+        while len(fakes.requests) < 2:
+            time.sleep(0.01)
+        fakes.released.set()
+        (second,) = found
+    (here, own), (thread, later) = fakes.requests
+    assert here is threading.main_thread() is not thread
+    assert own.watch is request.watch and later.watch is None
+    assert own.num_starts == later.num_starts == 4
+    assert first.num_steps == second.num_steps == 8  # bytes: both use float64
+
+
+def test_a_source_that_is_late_is_left_out_and_ended(fakes):
+    now = [0.0]
+    request = make_request(seconds=4.0, clock=lambda: now[0])
+    found = sources.find_starts(jax.random.key(0), request, ("direct", "tangle"), {})
+    assert next(found) is not None
+    now[0] = 4 * sources.SLACK
+    assert next(found) is None and next(found, "end") == "end"
+    _, later = fakes.requests[1]
+    assert later.seconds == 2.0 and later.clock() == np.inf
+
+
+def test_starts_that_nobody_asks_for_end_the_sources(fakes):
+    found = sources.find_starts(jax.random.key(0), make_request(), NAMES[:2], {})
+    next(found)
+    while len(fakes.requests) < 2:
+        time.sleep(0.01)
+    found.close()
+    thread, _ = fakes.requests[1]
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+
+
+def test_a_descent_without_a_budget_ends_when_its_source_is_closed(options):
+    find = sources.SOURCES["direct"].find
+    own = options["descent"]
+    longer = dataclasses.replace(own.descent, num_steps=10**9)
+    own = dataclasses.replace(own, descent=longer)
+    readings = iter([0.0, 1.0])
+    request = make_request(options=own, clock=lambda: next(readings, math.inf))
+    assert find(jax.random.key(0), request).num_steps < 100 * NUM_DESCENTS
 
 
 def test_supernets_join_random_networks_where_limits_leave_a_choice():
@@ -120,20 +199,20 @@ def test_supernets_give_networks_with_the_weights_they_have_learnt(monkeypatch):
         num_drawn=3,
         training=SupernetConfig(num_steps=120, batch_size=16, learning_rate=0.05),
     )
-    found = find(["tangle"], rows=(train, valid), supernet=supernet)
+    (found,) = find(["tangle"], rows=(train, valid), supernet=supernet)
     assert found.num_steps == 240
     networks = jax.tree.map(jnp.asarray, found.networks)
     out = apply_batch(networks, jnp.asarray(train.x), activations=SPEC.activations)
     errors = np.square(out - train.y[None]).mean(axis=(1, 2))
     assert errors.min() < 0.8 * train.y.var(axis=0).mean()
     # The clock ends it; a chunk is always taken.
-    found = find(["tangle"], 0.0, rows=(train, valid), supernet=supernet)
+    (found,) = find(["tangle"], 0.0, rows=(train, valid), supernet=supernet)
     assert found.num_steps == 100
     # So does Ctrl-C.
     press = lambda *_: signal.raise_signal(signal.SIGINT)  # noqa: E731
     monkeypatch.setattr(supernet_source.supernet, "check_losses", press)
     with interrupts.deferred():
-        found = find(["tangle"], rows=(train, valid), supernet=supernet)
+        (found,) = find(["tangle"], rows=(train, valid), supernet=supernet)
     assert found.num_steps == 100
 
 
@@ -221,13 +300,14 @@ def test_tables_of_similar_size_share_the_programs_of_supernets():
     training = SupernetConfig(num_steps=3)
     supernet = SupernetSourceConfig(num_supernets=2, num_drawn=2, training=training)
     space = supernet_source.make_config(LIMITS.make_spec(4, 2))
-    trainer = supernet_source._make_trainer(space, "squared", training)
+    devices = tuple(jax.local_devices())
+    trainer = supernet_source._make_trainer(space, "squared", training, devices)
     for num_rows, num_inputs in ((30, 3), (41, 2)):
         part = draw_part(num_rows)
         part = part._replace(x=part.x[:, :num_inputs])
-        found = find(["tangle"], rows=(part, part), supernet=supernet)
+        (found,) = find(["tangle"], rows=(part, part), supernet=supernet)
         assert found.networks.first.shape == (4, num_inputs, LIMITS.max_width)
-    assert trainer.step_fn._cache_size() == 1
+    assert trainer.make_step(3)._cache_size() == 1
 
 
 def test_padded_inputs_take_nothing_from_the_weights_of_others(monkeypatch):

@@ -113,8 +113,8 @@ class Search:
         pipeline_job = dataclasses.replace(
             job, begin=job.clock(), time_budget=job.seconds_left(), network_steps=0
         )
-        self.merge(find_pool(key, pipeline_job, starts.networks))
-        job.network_steps += starts.num_steps + pipeline_job.network_steps
+        self.merge(find_pool(key, pipeline_job, [starts]))
+        job.network_steps += pipeline_job.network_steps
 
     def polish(self, networks: Network, *, num_steps: int) -> Network:
         """Return the networks, as NumPy arrays, after Levenberg-Marquardt steps."""
@@ -159,7 +159,8 @@ class Search:
         """Return the front of the networks kept, polished as in the pipeline."""
         if self.pool is None or not len(self.pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
-        return Found(select(self.pool, self.job), self.job.network_steps)
+        front = select(self.pool, self.job, seconds=math.inf)
+        return Found(front, self.job.network_steps)
 
 
 def take(networks: Network, index: np.ndarray) -> Network:

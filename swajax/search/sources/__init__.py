@@ -70,6 +70,7 @@ def find_starts(
     """
     num_timed = sum(SOURCES[name].is_timed for name in names)
     begin, is_closed = request.clock(), threading.Event()
+    x64 = jax.config.jax_enable_x64  # a setting of each thread
     own = dataclasses.replace(
         request,
         num_starts=math.ceil(request.num_starts / len(names)),
@@ -83,14 +84,17 @@ def find_starts(
         source = SOURCES[name]
         own_key = jax.random.fold_in(key, list(SOURCES).index(name))
         changes |= {"options": options.get(source.options_field)}
-        return source.find(own_key, dataclasses.replace(own, **changes))
+        with jax.enable_x64(x64):
+            return source.find(own_key, dataclasses.replace(own, **changes))
 
     executor = concurrent.futures.ThreadPoolExecutor(1)
     try:
         later = [
             executor.submit(find, name, clock=clock, watch=None) for name in names[1:]
         ]
-        yield find(names[0])
+        first = find(names[0])
+        interrupts.should_end(has_results=False)
+        yield first
         for future in later:
             if interrupts.should_end(has_results=False):
                 return
