@@ -1,13 +1,18 @@
 """Estimators: scikit-learn's own checks and tools, sizes on request, learning."""
 
+import functools
 import math
+import os
 import pickle
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -19,7 +24,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import run, sources, stages
+from swajax.search import programs, run, sources, stages
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -206,24 +211,79 @@ def test_searches_start_from_the_sources_given(monkeypatch, table):
     find_starts = sources.find_starts
 
     def spy(*args):
-        found.append(find_starts(*args))
-        return found[-1]
+        found.append(list(find_starts(*args)))
+        return iter(found[-1])
 
     monkeypatch.setattr(run, "find_starts", spy)
+    monkeypatch.setattr(sources, "SLACK", np.inf)  # wait for `tangle`
+    monkeypatch.setattr(programs, "is_ready", lambda key, **_: True)
     limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
     models = [
         SparseMLPRegressor(**limits, sources=names).fit(*table)
         for names in (("random",), ("tangle",), None)
     ]
-    random, tangle, both = found
-    assert random.num_steps == 0 and tangle.num_steps == both.num_steps > 0
+    (random,), (tangle,), (few, same) = found
+    assert random.num_steps == 0 and tangle.num_steps == same.num_steps > 0
     assert len(random.networks.depth) == 2 * SMALL["num_starts"]
-    num_random = len(both.networks.depth) - len(tangle.networks.depth)
-    assert num_random == 2 * math.ceil(SMALL["num_starts"] / 2)
+    assert len(few.networks.depth) == 2 * math.ceil(SMALL["num_starts"] / 2)
+    np.testing.assert_array_equal(same.networks.first, tangle.networks.first)
     errors = [np.square(m.predict(table[0]) - table[1]).mean() for m in models]
     assert errors[0] != errors[1]
     with pytest.raises(ValueError, match="max-width 3"):
         SparseMLPRegressor(**SMALL, sources=("tangle",)).fit(*table)
+
+
+@pytest.mark.parametrize("num", [0, 1.5, "2"])
+def test_numbers_of_jobs_that_mean_nothing_are_refused(table, num):
+    with pytest.raises(ValueError, match=f"n_jobs must be a whole .* got {num!r}"):
+        SparseMLPRegressor(**SMALL, n_jobs=num).fit(*table)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_within_a_pool_there_is_one_job(monkeypatch, backend):
+    # A worker of the pool imports this package, not this file.
+    count = functools.partial(base.count_jobs, -1)
+    assert Parallel(2, backend=backend)(delayed(count)() for _ in range(2)) == [1, 1]
+    monkeypatch.setattr(base, "effective_n_jobs", lambda num: {None: 1, -1: 3}[num])
+    assert (base.count_jobs(None), base.count_jobs(-1)) == (1, 3)
+
+
+JOBS = """
+import sys, warnings
+import jax, numpy as np
+from swajax import estimators
+from swajax.estimators import base
+from swajax.io import devices
+devices.count_cores = lambda: 3
+base.effective_n_jobs = lambda num: 3 if num == -1 else num
+if "late" in sys.argv:
+    jax.devices()
+def find_front(*args, devices, **options):
+    used.append(len(devices))
+    raise KeyboardInterrupt
+used, base.find_front = [], find_front
+x = np.random.default_rng(0).normal(size=(20, 2))
+for num in (1, 2, -1):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        try:
+            estimators.SparseMLPRegressor(n_jobs=num).fit(x, x[:, 0])
+        except KeyboardInterrupt:
+            pass
+    print(used[-1], *[f"{w.filename}: {w.message}" for w in found])
+"""
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_jobs_are_devices_unless_jax_was_started_before(is_late):
+    env = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
+    out = subprocess.check_output(
+        [sys.executable, "-c", JOBS, *["late"] * is_late], env=env, text=True
+    )
+    advice = "set JAX_NUM_CPU_DEVICES={0} for all, or n_jobs=1"
+    message = "<string>: 1 of {0} cores: JAX was started before with one CPU device; "
+    late = ["1", *[("1 " + message + advice).format(num) for num in (2, 3)]]
+    assert out.splitlines() == (late if is_late else ["1", "2", "3"])
 
 
 def test_feature_names_are_kept_and_checked(table):

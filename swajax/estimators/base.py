@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import numbers
 import warnings
 from typing import Any, NamedTuple, Self, no_type_check
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import (
@@ -220,8 +222,8 @@ class BaseSparseMLP(BaseEstimator):
 
 def _start_jobs(num: int | None) -> tuple[jax.Device, ...]:
     """Return one device per job; on accelerators, all devices."""
-    num = effective_n_jobs(num)
-    is_first = start_devices(num)
+    num = count_jobs(num)
+    is_first = start_devices()
     devices = jax.local_devices()
     if devices[0].platform != "cpu":
         return tuple(devices)
@@ -229,9 +231,21 @@ def _start_jobs(num: int | None) -> tuple[jax.Device, ...]:
         warnings.warn(
             f"{len(devices)} of {num} cores: JAX was started before with one CPU "
             f"device; set JAX_NUM_CPU_DEVICES={num} for all, or n_jobs=1",
-            stacklevel=5,
+            stacklevel=4,
         )
     return tuple(devices[:num])
+
+
+def count_jobs(num: int | None) -> int:
+    """Return the number of jobs for a value of `n_jobs`; 1 within a pool of joblib.
+
+    Raises:
+      ValueError: the value is 0 or no whole number.
+    """
+    if num == 0 or not isinstance(num, numbers.Integral | None):
+        raise ValueError(f"n_jobs must be a whole number but 0, or None; got {num!r}")
+    backend, _ = get_active_backend()
+    return 1 if backend.nesting_level else effective_n_jobs(num)
 
 
 def check_rows(

@@ -25,7 +25,7 @@ def test_every_use_computes_the_same(use):
 
     x = jax.random.normal(jax.random.key(0), (20, 5))
     found = compilation.compile_for(use, fn, static_argnames="num")(x, num=7)
-    np.testing.assert_allclose(found, fn(x, 7), rtol=1e-6)
+    np.testing.assert_allclose(found, fn(x, 7), rtol=1e-5)
 
 
 def test_seldom_used_programs_are_optimised_less():

@@ -346,6 +346,7 @@ def test_nothing_is_overwritten(finished, command):
         ({"seed": -1}, "seed"),
         ({"time_budget": 0.0}, "time_budget"),
         ({"time_budget": float("nan")}, "time_budget"),
+        ({"devices": 0}, "devices must be >= 1, got 0"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -353,9 +354,19 @@ def test_bad_options_are_refused(options, message):
         search_command.SearchCommand(data="diabetes", **options)
 
 
-def test_an_unknown_table_is_one_line_and_exit_code_2(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--data diabetis", "diabetis"),
+        ("--data diabetes --devices 9999", "devices must be <= "),
+        ("--data diabetes --devices 0", "devices must be >= 1, got 0"),
+    ],
+)
+def test_what_a_command_cannot_use_is_one_line_and_exit_code_2(
+    tmp_path, options, message
+):
     process = subprocess.run(
-        [sys.executable, "-m", "swajax.search", "--data", "diabetis"],
+        [sys.executable, "-m", "swajax.search", *options.split()],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -364,5 +375,5 @@ def test_an_unknown_table_is_one_line_and_exit_code_2(tmp_path):
     )
     assert process.returncode == 2
     assert process.stderr.startswith("python -m swajax.search: error: ")
-    assert process.stderr.count("\n") == 1
+    assert process.stderr.count("\n") == 1 and message in process.stderr
     assert not list(tmp_path.iterdir())

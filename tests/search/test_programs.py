@@ -32,7 +32,7 @@ def test_a_program_is_compiled_once_in_a_thread_as_it_will_be_called():
         programs.request("a", work)
         programs.request("a", work)
     programs.request("b", work)
-    assert programs.is_ready("a", seconds=60) and programs.is_ready("b", seconds=60)
+    assert programs.is_ready("a", seconds=60.0) and programs.is_ready("b", seconds=60.0)
     programs.request("a", work)
     (first, is_double), (_, is_single) = seen
     assert first is not threading.main_thread() and is_double and not is_single
@@ -85,4 +85,4 @@ def test_a_requested_program_is_not_compiled_again_when_it_is_called():
 
 def test_a_compilation_that_fails_is_left_to_the_call():
     programs.request("bad", lambda: 1 / 0)
-    assert programs.is_ready("bad", seconds=60)
+    assert programs.is_ready("bad", seconds=60.0)

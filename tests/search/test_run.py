@@ -252,6 +252,53 @@ def test_each_heat_and_all_stages_have_their_share_of_the_time(monkeypatch, all_
     assert len(reports) == stages.SEARCH_SHARE * 20
 
 
+def test_steps_end_with_the_share_of_their_stage(monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(batches, "polish_batch", lambda *_, **how: seen.append(how))
+    for budget in (10.0, None):
+        rest = "squared", CONFIG, budget, lambda: now[0]
+        job = make_job(*[make_problem(0)] * 2, *rest)
+        job.polish(None, np.zeros(1), 5, share=0.5)
+    is_over = seen[0]["is_over"]
+    assert not is_over() and seen[1]["is_over"] is None
+    now[0] = 5.0
+    assert is_over()
+
+
+@pytest.mark.parametrize("ready", [{"polish"}, {"polish", "remove"}])
+def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready):
+    config = dataclasses.replace(
+        CONFIG, max_weights=50, max_width=6, activations=("linear",)
+    )
+    is_double, called = [], []
+
+    def is_ready(key, **_):
+        is_double.append(key[-1])
+        return not key[-1] and key[0] in ready and key[1] == buckets.BUCKETS[0]
+
+    def spy_on(name):
+        fn = getattr(batches, name)
+
+        def spy(*args, **how):
+            called.append(name)
+            return fn(*args, **how)
+
+        monkeypatch.setattr(batches, name, spy)
+
+    for name in ("remove", "grow", "perturb"):
+        spy_on(name)
+    monkeypatch.setattr(programs, "is_ready", is_ready)
+    reports = []
+    with pytest.warns(UserWarning, match="time budget did not suffice for") as warned:
+        front = search(config=config, time_budget=1e4, callback=reports.append)
+    assert [str(warning.message).partition(" for ")[2] for warning in warned] == [
+        "networks whose programs were not compiled in time, the last polish in float64"
+    ]
+    assert any(is_double) and set(called) == ready - {"polish"}
+    assert max(report.pool.num_weights.max() for report in reports) <= 32
+    assert front.network.first.dtype == np.float32 and len(front.num_weights) > 1
+
+
 def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
     config = dataclasses.replace(
         CONFIG, max_weights=50, max_width=6, activations=("linear",)
@@ -524,7 +571,7 @@ def test_padded_inputs_have_no_weights(found):
         assert first.shape[1] == 4 and not first[:, 3:].any()
 
 
-def test_the_key_tells_everything(found):
+def test_the_key_tells_everything(found, all_ready):
     front, _ = found
     for a, b in zip(jax.tree.leaves(front), jax.tree.leaves(search()), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -532,7 +579,7 @@ def test_the_key_tells_everything(found):
     assert not np.isin(other.train_loss, front.train_loss).all()
 
 
-def test_without_time_the_first_networks_are_the_front():
+def test_without_time_the_first_networks_are_the_front(all_ready):
     reports = []
     front = search(time_budget=1e-9, callback=reports.append)
     assert len(front.num_weights) and np.isfinite(front.valid_loss).all()
@@ -555,14 +602,14 @@ def test_ctrl_c_keeps_the_front_so_far():
     assert front.train_loss.min() <= best * 1.01
 
 
-def test_starts_can_be_given(found):
+def test_starts_can_be_given(found, all_ready):
     front, _ = found
     starts = jax.tree.map(lambda leaf: leaf[-2:], front.network)
     again = search(starts=starts, time_budget=1e-9)
     assert again.train_loss.min() <= front.train_loss[-2:].min() * (1 + 1e-6) + 1e-12
 
 
-def test_the_pick_can_be_asked_for_by_error():
+def test_the_pick_can_be_asked_for_by_error(all_ready):
     config = dataclasses.replace(CONFIG, max_error=0.5)
     front = search(config=config, time_budget=1e-9)
     small = np.flatnonzero(front.valid_loss <= 0.5)
