@@ -21,6 +21,8 @@ COMMANDS = {
     "quality.decay": "DecayCommand",
     "quality.tuning": "TuningCommand",
     "speed": "SpeedCommand",
+    "speed.accelerator": "AcceleratorCommand",
+    "speed.devices": "DevicesCommand",
     "speed.first_run": "FirstRunCommand",
     "starts": "StartsCommand",
     "tangle.accuracy": "AccuracyCommand",
