@@ -17,6 +17,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Int
 
 from swajax.data import batches, columns, formats, partitions, row_weights, splits
+from swajax.data.features import MAX_CATEGORIES
 from swajax.data.large_rows import LargeFile, RowCounts, Strata, read_rows
 from swajax.data.large_splits import Plan, make_plan
 from swajax.data.large_test import LargeTestRows
@@ -77,10 +78,10 @@ def load_large(
     Raises:
       ValueError: the table cannot be used; the message names file, column and row.
     """
-    splits.check_shares(valid_share, test_share)
-    partitions.check_split(split, has_groups=group is not None)
     roles = {"target": target, "weight": weight, "group": group}
     try:
+        splits.check_shares(valid_share, test_share)
+        partitions.check_split(split, has_groups=group is not None)
         file, notes = _open(data, roles, features)
         plan = make_plan(file, (valid_share, test_share), seed, split)
         sampler = _Sampler(file, plan, seed)
@@ -121,8 +122,9 @@ class _Sampler:
     def read(self) -> None:
         """Read the file, until a feature turns out to be unusable."""
         assign_fn = self.plan.make_assign(self.strata)
-        for rows in read_rows(self.file, assign_fn, self.counts, self.strata):
-            if self.counts.num_read == len(rows.row):  # the first chunk
+        chunks = read_rows(self.file, assign_fn, self.counts, self.strata)
+        for number, rows in enumerate(chunks):
+            if number == 0:
                 _check_types(rows.cells)
             self.witnesses.add(rows, self.file.decimal)
             np.add.at(self.num_rows, (rows.part, rows.code), 1)
@@ -133,29 +135,40 @@ class _Sampler:
                 return
 
     def find_rows(self) -> "_SampledRows":
-        """Join the samples and the rows with rare cells.
-
-        Raises:
-          ValueError: a part has no row.
-        """
+        """Join the samples and the other rows with rare cells."""
         found = [reservoir.find() for reservoir in self.reservoirs]
-        for name, one in zip(PARTS, found, strict=True):
-            if one is None and (name != "test" or self.plan.has_test):
-                raise ValueError(f"no row is left for the part {name}")
-        samples = [one[0] for one in found if one is not None]
-        rows = join([*samples, *self.witnesses.find()])
-        ends = np.cumsum([len(sample.row) for sample in samples])
-        parts = np.split(np.arange(len(rows.row)), ends)
-        is_uniform = [one[1] for one in found if one is not None]
-        return _SampledRows(rows, parts[:-1], is_uniform, parts[-1])
+        found = [one for one in found if one is not None]
+        rows = join([*(one.rows for one in found), *self.witnesses.find()])
+        rows = rows.take(np.sort(np.unique(rows.row, return_index=True)[1]))
+        is_uniform = np.zeros(len(rows.row), bool)
+        num_sampled = sum(len(one.rows.row) for one in found)
+        is_uniform[:num_sampled] = np.concatenate([one.is_uniform for one in found])
+        part = np.where(np.arange(len(rows.row)) < num_sampled, rows.part, -1)
+        return _SampledRows(rows, part, is_uniform)
 
 
 class _SampledRows(NamedTuple):
     rows: Sample
-    parts: partitions.Parts
-    is_uniform: list[Bool[np.ndarray, " _"]]
-    """of the rows of each part: whether they are not there for their class only"""
-    witnesses: Int[np.ndarray, " W"]
+    part: Int[np.ndarray, " N"]
+    """part of the rows of a sample, -1 for others"""
+    is_uniform: Bool[np.ndarray, " N"]
+    """of the rows of a sample: whether they are not there for their class only"""
+
+    def find_parts(self, plan: Plan, *, is_stratified: bool) -> partitions.Parts:
+        """Return the indices of the rows of each part.
+
+        Raises:
+          ValueError: a part has no row.
+        """
+        names = PARTS[: 2 + plan.has_test]
+        is_kept = self.is_uniform | is_stratified
+        parts = [
+            np.flatnonzero(is_kept & (self.part == part)) for part in range(len(names))
+        ]
+        for name, part in zip(names, parts, strict=True):
+            if not len(part):
+                raise ValueError(f"no row is left for the part {name}")
+        return parts
 
 
 def _finish(
@@ -169,8 +182,9 @@ def _finish(
     """Check, encode and describe the sample."""
     file, strata = sampler.file, sampler.strata
     notes += _note_left_out(sampler.counts, file)
-    rows, parts, is_uniform, witnesses = sampler.find_rows()
-    frame = batches.to_frame(rows.cells).set_index(pd.Index(rows.row, name="row"))
+    found = sampler.find_rows()
+    rows = found.rows
+    frame = batches.to_frame(rows.cells).set_axis(pd.Index(rows.row, name="row"))
     table = make_table(
         Source(frame, notes=notes, decimal=file.decimal),
         data,
@@ -180,9 +194,14 @@ def _finish(
         file.weight,
         file.group,
     )
+    if sampler.witnesses.is_excessive():
+        raise ValueError(f"a feature has more than {MAX_CATEGORIES} categories")
+    is_classes = table.task == "classification"
+    parts = found.find_parts(sampler.plan, is_stratified=is_classes)
     class_of = np.zeros(MAX_CLASSES + 1, int)
     counts = np.zeros((len(PARTS), len(table.classes)), int)
-    if table.task == "classification":
+    more = sampler.plan.notes
+    if is_classes:
         if not strata.are_few:
             raise ValueError(
                 f"target {shown(file.target)} has more than {MAX_CLASSES} classes"
@@ -190,20 +209,17 @@ def _finish(
         class_of[rows.code] = table.target
         np.add.at(counts, (slice(None), class_of), sampler.num_rows)
         table = _weigh_back(table, parts, counts)
-        splits.check_classes(table, parts[0], "; ".join(sampler.plan.notes))
-        more = splits.note_absent_classes(table, parts[1:])
-    else:
-        parts = [part[own] for part, own in zip(parts, is_uniform, strict=True)]
-        more = ()
+        splits.check_classes(table, parts[0], "; ".join(more))
+        more += splits.note_absent_classes(table, parts[1:])
     factors = row_weights.weigh_classes(table.task, counts[0], class_weight)
-    fitted = np.append(parts[0], witnesses[rows.part[witnesses] == 0])
-    encoded, scaling, filled = splits.encode_parts(
-        table, [*parts, witnesses], factors, fitted
-    )
-    dataset = Dataset(*encoded[:-1], *[None] * (len(PARTS) - len(parts)))
+    others = np.flatnonzero(found.part < 0)
+    fitted = np.append(parts[0], others[rows.part[others] == 0])
+    checked = [*parts, others] if len(others) else parts
+    encoded, scaling, filled = splits.encode_parts(table, checked, factors, fitted)
+    dataset = Dataset(*encoded[: len(parts)], *[None] * (len(PARTS) - len(parts)))
     totals = sampler.num_rows.sum(axis=1).tolist()
     num_rows = dict(zip(PARTS[: len(parts)], totals, strict=False))
-    more += (*sampler.plan.notes, *filled, _note_sample(sampler.counts, dataset))
+    more += (*filled, _note_sample(sampler.counts, parts, is_classes=is_classes))
     test = LargeTestRows(file, sampler.plan, scaling, class_of, factors)
     return LoadedTable(table, dataset, scaling, more, num_rows, counts[0], test.read)
 
@@ -252,9 +268,12 @@ def _note_left_out(counts: RowCounts, file: LargeFile) -> tuple[str, ...]:
     return notes
 
 
-def _note_sample(counts: RowCounts, dataset: Dataset) -> str:
+def _note_sample(
+    counts: RowCounts, parts: partitions.Parts, *, is_classes: bool
+) -> str:
+    kept = "/".join(str(len(part)) for part in parts)
+    least = f", with at least {NUM_EACH} of each class where it has them"
     return (
-        f"read in chunks, as the file is large: networks are fitted and chosen on "
-        f"{len(dataset.train.x):,} and {len(dataset.valid.x):,} random rows of "
-        f"{counts.num_used:,}; all test rows are evaluated"
+        f"a large file, read in chunks: of {counts.num_used} rows, {kept} random ones "
+        f"are kept to train/validate/test{least if is_classes else ''}"
     )

@@ -17,7 +17,7 @@ MIN_BUFFER = 4096  # rows beyond the sample before it is cut again
 
 
 class Sample(NamedTuple):
-    """Rows of a file and what is known about each."""
+    """Rows of a file with their stratum, weight and part of the split."""
 
     cells: pa.Table
     row: Int[np.ndarray, " N"]
@@ -39,6 +39,14 @@ def join(samples: list[Sample]) -> Sample:
     cells, *leaves = zip(*samples, strict=True)
     tables = pa.concat_tables(cells, promote_options="permissive").unify_dictionaries()
     return Sample(tables, *map(np.concatenate, leaves))
+
+
+class Drawn(NamedTuple):
+    """The rows of a sample."""
+
+    rows: Sample
+    is_uniform: Bool[np.ndarray, " N"]
+    """flags of rows that are not there for their stratum only: a uniform sample"""
 
 
 class Reservoir:
@@ -66,7 +74,9 @@ class Reservoir:
         num_known = len(self._limits)
         if len(rows.code) and rows.code.max() >= num_known:
             more = rows.code.max() + 1 - num_known
-            self._limits = np.append(self._limits, np.full(more, np.inf))
+            self._limits = np.append(
+                self._limits, np.full(more, np.inf if self.num_each else 0)
+            )
         is_kept = priority < np.maximum(self._limit, self._limits[rows.code])
         if not is_kept.any():
             return
@@ -76,19 +86,14 @@ class Reservoir:
         if self._num_new > self.num_rows + MIN_BUFFER:
             self._cut()
 
-    def find(self) -> tuple[Sample, Bool[np.ndarray, " N"]] | None:
-        """Return the sample in random order; None if no row was added.
-
-        Returns:
-          The rows, and flags of those that are not there for their stratum only: they
-          are a uniform sample.
-        """
+    def find(self) -> "Drawn | None":
+        """Return the sample in random order; None if no row was added."""
         if not self._pieces:
             return None
         self._cut()
         priority = self._priorities[0]
         order = np.random.default_rng(len(priority)).permutation(len(priority))
-        return self._pieces[0].take(order), priority[order] <= self._limit
+        return Drawn(self._pieces[0].take(order), priority[order] <= self._limit)
 
     def _cut(self) -> None:
         rows, priority = join(self._pieces), np.concatenate(self._priorities)
@@ -166,7 +171,7 @@ class Witnesses:
                 is_it = values == value
                 if key[1] == "train":
                     is_it &= rows.part == 0
-                self._rows[*key, sign] = rows.take([int(np.argmax(is_it))])
+                self._rows[*key, sign] = rows.take(np.flatnonzero(is_it)[:1])
 
     def _add_texts(
         self,
@@ -179,7 +184,7 @@ class Witnesses:
             if text not in self._texts[key] and len(self._texts[key]) <= MAX_CATEGORIES:
                 self._texts[key].add(text)
                 is_it = np.asarray(pc.equal(cells, text).fill_null(False)) & is_new
-                self._rows[*key, text] = rows.take([int(np.argmax(is_it))])
+                self._rows[*key, text] = rows.take(np.flatnonzero(is_it)[:1])
 
 
 def _rank(codes: Int[np.ndarray, " N"]) -> Int[np.ndarray, " N"]:

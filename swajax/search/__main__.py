@@ -1,6 +1,7 @@
 """Command `python -m swajax.search`: find tiny networks for a table."""
 
 import dataclasses
+import functools
 import re
 import sys
 import time
@@ -15,11 +16,11 @@ import tyro
 from tqdm import tqdm
 
 from swajax.data.encoding import encoder_to_dict, input_names
+from swajax.data.loading import load_parts
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import Dataset, Scaling, split_table
-from swajax.data.tables import Table, load_table
+from swajax.data.splits import LoadedTable, Scaling
 from swajax.io import checkpoints, commands, configs, runlog
 from swajax.model import evaluation
 from swajax.model.front import Front
@@ -86,31 +87,29 @@ class SearchCommand:
 def main(config: SearchCommand) -> None:
     """Search, print the table of the front, then write all results."""
     commands.use_compilation_cache()
-    table = load_table(
+    loaded = load_parts(
         config.data,
         target=config.target,
         features=config.features,
         task=config.task,
         weight=config.weight,
         group=config.group,
-    )
-    dataset, scaling, notes = split_table(
-        table,
         seed=config.seed,
         valid_share=config.valid_share,
         test_share=config.test_share,
         class_weight=config.class_weight,
         split=config.split,
     )
+    table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
-    notes = (*table.notes, *notes)
-    if max(_count_rows(dataset).values()) > MAX_ROWS:
+    notes = (*table.notes, *loaded.notes)
+    if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
-    sys.stdout.write(_describe(table, dataset, scaling, notes))
+    sys.stdout.write(_describe(loaded, notes))
     begin = time.monotonic()
     with tqdm(unit="block", disable=None) as bar:
         front = find_front(
@@ -123,15 +122,13 @@ def main(config: SearchCommand) -> None:
             callback=_make_callback(bar, folder, config.search.max_weights),
         )
     seconds = time.monotonic() - begin
-    outcome = evaluation.tabulate(
-        front, dataset, scaling, activations=config.search.activations
-    )
+    outcome = _tabulate(front, loaded, config.search.activations)
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
     )
-    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
+    about = _describe_data(loaded) | {"notes": notes, "seconds": seconds}
     write_rows(folder, dataset)
     _write(folder, config, scaling, front, outcome, about)
     sys.stdout.write(
@@ -139,43 +136,55 @@ def main(config: SearchCommand) -> None:
     )
 
 
+def _tabulate(
+    front: Front, loaded: LoadedTable, activations: tuple[str, ...]
+) -> evaluation.FrontTable:
+    """Evaluate the front; on the sample if a large file cannot be read again."""
+    tabulate = functools.partial(
+        evaluation.tabulate,
+        front,
+        loaded.dataset,
+        loaded.scaling,
+        activations=activations,
+    )
+    try:
+        return tabulate(read_test=loaded.read_test)
+    except (ValueError, OSError) as error:
+        if loaded.read_test is None:
+            raise
+        warnings.warn(
+            f"test errors are those of {len(loaded.dataset.test.x):,} rows, as the "
+            f"table cannot be read again: {commands.describe_error(error)}",
+            stacklevel=2,
+        )
+        return tabulate()
+
+
 def _default_folder(config: SearchCommand) -> Path:
     stem = re.sub(r"[^\w-]+", "-", Path(config.data).stem).strip("-")
     return runlog.default_run_folder(f"search-{stem}")
 
 
-def _describe(
-    table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
-) -> str:
-    names = input_names(scaling.encoder)
-    counts = _count_rows(dataset).values()
+def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
+    table, names = loaded.table, input_names(loaded.scaling.encoder)
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
         f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, counts))} rows to train/validate/test",
+        f"{'/'.join(map(str, loaded.num_rows.values()))} rows to train/validate/test",
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _count_rows(dataset: Dataset) -> dict[str, int]:
-    parts = dataset._asdict().items()
-    return {name: len(part.y) for name, part in parts if part is not None}
-
-
-def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
+def _describe_data(loaded: LoadedTable) -> dict[str, Any]:
     """Describe the table for results.json."""
-    y = dataset.train.y
-    counts = {"class_counts": []}
-    if table.classes:
-        every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
-        counts = {"class_counts": every.sum(axis=0).astype(int)}
-    return counts | {
-        "source": table.source,
-        "target": table.target_name,
-        "task": table.task,
-        "num_rows": _count_rows(dataset),
+    return {
+        "class_counts": loaded.class_counts,
+        "source": loaded.table.source,
+        "target": loaded.table.target_name,
+        "task": loaded.table.task,
+        "num_rows": loaded.num_rows,
     }
 
 
