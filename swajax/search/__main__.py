@@ -21,17 +21,19 @@ from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.data.splits import LoadedTable, Scaling
-from swajax.io import checkpoints, commands, configs, runlog
+from swajax.io import checkpoints, commands, configs, files, hosts, runlog
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.model.results import write_rows
 from swajax.report import fronts, page, pictures
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
+from swajax.search.hosts import check_same
 from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources.descent import BATCH_ROWS
 
+NAME = "python -m swajax.search"
 MANY_ROWS = (
     f"networks are fitted and chosen on {MAX_ROWS:,} random rows per part; "
     f"descents use mini-batches of {BATCH_ROWS:,}; all test rows are evaluated"
@@ -78,14 +80,30 @@ class SearchCommand:
     """seconds after which the search stops and writes the best networks so far"""
     out: Path | None = None
     """folder for the results, which must be new or empty [runs/search-NAME-NUMBER]"""
+    coordinator: str | None = None
+    """to search on several hosts: host:port of the first process"""
+    num_processes: int | None = None
+    """number of processes, with --coordinator"""
+    process_id: int | None = None
+    """index of this process, from 0, with --coordinator"""
 
     def __post_init__(self) -> None:
-        """Check seed and budget."""
+        """Check seed, budget and the options for several hosts."""
+        hosts.check_options(self.coordinator, self.num_processes, self.process_id)
         commands.check_seed_and_budget(self.seed, self.time_budget)
 
 
 def main(config: SearchCommand) -> None:
-    """Search, print the table of the front, then write all results."""
+    """Search, print the table of the front, then write all results.
+
+    Of several processes, only the first prints and writes.
+    """
+    options = (config.coordinator, config.num_processes, config.process_id)
+    with hosts.joined(*options, name=NAME):
+        _search(config)
+
+
+def _search(config: SearchCommand) -> None:
     commands.use_compilation_cache()
     loaded = load_parts(
         config.data,
@@ -109,9 +127,12 @@ def main(config: SearchCommand) -> None:
     notes = (*table.notes, *loaded.notes)
     if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
-    sys.stdout.write(_describe(loaded, notes))
+    is_writer = files.is_writer()
+    if is_writer:
+        sys.stdout.write(_describe(loaded, notes))
+    check_same((config.search, config.time_budget, config.seed), *dataset[:2])
     begin = time.monotonic()
-    with tqdm(unit="block", disable=None) as bar:
+    with tqdm(unit="block", disable=None if is_writer else True) as bar:
         front = find_front(
             jax.random.key(config.seed),
             dataset.train,
@@ -119,8 +140,12 @@ def main(config: SearchCommand) -> None:
             objective=objective,
             config=config.search,
             time_budget=config.time_budget,
-            callback=_make_callback(bar, folder, config.search.max_weights),
+            callback=_make_callback(bar, folder, config.search.max_weights)
+            if is_writer
+            else None,
         )
+    if not is_writer:
+        return
     seconds = time.monotonic() - begin
     outcome = _tabulate(front, loaded, config.search.activations)
     picked = _explain_pick(front, config.search.max_error)
@@ -283,6 +308,4 @@ def _write(
 
 
 if __name__ == "__main__":
-    commands.run_as_process(
-        main, SearchCommand, name="python -m swajax.search", is_long=True
-    )
+    commands.run_as_process(main, SearchCommand, name=NAME, is_long=True)

@@ -13,6 +13,7 @@ from swajax.refine import batches
 from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
+from swajax.search.hosts import Merger
 from swajax.search.pool import Pool
 from swajax.types import Network, NetworkSpec
 
@@ -29,6 +30,7 @@ class Job:
     time_budget: float | None
     clock: Callable[[], float]
     begin: float
+    merger: Merger
     network_steps: int = 0
 
     def seconds(self) -> float:
@@ -99,7 +101,8 @@ def make_job(
     if decay is None:
         decay = 1e-9 if objective == "squared" else decay_of_classes(train)
     fit = Fit(objective, config.activations, decay)
-    return Job(train, valid, spec, fit, config, time_budget, clock, clock())
+    merger = Merger(config.num_kept)
+    return Job(train, valid, spec, fit, config, time_budget, clock, clock(), merger)
 
 
 def decay_of_classes(train: Problem) -> float:

@@ -26,8 +26,8 @@ from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.refine import batches, buckets
+from swajax.search import hosts, stages
 from swajax.search import pool as pools
-from swajax.search import stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
@@ -84,6 +84,9 @@ def find_front(
       clock: returns seconds.
       callback: called after each block of work.
 
+    Under `jax.distributed` all processes call it with the same arguments: each searches
+    from its share of the starts, and all return the same front.
+
     Returns:
       The networks that no smaller one beats on `valid`, smallest first, and the index
       `pick` of the smallest one within one standard error of the best.
@@ -133,7 +136,7 @@ def _find_front(
 ) -> Front:
     begin, num_steps = clock(), 0
     train, valid = (normalise_weights(part) for part in (train, valid))
-    source_key, key = jax.random.split(key)
+    source_key, key = jax.random.split(hosts.own_key(key))
     if starts is None:
         config.check(train.x.shape[1], objective)
         found = _find_starts(
@@ -141,6 +144,8 @@ def _find_front(
         )
         starts, num_steps = found.networks, found.num_steps
         interrupts.should_end(has_results=False)
+    else:
+        starts = hosts.own_networks(starts)
     spent = clock() - begin
     rest = None if time_budget is None else time_budget - spent
     job = make_job(train, valid, objective, config, rest, clock)
@@ -184,7 +189,7 @@ def _find_starts(
         objective,
         limits,
         config.max_weights,
-        config.num_starts,
+        hosts.own_number(config.num_starts),
         seconds=float(seconds),
         clock=clock,
         watch=watch,
@@ -225,6 +230,8 @@ def find_pool(
     except KeyboardInterrupt:
         if pool is None or interrupts.count():  # not from the callback
             raise
+    if pool is not None and not job.merger.has_ended:
+        pool = job.merger.merge(pool, is_last=True)
     if pool is None or not len(pool.loss):
         raise ValueError("no network has a finite loss: the data hold huge numbers")
     if not _is_small(pool, job.config).any():
@@ -233,14 +240,32 @@ def find_pool(
 
 
 def _run_stages(key: Key, job: Job, starts: Network) -> stages.Stages:
-    pool = yield from stages.race(starts, job)
+    own_fn = job.merger.own
+    pool = yield from _merge((yield from stages.race(starts, job)), job)
     num = job.config.num_rounds
     keys = iter(jax.random.split(key, 2 * num + 1))
     for index in range(num):
-        share = 1.0 if index else FIRST_SHARE
-        pool = yield from stages.prune_pass(next(keys), pool, job, share=share)
-        pool = yield from stages.grow_pass(next(keys), pool, job)
-    return (yield from stages.prune_pass(next(keys), pool, job))
+        for is_prune in (True, False):
+            if job.merger.has_ended:
+                return pool
+            own, own_key = own_fn(pool), next(keys)
+            if is_prune:
+                share = 1.0 if index else FIRST_SHARE
+                own = yield from stages.prune_pass(own_key, own, job, share=share)
+            else:
+                own = yield from stages.grow_pass(own_key, own, job)
+            pool = yield from _merge(own, job)
+    if job.merger.has_ended:
+        return pool
+    return (yield from stages.prune_pass(next(keys), own_fn(pool), job))
+
+
+def _merge(pool: Pool, job: Job) -> stages.Stages:
+    """Merge the pools of all hosts."""
+    pool = job.merger.merge(pool)
+    if not job.merger.is_alone:
+        yield "merge", pool
+    return pool
 
 
 def select(pool: Pool, job: Job) -> Front:
