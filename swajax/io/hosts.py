@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from swajax.io import interrupts
 from swajax.io.commands import EXIT_ERROR
 from swajax.io.configs import check_range
+from swajax.io.relay import start_relay
 
 PATIENCE = 60.0  # seconds to wait for the other processes
 HEARTBEAT = 45  # seconds after which JAX takes a process for dead
@@ -79,7 +80,8 @@ def joined(
             link.sendall(PORT.pack(port))
     else:
         link = _connect(host, port, num_processes, process_id)
-        links, port = {0: link}, _receive_port(link, coordinator)
+        links = {0: link}
+        host, port = "127.0.0.1", start_relay(host, _receive_port(link, coordinator))
     ends = [_Watch(link, index, num_processes, name) for index, link in links.items()]
     import jax  # here, so that messages come soon
 
@@ -127,7 +129,7 @@ class _Watch:
 def _gather(port: int, num_processes: int) -> dict[int, socket.socket]:
     """Wait for the other processes; return their connections by index."""
     end, links = time.monotonic() + PATIENCE, {}
-    with _listen(port) as listener:
+    with _listen(port) as listener, contextlib.ExitStack() as opened:
         while len(links) < num_processes - 1:
             listener.settimeout(max(end - time.monotonic(), 0.001))
             try:
@@ -138,11 +140,13 @@ def _gather(port: int, num_processes: int) -> dict[int, socket.socket]:
                     f"processes {', '.join(map(str, missing))} of {num_processes} did "
                     f"not connect to port {port} within {PATIENCE:g} s"
                 ) from None
+            opened.enter_context(link)
             index = _read_hello(link, num_processes)
             if index in links:
                 raise ValueError(f"two processes have the process_id {index}")
             if index is not None:
                 links[index] = link
+        opened.pop_all()  # all are there: they stay open
     return links
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import jax
 
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.io import checkpoints, commands, files, interrupts, runlog
+from swajax.io import checkpoints, commands, files, hosts, interrupts, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.curves import draw_curves
 from swajax.pretrain.journal import BEST_FILE, STATE_FILE
 from swajax.pretrain.trainer import Trainer, make_trainer, train
+
+NAME = "python -m swajax.pretrain"
 
 
 def main(config: PretrainCommand) -> None:
@@ -22,10 +24,12 @@ def main(config: PretrainCommand) -> None:
       ValueError: options or checkpoints are invalid, or a loss is not finite.
       OSError: a file is missing or in use.
     """
-    if config.coordinator is not None:
-        jax.distributed.initialize(
-            config.coordinator, config.num_processes, config.process_id
-        )
+    options = (config.coordinator, config.num_processes, config.process_id)
+    with hosts.joined(*options, name=NAME):
+        _pretrain(config)
+
+
+def _pretrain(config: PretrainCommand) -> None:
     folder, config = _find_run(config)
     trainer = make_trainer(config)
     state = _start(config, folder, trainer)
@@ -84,6 +88,4 @@ def _cut_metrics(folder: Path, step: int) -> None:
 
 
 if __name__ == "__main__":
-    commands.run_as_process(
-        main, PretrainCommand, name="python -m swajax.pretrain", is_long=True
-    )
+    commands.run_as_process(main, PretrainCommand, name=NAME, is_long=True)
