@@ -136,7 +136,7 @@ def _find_front(
 ) -> Front:
     begin, num_steps = clock(), 0
     train, valid = (normalise_weights(part) for part in (train, valid))
-    source_key, key = jax.random.split(hosts.own_key(key))
+    source_key, key = jax.random.split(key)
     if starts is None:
         config.check(train.x.shape[1], objective)
         found = _find_starts(
@@ -189,7 +189,7 @@ def _find_starts(
         objective,
         limits,
         config.max_weights,
-        hosts.own_number(config.num_starts),
+        config.num_starts,
         seconds=float(seconds),
         clock=clock,
         watch=watch,
@@ -243,7 +243,7 @@ def _run_stages(key: Key, job: Job, starts: Network) -> stages.Stages:
     own_fn = job.merger.own
     pool = yield from _merge((yield from stages.race(starts, job)), job)
     num = job.config.num_rounds
-    keys = iter(jax.random.split(key, 2 * num + 1))
+    keys = iter(jax.random.split(hosts.own_key(key), 2 * num + 1))
     for index in range(num):
         for is_prune in (True, False):
             if job.merger.has_ended:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from swajax.io import interrupts
+from swajax.search import hosts
 from swajax.search.sources import descent, random_networks, supernets
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Key, NetworkSpec
@@ -71,8 +72,21 @@ def find_starts(
         source = SOURCES[name]
         own_key = jax.random.fold_in(key, list(SOURCES).index(name))
         own = dataclasses.replace(request, options=options.get(source.options_field))
-        parts.append(source.find(own_key, own))
+        parts.append(_find_share(source, own_key, own))
     networks = jax.tree.map(
         lambda *leaves: np.concatenate(leaves), *(part.networks for part in parts)
     )
     return Starts(networks, sum(part.num_steps for part in parts))
+
+
+def _find_share(source: Source, key: Key, request: StartRequest) -> Starts:
+    """Find the share of this host: of the same starts as on one host, if that is fast.
+
+    Otherwise each host finds starts of its own.
+    """
+    if source.is_timed:
+        num = hosts.own_number(request.num_starts)
+        own = dataclasses.replace(request, num_starts=num)
+        return source.find(hosts.own_key(key), own)
+    found = source.find(key, request)
+    return found._replace(networks=hosts.own_networks(found.networks))
