@@ -21,12 +21,13 @@ from swajax.data.features import MAX_CATEGORIES
 from swajax.data.large_rows import LargeFile, RowCounts, Strata, read_rows
 from swajax.data.large_splits import Plan, make_plan
 from swajax.data.large_test import LargeTestRows
+from swajax.data.loaded_table import LoadedTable
 from swajax.data.messages import shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS
 from swajax.data.readers import Source, check_names, drop_unnamed
 from swajax.data.reservoirs import Reservoir, Sample, Witnesses, join
-from swajax.data.splits import Dataset, LoadedTable
+from swajax.data.splits import Dataset
 from swajax.data.streaming import find_decimal, find_kind
 from swajax.data.tables import MIN_ROWS, Table, choose_features, make_table
 from swajax.data.targets import MAX_CLASSES

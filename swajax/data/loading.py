@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 
 from swajax.data.large import is_large, load_large
+from swajax.data.loaded_table import LoadedTable
 from swajax.data.partitions import SplitKind
-from swajax.data.splits import LoadedTable, split_table
+from swajax.data.splits import count_rows, split_table
 from swajax.data.tables import load_table
 
 
@@ -40,11 +41,7 @@ def load_parts(
         return load_large(data, features=features, task=task, **roles, **options)
     table = load_table(data, features=features, task=task, **roles)
     dataset, scaling, notes = split_table(table, **options)
-    num_rows = {
-        name: len(part.y)
-        for name, part in dataset._asdict().items()
-        if part is not None
-    }
+    num_rows = count_rows(dataset)
     y = dataset.train.y
     every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
     counts = every.sum(axis=0).astype(int) if table.classes else np.zeros(0, int)

@@ -1,7 +1,6 @@
 """Split of a table into training, validation and test parts, encoded and scaled."""
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -37,22 +36,10 @@ class Scaling(NamedTuple):
     classes: tuple[str, ...]
 
 
-class LoadedTable(NamedTuple):
-    """A table that is read and split, as a whole or as a sample."""
-
-    table: Table
-    """all rows; or those of the sample, and rows with rare cells"""
-    dataset: Dataset
-    """parts, or samples of them"""
-    scaling: Scaling
-    notes: tuple[str, ...]
-    """notes of the split"""
-    num_rows: dict[str, int]
-    """numbers of all rows, by part"""
-    class_counts: Int[np.ndarray, " C"]
-    """numbers of all training rows, by class"""
-    read_test: Callable[[], Iterator[Problem]] | None = None
-    """reads all test rows in chunks, if `dataset` holds a sample"""
+def count_rows(dataset: Dataset) -> dict[str, int]:
+    """Return the number of rows of each part that exists."""
+    parts = dataset._asdict().items()
+    return {name: len(part.y) for name, part in parts if part is not None}
 
 
 def split_table(

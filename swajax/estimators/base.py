@@ -118,6 +118,8 @@ class BaseSparseMLP(BaseEstimator):
         self, x: Any, y: Any, weight: Any, groups: Any, *, is_classes: bool = False
     ) -> tuple[Problem, Parts]:
         """Merge equal rows and split them by the parameters."""
+        if self.valid_share is None:
+            raise ValueError("valid_share must be a number, got None")
         check_range("valid_share", self.valid_share, above=0, below=1)
         check_split(self.split, has_groups=groups is not None)
         return divide(

@@ -15,17 +15,15 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from swajax.data.encoding import encoder_to_dict, input_names
+from swajax.data.encoding import input_names
+from swajax.data.loaded_table import LoadedTable
 from swajax.data.loading import load_parts
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import LoadedTable, Scaling
-from swajax.io import checkpoints, commands, configs, files, hosts, runlog
+from swajax.io import commands, files, hosts, runlog
 from swajax.model import evaluation
 from swajax.model.front import Front
-from swajax.model.results import write_rows
-from swajax.report import fronts, page, pictures
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.hosts import check_same
@@ -153,9 +151,24 @@ def _search(config: SearchCommand) -> None:
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
     )
-    about = _describe_data(loaded) | {"notes": notes, "seconds": seconds}
-    write_rows(folder, dataset)
-    _write(folder, config, scaling, front, outcome, about)
+    from swajax.report import run_folder  # matplotlib is slow to import
+
+    run_folder.write(
+        folder,
+        config,
+        front,
+        outcome,
+        table=table,
+        dataset=dataset,
+        scaling=scaling,
+        activations=config.search.activations,
+        about={
+            "notes": notes,
+            "seconds": seconds,
+            "num_rows": loaded.num_rows,
+            "class_counts": loaded.class_counts.tolist(),
+        },
+    )
     sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
@@ -200,17 +213,6 @@ def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _describe_data(loaded: LoadedTable) -> dict[str, Any]:
-    """Describe the table for results.json."""
-    return {
-        "class_counts": loaded.class_counts,
-        "source": loaded.table.source,
-        "target": loaded.table.target_name,
-        "task": loaded.table.task,
-        "num_rows": loaded.num_rows,
-    }
 
 
 def _make_callback(
@@ -274,37 +276,6 @@ def _explain_pick(front: Front, max_error: float | None) -> str:
     if front.valid_loss[front.pick] <= max_error:
         return f"smallest with a validation loss of at most {max_error:g}"
     return f"the best; none has a validation loss of at most {max_error:g}"
-
-
-def _write(
-    folder: Path,
-    config: SearchCommand,
-    scaling: Scaling,
-    front: Front,
-    outcome: evaluation.FrontTable,
-    about: dict[str, Any],
-) -> None:
-    header = {name: about[name] for name in ("source", "target", "task")} | {
-        "classes": scaling.classes,
-        "encoder": encoder_to_dict(scaling.encoder),
-        "target_scale": scaling.target_scale,
-        "target_offset": scaling.target_offset,
-        "activations": config.search.activations,
-        "pick": front.pick,
-    }
-    checkpoints.save(folder / "networks.safetensors", front.network, header=header)
-    title = f"{about['source']}: error against size"
-    fronts.draw(folder / "front.png", outcome, target=about["target"], title=title)
-    results = header | {
-        **about,
-        "versions": runlog.find_versions(),
-        "config": configs.to_dict(config),
-        "measures": outcome.measures,
-        "front": outcome.rows,
-    }
-    runlog.write_json(folder / "results.json", results)
-    pictures.write(folder)
-    page.write(folder)
 
 
 if __name__ == "__main__":

@@ -240,24 +240,20 @@ def find_pool(
 
 
 def _run_stages(key: Key, job: Job, starts: Network) -> stages.Stages:
-    own_fn = job.merger.own
     pool = yield from _merge((yield from stages.race(starts, job)), job)
     num = job.config.num_rounds
-    keys = iter(jax.random.split(hosts.own_key(key), 2 * num + 1))
-    for index in range(num):
-        for is_prune in (True, False):
-            if job.merger.has_ended:
-                return pool
-            own, own_key = own_fn(pool), next(keys)
-            if is_prune:
-                share = 1.0 if index else FIRST_SHARE
-                own = yield from stages.prune_pass(own_key, own, job, share=share)
-            else:
-                own = yield from stages.grow_pass(own_key, own, job)
-            pool = yield from _merge(own, job)
-    if job.merger.has_ended:
-        return pool
-    return (yield from stages.prune_pass(next(keys), own_fn(pool), job))
+    keys = jax.random.split(hosts.own_key(key), 2 * num + 1)
+    for number, own_key in enumerate(keys):
+        if job.merger.has_ended:
+            break
+        own = job.merger.own(pool)
+        if number % 2:
+            own = yield from stages.grow_pass(own_key, own, job)
+        else:
+            share = FIRST_SHARE if num and not number else 1.0
+            own = yield from stages.prune_pass(own_key, own, job, share=share)
+        pool = yield from _merge(own, job)
+    return pool
 
 
 def _merge(pool: Pool, job: Job) -> stages.Stages:
