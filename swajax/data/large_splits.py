@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from swajax.data import partitions, splits
+from swajax.data import partitions
 from swajax.data.large_rows import (
     AssignFn,
     LargeFile,
@@ -55,13 +55,13 @@ def make_plan(
     held = held if has_test else held[:1]
     if file.group is None:
         parts = np.array([num_rows - sum(held), *held, 0][:3])
-        note = splits.describe_order(held)
+        note = partitions.describe_order(held)
         return Plan(lambda _: assign_in_order(parts), has_test, (note,))
     names, table = _tabulate(groups)
     parts = partitions.assign_groups(table, held, np.random.default_rng(seed))
     part_of = dict(zip(names, parts.tolist(), strict=True))
     numbers = np.bincount(parts, minlength=1 + len(held)).tolist()
-    note = splits.describe_groups(file.group, numbers)
+    note = partitions.describe_groups(file.group, numbers)
     return Plan(lambda _: assign_by_group(part_of, file.group), has_test, (note,))
 
 

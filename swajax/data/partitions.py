@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from swajax.data.messages import shown
+
 SplitKind = Literal["random", "last"]
 MAX_TRIES = 100  # number of random divisions of groups; the most even one is used
 MAX_COUNTS = 10**7  # groups times classes times divisions
@@ -167,6 +169,25 @@ def assign_groups(
             best = score
             part_of[order] = np.searchsorted(ends, np.arange(num_groups), side="right")
     return part_of
+
+
+def describe_order(held: list[int]) -> str:
+    """Describe a split in order, for the user."""
+    if len(held) == 1:
+        return f"split in the order of the rows: the last {held[0]} validate"
+    return (
+        f"split in the order of the rows: the last {held[1]} test, the {held[0]} "
+        "before them validate"
+    )
+
+
+def describe_groups(name: str, numbers: list[int]) -> str:
+    """Describe a split by groups, for the user."""
+    names = ("train", "validate", "test")[: len(numbers)]
+    return (
+        f"split by group {shown(name)}: {'/'.join(map(str, numbers))} groups to "
+        f"{'/'.join(names)}"
+    )
 
 
 def absent_classes(

@@ -198,7 +198,7 @@ def _divide(
     partitions.check_split(split, has_groups=table.group is not None)
     if split == "last":
         parts = partitions.divide_last(len(codes), held, seed)
-        note = describe_order(held)
+        note = partitions.describe_order(held)
     elif table.group is not None:
         parts = partitions.divide_groups(table.group, codes, held, seed)
         note = _describe_groups(table, parts)
@@ -229,28 +229,9 @@ def check_classes(table: Table, train: Int[np.ndarray, " N"], split: str) -> Non
         )
 
 
-def describe_order(held: list[int]) -> str:
-    """Describe a split in order, for the user."""
-    if len(held) == 1:
-        return f"split in the order of the rows: the last {held[0]} validate"
-    return (
-        f"split in the order of the rows: the last {held[1]} test, the {held[0]} "
-        "before them validate"
-    )
-
-
 def _describe_groups(table: Table, parts: partitions.Parts) -> str:
     numbers = [len(np.unique(table.group[part])) for part in parts]
-    return describe_groups(table.group_name, numbers)
-
-
-def describe_groups(name: str, numbers: list[int]) -> str:
-    """Describe a split by groups, for the user."""
-    names = ("train", "validate", "test")[: len(numbers)]
-    return (
-        f"split by group {shown(name)}: {'/'.join(map(str, numbers))} groups to "
-        f"{'/'.join(names)}"
-    )
+    return partitions.describe_groups(table.group_name, numbers)
 
 
 def note_absent_classes(

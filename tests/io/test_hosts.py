@@ -99,11 +99,11 @@ def test_processes_of_other_options_are_refused(
     faults = []
 
     def connect():
-        with hosts._connect("127.0.0.1", port, number, index) as link:
-            try:
+        try:
+            with hosts._connect("127.0.0.1", port, number, index) as link:
                 hosts._receive_port(link, "c:1")
-            except ValueError as error:
-                faults.append(str(error))
+        except ValueError as error:  # the later one may find nobody
+            faults.append(str(error))
 
     threads = [threading.Thread(target=connect) for _ in range(2)]
     for thread in threads:
@@ -112,7 +112,8 @@ def test_processes_of_other_options_are_refused(
         hosts._gather(port, 4)
     for thread in threads:
         thread.join()
-    assert set(faults) == {"coordinator c:1 ended before all processes were there"}
+    assert len(faults) == 2
+    assert "coordinator c:1 ended before all processes were there" in faults
 
 
 def test_strangers_are_ignored(port):
