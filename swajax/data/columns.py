@@ -37,7 +37,7 @@ def parse(column: pd.Series) -> pd.Series:
     Raises:
       UnusableColumnError: the column holds dates, complex numbers or lists.
     """
-    _check_type(column)
+    check_type(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         return _like(column, to_text(column))
     values = to_numbers(column)
@@ -62,7 +62,7 @@ def parse_cells(
     Raises:
       UnusableColumnError: the column holds dates, complex numbers or lists.
     """
-    _check_type(column)
+    check_type(column)
     values = to_numbers(column)
     is_other = is_text(column, values)
     rows = np.flatnonzero(is_other)
@@ -89,7 +89,7 @@ def to_text(column: pd.Series) -> np.ndarray:
 
 def is_missing(column: pd.Series) -> Bool[np.ndarray, " N"]:
     """Flag the raw cells that are empty or hold a word such as NA."""
-    _check_type(column)
+    check_type(column)
     values = to_numbers(column)
     return np.isnan(values) & ~is_text(column, values)
 
@@ -214,7 +214,7 @@ def _cell_text(cell: Any) -> str | None:
     return str(cell)
 
 
-def _check_type(column: pd.Series) -> None:
+def check_type(column: pd.Series) -> None:
     """Refuse columns of dates, complex numbers, time differences, lists and bytes."""
     dtype, name = column.dtype, shown(column.name)
     cells = column.dropna() if types.is_object_dtype(dtype) else ()

@@ -211,7 +211,11 @@ def _encode_numbers(column: Column, cells: pd.Series) -> EncodedRows:
 
 
 def _encode_categories(column: Column, cells: pd.Series) -> EncodedRows:
-    text = columns.to_text(cells)
+    if isinstance(cells.dtype, pd.CategoricalDtype):  # few distinct cells
+        own = columns.to_text(pd.Series(cells.cat.categories, dtype=object))
+        text = np.append(own, None)[cells.cat.codes]
+    else:
+        text = columns.to_text(cells)
     is_category = text[:, None] == np.array(column.categories, dtype=object)
     is_filled = np.array([cell is None for cell in text], dtype=bool)
     is_unseen = ~is_filled & ~is_category.any(axis=1)

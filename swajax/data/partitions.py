@@ -7,6 +7,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from swajax.data.messages import shown
+
 SplitKind = Literal["random", "last"]
 MAX_TRIES = 100  # number of random divisions of groups; the most even one is used
 MAX_COUNTS = 10**7  # groups times classes times divisions
@@ -129,13 +131,33 @@ def divide_groups(
       ValueError: there are fewer groups than parts.
     """
     counts, index = _count_classes(groups, codes)
+    rng = np.random.default_rng(seed)
+    part_of = assign_groups(counts, held, rng)
+    parts = [np.flatnonzero(part_of[index] == part) for part in range(len(held) + 1)]
+    return [rng.permutation(part) for part in parts]
+
+
+def assign_groups(
+    counts: Float[np.ndarray, "G C"], held: Sequence[int], rng: np.random.Generator
+) -> Int[np.ndarray, " G"]:
+    """Return the part of each group, chosen as in `divide_groups`.
+
+    Args:
+      counts: number of rows per group and class.
+      held: desired number of rows of each part after the training part.
+      rng: draws the divisions.
+
+    Raises:
+      ValueError: there are fewer groups than parts.
+    """
     num_groups, num_parts = len(counts), len(held) + 1
     if num_groups < num_parts:
         raise ValueError(
             f"{num_groups} groups cannot be divided into {num_parts} parts"
         )
-    rng, sizes = np.random.default_rng(seed), np.array([len(codes) - sum(held), *held])
-    shares = sizes / len(codes)
+    num_rows = int(counts.sum())
+    sizes = np.array([num_rows - sum(held), *held])
+    shares = sizes / num_rows
     best, part_of = (math.inf, math.inf), np.zeros(num_groups, int)
     for _ in range(int(np.clip(MAX_COUNTS // counts.size, 1, MAX_TRIES))):
         order = rng.permutation(num_groups)
@@ -146,8 +168,26 @@ def divide_groups(
         if score < best:
             best = score
             part_of[order] = np.searchsorted(ends, np.arange(num_groups), side="right")
-    parts = [np.flatnonzero(part_of[index] == part) for part in range(num_parts)]
-    return [rng.permutation(part) for part in parts]
+    return part_of
+
+
+def describe_order(held: list[int]) -> str:
+    """Describe a split in order, for the user."""
+    if len(held) == 1:
+        return f"split in the order of the rows: the last {held[0]} validate"
+    return (
+        f"split in the order of the rows: the last {held[1]} test, the {held[0]} "
+        "before them validate"
+    )
+
+
+def describe_groups(name: str, numbers: list[int]) -> str:
+    """Describe a split by groups, for the user."""
+    names = ("train", "validate", "test")[: len(numbers)]
+    return (
+        f"split by group {shown(name)}: {'/'.join(map(str, numbers))} groups to "
+        f"{'/'.join(names)}"
+    )
 
 
 def absent_classes(

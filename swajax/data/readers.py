@@ -99,7 +99,7 @@ def _read_text(text: str) -> Source:
     lines = [line for line, _ in iterate_rows(io.StringIO(text, newline=""))]
     if len(lines) == 1:
         raise ValueError("only a line of column names, no data rows")
-    delimiter = _find_delimiter(header)
+    delimiter = find_delimiter(header)
     cells = pd.read_csv(
         io.StringIO(text),
         sep=delimiter,
@@ -109,14 +109,14 @@ def _read_text(text: str) -> Source:
         nrows=len(lines),
     )
     names = [name.strip() for name in cells.iloc[0]]
-    notes = _check_names(names)
+    notes = check_names(names)
     frame = cells.iloc[1:].set_axis(names, axis=1)
     frame.index = pd.Index(lines[1:], name="line")
-    frame, more = _drop_unnamed(frame)
+    frame, more = drop_unnamed(frame)
     return Source(frame, notes=notes + more, decimal=find_decimal(header))
 
 
-def _check_names(names: list[str]) -> tuple[str, ...]:
+def check_names(names: list[str]) -> tuple[str, ...]:
     """Reject a first line of numbers, unless they count the columns: then add a note.
 
     Returns:
@@ -148,7 +148,7 @@ def read_header(file: io.TextIOBase) -> str:
 
 def find_decimal(header: str) -> Decimal:
     """Return the decimal mark of the numbers in a text file with this header."""
-    return "." if _find_delimiter(header) == "," else ","
+    return "." if find_delimiter(header) == "," else ","
 
 
 def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
@@ -165,7 +165,7 @@ def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
     """
     blank, start, num_columns = None, 1, 0
     try:
-        delimiter = _find_delimiter(read_header(file))
+        delimiter = find_delimiter(read_header(file))
         file.seek(0)
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         for cells in reader:
@@ -188,7 +188,7 @@ def iterate_rows(file: io.TextIOBase) -> Iterator[tuple[int, list[str]]]:
         raise ValueError(f"line {start} is not a line of a table: {error}") from None
 
 
-def _find_delimiter(header: str) -> str:
+def find_delimiter(header: str) -> str:
     """Return the most frequent delimiter outside of quoted names."""
     return max(",;\t", key=re.sub(r'"[^"]*"', "", header).count)
 
@@ -200,9 +200,9 @@ def _read_parquet(raw: bytes) -> Source:
         named = [level for level in frame.index.names if level is not None]
         frame = frame.reset_index(named) if named else frame
     except Exception as error:  # pandas raises any kind for damaged metadata
-        raise ValueError(f"not a readable Parquet file: {_first_line(error)}") from None
+        raise ValueError(f"not a readable Parquet file: {first_line(error)}") from None
     frame.columns = [str(name).strip() for name in frame.columns]
-    frame, notes = _drop_unnamed(_counted(frame))
+    frame, notes = drop_unnamed(_counted(frame))
     return Source(frame, notes=notes)
 
 
@@ -217,7 +217,7 @@ def _read_npz(raw: bytes) -> Source:
                     "expected arrays x [N, I] and y [N], or arrays [N] of one length "
                     f"as columns; {shown(name)} has the shape {array.shape}"
                 )
-        frame, notes = _drop_unnamed(_counted(pd.DataFrame(arrays)))
+        frame, notes = drop_unnamed(_counted(pd.DataFrame(arrays)))
         return Source(frame, notes=notes)
     inputs = _split_inputs(arrays.pop("x"), arrays.pop("feature_names", None))
     shape = inputs.index.shape
@@ -229,7 +229,7 @@ def _read_npz(raw: bytes) -> Source:
     ignored = sorted(set(arrays) - set(others))
     notes = (f"arrays ignored for their shape: {listed(ignored)}",) if ignored else ()
     frame = pd.concat([inputs, _counted(pd.DataFrame(others))], axis=1)
-    frame, more = _drop_unnamed(frame)
+    frame, more = drop_unnamed(frame)
     target = "y" if "y" in others else None
     return Source(frame, target, tuple(filter(None, inputs.columns)), notes + more)
 
@@ -239,7 +239,7 @@ def _load_arrays(raw: bytes) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds
-        raise ValueError(f"not a readable NPZ file: {_first_line(error)}") from None
+        raise ValueError(f"not a readable NPZ file: {first_line(error)}") from None
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind == "V":
             raise ValueError(f"not a readable NPZ file: {shown(name)} is not an array")
@@ -259,7 +259,7 @@ def _split_inputs(
     return _counted(pd.DataFrame(x, columns=[str(name).strip() for name in names]))
 
 
-def _drop_unnamed(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def drop_unnamed(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Leave out columns without a name, which are saved row numbers; add a note."""
     counts = Counter(frame.columns)
     for name, count in counts.items():
@@ -271,5 +271,6 @@ def _drop_unnamed(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return frame.loc[:, [bool(name) for name in frame.columns]], (note,)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of the message of an error, or its kind."""
     return str(error).partition("\n")[0][:200] or type(error).__name__

@@ -4,9 +4,9 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Int
 
-from swajax.data import columns, partitions
+from swajax.data import columns, partitions, row_weights
 from swajax.data.encoding import LARGEST_INPUT, TableEncoder, encode, fit_encoder
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
@@ -80,27 +80,69 @@ def split_table(
         row, there are fewer groups than parts, `split` is `last` for a table with
         groups, or the target or all features are constant in the training part.
     """
+    check_shares(valid_share, test_share)
+    rows, notes = _split_rows(table, valid_share, test_share, seed, split)
+    try:
+        counts = row_weights.count_classes(table, rows[0])
+        factors = row_weights.weigh_classes(table.task, counts, class_weight)
+        parts, scaling, more = encode_parts(table, rows, factors)
+    except ValueError as error:
+        raise ValueError(f"{table.source}: {error} (split seed {seed})") from error
+    dataset = Dataset(*parts) if test_share else Dataset(*parts, None)
+    return dataset, scaling, notes + more
+
+
+def check_shares(valid_share: float, test_share: float | int) -> None:
+    """Check the shares of rows.
+
+    Raises:
+      ValueError: no row would be left to fit or to choose networks by.
+    """
     if not (valid_share > 0 <= test_share and valid_share + test_share < 1):
         raise ValueError(
             "valid_share must be above 0, test_share at least 0, and their sum below "
             f"1, got {valid_share} and {test_share}"
         )
-    rows, notes = _split_rows(table, valid_share, test_share, seed, split)
+
+
+def encode_parts(
+    table: Table,
+    rows: partitions.Parts,
+    factors: Float[np.ndarray, " C"] | None,
+    fitted: Int[np.ndarray, " _"] | None = None,
+) -> tuple[list[Problem], Scaling, tuple[str, ...]]:
+    """Encode and scale the parts of a table.
+
+    Args:
+      table: the table, unscaled.
+      rows: indices of the rows of each part, the training part first.
+      factors: of the weights of each class; None for 1.
+      fitted: rows that the encoder is fitted to; by default the training rows.
+
+    Returns:
+      The parts, the scaling, and notes for the user.
+
+    Raises:
+      ValueError: the target or all features are constant in training, or a number is
+        beyond all bounds.
+    """
     frames = [table.frame.iloc[part] for part in rows]
-    try:
-        encoder, more = fit_encoder(frames[0])
-        scale, offset = _fit_target(table, rows[0])
-        inputs = [encode(encoder, frame) for frame in frames]
-        targets = _to_outputs(table, scale, offset)
-        weights = _weigh(table, rows[0], class_weight)
-    except ValueError as error:
-        raise ValueError(f"{table.source}: {error} (split seed {seed})") from error
+    fit_frame = frames[0] if fitted is None else table.frame.iloc[fitted]
+    encoder, notes = fit_encoder(fit_frame)
+    scale, offset = _fit_target(table, rows[0])
+    inputs = [encode(encoder, frame) for frame in frames]
+    scaling = Scaling(encoder, scale, offset, table.classes)
+    targets = to_outputs(table.target, scaling, table.target_name)
+    weights = np.ones(len(table.target)) if table.weight is None else table.weight
+    if factors is not None:
+        weights = weights * factors[table.target]
     parts = [
-        Problem(x, targets[part].astype(np.float32), _normalise(weights[part]))
+        Problem(
+            x, targets[part].astype(np.float32), row_weights.normalise(weights[part])
+        )
         for x, part in zip(inputs, rows, strict=True)
     ]
-    dataset = Dataset(*parts) if test_share else Dataset(*parts, None)
-    return dataset, Scaling(encoder, scale, offset, table.classes), notes + more
+    return parts, scaling, notes
 
 
 def fit_target(
@@ -142,7 +184,7 @@ def _split_rows(
         parts, notes = _divide(table, codes, held, seed, split)
     except ValueError as error:
         raise ValueError(f"{table.source}: {error}") from error
-    return parts, notes + (_note_absent_classes(table, parts[1:]) if is_classes else ())
+    return parts, notes + (note_absent_classes(table, parts[1:]) if is_classes else ())
 
 
 def _divide(
@@ -156,42 +198,46 @@ def _divide(
     partitions.check_split(split, has_groups=table.group is not None)
     if split == "last":
         parts = partitions.divide_last(len(codes), held, seed)
-        note = _describe_order(held)
+        note = partitions.describe_order(held)
     elif table.group is not None:
         parts = partitions.divide_groups(table.group, codes, held, seed)
         note = _describe_groups(table, parts)
     else:
         return partitions.divide_random(codes, held, seed), ()
-    absent = [table.classes[i] for i in partitions.absent_classes(codes, parts[0])]
-    if absent:
-        raise ValueError(
-            f"no training row of the classes {listed(absent)} ({note}); leave these "
-            "classes out, or reduce valid_share or test_share"
-        )
+    if table.task == "classification":
+        check_classes(table, parts[0], note)
     return parts, (note,)
 
 
-def _describe_order(held: list[int]) -> str:
-    if len(held) == 1:
-        return f"split in the order of the rows: the last {held[0]} validate"
-    return (
-        f"split in the order of the rows: the last {held[1]} test, the {held[0]} "
-        "before them validate"
-    )
+def check_classes(table: Table, train: Int[np.ndarray, " N"], split: str) -> None:
+    """Check that each class has a training row.
+
+    Args:
+      table: the table.
+      train: indices of the training rows.
+      split: description of the split.
+
+    Raises:
+      ValueError: a class has none; the message names it.
+    """
+    codes = partitions.absent_classes(table.target, train)
+    if len(codes):
+        absent = listed([table.classes[code] for code in codes])
+        raise ValueError(
+            f"no training row of the classes {absent} ({split}); leave these classes "
+            "out, or reduce valid_share or test_share"
+        )
 
 
 def _describe_groups(table: Table, parts: partitions.Parts) -> str:
-    numbers = [str(len(np.unique(table.group[part]))) for part in parts]
-    names = ("train", "validate", "test")[: len(parts)]
-    return (
-        f"split by group {shown(table.group_name)}: {'/'.join(numbers)} groups to "
-        f"{'/'.join(names)}"
-    )
+    numbers = [len(np.unique(table.group[part])) for part in parts]
+    return partitions.describe_groups(table.group_name, numbers)
 
 
-def _note_absent_classes(
+def note_absent_classes(
     table: Table, held: list[Int[np.ndarray, " _"]]
 ) -> tuple[str, ...]:
+    """Return a note if a class is not in each of the held-out parts."""
     everywhere = set.intersection(*(set(table.target[part]) for part in held))
     absent = [name for code, name in enumerate(table.classes) if code not in everywhere]
     if not absent:
@@ -212,37 +258,29 @@ def _fit_target(table: Table, train: Int[np.ndarray, " N"]) -> tuple[float, floa
     return scale, offset
 
 
-def _to_outputs(table: Table, scale: float, offset: float) -> Float[np.ndarray, "N O"]:
-    """Return the targets of a network: scaled numbers, or probabilities of classes."""
-    if table.task == "regression":
-        outputs = (table.target[:, None] - offset) / scale
+def to_outputs(
+    target: Float[np.ndarray, " N"] | Int[np.ndarray, " N"],
+    scaling: Scaling,
+    name: str,
+) -> Float[np.ndarray, "N O"]:
+    """Return the targets of a network: scaled numbers, or probabilities of classes.
+
+    Args:
+      target: numbers or class codes.
+      scaling: scaling of the table.
+      name: name of the target.
+
+    Raises:
+      ValueError: a number is beyond all bounds.
+    """
+    if not scaling.classes:
+        outputs = (target[:, None] - scaling.target_offset) / scaling.target_scale
         if np.abs(outputs).max() > LARGEST_INPUT:
             raise ValueError(
-                f"target {shown(table.target_name)} holds numbers beyond all bounds of "
-                "the training rows"
+                f"target {shown(name)} holds numbers beyond all bounds of the training "
+                "rows"
             )
         return outputs
-    if len(table.classes) == 2:
-        return table.target[:, None].astype(np.float64)
-    return np.eye(len(table.classes))[table.target]
-
-
-def _weigh(
-    table: Table, train: Int[np.ndarray, " N"], class_weight: str | None
-) -> Float[np.ndarray, " M"]:
-    """Return the weights of all rows, multiplied by the weights of their classes."""
-    num_rows = len(table.target)
-    weights = np.ones(num_rows) if table.weight is None else table.weight
-    if class_weight is None:
-        return weights
-    if table.task != "classification" or class_weight != "balanced":
-        raise ValueError(
-            f"class_weight must be None, or balanced for classes, got {class_weight}"
-        )
-    counts = np.bincount(table.target[train], minlength=len(table.classes))
-    factors = len(train) / (len(counts) * np.maximum(counts, 1))
-    return weights * factors[table.target]
-
-
-def _normalise(weights: Float[np.ndarray, " N"]) -> Float32[np.ndarray, " N"]:
-    return (weights / weights.mean()).astype(np.float32)
+    if len(scaling.classes) == 2:
+        return target[:, None].astype(np.float64)
+    return np.eye(len(scaling.classes))[target]

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import pyarrow.parquet
 
-from swajax.data import formats, readers
+from swajax.data import batches, formats, readers
 from swajax.data.built_in import load_built_in
 from swajax.data.messages import listed, shown
 from swajax.data.number_formats import Decimal
@@ -35,7 +34,7 @@ def read_chunks(
         column or line.
     """
     read_fn = {"text": _read_text, "parquet": _read_parquet, "whole": _read_whole}
-    return read_fn[_find_kind(data)](data, names, num_rows)
+    return read_fn[find_kind(data)](data, names, num_rows)
 
 
 def find_decimal(data: str) -> Decimal:
@@ -44,13 +43,13 @@ def find_decimal(data: str) -> Decimal:
     Args:
       data: path of the file, or name of a built-in table.
     """
-    if _find_kind(data) != "text":
+    if find_kind(data) != "text":
         return "."
     with formats.open_text(Path(data), errors="replace") as file:
         return readers.find_decimal(readers.read_header(file))
 
 
-def _find_kind(data: str) -> Literal["text", "parquet", "whole"]:
+def find_kind(data: str) -> Literal["text", "parquet", "whole"]:
     """Return the way to read a file: by lines, by row groups, or as a whole."""
     path = Path(data)
     if load_built_in(data) is not None or not path.is_file():
@@ -76,18 +75,13 @@ def _read_whole(
 def _read_parquet(
     data: str, names: Sequence[str], num_rows: int
 ) -> Iterator[pd.DataFrame]:
-    try:
-        file = pyarrow.parquet.ParquetFile(data)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(f"not a readable Parquet file: {error}") from None
-    with file:
+    with batches.open_parquet(data) as file:
         stored = file.schema_arrow.names
         wanted = [stored[i] for i in _find([name.strip() for name in stored], names)]
         first = 1
-        for batch in file.iter_batches(num_rows, columns=wanted):
-            frame = batch.to_pandas(ignore_metadata=True)[wanted]
+        for batch in batches.iterate_parquet(file, num_rows, wanted):
+            frame = batches.to_frame(batch, first)
             frame.columns = list(names)
-            frame.index = pd.RangeIndex(first, first + len(frame), name="row")
             first += len(frame)
             yield frame
 

@@ -101,9 +101,22 @@ def _load_table(
     group: str | None,
 ) -> Table:
     source = read_source(data)
+    return make_table(source, data, target, features, task, weight, group)
+
+
+def make_table(
+    source: Source,
+    data: str,
+    target: str | None,
+    features: Sequence[str] | None,
+    task: Literal["auto"] | TaskKind,
+    weight: str | None,
+    group: str | None,
+) -> Table:
+    """Check raw columns; the arguments and errors are those of `load_table`."""
     target = target or source.target
     roles = {"target": target, "weight": weight, "group": group}
-    names = _choose_features(source, roles, features)
+    names = choose_features(source, roles, features)
     notes = source.notes
     if features is None:
         names, more = _drop_row_numbers(source.frame, names)
@@ -121,7 +134,7 @@ def _load_table(
     notes += more
     weights = None
     if weight is not None:
-        weights = _read_weights(frame[weight])
+        weights = read_weights(frame[weight])
         frame, more = _drop_rows(frame, weights == 0, "their weight is 0")
         weights, notes = weights[weights > 0], notes + more
     if len(frame) < MIN_ROWS:
@@ -138,12 +151,12 @@ def _load_table(
         target_name=target,
         source=data,
         notes=notes,
-        group=None if group is None else _read_groups(frame[group]),
+        group=None if group is None else read_groups(frame[group]),
         group_name=group,
     )
 
 
-def _choose_features(
+def choose_features(
     source: Source, roles: dict[str, str | None], features: Sequence[str] | None
 ) -> list[str]:
     """Return the names of the features; check the names of all roles too."""
@@ -178,7 +191,10 @@ def _drop_row_numbers(
     dropped = []
     for name in filter(_INDEX_NAME.fullmatch, names):
         numbers = columns.to_numbers(frame[name])
-        if len(numbers) and (numbers == numbers[0] + np.arange(len(numbers))).all():
+        rows = np.arange(len(numbers))
+        if frame.index.name == "row":  # of a sample of the rows
+            rows = frame.index.to_numpy()
+        if len(numbers) and (numbers - numbers[0] == rows - rows[0]).all():
             dropped.append(name)
     if not dropped:
         return names, ()
@@ -198,7 +214,7 @@ def _drop_rows(
     return frame[~is_dropped], (note,)
 
 
-def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
+def read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
     """Return the row weights: >= 0, not all 0, none above 1e6 times the median.
 
     Raises:
@@ -225,7 +241,7 @@ def _read_weights(column: pd.Series) -> Float[np.ndarray, " N"]:
     return weights
 
 
-def _read_groups(column: pd.Series) -> Int[np.ndarray, " N"]:
+def read_groups(column: pd.Series) -> Int[np.ndarray, " N"]:
     """Return a code per group.
 
     Raises:

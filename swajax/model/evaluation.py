@@ -1,6 +1,7 @@
 """Sizes and errors of the networks of a front, the only use of the test rows."""
 
 import functools
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swajax.data.messages import shown
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, padded_rows
 from swajax.data.splits import Dataset, Scaling
 from swajax.model.front import Front
 from swajax.network import apply, count_neurons
@@ -38,7 +39,12 @@ class FrontTable(NamedTuple):
 
 
 def tabulate(
-    front: Front, dataset: Dataset, scaling: Scaling, *, activations: tuple[str, ...]
+    front: Front,
+    dataset: Dataset,
+    scaling: Scaling,
+    *,
+    activations: tuple[str, ...],
+    read_test: Callable[[], Iterable[Problem]] | None = None,
 ) -> FrontTable:
     """Evaluate all networks of a front on all parts of a table, the test part included.
 
@@ -51,15 +57,21 @@ def tabulate(
       dataset: parts of a table.
       scaling: the scaling of the rows.
       activations: names of the activations of the networks.
+      read_test: yields the test rows in chunks, where `dataset` has a sample of them.
     """
-    parts = {"train": dataset.train, "valid": dataset.valid, "test": dataset.test}
+    parts = {
+        name: [part] for name, part in dataset._asdict().items() if part is not None
+    }
+    if read_test is not None and "test" in parts:
+        parts["test"] = map(_pad_rows, read_test())
     measures = CLASSIFICATION if scaling.classes else REGRESSION
     errors = {
         f"{measure}_{name}": values
-        for name, part in parts.items()
-        if part is not None
+        for name, chunks in parts.items()
         for measure, values in zip(
-            measures, _evaluate(front.network, part, scaling, activations), strict=True
+            measures,
+            _evaluate(front.network, chunks, scaling, activations),
+            strict=True,
         )
     }
     neurons = np.asarray(_count_neurons(front.network))
@@ -109,31 +121,43 @@ def predict(
 
 
 def _evaluate(
-    networks: Network, part: Problem, scaling: Scaling, activations: tuple[str, ...]
+    networks: Network,
+    chunks: Iterable[Problem],
+    scaling: Scaling,
+    activations: tuple[str, ...],
 ) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    """Compute both measures of each network on one part."""
-    outputs = predict(networks, part.x, activations=activations)
+    """Compute both measures of each network on one part, given in chunks."""
+    evaluate_fn = _evaluate_classes if scaling.classes else _evaluate_numbers
+    found, weights = [], []
+    for chunk in chunks:
+        outputs = predict(networks, chunk.x, activations=activations)
+        found.append(evaluate_fn(outputs, chunk))
+        weights.append(np.sum(chunk.weight, dtype=np.float64))
+    means = np.average(found, axis=0, weights=weights)
     if scaling.classes:
-        return _evaluate_classes(outputs, part)
-    rmse, r2 = _evaluate_numbers(outputs, part)
-    return rmse * scaling.target_scale, r2
+        return tuple(means)
+    squares, mean, variance = means
+    between = np.square(np.array(found)[:, 1] - mean)
+    variance = variance + np.average(between, axis=0, weights=weights)
+    r2 = 1 - squares / variance if variance[0] > 0 else np.full(len(squares), np.nan)
+    return np.sqrt(squares) * scaling.target_scale, r2
 
 
 def _evaluate_numbers(
     outputs: Float[np.ndarray, "K N 1"], part: Problem
-) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
-    """Compute the root mean squared error, in scaled units, and R2."""
+) -> Float[np.ndarray, "3 K"]:
+    """Compute the mean squared error, and mean and variance of y, in scaled units."""
     average = functools.partial(np.average, weights=part.weight)
     squares = average(np.square(outputs - part.y[None])[..., 0], axis=1)
     mean = average(part.y, axis=0)
     variance = average(np.square(part.y - mean)[:, 0])
-    r2 = 1 - squares / variance if variance > 0 else np.full(len(squares), np.nan)
-    return np.sqrt(squares), r2
+    same = np.ones(len(squares))
+    return np.stack([squares, mean[0] * same, variance * same])
 
 
 def _evaluate_classes(
     outputs: Float[np.ndarray, "K N O"], part: Problem
-) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+) -> Float[np.ndarray, "2 K"]:
     """Compute the log loss and the accuracy."""
     y = part.y
     if outputs.shape[-1] == 1:  # the log-odds of the second class
@@ -143,7 +167,16 @@ def _evaluate_classes(
     losses = log_total - (outputs * y[None]).sum(axis=-1)
     is_right = outputs.argmax(axis=-1) == y[None].argmax(axis=-1)
     average = functools.partial(np.average, axis=1, weights=part.weight)
-    return average(losses), average(is_right)
+    return np.stack([average(losses), average(is_right)])
+
+
+def _pad_rows(part: Problem) -> Problem:
+    """Pad with rows of weight 0, so that chunks share compiled programs."""
+    more = padded_rows(len(part.x)) - len(part.x)
+    return Problem(
+        *(np.pad(leaf, ((0, more), (0, 0))) for leaf in part[:2]),
+        np.pad(part.weight, (0, more)),
+    )
 
 
 def _format_errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:

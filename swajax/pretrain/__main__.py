@@ -7,11 +7,13 @@ from pathlib import Path
 import jax
 
 from swajax.autoencoder.pretrained import load_pretrained
-from swajax.io import checkpoints, commands, files, interrupts, runlog
+from swajax.io import checkpoints, commands, files, hosts, interrupts, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
 from swajax.pretrain.journal import BEST_FILE, STATE_FILE
 from swajax.pretrain.trainer import Trainer, make_trainer, train
+
+NAME = "python -m swajax.pretrain"
 
 
 def main(config: PretrainCommand) -> None:
@@ -21,10 +23,12 @@ def main(config: PretrainCommand) -> None:
       ValueError: options or checkpoints are invalid, or a loss is not finite.
       OSError: a file is missing or in use.
     """
-    if config.coordinator is not None:
-        jax.distributed.initialize(
-            config.coordinator, config.num_processes, config.process_id
-        )
+    options = (config.coordinator, config.num_processes, config.process_id)
+    with hosts.joined(*options, name=NAME):
+        _pretrain(config)
+
+
+def _pretrain(config: PretrainCommand) -> None:
     commands.use_compilation_cache()
     folder, config = _find_run(config)
     trainer = make_trainer(config)
@@ -86,6 +90,4 @@ def _cut_metrics(folder: Path, step: int) -> None:
 
 
 if __name__ == "__main__":
-    commands.run_as_process(
-        main, PretrainCommand, name="python -m swajax.pretrain", is_long=True
-    )
+    commands.run_as_process(main, PretrainCommand, name=NAME, is_long=True)

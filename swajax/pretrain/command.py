@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from swajax.io import commands, configs
+from swajax.io import commands, configs, hosts
 from swajax.pretrain.config import PretrainingConfig
 from swajax.pretrain.validation import NUM_NETWORKS
 
@@ -48,9 +48,4 @@ class PretrainCommand:
         counts = "chunk_steps", "validation_chunks", "validation_networks"
         configs.check_fields(self, *counts, minimum=1)
         commands.check_seed_and_budget(self.seed, self.time_budget)
-        processes = (self.coordinator, self.num_processes, self.process_id)
-        if processes.count(None) not in (0, 3):
-            raise ValueError(
-                "coordinator, num_processes and process_id must be given together, got "
-                f"{processes}"
-            )
+        hosts.check_options(self.coordinator, self.num_processes, self.process_id)

@@ -1,6 +1,7 @@
 """Command `python -m swajax.search`: find tiny networks for a table."""
 
 import dataclasses
+import functools
 import re
 import sys
 import time
@@ -15,22 +16,24 @@ import tyro
 from tqdm import tqdm
 
 from swajax.data.encoding import input_names
+from swajax.data.loaded_table import LoadedTable
+from swajax.data.loading import load_parts
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import Dataset, Scaling, count_rows, split_table
-from swajax.data.tables import Table, load_table
-from swajax.io import commands, processes, runlog
+from swajax.io import commands, files, hosts, processes, runlog
 from swajax.io.configs import check_range
 from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
+from swajax.search.hosts import check_same
 from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources.descent import BATCH_ROWS
 
+NAME = "python -m swajax.search"
 MANY_ROWS = (
     f"networks are fitted and chosen on {MAX_ROWS:,} random rows per part; "
     f"descents use mini-batches of {BATCH_ROWS:,}; all test rows are evaluated"
@@ -80,44 +83,61 @@ class SearchCommand:
     """number of devices that share the work; on a CPU, at most one per core [all]"""
     out: Path | None = None
     """folder for the results, which must be new or empty [runs/search-NAME-NUMBER]"""
+    coordinator: str | None = None
+    """to search on several hosts: host:port of the first process"""
+    num_processes: int | None = None
+    """number of processes, with --coordinator"""
+    process_id: int | None = None
+    """index of this process, from 0, with --coordinator"""
 
     def __post_init__(self) -> None:
-        """Check seed, budget and devices."""
+        """Check seed, budget, devices and the options for several hosts."""
+        hosts.check_options(self.coordinator, self.num_processes, self.process_id)
         commands.check_seed_and_budget(self.seed, self.time_budget)
         check_range("devices", self.devices, minimum=1)
 
 
 def main(config: SearchCommand) -> None:
-    """Search, print the table of the front, then write all results."""
+    """Search, print the table of the front, then write all results.
+
+    Of several processes, only the first prints and writes.
+    """
+    options = (config.coordinator, config.num_processes, config.process_id)
+    with hosts.joined(*options, name=NAME):
+        _search(config)
+
+
+def _search(config: SearchCommand) -> None:
     commands.use_compilation_cache()
     devices = choose_devices(config.devices)
-    table = load_table(
+    loaded = load_parts(
         config.data,
         target=config.target,
         features=config.features,
         task=config.task,
         weight=config.weight,
         group=config.group,
-    )
-    dataset, scaling, notes = split_table(
-        table,
         seed=config.seed,
         valid_share=config.valid_share,
         test_share=config.test_share,
         class_weight=config.class_weight,
         split=config.split,
     )
+    table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
-    notes = (*table.notes, *notes)
-    if max(count_rows(dataset).values()) > MAX_ROWS:
+    notes = (*table.notes, *loaded.notes)
+    if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
-    sys.stdout.write(_describe(table, dataset, scaling, notes))
+    is_writer = files.is_writer()
+    if is_writer:
+        sys.stdout.write(_describe(loaded, notes))
+    check_same((config.search, config.time_budget, config.seed), *dataset[:2])
     begin = time.monotonic()
-    with tqdm(unit="block", disable=None) as bar:
+    with tqdm(unit="block", disable=None if is_writer else True) as bar:
         front = find_front(
             jax.random.key(config.seed),
             dataset.train,
@@ -126,12 +146,14 @@ def main(config: SearchCommand) -> None:
             config=config.search,
             time_budget=processes.remaining_time(config.time_budget),
             devices=devices,
-            callback=_make_callback(bar, folder, config.search.max_weights),
+            callback=_make_callback(bar, folder, config.search.max_weights)
+            if is_writer
+            else None,
         )
+    if not is_writer:
+        return
     seconds = time.monotonic() - begin
-    outcome = evaluation.tabulate(
-        front, dataset, scaling, activations=config.search.activations
-    )
+    outcome = _tabulate(front, loaded, config.search.activations)
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
@@ -148,11 +170,40 @@ def main(config: SearchCommand) -> None:
         dataset=dataset,
         scaling=scaling,
         activations=config.search.activations,
-        about={"notes": notes, "seconds": seconds},
+        about={
+            "notes": notes,
+            "seconds": seconds,
+            "num_rows": loaded.num_rows,
+            "class_counts": loaded.class_counts.tolist(),
+        },
     )
     sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
+
+
+def _tabulate(
+    front: Front, loaded: LoadedTable, activations: tuple[str, ...]
+) -> evaluation.FrontTable:
+    """Evaluate the front; on the sample if a large file cannot be read again."""
+    tabulate = functools.partial(
+        evaluation.tabulate,
+        front,
+        loaded.dataset,
+        loaded.scaling,
+        activations=activations,
+    )
+    try:
+        return tabulate(read_test=loaded.read_test)
+    except (ValueError, OSError) as error:
+        if loaded.read_test is None:
+            raise
+        warnings.warn(
+            f"test errors are those of {len(loaded.dataset.test.x):,} rows, as the "
+            f"table cannot be read again: {commands.describe_error(error)}",
+            stacklevel=2,
+        )
+        return tabulate()
 
 
 def _default_folder(config: SearchCommand) -> Path:
@@ -160,16 +211,13 @@ def _default_folder(config: SearchCommand) -> Path:
     return runlog.default_run_folder(f"search-{stem}")
 
 
-def _describe(
-    table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
-) -> str:
-    names = input_names(scaling.encoder)
-    counts = count_rows(dataset).values()
+def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
+    table, names = loaded.table, input_names(loaded.scaling.encoder)
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
         f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, counts))} rows to train/validate/test",
+        f"{'/'.join(map(str, loaded.num_rows.values()))} rows to train/validate/test",
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
@@ -239,6 +287,4 @@ def _explain_pick(front: Front, max_error: float | None) -> str:
 
 
 if __name__ == "__main__":
-    commands.run_as_process(
-        main, SearchCommand, name="python -m swajax.search", is_long=True
-    )
+    commands.run_as_process(main, SearchCommand, name=NAME, is_long=True)

@@ -18,6 +18,7 @@ from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
 from swajax.search import programs
 from swajax.search.config import SearchConfig
+from swajax.search.hosts import Merger
 from swajax.search.pool import Pool
 from swajax.types import Key, Network, NetworkSpec
 
@@ -46,6 +47,7 @@ class Job:
     time_budget: float | None
     clock: Callable[[], float]
     begin: float
+    merger: Merger
     network_steps: int = 0
     num_blocks: int = 0
     """estimated number of blocks of all stages"""
@@ -241,6 +243,7 @@ def make_job(
         time_budget,
         clock,
         clock(),
+        Merger(config.num_kept),
     )
 
 

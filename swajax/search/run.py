@@ -28,8 +28,8 @@ from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
 from swajax.refine import batches, buckets
+from swajax.search import hosts, programs, stages
 from swajax.search import pool as pools
-from swajax.search import programs, stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
@@ -90,6 +90,9 @@ def find_front(
         does not depend on their number.
       callback: called after each block of work.
 
+    Under `jax.distributed` all processes call it with the same arguments: each searches
+    from its share of the starts, and all return the same front.
+
     Returns:
       The networks that no smaller one beats on `valid`, smallest first, and the index
       `pick` of the smallest one within one standard error of the best.
@@ -133,7 +136,7 @@ def find_front(
     found = (
         _find_starts(source_key, train, valid, job, callback)
         if starts is None
-        else iter([Starts(starts, 0)])
+        else iter([Starts(hosts.own_networks(starts), 0)])
     )
     try:
         with interrupts.deferred():
@@ -217,6 +220,8 @@ def find_pool(
     except KeyboardInterrupt:
         if pool is None or interrupts.count():  # not from the callback
             raise
+    if pool is not None and not job.merger.has_ended:
+        pool = job.merger.merge(pool, is_last=True)
     if pool is None or not len(pool.loss):
         raise ValueError("no network has a finite loss: the data hold huge numbers")
     if not _is_small(pool, job.config).any():
@@ -225,16 +230,30 @@ def find_pool(
 
 
 def _run_stages(key: Key, job: Job, starts: Iterable[Network]) -> stages.Stages:
-    pool = yield from stages.race(starts, job)
+    pool = yield from _merge((yield from stages.race(starts, job)), job)
     if not len(pool.loss):
         return pool
     num = job.config.num_rounds
-    keys = iter(jax.random.split(key, 2 * num + 1))
-    for index in range(num):
-        share = 1.0 if index else FIRST_SHARE
-        pool = yield from stages.prune_pass(next(keys), pool, job, share=share)
-        pool = yield from stages.grow_pass(next(keys), pool, job)
-    return (yield from stages.prune_pass(next(keys), pool, job))
+    keys = jax.random.split(hosts.own_key(key), 2 * num + 1)
+    for number, own_key in enumerate(keys):
+        if job.merger.has_ended:
+            break
+        own = job.merger.own(pool)
+        if number % 2:
+            own = yield from stages.grow_pass(own_key, own, job)
+        else:
+            share = FIRST_SHARE if num and not number else 1.0
+            own = yield from stages.prune_pass(own_key, own, job, share=share)
+        pool = yield from _merge(own, job)
+    return pool
+
+
+def _merge(pool: Pool, job: Job) -> stages.Stages:
+    """Merge the pools of all hosts."""
+    pool = job.merger.merge(pool)
+    if not job.merger.is_alone:
+        yield "merge", pool
+    return pool
 
 
 def select(pool: Pool, job: Job, *, seconds: float | None = None) -> Front:

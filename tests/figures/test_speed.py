@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from figures.speed import __main__ as speed
-from figures.speed import first_run, tasks
+from figures.speed import first_run, large_table, tasks
 from figures.speed.__main__ import SpeedCommand
 from figures.speed.first_run import FirstRunCommand
+from swajax.data import large
 
 
 def test_both_forms_of_a_polish_step_are_equal():
@@ -36,6 +37,24 @@ def test_the_quick_form_writes_numbers_and_table(tmp_path, monkeypatch):
     assert (tmp_path / "speed.md").read_text() == table
     with pytest.raises(ValueError, match="no numbers to summarize"):
         speed.main(SpeedCommand(out=tmp_path / "x", summarize=True))
+
+
+def test_the_quick_form_reads_tables_in_chunks(tmp_path, monkeypatch):
+    class Pool:
+        __enter__ = lambda self: self  # noqa: E731
+        __exit__ = lambda *_: None  # noqa: E731
+        apply = staticmethod(lambda fn, args: fn(*args))
+
+    context = type("Context", (), {"Pool": lambda self, num: Pool()})
+    monkeypatch.setattr(large_table.multiprocessing, "get_context", lambda _: context())
+    monkeypatch.setattr(large, "MAX_CELLS", 0)
+    monkeypatch.setattr(large, "MAX_BYTES", 0)
+    large_table.main(large_table.LargeTableCommand(out=tmp_path, quick=True))
+    found = json.loads((tmp_path / "large_table.json").read_bytes())
+    assert [row["kind"] for row in found["rows"]] == ["parquet", "csv"]
+    for row in found["rows"]:
+        assert row["is_large"] and sum(row["num_rows"].values()) == 3000
+        assert row["num_test_read"] == row["num_rows"]["test"] > 0
 
 
 def test_every_table_is_searched_without_and_with_programs(tmp_path, monkeypatch):

@@ -1,12 +1,14 @@
 """Reported errors of a front against scikit-learn."""
 
+from itertools import pairwise
+
 import jax
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 
 from swajax.data.encoding import Column, TableEncoder
-from swajax.data.problem import Problem
+from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Dataset, Scaling
 from swajax.model import evaluation
 from swajax.model.front import Front
@@ -32,7 +34,7 @@ def _make_networks(num_outputs):
     )
 
 
-def _make_outcome(y, classes=()):
+def _make_outcome(y, classes=(), ends=None):
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (len(y), 2)).astype(np.float32)
     weight = rng.uniform(0.5, 2, len(y)).astype(np.float32)
@@ -42,8 +44,14 @@ def _make_outcome(y, classes=()):
     front = Front(networks, np.array([3, 4]), losses, losses, losses / 10, 1)
     encoder = TableEncoder((Column("a", "numeric"), Column("b", "numeric")))
     scaling = Scaling(encoder, SCALE, OFFSET, classes)
+    test = part if ends is None else take_rows(part, slice(2))
+    chunks = [take_rows(part, slice(*pair)) for pair in pairwise(ends or ())]
     table = evaluation.tabulate(
-        front, Dataset(part, part, part), scaling, activations=("linear",)
+        front,
+        Dataset(part, part, test),
+        scaling,
+        activations=("linear",),
+        read_test=None if ends is None else lambda: iter(chunks),
     )
     outputs = np.stack(
         [x @ n.first @ n.readout + n.readout_bias for n in _split(networks)]
@@ -68,6 +76,18 @@ def test_errors_of_numbers_are_in_the_units_of_the_target():
     assert [row["is_picked"] for row in table.rows] == [False, True]
     text = evaluation.format_table(table, target="t", picked="the best")
     assert "RMSE" in text and ">: picked, the best" in text
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b")])
+def test_errors_of_test_rows_in_chunks(classes):
+    y = np.random.default_rng(1).normal(2, 1, size=(20, 1)).astype(np.float32)
+    y = (y > 2).astype(np.float32) if classes else y
+    whole, *_ = _make_outcome(y, classes)
+    chunked, *_ = _make_outcome(y, classes, ends=(0, 3, 4, 20))
+    for row, wanted in zip(chunked.rows, whole.rows, strict=True):
+        for measure in whole.measures:
+            name = f"{measure}_test"
+            np.testing.assert_allclose(row[name], wanted[name], rtol=1e-5)
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])

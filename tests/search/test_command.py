@@ -17,6 +17,7 @@ import pytest
 from tqdm import tqdm
 
 import swajax
+from swajax.data import large
 from swajax.data.splits import split_table
 from swajax.data.tables import load_table
 from swajax.io import checkpoints, commands
@@ -169,6 +170,33 @@ def test_a_network_is_loaded_with_its_table(finished, folder):
     assert model.predict(table.frame).shape == (40,)
     (picked,) = (row for row in results["front"] if row["is_picked"])
     assert swajax.load(out).num_weights == picked["num_weights"]
+
+
+def test_a_large_table_is_evaluated_on_all_test_rows(folder, command, monkeypatch):
+    path = folder / "large.csv"
+    header, *lines = (folder / "table.csv").read_text().splitlines()
+    path.write_text("\n".join([header, *lines * 5]) + "\n")
+    monkeypatch.setattr(large, "MAX_BYTES", 0)
+    monkeypatch.setattr(large, "MAX_ROWS", 24)
+    monkeypatch.setattr(large, "NUM_EACH", 0)
+    own = dataclasses.replace(command, data=str(path), split="last")
+    out, results, printed = _run(own, folder / "large")
+    assert results["num_rows"] == {"train": 120, "valid": 40, "test": 40}
+    assert "of 200 rows, 24/24/24 random ones are kept" in printed
+    assert [len(part.x) for part in read_rows(out).values()] == [24, 24]
+    table = load_table(str(folder / "table.csv"), target=TARGET, features=("u", "v"))
+    smallest = results["front"][0]
+    model = swajax.load(out, smallest["num_weights"])
+    # The last 40 rows, which test, are the small table.
+    rmse = np.sqrt(np.mean(np.square(model.predict(table.frame) - table.target)))
+    np.testing.assert_allclose(smallest["rmse_test"], rmse, rtol=1e-3)
+    monkeypatch.setattr(large.LargeTestRows, "read", _fail)
+    with pytest.warns(UserWarning, match="those of 24 rows, .* gone"):
+        _run(own, folder / "gone")
+
+
+def _fail(self):
+    raise ValueError("gone")
 
 
 def test_the_same_seed_gives_the_same_front(finished, folder, command):

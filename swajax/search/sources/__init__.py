@@ -15,6 +15,7 @@ from typing import Any, Literal
 import jax
 
 from swajax.io import interrupts
+from swajax.search import hosts
 from swajax.search.sources import descent, random_networks, supernets
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Key, NetworkSpec
@@ -85,7 +86,7 @@ def find_starts(
         own_key = jax.random.fold_in(key, list(SOURCES).index(name))
         changes |= {"options": options.get(source.options_field)}
         with jax.enable_x64(x64):
-            return source.find(own_key, dataclasses.replace(own, **changes))
+            return _find_share(source, own_key, dataclasses.replace(own, **changes))
 
     executor = concurrent.futures.ThreadPoolExecutor(1)
     try:
@@ -116,3 +117,16 @@ def _wait(
             return None
         concurrent.futures.wait([future], timeout=min(seconds, LOOK_SECONDS))
     return future.result()
+
+
+def _find_share(source: Source, key: Key, request: StartRequest) -> Starts:
+    """Find the share of this host: of the same starts as on one host, if that is fast.
+
+    Otherwise each host finds starts of its own.
+    """
+    if source.is_timed:
+        num = hosts.own_number(request.num_starts)
+        own = dataclasses.replace(request, num_starts=num)
+        return source.find(hosts.own_key(key), own)
+    found = source.find(key, request)
+    return found._replace(networks=hosts.own_networks(found.networks))

@@ -1,0 +1,48 @@
+"""From the name of a table to parts that can be fitted, however large it is."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from swajax.data.large import is_large, load_large
+from swajax.data.loaded_table import LoadedTable
+from swajax.data.partitions import SplitKind
+from swajax.data.splits import count_rows, split_table
+from swajax.data.tables import load_table
+
+
+def load_parts(
+    data: str,
+    *,
+    seed: int,
+    target: str | None = None,
+    features: Sequence[str] | None = None,
+    task: Literal["auto", "regression", "classification"] = "auto",
+    weight: str | None = None,
+    group: str | None = None,
+    valid_share: float = 0.2,
+    test_share: float | int = 0.2,
+    class_weight: Literal["balanced"] | None = None,
+    split: SplitKind = "random",
+) -> LoadedTable:
+    """Load a table and split it; of a large file, load a sample of each part.
+
+    >>> load_parts("iris", seed=0).num_rows
+    {'train': 90, 'valid': 30, 'test': 30}
+
+    The arguments and errors are those of `tables.load_table` and `splits.split_table`;
+    `large.is_large` says which files are large.
+    """
+    roles = {"target": target, "weight": weight, "group": group}
+    shares = {"valid_share": valid_share, "test_share": test_share}
+    options = {"seed": seed, "class_weight": class_weight, "split": split} | shares
+    if is_large(data):
+        return load_large(data, features=features, task=task, **roles, **options)
+    table = load_table(data, features=features, task=task, **roles)
+    dataset, scaling, notes = split_table(table, **options)
+    num_rows = count_rows(dataset)
+    y = dataset.train.y
+    every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
+    counts = every.sum(axis=0).astype(int) if table.classes else np.zeros(0, int)
+    return LoadedTable(table, dataset, scaling, notes, num_rows, counts)
