@@ -1,0 +1,169 @@
+"""Source `linear`: linear models of each size, by forward selection.
+
+On few rows a linear model is often the best network of its size, and random networks
+reach it by a detour only.
+"""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import expit, softmax
+
+from swajax.data.problem import Problem, thin
+from swajax.objectives import Objective
+from swajax.search.sources.base import Source, StartRequest, Starts
+from swajax.search.sources.random_networks import LARGEST_START
+from swajax.types import Key, Network, NetworkSpec
+
+MAX_ROWS = 2000  # selection on more rows takes seconds and hardly differs
+NUM_NEWTON = 3  # steps after each selected weight where the loss is not quadratic
+TINY = 1e-9
+
+
+def find_linear(key: Key, request: StartRequest) -> Starts:
+    """Return linear models of 1, 2, ... weights as networks of one hidden layer."""
+    del key
+    limits = request.limits
+    largest = max(LARGEST_START * request.max_weights, limits.num_outputs + 2)
+    rows, networks = thin(request.train, MAX_ROWS), []
+    for weights in select_forward(rows, request.objective, limits.max_width):
+        if _count(weights) > largest:
+            break
+        networks.append(to_network(weights, limits))
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
+    return Starts(stacked, 0)
+
+
+def select_forward(
+    rows: Problem, objective: Objective, max_outputs: int
+) -> Iterator[Float[np.ndarray, "1+I O"]]:
+    """Fit linear models that get one weight more each time.
+
+    The next weight is the one with the largest squared gradient divided by its
+    curvature (as in orthogonal matching pursuit); then all of them are fitted, with the
+    weight decay of a standard normal prior.
+
+    Args:
+      rows: rows to fit.
+      objective: the loss.
+      max_outputs: number of outputs that may depend on inputs.
+
+    Yields:
+      Biases, in row 0, and weights.
+
+    Example:
+      >>> x = np.random.default_rng(0).uniform(-1, 1, (100, 3))
+      >>> rows = Problem(x, x[:, 1:2] + 1, np.ones(100))
+      >>> next(select_forward(rows, "squared", 1))[:, 0].round(1).tolist()
+      [1.0, 0.0, 1.0, 0.0]
+    """
+    x, y, weight = (np.asarray(leaf, np.float64) for leaf in rows)
+    rows = Problem(np.insert(x, 0, 1, axis=1), y, weight / weight.sum())
+    weights = np.zeros((rows.x.shape[1], y.shape[1]))
+    is_active = np.zeros(weights.shape, bool)
+    is_active[0] = True
+    weights = _fit(weights, is_active, rows, objective)
+    for _ in range(is_active[1:].size):
+        score = _score(weights, rows, objective)
+        is_used = is_active[1:].any(axis=0)
+        is_full = is_used.sum() >= max_outputs
+        score[is_active | (is_full & ~is_used[None])] = 0
+        best = np.unravel_index(np.argmax(score), score.shape)
+        if not score[best] > TINY:  # false for NaN, too
+            return
+        is_active[best] = True
+        weights = _fit(weights, is_active, rows, objective)
+        yield weights
+
+
+def to_network(weights: Float[np.ndarray, "1+I O"], limits: NetworkSpec) -> Network:
+    """Return a linear model as a network: one linear neuron per output that has inputs.
+
+    Args:
+      weights: biases, in row 0, and weights, of at most `limits.max_width` outputs.
+      limits: size and activations of the network.
+    """
+    outputs = np.flatnonzero(weights[1:].any(axis=0))
+    width, depth = limits.max_width, limits.max_depth
+    first = np.zeros((limits.num_inputs, width), np.float32)
+    readout = np.zeros((width, limits.num_outputs), np.float32)
+    mask = np.zeros((depth, width), np.float32)
+    first[:, : len(outputs)] = weights[1:, outputs]
+    readout[np.arange(len(outputs)), outputs] = 1
+    mask[0, : len(outputs)] = 1
+    activation = np.zeros((depth, width, len(limits.activations)), np.float32)
+    activation[..., limits.activations.index("linear")] = 1
+    return Network(
+        first=first,
+        hidden=np.zeros((depth - 1, width, width), np.float32),
+        readout=readout,
+        bias=np.zeros((depth, width), np.float32),
+        readout_bias=np.float32(weights[0]),
+        mask=mask,
+        activation=activation,
+        depth=np.int32(1),
+    )
+
+
+def _fit(
+    weights: Float[np.ndarray, "1+I O"],
+    is_active: Bool[np.ndarray, "1+I O"],
+    rows: Problem,
+    objective: Objective,
+) -> Float[np.ndarray, "1+I O"]:
+    """Run Newton steps on the active weights."""
+    sources, targets = np.nonzero(is_active)
+    x, weights = rows.x[:, sources], weights.copy()
+    decay = np.square(rows.weight).sum() * (sources > 0) + TINY  # 1 / number of rows
+    for _ in range(1 if objective == "squared" else NUM_NEWTON):
+        out = _predict(weights, rows, objective)
+        gradient = x.T @ (rows.weight[:, None] * (out - rows.y))
+        gradient = gradient[np.arange(len(targets)), targets]
+        gradient = gradient + decay * weights[sources, targets]
+        weighted = x * rows.weight[:, None]
+        same = targets[:, None] == targets[None]
+        if objective == "squared":
+            hessian = same * (weighted.T @ x)
+        else:
+            p = out[:, targets]
+            hessian = same * ((weighted * p).T @ x) - (weighted * p).T @ (x * p)
+        hessian = hessian + np.diag(decay)
+        weights[sources, targets] -= np.linalg.solve(hessian, gradient)
+    return weights
+
+
+def _score(
+    weights: Float[np.ndarray, "1+I O"], rows: Problem, objective: Objective
+) -> Float[np.ndarray, "1+I O"]:
+    """Return twice the decrease of the loss that each weight alone would bring."""
+    out = _predict(weights, rows, objective)
+    curvature = np.ones_like(out) if objective == "squared" else out * (1 - out)
+    gradient = rows.x.T @ (rows.weight[:, None] * (out - rows.y))
+    curvature = np.square(rows.x).T @ (rows.weight[:, None] * curvature)
+    return np.square(gradient) / (curvature + TINY)
+
+
+def _predict(
+    weights: Float[np.ndarray, "1+I O"], rows: Problem, objective: Objective
+) -> Float[np.ndarray, "N O"]:
+    """Return numbers, or the probabilities of classes."""
+    out = rows.x @ weights
+    if objective == "squared":
+        return out
+    return expit(out) if objective == "logistic" else softmax(out, axis=1)
+
+
+def _count(weights: Float[np.ndarray, "1+I O"]) -> int:
+    """Count the weights of a linear model as a network."""
+    return np.count_nonzero(weights) + np.count_nonzero(weights[1:].any(axis=0))
+
+
+def _check(limits: NetworkSpec, objective: Objective, options: None) -> None:
+    del objective, options
+    if "linear" not in limits.activations:
+        raise ValueError("source linear needs the activation linear")
+
+
+SOURCE = Source(find_linear, check=_check, is_timed=False)
