@@ -192,7 +192,7 @@ def _map_all(fn: Callable[[Network], Any], networks: Network) -> Any:
     return _map_blocks(fn, networks, np.arange(len(networks.depth)), LIGHT_BLOCK)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
+@functools.partial(jax.jit, static_argnames="capacity")
 def _polish(
     networks: Network,
     *,
@@ -207,7 +207,7 @@ def _polish(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
+@functools.partial(jax.jit, static_argnames="capacity")
 def _remove(
     networks: Network,
     *,
@@ -230,7 +230,7 @@ def _remove(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
+@jax.jit
 def _grow(
     networks: Network, *, problem: Problem, fit: Fit, num: int | jax.Array
 ) -> Network:
@@ -243,7 +243,7 @@ def _grow(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
+@jax.jit
 def _perturb(
     key: Key,
     numbered: tuple[Int[jax.Array, " R"], Network],
@@ -258,7 +258,7 @@ def _perturb(
     return jax.vmap(one)(*numbered)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
+@jax.jit
 def _simplify_and_score(
     networks: Network, *, problem: Problem, fit: Fit
 ) -> tuple[Network, Int[jax.Array, " R"], Float[jax.Array, " R"]]:
@@ -269,14 +269,14 @@ def _simplify_and_score(
     return jax.vmap(one)(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
+@jax.jit
 def _evaluate(
     networks: Network, *, problem: Problem, fit: Fit
 ) -> Float[jax.Array, " R"]:
     return jax.vmap(lambda network: evaluate(network, problem, fit=fit)[0])(networks)
 
 
-@functools.partial(jax.jit, static_argnames="fit")
+@jax.jit
 def _compare(
     networks: Network, *, problem: Problem, best: Network, fit: Fit
 ) -> Float[jax.Array, " R"]:

@@ -5,8 +5,10 @@ rows on the last axis, XLA's CPU compiler turns every layer into long vector loo
 """
 
 import dataclasses
+import functools
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -25,15 +27,20 @@ from swajax.types import Network
 RIDGES = (1e-6, 1e-4, 1e-2)
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["weight_decay"],
+    meta_fields=["objective", "activations", "first_damping"],
+)
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Settings of a fit (static: hashable, safe to close over)."""
+    """Settings of a fit; all but the weight decay are static under `jax.jit`."""
 
     objective: Objective = "squared"
     """loss per row: squared error, or cross-entropy (logistic, softmax)"""
     activations: tuple[str, ...] = ("sigmoid",)
     """names of the A activation kinds of the networks"""
-    weight_decay: float = 1e-9
+    weight_decay: float | Float[Array, ""] = 1e-9
     """L2 penalty: half of this times the sum of squared weights is added to the loss"""
     first_damping: float = 1e-2
     """damping of the first polish step, relative to the largest curvature"""

@@ -75,7 +75,7 @@ def refit(
     return fitted, outputs
 
 
-@functools.partial(jax.jit, static_argnames=("fit", "capacity"))
+@functools.partial(jax.jit, static_argnames="capacity")
 def _refit(
     networks: Network,
     problem: Problem,

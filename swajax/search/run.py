@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
+from swajax.data.folds import divide_into_folds
 from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
 from swajax.io.configs import check_range
@@ -29,6 +30,7 @@ from swajax.refine import batches, buckets
 from swajax.search import pool as pools
 from swajax.search import stages
 from swajax.search.config import SearchConfig
+from swajax.search.folds import find_front_by_folds
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
 from swajax.search.sources import SOURCES, choose_sources, find_starts
@@ -56,8 +58,9 @@ Callback = Callable[[SearchProgress], None]
 def find_front(
     key: Key,
     train: Problem,
-    valid: Problem,
+    valid: Problem | None = None,
     *,
+    folds: Int[np.ndarray, " N"] | None = None,
     objective: Objective = "squared",
     config: SearchConfig | None = None,
     starts: Network | None = None,
@@ -73,7 +76,10 @@ def find_front(
       train: rows to fit: x [N, I] scaled to about unit size, y [N, O], weight [N]. Of
         more than `swajax.data.problem.MAX_ROWS` rows a random part is used, as of
         `valid`.
-      valid: rows to choose networks by.
+      valid: rows to choose networks by; by default a cross-validation chooses, and all
+        rows are fitted.
+      folds: fold of each training row in the cross-validation; by default five random
+        ones (`swajax.data.folds.divide_into_folds`).
       objective: loss of a row: "squared" (y scaled to unit variance), "logistic" (y 0
         or 1) or "softmax" (y one-hot).
       config: limits, effort and sources; by default `SearchConfig()`.
@@ -85,8 +91,9 @@ def find_front(
       callback: called after each block of work.
 
     Returns:
-      The networks that no smaller one beats on `valid`, smallest first, and the index
-      `pick` of the smallest one within one standard error of the best.
+      With `valid`, the networks that no smaller one beats on it, smallest first, and
+      the index `pick` of the smallest one within one standard error of the best.
+      Otherwise the best network of each size with its cross-validated loss.
 
     Raises:
       ValueError: rows do not fit together, the objective is unknown, the time budget
@@ -100,6 +107,7 @@ def find_front(
       >>> import jax, numpy as np
       >>> from swajax.data.problem import Problem
       >>> from swajax.search.config import SearchConfig
+from swajax.search.folds import find_front_by_folds
       >>> x = np.linspace(-1, 1, 64)[:, None]
       >>> rows = Problem(x, 2 * np.tanh(3 * x), np.ones(64))
       >>> small = SearchConfig(
@@ -111,19 +119,47 @@ def find_front(
       2
     """
     processes.check_not_forked()
-    check_parts(train, valid, objective)
+    check_parts(train, train if valid is None else valid, objective)
+    if valid is None:
+        folds = _check_folds(key, train, folds, objective)
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
     with interrupts.deferred():
         return _find_front(
-            key, train, valid, objective, config, starts, time_budget, clock, callback
+            key,
+            train,
+            valid,
+            folds,
+            objective,
+            config,
+            starts,
+            time_budget,
+            clock,
+            callback,
         )
+
+
+def _check_folds(
+    key: Key, train: Problem, folds: Int[np.ndarray, " N"] | None, objective: Objective
+) -> Int[np.ndarray, " N"]:
+    """Return the fold of each row, at random and even by class if there are none."""
+    if folds is None:
+        y = np.asarray(train.y)
+        codes = np.zeros(len(y)) if objective == "squared" else y @ np.arange(y.shape[1])
+        if objective == "logistic":
+            codes = y[:, 0]
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        return divide_into_folds(codes, seed)[0]
+    if len(folds) != len(train.x) or len(np.unique(folds)) < 2:
+        raise ValueError("folds must name at least two folds, one for each row")
+    return np.asarray(folds)
 
 
 def _find_front(
     key: Key,
     train: Problem,
-    valid: Problem,
+    valid: Problem | None,
+    folds: Int[np.ndarray, " N"] | None,
     objective: Objective,
     config: SearchConfig,
     starts: Network | None,
@@ -131,19 +167,61 @@ def _find_front(
     clock: Callable[[], float],
     callback: Callback | None,
 ) -> Front:
+    train = normalise_weights(train)
+    if valid is not None:
+        valid = normalise_weights(valid)
+
+    def search_fn(
+        key: Key,
+        rows: Problem,
+        config: SearchConfig,
+        seconds: float | None,
+        *,
+        sources: tuple[Problem, Problem],
+        stage: str | None = None,
+    ) -> tuple[Pool, Job]:
+        watch = _rename(callback, stage)
+        more = (objective, config, starts, seconds, clock, watch)
+        return _search(key, rows, sources, *more)
+
+    if valid is None:
+        more = (objective, config, time_budget, clock)
+        return find_front_by_folds(key, train, folds, *more, search_fn)
+    pool, job = search_fn(key, train, config, time_budget, sources=(train, valid))
+    return select(pool, job)
+
+
+def _rename(callback: Callback | None, stage: str | None) -> Callback | None:
+    """Return a callback that names the stages, and shows no networks, of a fold."""
+    if callback is None or stage is None:
+        return callback
+    return lambda progress: callback(progress._replace(stage=stage, pool=None))
+
+
+def _search(
+    key: Key,
+    rows: Problem,
+    sources: tuple[Problem, Problem],
+    objective: Objective,
+    config: SearchConfig,
+    starts: Network | None,
+    time_budget: float | None,
+    clock: Callable[[], float],
+    callback: Callback | None,
+) -> tuple[Pool, Job]:
+    """Find starts by the rows of the sources, and networks of all sizes by `rows`."""
     begin, num_steps = clock(), 0
-    train, valid = (normalise_weights(part) for part in (train, valid))
     source_key, key = jax.random.split(key)
     if starts is None:
-        config.check(train.x.shape[1], objective)
+        config.check(rows.x.shape[1], objective)
         found = _find_starts(
-            source_key, train, valid, objective, config, time_budget, clock, callback
+            source_key, *sources, objective, config, time_budget, clock, callback
         )
         starts, num_steps = found.networks, found.num_steps
         interrupts.should_end(has_results=False)
     spent = clock() - begin
     rest = None if time_budget is None else time_budget - spent
-    job = make_job(train, valid, objective, config, rest, clock)
+    job = make_job(rows, sources[1], objective, config, rest, clock)
 
     def report(progress: SearchProgress) -> None:
         callback(
@@ -154,7 +232,7 @@ def _find_front(
         )
 
     pool = find_pool(key, job, starts, callback=None if callback is None else report)
-    return select(pool, job)
+    return pool, job
 
 
 def _find_starts(

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from scipy.special import expit, softmax
 
 from swajax.data.problem import Problem, thin
+from swajax.network.activations import RECORDS
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.search.sources.random_networks import LARGEST_START
@@ -20,11 +21,12 @@ from swajax.types import Key, Network, NetworkSpec
 MAX_ROWS = 2000  # selection on more rows takes seconds and hardly differs
 NUM_NEWTON = 3  # steps after each selected weight where the loss is not quadratic
 TINY = 1e-9
+SMALL = 0.02  # weights of nearly linear neurons, relative to those of the model
 
 
 def find_linear(key: Key, request: StartRequest) -> Starts:
-    """Return linear models of 1, 2, ... weights as networks of one hidden layer."""
-    del key
+    """Return linear models of 1, 2, ... inputs as networks of one hidden layer."""
+    del key  # nothing is random
     limits = request.limits
     largest = max(LARGEST_START * request.max_weights, limits.num_outputs + 2)
     rows, networks = thin(request.train, MAX_ROWS), []
@@ -78,29 +80,60 @@ def select_forward(
         yield weights
 
 
+def noise_variance(rows: Problem) -> float:
+    """Estimate the squared error of the best linear model on new rows.
+
+    This is the smallest generalised cross-validation error, MSE / (1 - p / N)^2 with p
+    numbers and N rows, of the models of `select_forward`.
+
+    Args:
+      rows: rows of a regression; outputs of unit variance.
+    """
+    rows = thin(rows, MAX_ROWS)
+    weight = rows.weight / np.sum(rows.weight)
+    num_rows, error = 1 / np.square(weight).sum(), 1.0
+    for weights in select_forward(rows, "squared", rows.y.shape[1]):
+        share = np.count_nonzero(weights) / num_rows
+        if share > 0.5:
+            break
+        out = rows.x @ weights[1:] + weights[0]
+        own = np.square(out - rows.y).mean(axis=1) @ weight
+        error = min(error, own / (1 - share) ** 2)
+    return float(error)
+
+
 def to_network(weights: Float[np.ndarray, "1+I O"], limits: NetworkSpec) -> Network:
-    """Return a linear model as a network: one linear neuron per output that has inputs.
+    """Return a linear model as a network: one neuron per output that has inputs.
+
+    Without linear neurons, those of the first activation are used where they are nearly
+    linear.
 
     Args:
       weights: biases, in row 0, and weights, of at most `limits.max_width` outputs.
       limits: size and activations of the network.
     """
     outputs = np.flatnonzero(weights[1:].any(axis=0))
-    width, depth = limits.max_width, limits.max_depth
+    num, width, depth = len(outputs), limits.max_width, limits.max_depth
+    name = "linear" if "linear" in limits.activations else limits.activations[0]
+    scale, bias, slope, value = 1.0, 0.0, 1.0, 0.0
+    if name != "linear":
+        scale, bias = SMALL, 1.0
+        value, more = RECORDS[name].numpy_fn(np.array([bias, bias + SMALL]))
+        slope = more - value
     first = np.zeros((limits.num_inputs, width), np.float32)
+    first[:, :num] = scale * weights[1:, outputs]
     readout = np.zeros((width, limits.num_outputs), np.float32)
+    readout[np.arange(num), outputs] = 1 / slope
     mask = np.zeros((depth, width), np.float32)
-    first[:, : len(outputs)] = weights[1:, outputs]
-    readout[np.arange(len(outputs)), outputs] = 1
-    mask[0, : len(outputs)] = 1
+    mask[0, :num] = 1
     activation = np.zeros((depth, width, len(limits.activations)), np.float32)
-    activation[..., limits.activations.index("linear")] = 1
+    activation[..., limits.activations.index(name)] = 1
     return Network(
         first=first,
         hidden=np.zeros((depth - 1, width, width), np.float32),
         readout=readout,
-        bias=np.zeros((depth, width), np.float32),
-        readout_bias=np.float32(weights[0]),
+        bias=np.float32(bias * mask),
+        readout_bias=np.float32(weights[0] - value * readout.sum(axis=0)),
         mask=mask,
         activation=activation,
         depth=np.int32(1),
@@ -160,10 +193,4 @@ def _count(weights: Float[np.ndarray, "1+I O"]) -> int:
     return np.count_nonzero(weights) + np.count_nonzero(weights[1:].any(axis=0))
 
 
-def _check(limits: NetworkSpec, objective: Objective, options: None) -> None:
-    del objective, options
-    if "linear" not in limits.activations:
-        raise ValueError("source linear needs the activation linear")
-
-
-SOURCE = Source(find_linear, check=_check, is_timed=False)
+SOURCE = Source(find_linear, is_timed=False, is_random=False)
