@@ -52,19 +52,30 @@ class Curve(NamedTuple):
         """Weighted mean loss of each size."""
         return self.losses @ (self.weight / self.weight.sum())
 
-    def diff_se(self) -> Float[np.ndarray, " K"]:
+    def diff_se(self, best: int | None = None) -> Float[np.ndarray, " K"]:
         """Return standard errors of the differences from the smallest mean loss."""
         means, share = self.means, self.weight / self.weight.sum()
-        best = int(np.argmin(means))
+        best = int(np.argmin(means)) if best is None else best
         gaps = self.losses - self.losses[best] - (means - means[best])[:, None]
         return np.sqrt(np.square(gaps) @ share * np.square(share).sum())
 
     def at(self, sizes: Int[np.ndarray, " S"]) -> "Curve":
         """Return the rows of the largest sizes that are at most the given ones."""
         index = np.searchsorted(self.sizes, sizes, side="right") - 1
+        return self.take(index)._replace(sizes=sizes)
+
+    def take(self, index: Int[np.ndarray, " S"]) -> "Curve":
+        """Return the rows of an index array."""
         return self._replace(
-            sizes=sizes, outputs=self.outputs[index], losses=self.losses[index]
+            sizes=self.sizes[index],
+            outputs=self.outputs[index],
+            losses=self.losses[index],
         )
+
+    def join(self, other: "Curve") -> "Curve":
+        """Append the rows of another curve of the same held-out rows."""
+        pairs = zip(self[:3], other[:3], strict=True)
+        return Curve(*map(np.concatenate, pairs), *self[3:])
 
 
 def held_folds(folds: Int[np.ndarray, " N"]) -> list[int]:

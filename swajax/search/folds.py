@@ -7,13 +7,14 @@ from typing import Protocol
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from swajax.data.problem import MAX_ROWS, Problem, take_rows
 from swajax.io import interrupts
 from swajax.model.front import Front, find_dominated, pick_smallest
 from swajax.model.intervals import error_intervals
 from swajax.objectives import Objective
+from swajax.refine import batches
 from swajax.search.config import SearchConfig
 from swajax.search.cross_validation import (
     DECAYS,
@@ -23,7 +24,9 @@ from swajax.search.cross_validation import (
     make_curve,
     score_fold,
 )
-from swajax.search.job import Job, decay_of_classes
+from swajax.search import pool as pools
+from swajax.search.job import Job
+from swajax.search.linear_path import find_linear_models
 from swajax.search.pool import Pool
 from swajax.search.sources import SOURCES
 from swajax.search.sources.linear import noise_variance
@@ -32,7 +35,7 @@ from swajax.types import Key, Network
 FOLD_SHARE = 0.4  # of the time budget, for the searches without the folds
 FOLD_STARTS = 0.25  # of the number of starts
 FOLD_DECAY = 3  # index in `DECAYS` of the weight decay of these searches
-NUM_ERRORS = 0.5  # the pick is within this many standard errors of the best
+NEAR, CLEAR = 0.5, 1.0  # standard errors of the difference of two losses
 NEW_SHARE = 4  # intervals are for this many times fewer new rows
 
 
@@ -60,6 +63,7 @@ def find_front_by_folds(
     time_budget: float | None,
     clock: Callable[[], float],
     search_fn: SearchFn,
+    polish_fn: Callable[[Pool, Job], Pool],
 ) -> Front:
     """Search without each fold, choose decay and size, and search on all rows.
 
@@ -72,6 +76,7 @@ def find_front_by_folds(
       time_budget: seconds for everything.
       clock: returns seconds.
       search_fn: searches a pool.
+      polish_fn: polishes networks until little of the time budget is left.
     """
     begin = clock()
     index = np.arange(len(folds))
@@ -81,12 +86,10 @@ def find_front_by_folds(
     decays = choose_decays(rows, objective, config)
     *keys, key = jax.random.split(key, len(np.unique(folds)) + 1)
     quick, found = _reduce(config, decays), []
-    held = held_folds(folds)
+    held = held_folds(folds[rows.weight > 0])
     for place, fold in enumerate(held):
         is_held = folds == fold
         part = rows._replace(weight=np.where(is_held, 0, rows.weight))
-        if not part.weight.any():
-            continue
         seconds = None
         if time_budget is not None:
             rest = FOLD_SHARE * time_budget - (clock() - begin)
@@ -100,30 +103,47 @@ def find_front_by_folds(
         if interrupts.should_end():
             break
     curve = make_curve(found, rows, decays, objective)
+    limits = config.make_spec(rows.x.shape[1], rows.y.shape[1])
+    linear = find_linear_models(
+        rows,
+        folds,
+        held[: len(found)],
+        objective,
+        limits,
+        config.max_weights,
+        choose_unit(rows, objective),
+    )
     config = dataclasses.replace(config, weight_decay=curve.decay)
     seconds = None if time_budget is None else max(time_budget + begin - clock(), 1e-3)
     parts = tuple(
         take_rows(rows, mask) for mask in (folds != held[0], folds == held[0])
     )
     pool, job = search_fn(key, rows, config, seconds, sources=parts, stage=None)
-    return _select(pool, job, curve, index)
+    pool = polish_fn(best_of_each_size(pool, config.max_weights, 1), job)
+    pool, curve, is_linear = _join(pool, curve, linear, job)
+    return _make_front(
+        pool, curve, is_linear, index, limits.num_inputs, config.max_error
+    )
 
 
 def choose_decays(
     rows: Problem, objective: Objective, config: SearchConfig
 ) -> Float[np.ndarray, " D"]:
-    """Return the weight decays to try: that of the user, or multiples of a prior's.
-
-    A normal prior of variance 1 and normal noise of variance s2 give the decay
-    2 s2 / N; the noise is at most the error of a linear model.
-    """
+    """Return the weight decays to try: that of the user, or multiples of a prior's."""
     if config.weight_decay is not None:
         return np.array([config.weight_decay])
+    return choose_unit(rows, objective) * np.array(DECAYS)
+
+
+def choose_unit(rows: Problem, objective: Objective) -> float:
+    """Return the weight decay of a normal prior of variance 1.
+
+    With normal noise of variance s2 and N rows it is 2 s2 / N; the noise is at most the
+    error of a linear model. For classes it is 1 / N.
+    """
     weight = rows.weight / rows.weight.sum()
-    unit = decay_of_classes(rows._replace(weight=weight))
-    if objective == "squared":
-        unit = 2 * noise_variance(rows) * np.square(weight).sum()
-    return unit * np.array(DECAYS)
+    noise = noise_variance(rows) if objective == "squared" else 0.5
+    return float(2 * noise * np.square(weight).sum())
 
 
 def _reduce(config: SearchConfig, decays: Float[np.ndarray, " D"]) -> SearchConfig:
@@ -139,22 +159,76 @@ def _reduce(config: SearchConfig, decays: Float[np.ndarray, " D"]) -> SearchConf
     )
 
 
-def _select(pool: Pool, job: Job, curve: Curve, index: Int[np.ndarray, " N"]) -> Front:
-    """Return the best network of each size with the error of its size in the folds."""
-    pool = best_of_each_size(pool, job.config.max_weights, 1)
-    is_known = pool.num_weights >= curve.sizes[0]
-    pool = pool.take(is_known) if is_known.any() else pool
-    curve = curve.at(np.maximum(pool.num_weights, curve.sizes[0]))
-    means, diff_se = curve.means, curve.diff_se()
-    num_new = max(1, len(index) // NEW_SHARE)
+def _join(
+    pool: Pool,
+    curve: Curve,
+    linear: tuple[Network, Curve] | None,
+    job: Job,
+) -> tuple[Pool, Curve, Bool[np.ndarray, " K"]]:
+    """Return the better network of each size, its curve, and whether it is linear.
+
+    The error of a network from the last search is that of the networks of its size
+    that were found without the folds.
+    """
+    pool = pool.take(pool.num_weights >= curve.sizes[0])
+    curve = curve.at(pool.num_weights)
+    is_linear = np.zeros(len(pool.num_weights), bool)
+    if linear is not None:
+        networks, own = linear
+        more = job.train.x.shape[1] - networks.first.shape[1]
+        first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
+        networks = networks._replace(first=first)
+        networks, sizes, loss = batches.simplify_and_score(
+            networks, job.train, fit=job.fit
+        )
+        pool = pools.join([pool, pools.make_pool(networks, sizes, loss)])
+        curve = curve.join(own)
+        is_linear = np.concatenate([is_linear, np.ones(len(own.sizes), bool)])
+    order = np.lexsort((~is_linear, curve.means, curve.sizes))
+    best = order[np.unique(curve.sizes[order], return_index=True)[1]]
+    return pool.take(best), curve.take(best), is_linear[best]
+
+
+def pick(
+    curve: Curve, is_linear: Bool[np.ndarray, " K"], max_error: float | None
+) -> int:
+    """Return the index of the picked network.
+
+    It is the smallest one within half a standard error of the best linear model, unless
+    the best network is better than that by a whole one. Then it is the smallest within
+    half a standard error of the best. The standard errors are those of differences on
+    the same rows.
+    """
+    means = curve.means
+    best = int(np.argmin(means))
+    if max_error is not None:
+        return pick_smallest(means, np.zeros(len(means)), max_error)
+    if is_linear.any():
+        linear = np.flatnonzero(is_linear)
+        base = linear[np.argmin(means[linear])]
+        if means[base] - means[best] <= CLEAR * curve.diff_se(best)[base]:
+            own = curve.take(linear)
+            return int(linear[pick_smallest(own.means, NEAR * own.diff_se(), None)])
+    return pick_smallest(means, NEAR * curve.diff_se(), None)
+
+
+def _make_front(
+    pool: Pool,
+    curve: Curve,
+    is_linear: Bool[np.ndarray, " K"],
+    index: Int[np.ndarray, " N"],
+    num_inputs: int,
+    max_error: float | None,
+) -> Front:
+    means = curve.means
     return Front(
-        pool.network,
+        pool.network._replace(first=pool.network.first[:, :num_inputs]),
         pool.num_weights,
         pool.loss,
         means,
-        diff_se,
-        pick_smallest(means, diff_se, job.config.max_error, NUM_ERRORS),
-        error_intervals(curve.losses, curve.weight, num_new),
+        curve.diff_se(),
+        pick(curve, is_linear, max_error),
+        error_intervals(curve.losses, curve.weight, max(1, len(index) // NEW_SHARE)),
         find_dominated(means),
         curve.outputs,
         index[curve.held],

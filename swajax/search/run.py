@@ -186,7 +186,9 @@ def _find_front(
 
     if valid is None:
         more = (objective, config, time_budget, clock)
-        return find_front_by_folds(key, train, folds, *more, search_fn)
+        return find_front_by_folds(
+            key, train, folds, *more, search_fn, _polish_pool
+        )
     pool, job = search_fn(key, train, config, time_budget, sources=(train, valid))
     return select(pool, job)
 
@@ -343,7 +345,14 @@ def _select(pool: Pool, job: Job) -> Front:
     return front._replace(network=front.network._replace(first=first))
 
 
-def _polish_front(front: Front, job: Job) -> Network:
+def _polish_pool(pool: Pool, job: Job) -> Pool:
+    """Polish networks in float64 where the backend has it."""
+    with jax.enable_x64(jax.default_backend() != "tpu"):
+        pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
+        return job.make_pool(_polish_front(pool, job))
+
+
+def _polish_front(front: Front | Pool, job: Job) -> Network:
     """Polish the networks of a front until `LAST_SHARE` of the time budget is spent.
 
     A second Ctrl-C ends it too.

@@ -19,7 +19,8 @@ from swajax.search.sources.random_networks import LARGEST_START
 from swajax.types import Key, Network, NetworkSpec
 
 MAX_ROWS = 2000  # selection on more rows takes seconds and hardly differs
-NUM_NEWTON = 3  # steps after each selected weight where the loss is not quadratic
+NUM_NEWTON = 2  # steps after each selection where the loss is not quadratic
+LARGE_STEP = 8  # a model of many weights gets one in eight more at a time
 TINY = 1e-9
 SMALL = 0.02  # weights of nearly linear neurons, relative to those of the model
 
@@ -31,7 +32,7 @@ def find_linear(key: Key, request: StartRequest) -> Starts:
     largest = max(LARGEST_START * request.max_weights, limits.num_outputs + 2)
     rows, networks = thin(request.train, MAX_ROWS), []
     for weights in select_forward(rows, request.objective, limits.max_width):
-        if _count(weights) > largest:
+        if count(weights) > largest:
             break
         networks.append(to_network(weights, limits))
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
@@ -39,21 +40,22 @@ def find_linear(key: Key, request: StartRequest) -> Starts:
 
 
 def select_forward(
-    rows: Problem, objective: Objective, max_outputs: int
+    rows: Problem, objective: Objective, max_outputs: int, decay: float | None = None
 ) -> Iterator[Float[np.ndarray, "1+I O"]]:
-    """Fit linear models that get one weight more each time.
+    """Fit linear models that get one weight more each time, large ones several.
 
     The next weight is the one with the largest squared gradient divided by its
-    curvature (as in orthogonal matching pursuit); then all of them are fitted, with the
-    weight decay of a standard normal prior.
+    curvature (as in orthogonal matching pursuit); then all of them are fitted.
 
     Args:
       rows: rows to fit.
       objective: the loss.
       max_outputs: number of outputs that may depend on inputs.
+      decay: half of this times the squared weights, without the biases, is added to the
+        loss; by default 1 / rows.
 
     Yields:
-      Biases, in row 0, and weights.
+      Biases, in row 0, and weights, float64.
 
     Example:
       >>> x = np.random.default_rng(0).uniform(-1, 1, (100, 3))
@@ -66,17 +68,20 @@ def select_forward(
     weights = np.zeros((rows.x.shape[1], y.shape[1]))
     is_active = np.zeros(weights.shape, bool)
     is_active[0] = True
-    weights = _fit(weights, is_active, rows, objective)
-    for _ in range(is_active[1:].size):
+    decay = np.square(rows.weight).sum() if decay is None else decay
+    weights = _fit(weights, is_active, rows, objective, decay)
+    while not is_active.all():
         score = _score(weights, rows, objective)
         is_used = is_active[1:].any(axis=0)
         is_full = is_used.sum() >= max_outputs
         score[is_active | (is_full & ~is_used[None])] = 0
-        best = np.unravel_index(np.argmax(score), score.shape)
-        if not score[best] > TINY:  # false for NaN, too
+        num = max(1, is_active[1:].sum() // LARGE_STEP)
+        best = np.argsort(-score, axis=None)[:num]
+        best = best[score.ravel()[best] > TINY]  # false for NaN, too
+        if not len(best):
             return
-        is_active[best] = True
-        weights = _fit(weights, is_active, rows, objective)
+        is_active.flat[best] = True
+        weights = _fit(weights, is_active, rows, objective, decay)
         yield weights
 
 
@@ -145,24 +150,26 @@ def _fit(
     is_active: Bool[np.ndarray, "1+I O"],
     rows: Problem,
     objective: Objective,
+    decay: float,
 ) -> Float[np.ndarray, "1+I O"]:
     """Run Newton steps on the active weights."""
     sources, targets = np.nonzero(is_active)
     x, weights = rows.x[:, sources], weights.copy()
-    decay = np.square(rows.weight).sum() * (sources > 0) + TINY  # 1 / number of rows
+    factor = 2 / rows.y.shape[1] if objective == "squared" else 1.0
+    penalty = decay * (sources > 0) + TINY
     for _ in range(1 if objective == "squared" else NUM_NEWTON):
         out = _predict(weights, rows, objective)
         gradient = x.T @ (rows.weight[:, None] * (out - rows.y))
-        gradient = gradient[np.arange(len(targets)), targets]
-        gradient = gradient + decay * weights[sources, targets]
+        gradient = factor * gradient[np.arange(len(targets)), targets]
+        gradient = gradient + penalty * weights[sources, targets]
         weighted = x * rows.weight[:, None]
         same = targets[:, None] == targets[None]
         if objective == "squared":
-            hessian = same * (weighted.T @ x)
+            hessian = factor * same * (weighted.T @ x)
         else:
             p = out[:, targets]
             hessian = same * ((weighted * p).T @ x) - (weighted * p).T @ (x * p)
-        hessian = hessian + np.diag(decay)
+        hessian = hessian + np.diag(penalty)
         weights[sources, targets] -= np.linalg.solve(hessian, gradient)
     return weights
 
@@ -188,7 +195,7 @@ def _predict(
     return expit(out) if objective == "logistic" else softmax(out, axis=1)
 
 
-def _count(weights: Float[np.ndarray, "1+I O"]) -> int:
+def count(weights: Float[np.ndarray, "1+I O"]) -> int:
     """Count the weights of a linear model as a network."""
     return np.count_nonzero(weights) + np.count_nonzero(weights[1:].any(axis=0))
 
