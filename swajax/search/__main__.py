@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from swajax.data.encoding import encoder_to_dict, input_names
 from swajax.data.messages import listed, shown
-from swajax.data.partitions import SplitKind
+from swajax.data.partitions import SplitKind, check_split
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import Dataset, Scaling, split_table
+from swajax.data.splits import Dataset, Scaling, split_into_folds, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import checkpoints, commands, configs, runlog
 from swajax.model import evaluation
@@ -35,6 +35,8 @@ MANY_ROWS = (
     f"networks are fitted and chosen on {MAX_ROWS:,} random rows per part; "
     f"descents use mini-batches of {BATCH_ROWS:,}; all test rows are evaluated"
 )
+
+LAST_SHARE = 0.2  # of rows in time order, for validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,9 @@ class SearchCommand:
         default_factory=SearchConfig
     )
     """limits of the networks, effort and sources"""
-    valid_share: float = 0.2
-    """share of the rows for validation: networks are chosen by them"""
+    valid_share: float | None = None
+    """share of the rows that choose networks instead of a cross-validation
+    [none; 0.2 with split last]"""
     test_share: float = 0.2
     """share of the rows for the test error"""
     split: SplitKind = "random"
@@ -94,14 +97,7 @@ def main(config: SearchCommand) -> None:
         weight=config.weight,
         group=config.group,
     )
-    dataset, scaling, notes = split_table(
-        table,
-        seed=config.seed,
-        valid_share=config.valid_share,
-        test_share=config.test_share,
-        class_weight=config.class_weight,
-        split=config.split,
-    )
+    dataset, folds, scaling, notes = _split(table, config)
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
     folder = runlog.make_run_folder(
@@ -117,6 +113,7 @@ def main(config: SearchCommand) -> None:
             jax.random.key(config.seed),
             dataset.train,
             dataset.valid,
+            folds=folds,
             objective=objective,
             config=config.search,
             time_budget=config.time_budget,
@@ -139,6 +136,23 @@ def main(config: SearchCommand) -> None:
     )
 
 
+def _split(
+    table: Table, config: SearchCommand
+) -> tuple[Dataset, np.ndarray | None, Scaling, tuple[str, ...]]:
+    """Split the table into parts, or into folds and a test part."""
+    check_split(config.split, has_groups=table.group is not None)
+    options = {"seed": config.seed, "test_share": config.test_share}
+    options["class_weight"] = config.class_weight
+    share = config.valid_share
+    if share is None and config.split == "random":
+        return split_into_folds(table, **options)
+    share = LAST_SHARE if share is None else share
+    dataset, scaling, notes = split_table(
+        table, valid_share=share, split=config.split, **options
+    )
+    return dataset, None, scaling, notes
+
+
 def _default_folder(config: SearchCommand) -> Path:
     stem = re.sub(r"[^\w-]+", "-", Path(config.data).stem).strip("-")
     return runlog.default_run_folder(f"search-{stem}")
@@ -148,12 +162,14 @@ def _describe(
     table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
 ) -> str:
     names = input_names(scaling.encoder)
-    counts = _count_rows(dataset).values()
+    counts = _count_rows(dataset)
+    verbs = {"train": "train", "valid": "validate", "test": "test"}
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
         f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, counts))} rows to train/validate/test",
+        f"{'/'.join(map(str, counts.values()))} rows to "
+        f"{'/'.join(verbs[part] for part in counts)}",
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
@@ -235,6 +251,8 @@ def _format_first(seconds: float, pool: Pool) -> str:
 
 def _explain_pick(front: Front, max_error: float | None) -> str:
     """Explain the pick."""
+    if max_error is None and front.held_rows is not None:
+        return "small, and near the best; -: a smaller one is better"
     if max_error is None:
         return "smallest within one standard error of the best"
     if front.valid_loss[front.pick] <= max_error:
@@ -257,6 +275,7 @@ def _write(
         "target_offset": scaling.target_offset,
         "activations": config.search.activations,
         "pick": front.pick,
+        "is_dominated": ~front.is_best,
     }
     checkpoints.save(folder / "networks.safetensors", front.network, header=header)
     title = f"{about['source']}: error against size"
@@ -265,6 +284,7 @@ def _write(
         **about,
         "versions": runlog.find_versions(),
         "config": configs.to_dict(config),
+        "is_cross_validated": outcome.is_cross_validated,
         "measures": outcome.measures,
         "front": outcome.rows,
     }

@@ -3,18 +3,19 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from swajax.data.folds import divide_into_folds
 from swajax.data.problem import MAX_ROWS, Problem, take_rows
 from swajax.io import interrupts
 from swajax.model.front import Front, find_dominated, pick_smallest
 from swajax.model.intervals import error_intervals
 from swajax.objectives import Objective
 from swajax.refine import batches
+from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.cross_validation import (
     DECAYS,
@@ -24,7 +25,6 @@ from swajax.search.cross_validation import (
     make_curve,
     score_fold,
 )
-from swajax.search import pool as pools
 from swajax.search.job import Job
 from swajax.search.linear_path import find_linear_models
 from swajax.search.pool import Pool
@@ -39,19 +39,10 @@ NEAR, CLEAR = 0.5, 1.0  # standard errors of the difference of two losses
 NEW_SHARE = 4  # intervals are for this many times fewer new rows
 
 
-class SearchFn(Protocol):
-    """Searches a pool; `sources` are the rows that sources fit and validate on."""
-
-    def __call__(
-        self,
-        key: Key,
-        rows: Problem,
-        config: SearchConfig,
-        seconds: float | None,
-        *,
-        sources: tuple[Problem, Problem],
-        stage: str | None,
-    ) -> tuple[Pool, Job]: ...
+SearchFn = Callable[..., tuple[Pool, Job]]
+"""(key, rows, config, seconds, *, sources, stage): searches a pool; `sources` are the
+rows that the sources fit and those that they validate on, `stage` is a name to report.
+"""
 
 
 def find_front_by_folds(
@@ -124,6 +115,24 @@ def find_front_by_folds(
     return _make_front(
         pool, curve, is_linear, index, limits.num_inputs, config.max_error
     )
+
+
+def check_folds(
+    key: Key, train: Problem, folds: Int[np.ndarray, " N"] | None, objective: Objective
+) -> Int[np.ndarray, " N"]:
+    """Return the fold of each row, at random and even by class if there are none."""
+    if folds is None:
+        y = np.asarray(train.y)
+        codes = (
+            np.zeros(len(y)) if objective == "squared" else y @ np.arange(y.shape[1])
+        )
+        if objective == "logistic":
+            codes = y[:, 0]
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        return divide_into_folds(codes, seed)[0]
+    if len(folds) != len(train.x) or len(np.unique(folds)) < 2:
+        raise ValueError("folds must name at least two folds, one for each row")
+    return np.asarray(folds)
 
 
 def choose_decays(
@@ -221,15 +230,18 @@ def _make_front(
     max_error: float | None,
 ) -> Front:
     means = curve.means
+    chosen = pick(curve, is_linear, max_error)
+    is_dominated = find_dominated(means)
+    is_dominated[chosen] = False
     return Front(
         pool.network._replace(first=pool.network.first[:, :num_inputs]),
         pool.num_weights,
         pool.loss,
         means,
         curve.diff_se(),
-        pick(curve, is_linear, max_error),
+        chosen,
         error_intervals(curve.losses, curve.weight, max(1, len(index) // NEW_SHARE)),
-        find_dominated(means),
+        is_dominated,
         curve.outputs,
         index[curve.held],
     )

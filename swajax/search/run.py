@@ -13,13 +13,11 @@ switched on; only the front is polished in float64.
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Int
 
-from swajax.data.folds import divide_into_folds
 from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
 from swajax.io.configs import check_range
@@ -30,29 +28,16 @@ from swajax.refine import batches, buckets
 from swajax.search import pool as pools
 from swajax.search import stages
 from swajax.search.config import SearchConfig
-from swajax.search.folds import find_front_by_folds
+from swajax.search.folds import check_folds, find_front_by_folds
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
-from swajax.search.sources import SOURCES, choose_sources, find_starts
-from swajax.search.sources.base import StartRequest, Starts
+from swajax.search.progress import Callback, SearchProgress, rename_stage
+from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 LAST_STEPS = 200
 LAST_SHARE = 1.25  # of the time budget; later, the front is no longer polished
-
-
-class SearchProgress(NamedTuple):
-    """The argument of the callback, after each block of work."""
-
-    stage: str  # sources, polish, prune, perturb or grow
-    seconds: float  # since the start
-    pool: Pool | None  # the networks so far; None while sources work
-    network_steps: int  # optimizer steps times networks so far
-    num_blocks: int  # estimated number of blocks of all stages but sources
-
-
-Callback = Callable[[SearchProgress], None]
 
 
 def find_front(
@@ -107,7 +92,6 @@ def find_front(
       >>> import jax, numpy as np
       >>> from swajax.data.problem import Problem
       >>> from swajax.search.config import SearchConfig
-from swajax.search.folds import find_front_by_folds
       >>> x = np.linspace(-1, 1, 64)[:, None]
       >>> rows = Problem(x, 2 * np.tanh(3 * x), np.ones(64))
       >>> small = SearchConfig(
@@ -121,7 +105,7 @@ from swajax.search.folds import find_front_by_folds
     processes.check_not_forked()
     check_parts(train, train if valid is None else valid, objective)
     if valid is None:
-        folds = _check_folds(key, train, folds, objective)
+        folds = check_folds(key, train, folds, objective)
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
     with interrupts.deferred():
@@ -137,22 +121,6 @@ from swajax.search.folds import find_front_by_folds
             clock,
             callback,
         )
-
-
-def _check_folds(
-    key: Key, train: Problem, folds: Int[np.ndarray, " N"] | None, objective: Objective
-) -> Int[np.ndarray, " N"]:
-    """Return the fold of each row, at random and even by class if there are none."""
-    if folds is None:
-        y = np.asarray(train.y)
-        codes = np.zeros(len(y)) if objective == "squared" else y @ np.arange(y.shape[1])
-        if objective == "logistic":
-            codes = y[:, 0]
-        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-        return divide_into_folds(codes, seed)[0]
-    if len(folds) != len(train.x) or len(np.unique(folds)) < 2:
-        raise ValueError("folds must name at least two folds, one for each row")
-    return np.asarray(folds)
 
 
 def _find_front(
@@ -180,24 +148,15 @@ def _find_front(
         sources: tuple[Problem, Problem],
         stage: str | None = None,
     ) -> tuple[Pool, Job]:
-        watch = _rename(callback, stage)
+        watch = rename_stage(callback, stage)
         more = (objective, config, starts, seconds, clock, watch)
         return _search(key, rows, sources, *more)
 
     if valid is None:
         more = (objective, config, time_budget, clock)
-        return find_front_by_folds(
-            key, train, folds, *more, search_fn, _polish_pool
-        )
+        return find_front_by_folds(key, train, folds, *more, search_fn, _polish_pool)
     pool, job = search_fn(key, train, config, time_budget, sources=(train, valid))
     return select(pool, job)
-
-
-def _rename(callback: Callback | None, stage: str | None) -> Callback | None:
-    """Return a callback that names the stages, and shows no networks, of a fold."""
-    if callback is None or stage is None:
-        return callback
-    return lambda progress: callback(progress._replace(stage=stage, pool=None))
 
 
 def _search(
@@ -216,7 +175,7 @@ def _search(
     source_key, key = jax.random.split(key)
     if starts is None:
         config.check(rows.x.shape[1], objective)
-        found = _find_starts(
+        found = find_starts_in_time(
             source_key, *sources, objective, config, time_budget, clock, callback
         )
         starts, num_steps = found.networks, found.num_steps
@@ -235,44 +194,6 @@ def _search(
 
     pool = find_pool(key, job, starts, callback=None if callback is None else report)
     return pool, job
-
-
-def _find_starts(
-    key: Key,
-    train: Problem,
-    valid: Problem,
-    objective: Objective,
-    config: SearchConfig,
-    time_budget: float | None,
-    clock: Callable[[], float],
-    callback: Callback | None,
-) -> Starts:
-    """Run the sources within their share of the time budget."""
-    limits = config.make_spec(train.x.shape[1], train.y.shape[1])
-    seconds = np.inf if time_budget is None else config.source_share * time_budget
-    begin = clock()
-
-    def watch(num_steps: int, networks_fn: Callable[[], Network]) -> None:
-        del networks_fn
-        if callback is not None:
-            spent = clock() - begin
-            callback(SearchProgress("sources", spent, None, num_steps, 0))
-
-    request = StartRequest(
-        train,
-        valid,
-        objective,
-        limits,
-        config.max_weights,
-        config.num_starts,
-        seconds=float(seconds),
-        clock=clock,
-        watch=watch,
-    )
-    fields = {source.options_field for source in SOURCES.values()} - {None}
-    options = {name: getattr(config, name) for name in fields}
-    names = choose_sources(config.sources, limits)
-    return find_starts(key, request, names, options)
 
 
 def find_pool(
