@@ -29,7 +29,7 @@ class SearchConfig:
     """activations that a neuron can have"""
     weight_decay: float | None = None
     """half of this times the sum of the squared weights is added to the loss [chosen by
-    cross-validation; without: 1e-9 for regression, about 1 / rows for classification]"""
+    cross-validation; without: 1e-9 for regression, about 1 / rows for classes]"""
     num_starts: int = 768
     """number of random networks to start from, and of small ones besides; divided among
     the sources"""
