@@ -10,6 +10,7 @@ Example:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,12 @@ _HOMES = {
     "load": "swajax.model.results",
 }
 __all__ = list(_HOMES)
+
+
+if sys.argv[:1] == ["-m"]:  # Python locates a command, `python -m swajax.search`
+    from swajax.io import interrupts
+
+    interrupts.end_imports_on_interrupt()
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ different networks is one `vmap`. All letters except N and P are upper limits: `
 """
 
 import dataclasses
+import numbers
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
@@ -73,9 +74,26 @@ class NetworkSpec:
           ValueError: a limit is below 1, or an activation is unknown.
         """
         for name in ("num_inputs", "num_outputs", "max_width", "max_depth"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral):
+                raise ValueError(f"{name} must be an integer, got {value!r}")
+            if value < 1:
+                raise ValueError(f"{name} must be >= 1, got {value}")
         check_activations(self.activations)
+
+
+def check_single(network: Network) -> None:
+    """Check that a network has no batch axis; only shapes are read.
+
+    Raises:
+      ValueError: a batch of networks; the message states its shape.
+    """
+    shape = network.mask.shape[:-2]
+    if shape:
+        raise ValueError(
+            f"one network is expected, got a batch of shape {shape}: use jax.vmap, or "
+            "jax.tree.map(lambda leaf: leaf[0], networks)"
+        )
 
 
 def check_kinds(networks: Network, activations: Sequence[str]) -> None:

@@ -329,6 +329,7 @@ def test_refuses_what_cannot_be_learned(table):
         {"activations": 3},
         {"weight_decay": "none"},
         {"valid_share": "0.2"},
+        {"valid_share": None},
         {"time_budget": 0},
         {"time_budget": "60"},
         {"split": "first"},

@@ -18,6 +18,7 @@ Example:
   (3, 3)
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
@@ -25,7 +26,7 @@ from jaxtyping import Array, Float, Num
 from swajax import network as network_lib
 from swajax.autoencoder.base import Embedding, Params, Present
 from swajax.autoencoder.config import AutoencoderConfig, make_autoencoder
-from swajax.types import Key, Network
+from swajax.types import Key, Network, check_single
 
 __all__ = [
     "AutoencoderConfig",
@@ -108,12 +109,12 @@ def encode(
       (`tabular`).
 
     Raises:
-      ValueError: `depth` is out of range, or a network for `compact` or `paper` has
-        biases or shapes that differ from `config.spec`.
+      ValueError: `depth` is out of range or not that of the network, or a network for
+        `compact` or `paper` has biases or shapes that differ from `config.spec`.
     """
     if depth is not None:
         _check_depth(depth, config)
-    _check_network(network, config)
+    _check_network(network, config, depth)
     return make_autoencoder(config).encode(
         params, network, depth=depth, probes=probes, present=present
     )
@@ -187,8 +188,16 @@ def _check_depth(depth: int, config: AutoencoderConfig) -> None:
         raise ValueError(f"depth must be in 1..{config.max_depth}, got {depth}")
 
 
-def _check_network(network: Network, config: AutoencoderConfig) -> None:
-    """Check the shapes of a network for a preset with fixed shapes."""
+def _check_network(
+    network: Network, config: AutoencoderConfig, depth: int | None
+) -> None:
+    """Check the depth of a network, and its shapes for a preset with fixed shapes."""
+    check_single(network)
+    is_known = depth is not None and not isinstance(network.depth, jax.core.Tracer)
+    if is_known and depth != network.depth:
+        raise ValueError(
+            f"depth must be that of the network, {network.depth}, got {depth}"
+        )
     if config.is_any_table:
         return
     spec = config.spec

@@ -44,8 +44,8 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         """Fill in the defaults of the preset; reject unknown choices and bad sizes."""
-        defaults = PRESETS[self.preset].defaults if self.preset in PRESETS else {}
-        for name, value in defaults.items():
+        configs.convert_fields(self)
+        for name, value in PRESETS[self.preset].defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         configs.check_choices(self)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from sklearn import datasets
 
 from swajax.data import functions
 
@@ -20,6 +19,10 @@ def load_built_in(data: str) -> tuple[pd.DataFrame, str] | None:
     if Path(data).name != data:
         return None
     name = data.casefold().replace("-", "_")
+    if name not in DATASETS:
+        return _make_function_table(data)
+    from sklearn import datasets  # slow to import, and most tables are files
+
     if name == "diabetes":
         frame = datasets.load_diabetes(as_frame=True, scaled=False).frame
         return frame, "target"
@@ -31,11 +34,8 @@ def load_built_in(data: str) -> tuple[pd.DataFrame, str] | None:
         iris = datasets.load_iris(as_frame=True)
         iris.data.columns = list(IRIS_NAMES)
         return _with_classes(iris, "species")
-    if name == "digits":
-        return datasets.load_digits(as_frame=True).frame.rename(
-            columns={"target": "digit"}
-        ), "digit"
-    return _make_function_table(data)
+    frame = datasets.load_digits(as_frame=True).frame
+    return frame.rename(columns={"target": "digit"}), "digit"
 
 
 def _with_classes(bunch, target: str) -> tuple[pd.DataFrame, str]:

@@ -6,7 +6,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from sklearn.model_selection import train_test_split
 
 SplitKind = Literal["random", "last"]
 MAX_TRIES = 100  # number of random divisions of groups; the most even one is used
@@ -51,9 +50,12 @@ def hold_out(
       Indices of the kept and of the held-out rows, both shuffled.
     """
     rows, counts = np.arange(len(codes)), np.unique(codes, return_counts=True)[1]
-    if len(counts) == 1:
-        return tuple(train_test_split(rows, test_size=number, random_state=seed))
+    if len(counts) == 1:  # as `train_test_split`, without the import
+        shuffled = np.random.RandomState(seed).permutation(rows)
+        return shuffled[number:], shuffled[:number]
     if counts.min() >= 2 and min(number, len(rows) - number) >= len(counts):
+        from sklearn.model_selection import train_test_split  # slow to import
+
         kept, held = train_test_split(
             rows, test_size=number, random_state=seed, stratify=codes
         )

@@ -84,7 +84,8 @@ def check_parts(train: Problem, valid: Problem, objective: str) -> None:
 
     Raises:
       ValueError: the objective is unknown, arrays do not fit together, the parts have
-        different columns, or weights are negative or all 0.
+        different columns, targets do not fit the objective, or weights are negative
+        or all 0.
     """
     if objective not in OBJECTIVES:
         raise ValueError(
@@ -95,12 +96,29 @@ def check_parts(train: Problem, valid: Problem, objective: str) -> None:
         weight = np.asarray(part.weight)
         if not (weight >= 0).all() or not weight.any():
             raise ValueError(f"weights of {name} must be >= 0, and not all 0")
+        _check_targets(name, np.asarray(part.y), objective)
     widths = [(part.x.shape[1], part.y.shape[1]) for part in (train, valid)]
     if widths[0] != widths[1]:
         raise ValueError(
             "train and valid must have the same numbers of inputs and outputs, got "
             f"{widths[0]} and {widths[1]}"
         )
+
+
+def _check_targets(name: str, y: Float[np.ndarray, "N O"], objective: str) -> None:
+    """Check the targets of a classification."""
+    if objective == "squared":
+        return
+    is_one = objective == "logistic"
+    if (y.shape[1] == 1) != is_one:
+        num = "one output" if is_one else "an output per class"
+        raise ValueError(
+            f"objective {objective} needs {num}, got y of shape {y.shape} in {name}"
+        )
+    totals = y.sum(axis=1) if not is_one else 1.0
+    if not ((y >= 0) & (y <= 1)).all() or not np.allclose(totals, 1.0):
+        allowed = "between 0 and 1" if is_one else "one-hot"
+        raise ValueError(f"objective {objective} needs y {allowed} in {name}")
 
 
 def check_problem(problem: Problem) -> None:

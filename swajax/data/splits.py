@@ -40,6 +40,12 @@ class Scaling(NamedTuple):
     classes: tuple[str, ...]
 
 
+def count_rows(dataset: Dataset) -> dict[str, int]:
+    """Return the number of rows of each part that exists."""
+    parts = dataset._asdict().items()
+    return {name: len(part.y) for name, part in parts if part is not None}
+
+
 def split_table(
     table: Table,
     *,

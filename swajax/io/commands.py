@@ -39,6 +39,7 @@ def run_as_process(
         Until that has results to keep, Ctrl-C (exit code 130) and SIGTERM (143) end the
         process at once.
     """
+    interrupts.end_imports()
     deferred = interrupts.deferred_by_command(name)
     with deferred if is_long else contextlib.nullcontext():
         code = run_command(main_fn, config_class, name=name)

@@ -44,7 +44,11 @@ def from_dict(config_class: type[T], values: Mapping[str, Any]) -> T:
 
 
 def convert_fields(config: Any) -> None:
-    """Convert the fields of a new configuration by `convert_values`, in place."""
+    """Convert the fields of a new configuration by `convert_values`, in place.
+
+    Raises:
+      ValueError: a value is of another type or no choice; names the field.
+    """
     for name, value in convert_values(type(config), vars(config)).items():
         object.__setattr__(config, name, value)
 
@@ -52,7 +56,7 @@ def convert_fields(config: Any) -> None:
 def convert_values(config_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert values to the types of the fields of a configuration.
 
-    Whole floats become integers, a single text or a list becomes a tuple.
+    Whole floats become integers, a single value or a list becomes a tuple.
 
     >>> @dataclasses.dataclass
     ... class Sizes:
@@ -65,7 +69,11 @@ def convert_values(config_class: type, values: Mapping[str, Any]) -> dict[str, A
       ValueError: a value is of another type; names the field.
     """
     hints = typing.get_type_hints(config_class)
-    return {name: _convert(name, hints[name], value) for name, value in values.items()}
+    converted = {n: _convert(n, hints[n], value) for n, value in values.items()}
+    for name, value in converted.items():
+        if value is not None:
+            _check_choice(name, hints[name], value)
+    return converted
 
 
 def check_choices(config: Any) -> None:
@@ -75,13 +83,7 @@ def check_choices(config: Any) -> None:
       ValueError: a value, possibly None, is no choice; names the field and the choices.
     """
     for name, hint in typing.get_type_hints(type(config)).items():
-        options = (hint, *typing.get_args(hint))
-        literals = [o for o in options if typing.get_origin(o) is typing.Literal]
-        choices = tuple(c for o in literals for c in typing.get_args(o))
-        if choices and getattr(config, name) not in choices:
-            raise ValueError(
-                f"{name} must be one of {choices}, got {getattr(config, name)!r}"
-            )
+        _check_choice(name, hint, getattr(config, name))
 
 
 def check_range(
@@ -172,14 +174,42 @@ def _convert(name: str, hint: Any, value: Any) -> Any:
         return int(value)
     if float in hints and not is_number:
         raise ValueError(f"{name} must be a number, got {value!r}")
-    if any(typing.get_origin(option) is tuple for option in hints):
-        if isinstance(value, str):
-            return (value,)
-        is_sequence = isinstance(value, Iterable)
-        if not is_sequence or not all(isinstance(item, Hashable) for item in value):
-            raise ValueError(f"{name} must be a list of plain values, got {value!r}")
-        return tuple(value)
+    if set(hints) <= {str, types.NoneType} and not isinstance(value, str):
+        raise ValueError(f"{name} must be a text, got {value!r}")
+    for option in hints:
+        if typing.get_origin(option) is tuple:
+            return _convert_items(name, typing.get_args(option), value)
+        if dataclasses.is_dataclass(option) and not isinstance(value, option):
+            raise ValueError(f"{name} must be a {option.__name__}, got {value!r}")
     return value
+
+
+def _convert_items(name: str, hints: tuple[Any, ...], value: Any) -> tuple[Any, ...]:
+    """Convert a list, or a single value, to a tuple of converted values."""
+    is_number = isinstance(value, numbers.Real) and _takes_numbers(hints[0])
+    is_single = is_number or isinstance(value, str)
+    if not is_single and not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a list of plain values, got {value!r}")
+    items = (value,) if is_single else tuple(value)
+    if not all(isinstance(item, Hashable | list) for item in items):
+        raise ValueError(f"{name} must be a list of plain values, got {value!r}")
+    if Ellipsis in hints:
+        hints = hints[:1] * len(items)
+    if len(hints) != len(items):
+        raise ValueError(f"{name} must have {len(hints)} items, got {value!r}")
+    return tuple(_convert(name, *pair) for pair in zip(hints, items, strict=True))
+
+
+def _takes_numbers(hint: Any) -> bool:
+    return bool({int, float} & {hint, *typing.get_args(hint)})
+
+
+def _check_choice(name: str, hint: Any, value: Any) -> None:
+    options = typing.get_args(hint) if _is_union(hint) else (hint,)
+    literals = [o for o in options if typing.get_origin(o) is typing.Literal]
+    choices = tuple(c for o in literals for c in typing.get_args(o))
+    if choices and value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 
 
 def _is_union(hint: Any) -> bool:

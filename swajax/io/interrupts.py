@@ -23,6 +23,28 @@ DEFAULT_HANDLERS = {
 MAX_DEFERRED = 2  # the second signal skips what the results can do without
 
 
+def end_imports_on_interrupt() -> None:
+    """Let Ctrl-C end this process in one line until `end_imports` is called.
+
+    A command imports for seconds before it can answer signals.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_in_one_line)
+
+
+def end_imports() -> None:
+    """Restore the handler that `end_imports_on_interrupt` has replaced."""
+    if signal.getsignal(signal.SIGINT) is _end_in_one_line:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end_in_one_line(number: int, frame: FrameType | None) -> None:
+    del frame
+    names = [text for text in sys.orig_argv if text.startswith("swajax.")]
+    _write(f"python -m {names[0]}: interrupted\n")
+    end_process(128 + number)
+
+
 class Interrupts:
     """Signals received while the handlers are installed."""
 

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 import optax
 from jaxtyping import Array, Float
 
+from swajax.io import configs
+
 LAST_RATE = 0.01  # learning rate at the end of a cosine decay, relative to the first
 
 
@@ -61,6 +63,7 @@ class DescentConfig:
 
     def __post_init__(self) -> None:
         """Reject counts below one and sparsity weights that are empty or negative."""
+        configs.convert_fields(self)
         counts = "num_steps", "num_starts", "num_screened", "chunk_steps", "block_size"
         for name in counts:
             if getattr(self, name) < 1:

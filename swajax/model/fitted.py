@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Float32
-from scipy.special import expit, softmax
 
 from swajax.data.encoding import encode, encoder_from_dict, encoder_to_dict, input_names
 from swajax.data.messages import listed
@@ -95,6 +94,8 @@ def to_probabilities(outputs: Float[np.ndarray, "N O"]) -> Float[np.ndarray, "N 
     >>> to_probabilities(np.array([[0.0]]))
     array([[0.5, 0.5]])
     """
+    from scipy.special import expit, softmax  # slow to import
+
     if outputs.shape[1] == 1:
         return expit(outputs * [[-1.0, 1.0]])
     return softmax(outputs, axis=1)

@@ -35,9 +35,16 @@ def load(path: Path | str, size: int | None = None) -> Model:
         return _read_model(path, size)
     file = path / NETWORKS_FILE
     if not file.is_file():
-        kind = "an unfinished run" if (path / "config.json").is_file() else "no run"
-        raise FileNotFoundError(f"{path}: {kind} of a search, {file.name} is missing")
+        raise FileNotFoundError(f"{path}: {_describe_run(path)}")
     return _read_model(file, size)
+
+
+def _describe_run(path: Path) -> str:
+    """Explain why a folder has no networks of tables."""
+    if any(path.glob("found-*.safetensors")) and (path / "results.json").is_file():
+        return "the space has no tables; swajax.tangle.found.load_networks reads them"
+    kind = "an unfinished run" if (path / "config.json").is_file() else "no run"
+    return f"{kind} of a search, {NETWORKS_FILE} is missing"
 
 
 def write_rows(folder: Path | str, dataset: Dataset) -> None:

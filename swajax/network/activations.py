@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import expit
 
 LEAKY_SLOPE = 0.1  # arXiv:2410.08339, embedded networks
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
@@ -60,6 +59,12 @@ def _leaky_relu_slope(_: Array | None, out: Array) -> Array:
     return jnp.where(is_right, jnp.ones_like(out), jnp.full_like(out, LEAKY_SLOPE))
 
 
+def _numpy_sigmoid(x: np.ndarray) -> np.ndarray:
+    from scipy.special import expit  # slow to import
+
+    return expit(x)
+
+
 def _numpy_gelu(x: np.ndarray) -> np.ndarray:
     return 0.5 * x * (1 + np.tanh(GELU_SCALE * (x + GELU_CUBIC * x * x * x)))
 
@@ -73,7 +78,7 @@ def _gelu_slope(x: Array, _: Array) -> Array:
 RECORDS: dict[str, ActivationRecord] = {
     "sigmoid": ActivationRecord(
         fn=jax.nn.sigmoid,
-        numpy_fn=expit,
+        numpy_fn=_numpy_sigmoid,
         slope_fn=lambda _, y: y * (1 - y),
         tanh_form=TanhForm(0.5, 0.5, 0.5, 0.0, 0.0),
     ),

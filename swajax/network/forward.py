@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from swajax.network.activations import mix_activations
-from swajax.types import Network, check_kinds
+from swajax.types import Network, check_kinds, check_single
 
 
 def apply(
@@ -42,6 +42,7 @@ def apply(
       >>> apply(network, jnp.zeros((2, 2)), activations=spec.activations).tolist()
       [[1.0], [1.0]]
     """
+    check_single(network)
     check_shapes(network, x, activations=activations, depth=depth)
     network, hidden = jax.tree.map(jnp.asarray, (network, x))  # NumPy networks, too
     for layer in range(network.mask.shape[0] if depth is None else depth):

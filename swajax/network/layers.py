@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from swajax.types import Network, NetworkSpec, check_activations
+from swajax.types import Network, NetworkSpec, check_activations, check_single
 
 
 class Layers(NamedTuple):
@@ -88,6 +88,7 @@ def to_layers(network: Network, *, activations: tuple[str, ...]) -> Layers:
       >>> to_layers(network, activations=spec.activations).weights[1].tolist()
       [[2.0], [3.0]]
     """
+    check_single(network)
     network = Network(*map(np.asarray, network))
     _check_hard(network, activations)
     kept = [np.flatnonzero(mask) for mask in network.mask[: network.depth]]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from swajax.types import Network
+from swajax.types import Network, check_single
 
 
 def pack(network: Network) -> Float[Array, " P"]:
@@ -28,6 +28,7 @@ def pack(network: Network) -> Float[Array, " P"]:
       >>> pack(network).shape
       (13,)
     """
+    check_single(network)
     return jnp.concatenate([leaf.ravel() for leaf in _numbers(network)])
 
 
@@ -41,6 +42,7 @@ def unpack(vector: Float[Array, " P"], network: Network) -> Network:
     Raises:
       ValueError: the vector has another length than `pack(network)`.
     """
+    check_single(network)
     leaves = _numbers(network)
     ends = np.cumsum([leaf.size for leaf in leaves]).tolist()
     if vector.shape != (ends[-1],):
@@ -69,6 +71,7 @@ def endpoints(network: Network) -> tuple[Int[Array, " P"], Int[Array, " P"]]:
     Returns:
       sources, targets: node numbers, as defined in the module docstring.
     """
+    check_single(network)
     num_inputs, width = network.first.shape
     num_layers, num_outputs = network.mask.shape[0], network.readout.shape[1]
     sizes = (num_inputs, width, num_layers, num_outputs)

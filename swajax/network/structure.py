@@ -5,11 +5,12 @@ Every function takes ONE network; `jax.vmap` makes it a batch.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from swajax.network.activations import mix_activations
 from swajax.network.packing import pack
-from swajax.types import Network, NetworkSpec, check_kinds
+from swajax.types import Network, NetworkSpec, check_kinds, check_single
 
 
 def uniform_activation(
@@ -82,6 +83,7 @@ def mask_weights(network: Network) -> Network:
     With hard masks (0 or 1) the outputs do not change, but the gradient of the mask
     does: an absent neuron loses its weights, so the gradient of its mask is 0.
     """
+    check_single(network)
     used = jnp.arange(network.mask.shape[0]) < network.depth
     mask = network.mask * used[:, None].astype(network.mask.dtype)
     last = mask[network.depth - 1]
@@ -100,7 +102,13 @@ def permute(network: Network, order: Int[Array, "L H"]) -> Network:
     Args:
       network: one network.
       order: per layer, the old index of each new neuron.
+
+    Raises:
+      ValueError: `order` has another shape than the masks or, where its values are
+        known (outside jit and vmap), is no permutation of each layer.
     """
+    check_single(network)
+    _check_order(order, network.mask.shape)
     take = jax.vmap(lambda rows, index: rows[index])
     last = order[network.depth - 1]
     hidden = take(network.hidden, order[:-1])
@@ -140,6 +148,7 @@ def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
       >>> small.mask.tolist(), round(small.readout_bias.item(), 4)  # 1 + sigmoid(1)
       ([[0.0, 1.0, 1.0]], 1.7311)
     """
+    check_single(network)
     check_kinds(network, activations)
     network = mask_weights(network)
     bias, readout_bias, reached = _fold_constants(network, activations)
@@ -150,6 +159,7 @@ def simplify(network: Network, *, activations: tuple[str, ...]) -> Network:
 
 def remove_dead_ends(network: Network) -> Network:
     """Remove the neurons from which no path of weights leads to an output."""
+    check_single(network)
     live = network.mask * _needed(network, jnp.ones_like(network.mask))
     return mask_weights(network._replace(mask=live))
 
@@ -166,6 +176,18 @@ def count_weights(network: Network) -> Int[Array, ""]:
 def count_neurons(network: Network) -> Int[Array, ""]:
     """Count the present neurons of the hidden layers in use."""
     return jnp.count_nonzero(mask_weights(network).mask)
+
+
+def _check_order(order: Int[Array, "..."], shape: tuple[int, ...]) -> None:
+    """Check that the order is a permutation of the neurons of each layer."""
+    if jnp.shape(order) != shape:
+        raise ValueError(f"order must have the shape {shape}, got {jnp.shape(order)}")
+    is_known = not isinstance(order, jax.core.Tracer)
+    if is_known and not (np.sort(order, axis=1) == np.arange(shape[1])).all():
+        raise ValueError(
+            f"order must be a permutation of 0..{shape[1] - 1} per layer, got "
+            f"{np.asarray(order).tolist()}"
+        )
 
 
 def _fold_constants(

@@ -10,7 +10,6 @@ from swajax.autoencoder.pretrained import load_pretrained
 from swajax.io import checkpoints, commands, files, interrupts, runlog
 from swajax.pretrain import PretrainingState
 from swajax.pretrain.command import PretrainCommand
-from swajax.pretrain.curves import draw_curves
 from swajax.pretrain.journal import BEST_FILE, STATE_FILE
 from swajax.pretrain.trainer import Trainer, make_trainer, train
 
@@ -35,6 +34,8 @@ def main(config: PretrainCommand) -> None:
         state = train(state, trainer, config=config, folder=folder)
     if not files.is_writer():
         return
+    from swajax.pretrain.curves import draw_curves  # matplotlib is slow to import
+
     draw_curves(folder)
     _, header = checkpoints.load(folder / BEST_FILE)
     sys.stdout.write(

@@ -97,6 +97,7 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         """Fill in the defaults of the preset; reject bad choices and numbers."""
+        configs.convert_fields(self)
         for name, value in PRESET_DEFAULTS[self.autoencoder.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 from jaxtyping import Array, Float
 
 from swajax.network import permute
@@ -52,10 +51,12 @@ def summarise_geometry(
     Returns:
       `spearman` and `recall_at_1`, see `swajax.pretrain.validation.validate`.
     """
+    from scipy.stats import spearmanr  # slow to import
+
     upper = np.triu_indices(len(z), k=1)
     by_function, by_embedding = _distances(y, y)[upper], _distances(z, z)[upper]
     nearest = _distances(permuted, z).argmin(axis=1)
-    spearman = scipy.stats.spearmanr(by_embedding, by_function).statistic
+    spearman = spearmanr(by_embedding, by_function).statistic
     recall = (nearest == np.arange(len(z))).mean()
     return {"spearman": float(spearman), "recall_at_1": float(recall)}
 

@@ -14,17 +14,21 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from swajax.data.encoding import encoder_to_dict, input_names
+from swajax.data.encoding import input_names
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind, check_split
 from swajax.data.problem import MAX_ROWS, choose_objective
-from swajax.data.splits import Dataset, Scaling, split_into_folds, split_table
+from swajax.data.splits import (
+    Dataset,
+    Scaling,
+    count_rows,
+    split_into_folds,
+    split_table,
+)
 from swajax.data.tables import Table, load_table
-from swajax.io import checkpoints, commands, configs, runlog
+from swajax.io import commands, runlog
 from swajax.model import evaluation
 from swajax.model.front import Front
-from swajax.model.results import write_rows
-from swajax.report import fronts, page, pictures
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.pool import Pool
@@ -104,7 +108,7 @@ def main(config: SearchCommand) -> None:
         config.out or _default_folder(config), config, is_resumable=False
     )
     notes = (*table.notes, *notes)
-    if max(_count_rows(dataset).values()) > MAX_ROWS:
+    if max(count_rows(dataset).values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     sys.stdout.write(_describe(table, dataset, scaling, notes))
     begin = time.monotonic()
@@ -128,9 +132,19 @@ def main(config: SearchCommand) -> None:
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
     )
-    about = _describe_data(table, dataset) | {"notes": notes, "seconds": seconds}
-    write_rows(folder, dataset)
-    _write(folder, config, scaling, front, outcome, about)
+    from swajax.report import run_folder  # matplotlib is slow to import
+
+    run_folder.write(
+        folder,
+        config,
+        front,
+        outcome,
+        table=table,
+        dataset=dataset,
+        scaling=scaling,
+        activations=config.search.activations,
+        about={"notes": notes, "seconds": seconds},
+    )
     sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
@@ -162,7 +176,7 @@ def _describe(
     table: Table, dataset: Dataset, scaling: Scaling, notes: tuple[str, ...]
 ) -> str:
     names = input_names(scaling.encoder)
-    counts = _count_rows(dataset)
+    counts = count_rows(dataset)
     verbs = {"train": "train", "valid": "validate", "test": "test"}
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
@@ -173,26 +187,6 @@ def _describe(
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _count_rows(dataset: Dataset) -> dict[str, int]:
-    parts = dataset._asdict().items()
-    return {name: len(part.y) for name, part in parts if part is not None}
-
-
-def _describe_data(table: Table, dataset: Dataset) -> dict[str, Any]:
-    """Describe the table for results.json."""
-    y = dataset.train.y
-    counts = {"class_counts": []}
-    if table.classes:
-        every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
-        counts = {"class_counts": every.sum(axis=0).astype(int)}
-    return counts | {
-        "source": table.source,
-        "target": table.target_name,
-        "task": table.task,
-        "num_rows": _count_rows(dataset),
-    }
 
 
 def _make_callback(
@@ -258,39 +252,6 @@ def _explain_pick(front: Front, max_error: float | None) -> str:
     if front.valid_loss[front.pick] <= max_error:
         return f"smallest with a validation loss of at most {max_error:g}"
     return f"the best; none has a validation loss of at most {max_error:g}"
-
-
-def _write(
-    folder: Path,
-    config: SearchCommand,
-    scaling: Scaling,
-    front: Front,
-    outcome: evaluation.FrontTable,
-    about: dict[str, Any],
-) -> None:
-    header = {name: about[name] for name in ("source", "target", "task")} | {
-        "classes": scaling.classes,
-        "encoder": encoder_to_dict(scaling.encoder),
-        "target_scale": scaling.target_scale,
-        "target_offset": scaling.target_offset,
-        "activations": config.search.activations,
-        "pick": front.pick,
-        "is_dominated": ~front.is_best,
-    }
-    checkpoints.save(folder / "networks.safetensors", front.network, header=header)
-    title = f"{about['source']}: error against size"
-    fronts.draw(folder / "front.png", outcome, target=about["target"], title=title)
-    results = header | {
-        **about,
-        "versions": runlog.find_versions(),
-        "config": configs.to_dict(config),
-        "is_cross_validated": outcome.is_cross_validated,
-        "measures": outcome.measures,
-        "front": outcome.rows,
-    }
-    runlog.write_json(folder / "results.json", results)
-    pictures.write(folder)
-    page.write(folder)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ are trained together.
     data/         data sets of the spaces
     train/        steps of weights and vectors; standalone training and evaluation
     experiment    a complete search
-    journal       files of a run
+    found         weights of the networks found by a run
+    networks      front of the networks found in the space mlp
+    journal       files to resume a run
     plots         plots of a run
 """

@@ -18,7 +18,8 @@ from swajax.data.problem import choose_objective
 from swajax.data.splits import Dataset, Scaling, split_table
 from swajax.data.tables import Table, load_table
 from swajax.io import commands, configs, interrupts, runlog
-from swajax.tangle import experiment, journal, networks, plots
+from swajax.model import evaluation
+from swajax.tangle import experiment, found, journal, networks
 from swajax.tangle.choices import extreme, to_options
 from swajax.tangle.data import loaders
 from swajax.tangle.data.examples import Rows, Split, divide
@@ -125,30 +126,26 @@ def main(config: TangleCommand) -> None:
     keys = jax.random.split(jax.random.key(config.seed), 3)
     with interrupts.advising(f"stopped; resume with --resume {folder}"):
         point = _search(folder, keys[0], task, sampler, config)
+        from swajax.tangle import plots  # matplotlib is slow to import
+
         plots.draw_search(folder, task.space.choices, sampler)
         interrupts.stop_deferring()  # each trained network is saved
         rows = _evaluate(folder, keys[1:], point, task, sampler, config)
-    about = {"data": loaders.read_provenance(config.space)}
-    if config.space == "mlp":
-        table, _, scaling = _split_table(config)
-        about |= networks.write_front(folder, table, scaling, task.space.config)
     num_passes = point.step * experiment.count_passes(sampler, config.search)
-    results = {
-        "step": point.step,
-        "seconds": point.seconds,
-        "num_passes": num_passes,
-        "rows": rows,
-        "versions": runlog.find_versions(),
-        "config": configs.to_dict(config),
-        **about,
-    }
-    runlog.write_json(folder / "results.json", results)
+    about = {"step": point.step, "seconds": point.seconds, "num_passes": num_passes}
+    about["rows"] = rows
     sys.stdout.write(
-        "".join(f"note: {note}\n" for note in about.get("notes", ()))
-        + f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
-        f"{num_passes} gradient passes per start\n{_format(rows)}\n"
-        f"results are in {folder}\n"
+        f"step {point.step} of {config.search.num_steps}, {point.seconds:.0f} s, "
+        f"{num_passes} gradient passes per start\n{found.format_scores(rows)}\n"
     )
+    if config.space == "mlp":
+        _write_front(folder, config, about)
+    else:
+        from swajax.report import run_folder
+
+        about |= {"data": loaders.read_provenance(config.space)}
+        run_folder.write_results(folder, config, about)
+    sys.stdout.write(f"results are in {folder}\n")
 
 
 def make_task(config: TangleCommand) -> SupernetTask:
@@ -211,8 +208,7 @@ def _search(
     """
     how = {"sampler": sampler, "config": config.search, "num_starts": config.num_starts}
     make_fn = functools.partial(experiment.make_states, key, task, **how)
-    point, begin = journal.resume(folder, make_fn), time.monotonic()
-    is_over = False
+    point, begin, is_over = journal.resume(folder, make_fn), time.monotonic(), False
     spent, total = point.seconds, config.search.num_steps
     reports = experiment.search(
         key, task, state=point.state, first_step=point.step, **how
@@ -272,16 +268,9 @@ def _evaluate(
             start_key, state.params, split.weights, config=train, **how
         )
         scores = standalone.score_candidates(candidates, split.test, **how)
-        if space.name == "mlp" and name == config.sampler:
-            valid = standalone.score_candidates(candidates, split.architecture, **how)
-            networks.save_candidates(
-                folder,
-                start,
-                candidates,
-                valid,
-                architecture=architecture,
-                space=space,
-            )
+        if name == config.sampler:
+            fixed = {"architecture": architecture, "space": space}
+            found.save_network(folder, start, candidates, scores, **fixed)
         about = {"num_weights": count_weights(space, architecture)}
         options = to_options(architecture, choices)
         rows.append({"name": name, "start": start, "options": options} | scores | about)
@@ -289,14 +278,22 @@ def _evaluate(
     return jax.device_get(rows)
 
 
-def _format(rows: list[dict[str, Any]]) -> str:
-    """Format a table of test losses."""
-    lines = ["network    start  weights  inherited  finetuned  retrained (test loss)"]
-    for row in rows:
-        losses = [row[n]["loss"] for n in ("inherited", "finetuned", "retrained")]
-        shown = "".join(f"{loss:11.4f}" for loss in np.array(losses, float))
-        lines.append(f"{row['name']:9}{row['start']:7d}{row['num_weights']:9d}{shown}")
-    return "\n".join(lines)
+def _write_front(folder: Path, config: TangleCommand, about: dict[str, Any]) -> None:
+    """Print the front of the space `mlp` and write it like that of a search."""
+    from swajax.report import run_folder
+
+    table, dataset, scaling = _split_table(config)
+    every = found.load_networks(folder)
+    how = {"activations": every[0].space.config.activations}
+    front = networks.find_front(every, dataset, scaling)
+    outcome = evaluation.tabulate(front, dataset, scaling, **how)
+    picked = "smallest within one standard error of the best"
+    shown = evaluation.format_table(outcome, target=table.target_name, picked=picked)
+    notes = [f"note: {note}" for note in table.notes]
+    sys.stdout.write("\n".join([*notes, shown, ""]))
+    how |= {"table": table, "dataset": dataset, "scaling": scaling}
+    about["notes"] = table.notes
+    run_folder.write(folder, config, front, outcome, about=about, **how)
 
 
 if __name__ == "__main__":

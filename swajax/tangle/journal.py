@@ -42,6 +42,7 @@ def log_progress(
       The line of the log.
     """
     line = {
+        "stage": "supernet",
         "step": progress.step,
         "num_passes": progress.num_passes,
         "seconds": seconds,

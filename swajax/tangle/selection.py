@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from swajax.io.configs import check_fields
+from swajax.io.configs import check_fields, convert_fields
 from swajax.tangle.choices import (
     Choice,
     Probabilities,
@@ -52,6 +52,7 @@ class EvolutionConfig:
 
     def __post_init__(self) -> None:
         """Reject numbers out of range."""
+        convert_fields(self)
         check_fields(self, "num_rounds", "num_kept", "batch_size", minimum=1)
         if min(self.num_mutated, self.num_crossed) < 0 or not self.num_children:
             raise ValueError(

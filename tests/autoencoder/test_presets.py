@@ -1,6 +1,7 @@
 """Properties of every preset in the registry."""
 
 import functools
+import inspect
 import typing
 
 import jax
@@ -135,6 +136,18 @@ def test_a_depth_out_of_range_is_refused(preset, depth):
         autoencoder.encode(
             None, take(sample_networks(preset), 0), config=config, depth=depth
         )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_another_depth_or_a_batch_is_refused(preset):
+    config, networks = TINY[preset], sample_networks(preset)
+    encode = inspect.unwrap(autoencoder.encode)
+    one = take(networks, 0)
+    other = 3 - int(one.depth)
+    with pytest.raises(ValueError, match=f"depth must be .* {one.depth}, got {other}"):
+        encode(None, one, config=config, depth=other)
+    with pytest.raises(ValueError, match="one network is expected"):
+        encode(None, networks, config=config)
 
 
 @pytest.mark.parametrize(

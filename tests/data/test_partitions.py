@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 from swajax.data import partitions
 
@@ -23,6 +24,14 @@ def test_held_out_rows_are_others_and_every_class_stays(case, number):
         assert len(held) == number and set(codes[kept]) == set(codes)
         again = partitions.hold_out(codes, number, seed)
         np.testing.assert_array_equal(kept, again[0])
+
+
+def test_numbers_are_held_out_as_by_scikit_learn():
+    for seed in range(3):
+        want = train_test_split(np.arange(20), test_size=4, random_state=seed)
+        found = partitions.hold_out(CODES["numbers"], 4, seed)
+        for own, other in zip(found, want, strict=True):
+            np.testing.assert_array_equal(own, other)
 
 
 def test_rows_in_order():

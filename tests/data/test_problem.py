@@ -16,6 +16,10 @@ def _make(num_rows, num_inputs=3):
     )
 
 
+ONE_HOT = _make(4)._replace(y=np.eye(2)[[0, 1, 0, 1]])
+SUMS = ONE_HOT._replace(y=np.ones((4, 2)))
+
+
 @pytest.mark.parametrize("num_rows", [5, 32, 33, 1000])
 def test_padding_adds_rows_without_weight(num_rows):
     rows = _make(num_rows)
@@ -60,6 +64,10 @@ def test_objectives(classes, objective):
         ({"valid": _make(5)._replace(weight=np.zeros(5))}, "weights of valid must be"),
         ({"train": _make(5)._replace(weight=-np.ones(5))}, "weights of train must be"),
         ({"train": _make(5)._replace(weight=np.full(5, np.nan))}, "weights of train"),
+        ({"objective": "logistic"}, "logistic needs y between 0 and 1 in train"),
+        ({"objective": "softmax"}, r"an output per class, got y of shape \(7, 1\)"),
+        ({"objective": "logistic", "train": ONE_HOT}, "logistic needs one output"),
+        ({"objective": "softmax", "train": SUMS}, "softmax needs y one-hot in train"),
     ],
 )
 def test_rows_that_no_search_can_use_are_refused(changes, message):
@@ -67,3 +75,6 @@ def test_rows_that_no_search_can_use_are_refused(changes, message):
     problem.check_parts(**good)
     with pytest.raises(ValueError, match=message):
         problem.check_parts(**good | changes)
+    problem.check_parts(ONE_HOT, ONE_HOT, "softmax")
+    two = ONE_HOT._replace(y=ONE_HOT.y[:, :1])
+    problem.check_parts(two, two, "logistic")

@@ -29,6 +29,9 @@ class Converted:
     share: float | None = None
     names: tuple[str, ...] | None = ()
     text: str = ""
+    sizes: tuple[tuple[int, ...], ...] = ()
+    loss: Literal["min", "mean"] | None = None
+    spec: NetworkSpec | None = None
 
     def __post_init__(self):
         configs.convert_fields(self)
@@ -46,7 +49,7 @@ class Converted:
 )
 def test_values_of_other_types_are_converted(values, wanted):
     config = Converted(**values)
-    assert dataclasses.astuple(config) == wanted and hash(config) is not None
+    assert dataclasses.astuple(config)[:4] == wanted and hash(config) is not None
     assert type(config.number) is int
 
 
@@ -61,11 +64,23 @@ def test_values_of_other_types_are_converted(values, wanted):
         {"share": "0.1"},
         {"names": 3},
         {"names": [["a"]]},
+        {"names": [3]},
+        {"text": 3},
+        {"sizes": 2.5},
+        {"sizes": ((1, "2"),)},
+        {"spec": {"max_width": 3}},
     ],
 )
 def test_values_that_cannot_be_converted_are_named(values):
     with pytest.raises(ValueError, match=f"^{next(iter(values))} must be a"):
         Converted(**values)
+
+
+def test_items_of_lists_are_converted():
+    config = Converted(sizes=[(1, 2.0), 3.0], spec=NetworkSpec())
+    assert config.sizes == ((1, 2), (3,)) and type(config.sizes[0][1]) is int
+    with pytest.raises(ValueError, match=r"loss must be one of .*'mean'.*, got 'max'"):
+        Converted(loss="max")
 
 
 @pytest.mark.parametrize(

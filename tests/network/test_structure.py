@@ -1,6 +1,7 @@
 """Permutation, simplification and counts of networks."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,42 @@ def test_permuting_neurons_changes_no_output(key, x, maybe_jit, depth):
     assert not np.array_equal(other.readout, network.readout)
     outs = [apply(n, x, activations=MIX) for n in (network, other)]
     np.testing.assert_allclose(outs[1], outs[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ([[0, 1, 2]], r"order must have the shape \(3, 4\), got \(1, 3\)"),
+        ([0, 1, 2, 3], r"order must have the shape \(3, 4\), got \(4,\)"),
+        ([[0, 1, 2, 3]] * 2 + [[0, 1, 1, 3]], r"permutation of 0\.\.3 per layer"),
+        ([[0, 1, 2, 3]] * 2 + [[1, 2, 3, 4]], r"permutation of 0\.\.3 per layer"),
+    ],
+)
+def test_an_order_that_is_no_permutation_is_refused(key, order, message):
+    spec = NetworkSpec(max_width=4, max_depth=3)
+    network = make_network(key, depth=3, spec=spec)
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(network_lib.permute)(network, jnp.asarray(order))
+
+
+@pytest.mark.parametrize(
+    "name",
+    """apply mask_weights simplify permute remove_dead_ends count_weights count_neurons
+    pack unpack""".split(),
+)
+def test_a_batch_is_refused_where_one_network_is_expected(key, x, name):
+    network = make_network(key, depth=1)
+    batch = jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), network)
+    function = inspect.unwrap(getattr(network_lib, name))
+    arguments = {
+        "apply": ((batch, x), {"activations": ("tanh",)}),
+        "simplify": ((batch,), {"activations": ("tanh",)}),
+        "permute": ((batch, jnp.zeros((3, 7), int)), {}),
+        "unpack": ((network_lib.pack(network), batch), {}),
+    }
+    args, options = arguments.get(name, ((batch,), {}))
+    with pytest.raises(ValueError, match=r"one network is expected, .* shape \(2,\)"):
+        function(*args, **options)
 
 
 def sparse(network, key):

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from swajax import prior
+from swajax.autoencoder import AutoencoderConfig
 from swajax.data.problem import Problem
+from swajax.latent_search import DescentConfig
 from swajax.model.front import Front
 from swajax.network import apply, count_weights
 from swajax.refine import batches, buckets
@@ -23,6 +25,11 @@ from swajax.search.job import make_job
 from swajax.search.run import _fit_starts, _polish_front, find_front, select
 from swajax.search.sources import random_networks
 from swajax.search.sources.base import StartRequest
+from swajax.search.sources.descent import DescentSourceConfig
+from swajax.search.sources.supernets import SupernetSourceConfig
+from swajax.tangle.selection import EvolutionConfig
+from swajax.tangle.spaces.mlp import MlpConfig
+from swajax.tangle.train.optimizers import SupernetConfig
 
 CONFIG = SearchConfig(
     max_weights=10,
@@ -600,13 +607,47 @@ def test_bad_configuration_names_the_field(field, value):
         SearchConfig(**{field: value})
 
 
-def test_a_configuration_takes_whole_floats_and_single_names():
-    config = SearchConfig()
-    for name, value in (("max_weights", 8.0), ("activations", "tanh")):
-        object.__setattr__(config, name, value)  # past the type checks of the tests
+def configure(config_class, values):
+    """Build a configuration past the type checks of the tests."""
+    config = config_class()
+    for name, value in values.items():
+        object.__setattr__(config, name, value)
     config.__post_init__()
+    return config
+
+
+def test_a_configuration_takes_whole_floats_and_single_names():
+    config = configure(SearchConfig, {"max_weights": 8.0, "activations": "tanh"})
     assert config == SearchConfig(max_weights=8, activations=("tanh",))
     assert type(config.max_weights) is int
+
+
+@pytest.mark.parametrize(
+    ("config_class", "good", "bad"),
+    [
+        (DescentConfig, {"num_steps": 8.0}, {"num_steps": 8.5}),
+        (DescentConfig, {"sparsity_weights": [0, 1]}, {"sparsity_weights": "few"}),
+        (DescentConfig, {"decay": "constant"}, {"decay": "linear"}),
+        (DescentSourceConfig, {"activation": "tanh"}, {"activation": "relu"}),
+        (DescentSourceConfig, {"preset": "compact"}, {"descent": {"num_steps": 8}}),
+        (SupernetSourceConfig, {"num_drawn": 3.0}, {"num_drawn": "3"}),
+        (SupernetSourceConfig, {}, {"training": DescentConfig()}),
+        (SupernetConfig, {"batch_size": 3.0}, {"batch_size": None}),
+        (SupernetConfig, {"order": "second"}, {"order": "third"}),
+        (SearchConfig, {}, {"supernet": SupernetConfig()}),
+        (EvolutionConfig, {"num_rounds": 3.0}, {"num_rounds": 3.5}),
+        (AutoencoderConfig, {"max_width": 3.0}, {"max_width": "3"}),
+        (MlpConfig, {"widths": [2.0, 3]}, {"widths": (2.5,)}),
+    ],
+)
+def test_nested_configurations_convert_and_name_fields(config_class, good, bad):
+    config = configure(config_class, good)
+    for name, value in good.items():
+        kept = getattr(config, name)
+        assert kept == (tuple(value) if isinstance(value, list) else value)
+        assert type(kept) in (int, str, tuple)
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} must "):
+        configure(config_class, bad)
 
 
 def test_a_search_refuses_rows_and_budgets_that_it_cannot_use():

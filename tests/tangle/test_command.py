@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 import swajax
+from swajax.export import agreement
+from swajax.export.formats import export
 from swajax.io import checkpoints, commands, interrupts, runlog
+from swajax.model.results import read_rows
+from swajax.report import run_folder
 from swajax.tangle import __main__ as tangle
-from swajax.tangle import journal, networks, plots
+from swajax.tangle import found, journal, plots
 from swajax.tangle.__main__ import NAME, TangleCommand, main
 from swajax.tangle.samplers import make_sampler
 from swajax.tangle.spaces import make_space
@@ -79,9 +83,9 @@ def test_the_command_searches_trains_and_writes(sampler, tmp_path, capsys, monke
     assert lines[-1]["num_passes"] == results["num_passes"]
     assert results["num_passes"] == (4 if sampler == "spos" else 8)
     drawn = {path.name for path in folder.glob("*.png")}
-    assert drawn == {"curve.png"} | (
-        {"probabilities.png"} if sampler == "drnas" else set()
-    )
+    pictures = {"curve.png", "front.png", "diagram.png", "predictions.png"}
+    assert drawn - {"probabilities.png"} == pictures | {"responses.png"}
+    assert ("probabilities.png" in drawn) == (sampler == "drnas")
     assert "retrained" in capsys.readouterr().out
     check_model(folder, results)
     assert run(*FEW, "--out", str(folder)) == 2
@@ -109,15 +113,36 @@ def test_a_table_is_split_in_order_or_by_group(options, note, tmp_path):
 
 
 def check_model(folder, results):
-    """Check that the network with the lowest loss on the rows for vectors loads."""
-    model, best = swajax.load(folder), results["front"][-1]
+    """Check that the run loads, predicts and exports as a search does, with a page."""
+    model = swajax.load(folder)
+    (best,) = [row for row in results["front"] if row["is_picked"]]
     assert best["num_weights"] == model.num_weights
     assert best["num_weights"] <= results["rows"][0]["num_weights"]
-    config = runlog.read_config(folder, TangleCommand)
-    x, y = tangle.make_task(config).split.architecture
-    logits = model.outputs(x)
-    found = np.log(np.exp(logits).sum(axis=1)) - (y * logits).sum(axis=1)
-    np.testing.assert_allclose(found.mean(), best["valid_loss"], rtol=1e-4)
+    for part, (x, y, _) in read_rows(folder).items():
+        logits = model.outputs(x)
+        loss = np.log(np.exp(logits).sum(axis=1)) - (y * logits).sum(axis=1)
+        want = best[f"log_loss_{part}"]
+        np.testing.assert_allclose(loss.mean(), want, rtol=1e-4)
+    exported = export(model, "c", rows=agreement.find_rows(folder, model))
+    assert exported.agreement.rows.endswith("validation and test rows")
+    page = (folder / "report.html").read_text("utf-8")
+    assert f"{model.num_weights} weights" in page and "supernet" in page
+    check_forms(folder, results)
+
+
+def check_forms(folder, results):
+    """Check that the stored weights of each form have the scores of the run."""
+    rows = tangle.make_task(runlog.read_config(folder, TangleCommand)).split.test
+    (one,) = found.load_networks(folder)
+    assert tuple(one.weights) == found.FORMS
+    assert results["rows"][0]["options"] == runlog.to_plain(one.options)
+    for form in found.FORMS:
+        assert one.scores[form] == results["rows"][0][form]
+        is_right = one.apply(rows.x, form).argmax(axis=1) == rows.y.argmax(axis=1)
+        accuracy = one.scores[form]["accuracy"]
+        np.testing.assert_allclose(is_right.mean(), accuracy, rtol=1e-6)
+    with pytest.raises(ValueError, match="form must be one of"):
+        one.apply(rows.x, "found")
 
 
 def read(folder):
@@ -148,8 +173,8 @@ def quicken(patch):
     """Skip the training of the networks found."""
     patch.setattr(standalone, "train_candidates", train_quickly)
     patch.setattr(standalone, "score_candidates", score_quickly)
-    patch.setattr(networks, "save_candidates", lambda *args, **options: None)
-    patch.setattr(networks, "write_front", lambda *args: {})
+    patch.setattr(found, "save_network", lambda *args, **options: None)
+    patch.setattr(tangle, "_write_front", run_folder.write_results)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import numpy as np
 from swajax import latent_search
 from swajax.autoencoder.pretrained import load_pretrained
 from swajax.data.problem import MAX_ROWS, Problem
+from swajax.io.configs import convert_fields
 from swajax.latent_search import (
     Data,
     DescentConfig,
@@ -48,6 +49,10 @@ class DescentSourceConfig:
         )
     )
     """the gradient descent"""
+
+    def __post_init__(self) -> None:
+        """Convert values and refuse those of wrong types."""
+        convert_fields(self)
 
 
 def descend_from_random(

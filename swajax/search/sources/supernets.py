@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from swajax.data.problem import MAX_ROWS, Problem, padded_inputs
 from swajax.io import interrupts
-from swajax.io.configs import check_fields
+from swajax.io.configs import check_fields, convert_fields
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.tangle.choices import harden
@@ -45,6 +45,7 @@ class SupernetSourceConfig:
 
     def __post_init__(self) -> None:
         """Refuse numbers below one."""
+        convert_fields(self)
         check_fields(self, "num_supernets", "num_drawn", minimum=1)
 
 

@@ -1,8 +1,6 @@
 """Handwritten digits of scikit-learn, split for architecture search."""
 
 import numpy as np
-from sklearn import datasets
-from sklearn.model_selection import train_test_split
 
 from swajax.tangle.data.examples import Rows, Split
 
@@ -17,6 +15,9 @@ def load_digits(seed: int) -> Split:
     Args:
       seed: seed of the split, which is stratified by class.
     """
+    from sklearn import datasets  # slow to import
+    from sklearn.model_selection import train_test_split
+
     digits = datasets.load_digits()
     y = np.eye(10, dtype=np.float32)[digits.target]
     rest, test = train_test_split(

@@ -60,6 +60,7 @@ class DigitsCellConfig:
 
     def __post_init__(self) -> None:
         """Reject unknown operations and layouts, and numbers below one."""
+        configs.convert_fields(self)
         if unknown := set(self.operations) - set(operations.OPERATIONS):
             raise ValueError(
                 f"operations must be among {tuple(operations.OPERATIONS)}, got "
@@ -79,7 +80,6 @@ class DigitsCellConfig:
         for name in ("channels", "stem", "num_nodes", "image_channels", "num_classes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be >= 1, got {getattr(self, name)}")
-        configs.check_choices(self)
         if self.join == "last" and ("reduce" in parts or self.stem != self.channels):
             raise ValueError(
                 "with join last, channels must not change between cells: stem must be "

@@ -43,6 +43,7 @@ class MacroConfig:
 
     def __post_init__(self) -> None:
         """Reject lists that do not fit together and numbers below one."""
+        configs.convert_fields(self)
         if len(self.channels) != len(self.kernels) or not self.channels:
             raise ValueError(
                 "channels and kernels must have options for the same number of "
@@ -53,7 +54,6 @@ class MacroConfig:
         kernels = tuple(itertools.chain(*self.kernels))
         if any(size < 1 or size % 2 == 0 for size in kernels):
             raise ValueError(f"kernels must be odd, got {kernels}")
-        configs.check_choices(self)
 
 
 class Trunk(NamedTuple):

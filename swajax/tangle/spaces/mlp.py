@@ -42,13 +42,13 @@ class MlpConfig:
 
     def __post_init__(self) -> None:
         """Reject limits below one and unknown activations."""
+        configs.convert_fields(self)
         if min(self.num_inputs, self.num_outputs, *self.widths) < 1:
             raise ValueError(
                 "num_inputs, num_outputs and widths must be >= 1, got "
                 f"{self.num_inputs}, {self.num_outputs} and {self.widths}"
             )
         check_activations(self.activations)
-        configs.check_choices(self)
 
 
 class Weights(NamedTuple):

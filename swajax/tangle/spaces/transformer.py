@@ -47,7 +47,7 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         """Reject invalid choices, sizes below one and widths that are not whole."""
-        configs.check_choices(self)
+        configs.convert_fields(self)
         make_choices(self)
         if min(*self.embed, *self.heads, self.head_size) < 1:
             raise ValueError(

@@ -37,7 +37,7 @@ class SupernetConfig:
 
     def __post_init__(self) -> None:
         """Reject numbers out of range."""
-        configs.check_choices(self)
+        configs.convert_fields(self)
         for name in ("num_steps", "batch_size", "learning_rate", "max_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
