@@ -21,7 +21,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
 
     `fit` searches networks of all sizes up to `max_weights`. A cross-validation in five
     folds estimates the error of each size; all rows are fitted. A small linear model
-    predicts unless another network is better by one standard error.
+    predicts unless another network is better by two standard errors.
 
     Args:
       max_weights: number of weights and biases of the largest network.

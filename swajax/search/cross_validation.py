@@ -7,8 +7,10 @@ tell the weight decay, the size of the picked network and the errors that are sh
 networks come from a last search on all rows.
 """
 
+import dataclasses
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,6 +24,7 @@ from swajax.search.pool import Pool
 NUM_TOP = 2  # networks of each size that compete by their penalised loss
 NUM_STEPS = 12  # polish steps after a change of the weight decay
 DECAYS = (1e-4, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)  # relative to a unit normal prior
+LARGEST_LOSS = 1e30  # instead of one that is not finite
 MAX_HELD_ROWS = 10_000  # of more rows, only some folds are held out
 
 
@@ -159,7 +162,7 @@ def make_curve(
     for index, decay in enumerate(decays):
         out = np.concatenate([_choose(one, index, sizes) for one in searches], axis=1)
         loss = row_losses(out, y, objective)
-        loss = np.where(np.isfinite(loss), loss, np.finfo(np.float32).max)
+        loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
         curves.append(Curve(sizes, out, loss, weight, held, float(decay)))
     return min(curves, key=lambda curve: curve.means.min())
 
@@ -180,3 +183,62 @@ def row_losses(
     """Return the losses of many networks on each row."""
     out, y = jnp.moveaxis(jnp.asarray(outputs), -1, 0), jnp.asarray(y).T[:, None]
     return np.asarray(losses(out, y, objective=objective), np.float64)
+
+
+def refit_candidates(
+    pool: Pool,
+    job: Job,
+    folds: Int[np.ndarray, " N"],
+    held: list[int],
+    curve: Curve,
+    factor: float,
+) -> tuple[Pool, Job, Curve]:
+    """Choose among the networks of each size by refits without the folds.
+
+    The refits keep structures that all rows have chosen, so that they are too
+    optimistic; the curve of the folds belongs to other networks of the same size. The
+    worse of the two is the error of a network.
+
+    Args:
+      pool: some networks of each size.
+      job: the last search.
+      folds: fold of each row.
+      held: folds that are held out.
+      curve: errors of each size, from searches without the folds.
+      factor: weight decay of the refits, relative to that of the search.
+
+    Returns:
+      One network per size, fitted to all rows; the job with their weight decay; and
+      their curve.
+    """
+    pool = pool.take(pool.num_weights >= curve.sizes[0])
+    decay, fit = factor * job.fit.weight_decay, job.fit
+    row_fold = np.pad(folds, (0, len(job.train.x) - len(folds)), constant_values=-1)
+    masks = np.array([row_fold != fold for fold in held] + [row_fold == row_fold])
+    networks, outputs = refit(
+        pool.network,
+        pool.num_weights,
+        job.train,
+        masks * job.train.weight,
+        np.full(len(pool.loss), decay),
+        fit=fit,
+        num_steps=NUM_STEPS,
+    )
+    own = np.concatenate(
+        [outputs[i][:, row_fold == fold] for i, fold in enumerate(held)], axis=1
+    )
+    loss = row_losses(own, job.train.y[: len(folds)][curve.held], fit.objective)
+    loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
+    refitted = curve._replace(sizes=pool.num_weights, outputs=own, losses=loss)
+    order = np.lexsort((refitted.means, pool.num_weights))
+    best = order[np.unique(pool.num_weights[order], return_index=True)[1]]
+    refitted, known = refitted.take(best), curve.at(pool.num_weights[best])
+    is_worse = known.means > refitted.means
+    outputs, loss = (
+        np.where(np.expand_dims(is_worse, tuple(range(1, old.ndim))), old, new)
+        for old, new in zip(known[1:3], refitted[1:3], strict=True)
+    )
+    network = jax.tree.map(lambda leaf: leaf[-1][best], networks)
+    job = dataclasses.replace(job, fit=dataclasses.replace(fit, weight_decay=decay))
+    pool = pool.take(best)._replace(network=network)
+    return pool, job, known._replace(outputs=outputs, losses=loss)

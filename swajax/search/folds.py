@@ -23,6 +23,7 @@ from swajax.search.cross_validation import (
     best_of_each_size,
     held_folds,
     make_curve,
+    refit_candidates,
     score_fold,
 )
 from swajax.search.job import Job
@@ -34,8 +35,11 @@ from swajax.types import Key, Network
 
 FOLD_SHARE = 0.4  # of the time budget, for the searches without the folds
 FOLD_STARTS = 0.25  # of the number of starts
+NUM_CANDIDATES = 3  # networks of each size that refits compare
 FOLD_DECAY = 3  # index in `DECAYS` of the weight decay of these searches
-NEAR, CLEAR = 0.5, 1.0  # standard errors of the difference of two losses
+LAST_SHARE = 0.85  # of the remaining time, for the last search
+REFIT_DECAY = 3.0  # weight decay of the refits, relative to that of the search
+NEAR, CLEAR = 0.5, 2.0  # standard errors of the difference of two losses
 NEW_SHARE = 4  # intervals are for this many times fewer new rows
 
 
@@ -104,13 +108,25 @@ def find_front_by_folds(
         config.max_weights,
         choose_unit(rows, objective),
     )
-    config = dataclasses.replace(config, weight_decay=curve.decay)
-    seconds = None if time_budget is None else max(time_budget + begin - clock(), 1e-3)
+    is_given = config.weight_decay is not None
+    if not is_given:
+        decay = _limit(curve, rows, objective)
+        config = dataclasses.replace(config, weight_decay=decay)
+    seconds = (
+        None
+        if time_budget is None
+        else max(LAST_SHARE * (time_budget + begin - clock()), 1e-3)
+    )
     parts = tuple(
         take_rows(rows, mask) for mask in (folds != held[0], folds == held[0])
     )
     pool, job = search_fn(key, rows, config, seconds, sources=parts, stage=None)
-    pool = polish_fn(best_of_each_size(pool, config.max_weights, 1), job)
+    pool = best_of_each_size(pool, config.max_weights, NUM_CANDIDATES)
+    factor = 1.0 if is_given else REFIT_DECAY
+    pool, job, curve = refit_candidates(
+        pool, job, folds, held[: len(found)], curve, factor
+    )
+    pool = polish_fn(pool, job)
     pool, curve, is_linear = _join(pool, curve, linear, job)
     return _make_front(
         pool, curve, is_linear, index, limits.num_inputs, config.max_error
@@ -155,6 +171,15 @@ def choose_unit(rows: Problem, objective: Objective) -> float:
     return float(2 * noise * np.square(weight).sum())
 
 
+def _limit(curve: Curve, rows: Problem, objective: Objective) -> float:
+    """Limit the chosen decay of a regression by the noise that it leaves."""
+    if objective != "squared":
+        return curve.decay
+    weight = rows.weight / rows.weight.sum()
+    noise = curve.means.min() * np.square(weight).sum()
+    return float(min(curve.decay, 2 * noise))
+
+
 def _reduce(config: SearchConfig, decays: Float[np.ndarray, " D"]) -> SearchConfig:
     """Return the settings of a search without a fold."""
     names = config.sources or ("random", "linear")
@@ -176,10 +201,8 @@ def _join(
 ) -> tuple[Pool, Curve, Bool[np.ndarray, " K"]]:
     """Return the better network of each size, its curve, and whether it is linear.
 
-    The error of a network from the last search is that of the networks of its size
-    that were found without the folds.
+    Polish can end in a dead weight less: a network then has the error of its size.
     """
-    pool = pool.take(pool.num_weights >= curve.sizes[0])
     curve = curve.at(pool.num_weights)
     is_linear = np.zeros(len(pool.num_weights), bool)
     if linear is not None:
@@ -204,7 +227,7 @@ def pick(
     """Return the index of the picked network.
 
     It is the smallest one within half a standard error of the best linear model, unless
-    the best network is better than that by a whole one. Then it is the smallest within
+    the best network is better than that by two. Then it is the smallest within
     half a standard error of the best. The standard errors are those of differences on
     the same rows.
     """
