@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem, thin
 from swajax.objectives import Objective
-from swajax.search.cross_validation import Curve, row_losses
+from swajax.search.cross_validation import LARGEST_LOSS, Curve, row_losses
 from swajax.search.sources.linear import count, select_forward, to_network
 from swajax.types import Network, NetworkSpec
 
@@ -20,7 +20,7 @@ DECAYS = (0.03, 0.3, 3.0, 30.0)  # relative to that of a unit normal prior
 FEW_DECAYS = (0.3, 3.0)  # of several outputs, whose models take longer
 MAX_ROWS = 4000  # for several outputs
 
-Path = list[Float[np.ndarray, "1+I O"]]
+Path = list[Float[np.ndarray, "J O"]]
 
 
 def find_linear_models(
@@ -101,6 +101,7 @@ def _evaluate(
         outputs.append(np.array([x @ weights[1:] + weights[0] for weights in own]))
     index, outputs = np.concatenate(index), np.concatenate(outputs, axis=1)
     loss = row_losses(outputs, rows.y[index], objective)
+    loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
     sizes = np.array([count(weights) for weights in path])
     weight = np.asarray(rows.weight)[index]
     return Curve(sizes, np.float32(outputs), loss, weight, index, 0.0)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import expit, softmax
 
-from swajax.data.problem import Problem, thin
+from swajax.data.problem import LARGEST, Problem, thin
 from swajax.network.activations import RECORDS
 from swajax.objectives import Objective
 from swajax.search.sources.base import Source, StartRequest, Starts
@@ -35,13 +35,18 @@ def find_linear(key: Key, request: StartRequest) -> Starts:
         if count(weights) > largest:
             break
         networks.append(to_network(weights, limits))
+    if not networks:  # no input helps
+        width = min(limits.num_outputs, limits.max_width)
+        weights = np.zeros((1 + limits.num_inputs, limits.num_outputs))
+        weights[1, :width] = TINY
+        networks = [to_network(weights, limits)]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
     return Starts(stacked, 0)
 
 
 def select_forward(
     rows: Problem, objective: Objective, max_outputs: int, decay: float | None = None
-) -> Iterator[Float[np.ndarray, "1+I O"]]:
+) -> Iterator[Float[np.ndarray, "J O"]]:
     """Fit linear models that get one weight more each time, large ones several.
 
     The next weight is the one with the largest squared gradient divided by its
@@ -64,6 +69,8 @@ def select_forward(
       [1.0, 0.0, 1.0, 0.0]
     """
     x, y, weight = (np.asarray(leaf, np.float64) for leaf in rows)
+    if not all(np.abs(leaf).max() < LARGEST for leaf in (x, y)):
+        return  # the search refuses huge numbers
     rows = Problem(np.insert(x, 0, 1, axis=1), y, weight / weight.sum())
     weights = np.zeros((rows.x.shape[1], y.shape[1]))
     is_active = np.zeros(weights.shape, bool)
@@ -107,7 +114,7 @@ def noise_variance(rows: Problem) -> float:
     return float(error)
 
 
-def to_network(weights: Float[np.ndarray, "1+I O"], limits: NetworkSpec) -> Network:
+def to_network(weights: Float[np.ndarray, "J O"], limits: NetworkSpec) -> Network:
     """Return a linear model as a network: one neuron per output that has inputs.
 
     Without linear neurons, those of the first activation are used where they are nearly
@@ -146,12 +153,12 @@ def to_network(weights: Float[np.ndarray, "1+I O"], limits: NetworkSpec) -> Netw
 
 
 def _fit(
-    weights: Float[np.ndarray, "1+I O"],
-    is_active: Bool[np.ndarray, "1+I O"],
+    weights: Float[np.ndarray, "J O"],
+    is_active: Bool[np.ndarray, "J O"],
     rows: Problem,
     objective: Objective,
     decay: float,
-) -> Float[np.ndarray, "1+I O"]:
+) -> Float[np.ndarray, "J O"]:
     """Run Newton steps on the active weights."""
     sources, targets = np.nonzero(is_active)
     x, weights = rows.x[:, sources], weights.copy()
@@ -170,13 +177,16 @@ def _fit(
             p = out[:, targets]
             hessian = same * ((weighted * p).T @ x) - (weighted * p).T @ (x * p)
         hessian = hessian + np.diag(penalty)
-        weights[sources, targets] -= np.linalg.solve(hessian, gradient)
+        try:
+            weights[sources, targets] -= np.linalg.solve(hessian, gradient)
+        except np.linalg.LinAlgError:
+            break
     return weights
 
 
 def _score(
-    weights: Float[np.ndarray, "1+I O"], rows: Problem, objective: Objective
-) -> Float[np.ndarray, "1+I O"]:
+    weights: Float[np.ndarray, "J O"], rows: Problem, objective: Objective
+) -> Float[np.ndarray, "J O"]:
     """Return twice the decrease of the loss that each weight alone would bring."""
     out = _predict(weights, rows, objective)
     curvature = np.ones_like(out) if objective == "squared" else out * (1 - out)
@@ -186,7 +196,7 @@ def _score(
 
 
 def _predict(
-    weights: Float[np.ndarray, "1+I O"], rows: Problem, objective: Objective
+    weights: Float[np.ndarray, "J O"], rows: Problem, objective: Objective
 ) -> Float[np.ndarray, "N O"]:
     """Return numbers, or the probabilities of classes."""
     out = rows.x @ weights
@@ -195,7 +205,7 @@ def _predict(
     return expit(out) if objective == "logistic" else softmax(out, axis=1)
 
 
-def count(weights: Float[np.ndarray, "1+I O"]) -> int:
+def count(weights: Float[np.ndarray, "J O"]) -> int:
     """Count the weights of a linear model as a network."""
     return np.count_nonzero(weights) + np.count_nonzero(weights[1:].any(axis=0))
 
