@@ -14,10 +14,12 @@ from jaxtyping import Float, Int
 from sklearn.utils import check_random_state, column_or_1d
 
 from swajax.data import partitions
+from swajax.data.folds import divide_into_folds
 from swajax.data.partitions import SplitKind, hold_out
 from swajax.data.problem import Problem
 from swajax.io.configs import check_range
 
+LAST_SHARE = 0.2  # of validation rows that nobody chose
 MIN_ROWS = 10  # with fewer rows, both parts have all of them
 
 
@@ -25,8 +27,10 @@ class Parts(NamedTuple):
     """Indices of training and validation rows, and a seed for the search."""
 
     train: Int[np.ndarray, " _"]
-    valid: Int[np.ndarray, " _"]
+    valid: Int[np.ndarray, " _"] | None
     seed: int
+    folds: Int[np.ndarray, " _"] | None = None
+    """fold of each training row, without a validation part"""
 
 
 def divide(
@@ -34,7 +38,7 @@ def divide(
     y: Float[np.ndarray, " N"] | Int[np.ndarray, " N"],
     weight: Float[np.ndarray, " N"],
     *,
-    share: float,
+    share: float | None,
     random_state: int | np.random.RandomState | None,
     is_classes: bool,
     kind: SplitKind = "random",
@@ -46,7 +50,8 @@ def divide(
       x: inputs.
       y: numbers or class codes.
       weight: weights >= 0, not all 0.
-      share: share of validation rows, in (0, 1).
+      share: share of validation rows, in (0, 1); None for folds, or for 0.2 if `kind`
+        is `last`.
       random_state: seed or generator, as in scikit-learn.
       is_classes: whether `y` holds class codes; a random split is then stratified.
       kind: `last` if the last rows are the validation rows.
@@ -60,6 +65,9 @@ def divide(
       ValueError: the sum of the weights overflows, there is only one group, or a class
         has no training row.
     """
+    if share is None and kind == "random" and len(x) >= MIN_ROWS:
+        return _divide_into_folds(x, y, weight, groups, random_state, is_classes)
+    share = LAST_SHARE if share is None else share
     if kind == "random" and groups is None:
         rows = merge(x, y, weight)
         codes = rows.y[:, 0] if is_classes else np.zeros(len(rows.y))
@@ -68,8 +76,7 @@ def divide(
     if groups is None:
         rows, parts = _divide_last(x, y, weight, share, split_seed)
     else:
-        rows = merge(np.column_stack([groups, x]), y, weight)
-        group, rows = rows.x[:, 0], rows._replace(x=rows.x[:, 1:])
+        rows, group = _merge_groups(x, y, weight, groups)
         codes = rows.y[:, 0] if is_classes else np.zeros(len(group))
         held = [math.ceil(share * len(group) - 1e-9)]
         parts = partitions.divide_groups(group, codes, held, split_seed)
@@ -78,6 +85,38 @@ def divide(
             "a class has no row to fit: all its rows are in the other part"
         )
     return rows, Parts(*parts, seed)
+
+
+def _divide_into_folds(
+    x: Float[np.ndarray, "N I"],
+    y: np.ndarray,
+    weight: Float[np.ndarray, " N"],
+    groups: Int[np.ndarray, " N"] | None,
+    random_state: int | np.random.RandomState | None,
+    is_classes: bool,
+) -> tuple[Problem, Parts]:
+    """Merge equal rows of a group and divide them into folds."""
+    split_seed, seed = _draw_seeds(random_state)
+    if groups is None:
+        rows, group = merge(x, y, weight), None
+    else:
+        rows, group = _merge_groups(x, y, weight, groups)
+    if len(rows.x) < 2:
+        return rows, Parts(np.zeros(1, int), np.zeros(1, int), seed)
+    codes = rows.y[:, 0] if is_classes else np.zeros(len(rows.y))
+    folds, _ = divide_into_folds(codes, split_seed, groups=group)
+    return rows, Parts(np.arange(len(folds)), None, seed, folds)
+
+
+def _merge_groups(
+    x: Float[np.ndarray, "N I"],
+    y: np.ndarray,
+    weight: Float[np.ndarray, " N"],
+    groups: Int[np.ndarray, " N"],
+) -> tuple[Problem, Float[np.ndarray, " M"]]:
+    """Return merged rows, and their groups."""
+    rows = merge(np.column_stack([groups, x]), y, weight)
+    return rows._replace(x=rows.x[:, 1:]), rows.x[:, 0]
 
 
 def encode_groups(groups: Any, num_rows: int) -> Int[np.ndarray, " N"]:

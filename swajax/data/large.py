@@ -222,7 +222,9 @@ def _finish(
     num_rows = dict(zip(PARTS[: len(parts)], totals, strict=False))
     more += (*filled, _note_sample(sampler.counts, parts, is_classes=is_classes))
     test = LargeTestRows(file, sampler.plan, scaling, class_of, factors)
-    return LoadedTable(table, dataset, scaling, more, num_rows, counts[0], test.read)
+    return LoadedTable(
+        table, dataset, scaling, more, num_rows, counts[0], read_test=test.read
+    )
 
 
 def _weigh_back(

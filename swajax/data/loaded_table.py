@@ -25,5 +25,7 @@ class LoadedTable(NamedTuple):
     """numbers of all rows, by part"""
     class_counts: Int[np.ndarray, " C"]
     """numbers of all training rows, by class"""
+    folds: Int[np.ndarray, " N"] | None = None
+    """fold of each training row, if there is no validation part"""
     read_test: Callable[[], Iterator[Problem]] | None = None
     """reads all test rows in chunks, if `dataset` holds a sample"""

@@ -7,9 +7,11 @@ import numpy as np
 
 from swajax.data.large import is_large, load_large
 from swajax.data.loaded_table import LoadedTable
-from swajax.data.partitions import SplitKind
-from swajax.data.splits import count_rows, split_table
+from swajax.data.partitions import SplitKind, check_split
+from swajax.data.splits import count_rows, split_into_folds, split_table
 from swajax.data.tables import load_table
+
+LAST_SHARE = 0.2  # of the rows validate where there are no folds
 
 
 def load_parts(
@@ -21,7 +23,7 @@ def load_parts(
     task: Literal["auto", "regression", "classification"] = "auto",
     weight: str | None = None,
     group: str | None = None,
-    valid_share: float = 0.2,
+    valid_share: float | None = 0.2,
     test_share: float | int = 0.2,
     class_weight: Literal["balanced"] | None = None,
     split: SplitKind = "random",
@@ -32,17 +34,27 @@ def load_parts(
     {'train': 90, 'valid': 30, 'test': 30}
 
     The arguments and errors are those of `tables.load_table` and `splits.split_table`;
-    `large.is_large` says which files are large.
+    `large.is_large` says which files are large. With a `valid_share` of None there is
+    no validation part but folds (`splits.split_into_folds`), unless the file is large
+    or its rows are in time order.
     """
     roles = {"target": target, "weight": weight, "group": group}
-    shares = {"valid_share": valid_share, "test_share": test_share}
-    options = {"seed": seed, "class_weight": class_weight, "split": split} | shares
+    options = {"seed": seed, "class_weight": class_weight, "test_share": test_share}
+    check_split(split, has_groups=group is not None)
+    has_folds = valid_share is None and split == "random" and not is_large(data)
+    share = LAST_SHARE if valid_share is None else valid_share
+    parts = {"valid_share": share, "split": split}
     if is_large(data):
-        return load_large(data, features=features, task=task, **roles, **options)
+        more = roles | options | parts
+        return load_large(data, features=features, task=task, **more)
     table = load_table(data, features=features, task=task, **roles)
-    dataset, scaling, notes = split_table(table, **options)
+    folds = None
+    if has_folds:
+        dataset, folds, scaling, notes = split_into_folds(table, **options)
+    else:
+        dataset, scaling, notes = split_table(table, **options, **parts)
     num_rows = count_rows(dataset)
     y = dataset.train.y
     every = y if y.shape[1] > 1 else np.concatenate([1 - y, y], axis=1)
     counts = every.sum(axis=0).astype(int) if table.classes else np.zeros(0, int)
-    return LoadedTable(table, dataset, scaling, notes, num_rows, counts)
+    return LoadedTable(table, dataset, scaling, notes, num_rows, counts, folds)

@@ -181,12 +181,15 @@ def describe_order(held: list[int]) -> str:
     )
 
 
-def describe_groups(name: str, numbers: list[int]) -> str:
+def describe_groups(
+    name: str,
+    numbers: list[int],
+    parts: tuple[str, ...] = ("train", "validate", "test"),
+) -> str:
     """Describe a split by groups, for the user."""
-    names = ("train", "validate", "test")[: len(numbers)]
     return (
         f"split by group {shown(name)}: {'/'.join(map(str, numbers))} groups to "
-        f"{'/'.join(names)}"
+        f"{'/'.join(parts[: len(numbers)])}"
     )
 
 

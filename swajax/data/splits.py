@@ -8,17 +8,21 @@ from jaxtyping import Float, Int
 
 from swajax.data import columns, partitions, row_weights
 from swajax.data.encoding import LARGEST_INPUT, TableEncoder, encode, fit_encoder
+from swajax.data.folds import divide_into_folds
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import Problem
 from swajax.data.tables import Table
+
+NAMES = ("train", "validate", "test")
 
 
 class Dataset(NamedTuple):
     """Parts of a table for training, model selection and the final error."""
 
     train: Problem
-    valid: Problem
+    valid: Problem | None
+    """None where a cross-validation selects"""
     test: Problem | None
 
 
@@ -82,12 +86,7 @@ def split_table(
     """
     check_shares(valid_share, test_share)
     rows, notes = _split_rows(table, valid_share, test_share, seed, split)
-    try:
-        counts = row_weights.count_classes(table, rows[0])
-        factors = row_weights.weigh_classes(table.task, counts, class_weight)
-        parts, scaling, more = encode_parts(table, rows, factors)
-    except ValueError as error:
-        raise ValueError(f"{table.source}: {error} (split seed {seed})") from error
+    parts, scaling, more = _make_parts(table, rows, class_weight, seed)
     dataset = Dataset(*parts) if test_share else Dataset(*parts, None)
     return dataset, scaling, notes + more
 
@@ -103,6 +102,64 @@ def check_shares(valid_share: float, test_share: float | int) -> None:
             "valid_share must be above 0, test_share at least 0, and their sum below "
             f"1, got {valid_share} and {test_share}"
         )
+
+
+def split_into_folds(
+    table: Table,
+    *,
+    seed: int,
+    test_share: float | int = 0.2,
+    class_weight: Literal["balanced"] | None = None,
+) -> tuple[Dataset, Int[np.ndarray, " N"], Scaling, tuple[str, ...]]:
+    """Set test rows aside, and divide the others into folds for a cross-validation.
+
+    >>> from swajax.data.tables import load_table
+    >>> dataset, folds, _, _ = split_into_folds(load_table("iris"), seed=0)
+    >>> len(dataset.train.x), np.bincount(folds).tolist(), len(dataset.test.x)
+    (120, [24, 24, 24, 24, 24], 30)
+
+    Args:
+      table: the table, unscaled.
+      seed: seed of the split and of the folds, in [0, 2^32).
+      test_share: share of the rows for the final error; 0 for no test part.
+      class_weight: as in `split_table`.
+
+    Returns:
+      The parts, without a validation part, the fold of each training row, the scaling,
+      and notes for the user.
+
+    Raises:
+      ValueError: as in `split_table`, or there are fewer than two training rows or
+        groups.
+    """
+    if not 0 <= test_share < 1:
+        raise ValueError(f"test_share must be in [0, 1), got {test_share}")
+    rows, notes = _split_rows(table, None, test_share, seed, "random")
+    parts, scaling, more = _make_parts(table, rows, class_weight, seed)
+    is_classes = table.task == "classification"
+    train = rows[0]
+    try:
+        folds, last = divide_into_folds(
+            table.target[train] if is_classes else np.zeros(len(train)),
+            seed,
+            groups=None if table.group is None else table.group[train],
+        )
+    except ValueError as error:
+        raise ValueError(f"{table.source}: {error}") from error
+    test = parts[1] if test_share else None
+    return Dataset(parts[0], None, test), folds, scaling, notes + more + last
+
+
+def _make_parts(
+    table: Table, rows: partitions.Parts, class_weight: str | None, seed: int
+) -> tuple[list[Problem], Scaling, tuple[str, ...]]:
+    """Encode and scale parts of a table by the first one."""
+    try:
+        counts = row_weights.count_classes(table, rows[0])
+        factors = row_weights.weigh_classes(table.task, counts, class_weight)
+        return encode_parts(table, rows, factors)
+    except ValueError as error:
+        raise ValueError(f"{table.source}: {error} (split seed {seed})") from error
 
 
 def encode_parts(
@@ -162,15 +219,15 @@ def fit_target(
 
 def _split_rows(
     table: Table,
-    valid_share: float,
+    valid_share: float | None,
     test_share: float | int,
     seed: int,
     split: SplitKind,
 ) -> tuple[partitions.Parts, tuple[str, ...]]:
-    """Return the row indices of the training, validation and, if any, test part."""
+    """Return the row indices of the training part and of those with a share."""
     num_rows = len(table.target)
-    held = [math.ceil(share * num_rows - 1e-9) for share in (valid_share, test_share)]
-    held = held if held[1] else held[:1]
+    shares = [share for share in (valid_share, test_share) if share]
+    held = [math.ceil(share * num_rows - 1e-9) for share in shares]
     is_classes = table.task == "classification"
     codes = table.target if is_classes else np.zeros(num_rows)
     num_classes = len(np.unique(codes))
@@ -181,7 +238,8 @@ def _split_rows(
             f"than {num_classes} classes; reduce valid_share or test_share"
         )
     try:
-        parts, notes = _divide(table, codes, held, seed, split)
+        names = ("train", "test") if valid_share is None else NAMES
+        parts, notes = _divide(table, codes, held, seed, split, names)
     except ValueError as error:
         raise ValueError(f"{table.source}: {error}") from error
     return parts, notes + (note_absent_classes(table, parts[1:]) if is_classes else ())
@@ -193,6 +251,7 @@ def _divide(
     held: list[int],
     seed: int,
     split: SplitKind,
+    names: tuple[str, ...],
 ) -> tuple[partitions.Parts, tuple[str, ...]]:
     """Divide the rows by the given rule; return a note unless it is random."""
     partitions.check_split(split, has_groups=table.group is not None)
@@ -201,7 +260,7 @@ def _divide(
         note = partitions.describe_order(held)
     elif table.group is not None:
         parts = partitions.divide_groups(table.group, codes, held, seed)
-        note = _describe_groups(table, parts)
+        note = _describe_groups(table, parts, names)
     else:
         return partitions.divide_random(codes, held, seed), ()
     if table.task == "classification":
@@ -229,15 +288,19 @@ def check_classes(table: Table, train: Int[np.ndarray, " N"], split: str) -> Non
         )
 
 
-def _describe_groups(table: Table, parts: partitions.Parts) -> str:
+def _describe_groups(
+    table: Table, parts: partitions.Parts, names: tuple[str, ...]
+) -> str:
     numbers = [len(np.unique(table.group[part])) for part in parts]
-    return partitions.describe_groups(table.group_name, numbers)
+    return partitions.describe_groups(table.group_name, numbers, names)
 
 
 def note_absent_classes(
     table: Table, held: list[Int[np.ndarray, " _"]]
 ) -> tuple[str, ...]:
     """Return a note if a class is not in each of the held-out parts."""
+    if not held:
+        return ()
     everywhere = set.intersection(*(set(table.target[part]) for part in held))
     absent = [name for code, name in enumerate(table.classes) if code not in everywhere]
     if not absent:

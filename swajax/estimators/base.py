@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import math
 import numbers
 import warnings
 from typing import Any, NamedTuple, Self, no_type_check
@@ -39,17 +40,22 @@ from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
 
 
 class FrontRow(NamedTuple):
-    """One network of the front; a smaller one has a larger validation loss.
+    """The best network of one size.
 
-    Losses are mean squared errors in units of the variance of the training rows
-    (regression) or cross-entropies in nats (classification).
+    `valid_loss` is the loss on the validation rows or, without a validation part, on
+    rows held out in a cross-validation. Losses are mean squared errors in units of the
+    variance of the training rows (regression) or cross-entropies in nats
+    (classification).
     """
 
     num_weights: int
     train_loss: float
     valid_loss: float
-    valid_loss_diff_se: float  # standard error of valid_loss - the last row's
+    valid_loss_diff_se: float  # standard error of valid_loss - the smallest one
     is_picked: bool  # whether it predicts
+    valid_low: float = math.nan  # 90 % interval of the loss on a quarter as many rows
+    valid_high: float = math.nan
+    is_dominated: bool = False  # whether a smaller one has no larger valid_loss
 
 
 # scikit-learn wants constructors that take anything: `fit` checks the parameters.
@@ -67,8 +73,8 @@ class BaseSparseMLP(BaseEstimator):
     max_depth: int = 3
     activations: tuple[Activation, ...] = DEFAULT_ACTIVATIONS
     weight_decay: float | None = None
-    sources: tuple[SourceName, ...] | None = ("random",)
-    valid_share: float = 0.2
+    sources: tuple[SourceName, ...] | None = ("random", "linear")
+    valid_share: float | None = None
     split: SplitKind = "random"
     time_budget: float | None = None
     n_jobs: int | None = -1
@@ -84,13 +90,17 @@ class BaseSparseMLP(BaseEstimator):
           ValueError: all networks of the front are larger.
         """
         check_is_fitted(self)
-        num_fitting = sum(row.num_weights <= max_weights for row in self.front_)
-        if not num_fitting:
+        fitting = [
+            place
+            for place, row in enumerate(self.front_)
+            if row.num_weights <= max_weights and not row.is_dominated
+        ]
+        if not fitting:
             raise ValueError(
                 f"max_weights must be >= {self.front_[0].num_weights}, the size of the "
                 f"smallest network, got {max_weights}"
             )
-        return copy.copy(self)._pick(num_fitting - 1)
+        return copy.copy(self)._pick(fitting[-1])
 
     def to_model(self, target: str = "y") -> Model:
         """Return the network that predicts as a model for `swajax.export`.
@@ -123,9 +133,8 @@ class BaseSparseMLP(BaseEstimator):
         self, x: Any, y: Any, weight: Any, groups: Any, *, is_classes: bool = False
     ) -> tuple[Problem, Parts]:
         """Merge equal rows and split them by the parameters."""
-        if self.valid_share is None:
-            raise ValueError("valid_share must be a number, got None")
-        check_range("valid_share", self.valid_share, above=0, below=1)
+        if self.valid_share is not None:
+            check_range("valid_share", self.valid_share, above=0, below=1)
         check_split(self.split, has_groups=groups is not None)
         return divide(
             x,
@@ -147,13 +156,15 @@ class BaseSparseMLP(BaseEstimator):
         self._warn_of_constants()
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x)[:, used])
-        train, valid = (take_rows(rows, part) for part in parts[:2])
+        train = take_rows(rows, parts.train)
+        valid = None if parts.valid is None else take_rows(rows, parts.valid)
         devices = _start_jobs(self.n_jobs)
         with interrupts.deferred() as signals:
             front = find_front(
                 jax.random.key(parts.seed),
                 train,
                 valid,
+                folds=parts.folds,
                 objective=objective,
                 config=config,
                 time_budget=self.time_budget,
@@ -192,9 +203,12 @@ class BaseSparseMLP(BaseEstimator):
 
     def _keep(self, front: Front, config: SearchConfig) -> Self:
         """Store a front whose networks read all inputs."""
-        columns = (front.num_weights, *front[2:5])
+        interval = front.valid_interval
+        if interval is None:
+            interval = np.full((len(front.num_weights), 2), np.nan)
+        columns = (front.num_weights, *front[2:5], *interval.T, ~front.is_best)
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        self.front_ = [FrontRow(*row, is_picked=False) for row in rows]
+        self.front_ = [FrontRow(*row[:4], False, *row[4:]) for row in rows]
         self._networks, self._activations = front.network, config.activations
         return self._pick(front.pick)
 

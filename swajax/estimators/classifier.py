@@ -42,7 +42,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
           X: inputs [N, I].
           y: classes [N].
           sample_weight: weights [N] >= 0; rows of weight 0 are ignored.
-          groups: group of each row [N]; none is in both training and validation.
+          groups: group of each row [N]; all rows of a group are held out together.
         """
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)

@@ -19,9 +19,9 @@ from swajax.types import Network
 class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     """Regression with a tiny neural network.
 
-    `fit` searches networks of all sizes up to `max_weights` and keeps those that no
-    smaller one beats on the validation rows; the smallest one within one standard error
-    of the best predicts.
+    `fit` searches networks of all sizes up to `max_weights`. A cross-validation in five
+    folds estimates the error of each size; all rows are fitted. A small linear model
+    predicts unless another network is better by two standard errors.
 
     Args:
       max_weights: number of weights and biases of the largest network.
@@ -33,11 +33,13 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
       max_depth: maximum number of hidden layers.
       activations: activations that a neuron can have.
       weight_decay: half of this times the squared weights is added to the loss
-        [1e-9 for numbers, about 1 / rows for classes].
+        [chosen by cross-validation; with `valid_share` 1e-9 for
+        numbers and about 1 / rows for classes].
       sources: where starts come from, as in `swajax.search.config.SearchConfig`;
-        ("random", "tangle") is better with many classes and inputs, and compiles for
-        longer.
-      valid_share: share of the rows for validation.
+        adding "tangle" is better with many classes and inputs, and compiles for longer.
+      valid_share: share of the rows that choose networks, and are not fitted, instead
+        of a cross-validation [None; 0.2 with split `last`]; the smallest network within
+        one standard error of the best then predicts.
       split: `last`, for rows in time order: the last rows validate.
       time_budget: seconds after which the search stops, compilation included.
       n_jobs: number of cores that share the networks: -1 for all, None for 1. Within a
@@ -66,7 +68,7 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
           X: inputs [N, I].
           y: numbers [N].
           sample_weight: weights [N] >= 0.
-          groups: group of each row [N]; none is in both training and validation.
+          groups: group of each row [N]; all rows of a group are held out together.
         """
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weight, groups = check_rows(sample_weight, groups, x)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from swajax.data.messages import shown
-from swajax.data.problem import Problem, padded_rows
+from swajax.data.problem import Problem, padded_rows, take_rows
 from swajax.data.splits import Dataset, Scaling
 from swajax.model.front import Front
 from swajax.network import apply, count_neurons
@@ -21,7 +21,7 @@ TITLES = {
     "rmse": "RMSE in the units of {} (R2)",
     "log_loss": "log loss of {} (accuracy)",
 }
-WIDTHS = (7, 7, 6, 19, 19)  # column widths of the text table
+WIDTHS = (7, 7, 6, 19, 19, 19)  # column widths of the text table
 
 _count_neurons = jax.jit(jax.vmap(count_neurons))
 
@@ -30,12 +30,17 @@ class FrontTable(NamedTuple):
     """One row per network, by ascending size."""
 
     rows: list[dict[str, Any]]
-    """num_weights, num_neurons, depth, valid_loss, valid_loss_diff_se, is_picked and,
-    for each measure and part, `<measure>_<part>`, such as rmse_test"""
+    """num_weights, num_neurons, depth, valid_loss, valid_loss_diff_se, is_picked,
+    is_dominated and, for each measure and part, `<measure>_<part>`, such as rmse_test;
+    `<measure>_low` and `<measure>_high`, a 90 % interval of the first measure, if the
+    front has one"""
     measures: tuple[str, str]
     """names of the two measures; the first one is minimised"""
     pick: int
     """index of the picked network"""
+    is_cross_validated: bool = False
+    """whether the part `valid` is the training rows, each predicted by networks that
+    were fitted without it"""
 
 
 def tabulate(
@@ -74,6 +79,16 @@ def tabulate(
             strict=True,
         )
     }
+    if dataset.valid is None:
+        held = take_rows(dataset.train, front.held_rows)
+        pair = _measure([(front.held_outputs, held)], scaling)
+        errors |= {f"{m}_valid": v for m, v in zip(measures, pair, strict=True)}
+    if front.valid_interval is not None:
+        ends = front.valid_interval.T
+        if not scaling.classes:
+            ends = np.sqrt(ends) * scaling.target_scale
+        names = (f"{measures[0]}_low", f"{measures[0]}_high")
+        errors |= dict(zip(names, ends, strict=True))
     neurons = np.asarray(_count_neurons(front.network))
     rows = [
         {
@@ -84,14 +99,17 @@ def tabulate(
             "valid_loss_diff_se": float(front.valid_loss_diff_se[index]),
             **{name: float(values[index]) for name, values in errors.items()},
             "is_picked": index == front.pick,
+            "is_dominated": not front.is_best[index],
         }
         for index in range(len(front.num_weights))
     ]
-    return FrontTable(rows, measures, front.pick)
+    return FrontTable(rows, measures, front.pick, dataset.valid is None)
 
 
 def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     """Format a table as text, with a mark at the picked network.
+
+    A dash marks networks that a smaller one beats.
 
     Args:
       table: the networks and their errors.
@@ -100,14 +118,21 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     """
     first = table.measures[0]
     parts = [p for p in ("valid", "test") if f"{first}_{p}" in table.rows[0]]
+    names = {"valid": "cross-validated"} if table.is_cross_validated else {}
+    has_interval = f"{first}_low" in table.rows[0]
+    heads = [names.get(part, part) for part in parts]
     lines = [
         f"{TITLES[first].format(shown(target))}; >: picked, {picked}",
-        _format_line(" ", "weights", "neurons", "layers", *parts),
+        _format_line(
+            " ", "weights", "neurons", "layers", *heads, *["90 %"] * has_interval
+        ),
     ]
     for row in table.rows:
         sizes = (row["num_weights"], row["num_neurons"], row["depth"])
         cells = [_format_errors(row, table.measures, part) for part in parts]
-        mark = ">" if row["is_picked"] else " "
+        if has_interval:
+            cells.append(f"{row[f'{first}_low']:.4g} to {row[f'{first}_high']:.4g}")
+        mark = ">" if row["is_picked"] else "-" if row["is_dominated"] else " "
         lines.append(_format_line(mark, *map(str, sizes), *cells))
     return "\n".join(lines)
 
@@ -127,11 +152,20 @@ def _evaluate(
     activations: tuple[str, ...],
 ) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
     """Compute both measures of each network on one part, given in chunks."""
+    outputs = (
+        (predict(networks, chunk.x, activations=activations), chunk) for chunk in chunks
+    )
+    return _measure(outputs, scaling)
+
+
+def _measure(
+    outputs: Iterable[tuple[Float[np.ndarray, "K N O"], Problem]], scaling: Scaling
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, " K"]]:
+    """Compute both measures of outputs, given in chunks with their rows."""
     evaluate_fn = _evaluate_classes if scaling.classes else _evaluate_numbers
     found, weights = [], []
-    for chunk in chunks:
-        outputs = predict(networks, chunk.x, activations=activations)
-        found.append(evaluate_fn(outputs, chunk))
+    for out, chunk in outputs:
+        found.append(evaluate_fn(np.asarray(out, np.float64), chunk))
         weights.append(np.sum(chunk.weight, dtype=np.float64))
     means = np.average(found, axis=0, weights=weights)
     if scaling.classes:

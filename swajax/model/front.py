@@ -6,22 +6,38 @@ Host code on NumPy arrays.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from swajax.types import Network
 
 
 class Front(NamedTuple):
-    """Pareto-optimal networks of validation loss and size, by ascending size."""
+    """The best network of each size, by ascending size."""
 
     network: Network  # leaves [K, ...]
     num_weights: Int[np.ndarray, " K"]
     train_loss: Float[np.ndarray, " K"]
     valid_loss: Float[np.ndarray, " K"]
+    """loss on the validation rows, or on rows held out in a cross-validation"""
     valid_loss_diff_se: Float[np.ndarray, " K"]
-    """standard error of the difference from the validation loss of the last network"""
+    """standard error of the difference from the smallest validation loss"""
     pick: int
     """index of the picked network"""
+    valid_interval: Float[np.ndarray, "K 2"] | None = None
+    """90 % interval of the loss on new rows"""
+    is_dominated: Bool[np.ndarray, " K"] | None = None
+    """whether a smaller network is at least as good; None: none is"""
+    held_outputs: Float[np.ndarray, "K H O"] | None = None
+    """outputs for the rows of a cross-validation, by networks fitted without them"""
+    held_rows: Int[np.ndarray, " H"] | None = None
+    """indices of these rows among the training rows"""
+
+    @property
+    def is_best(self) -> Bool[np.ndarray, " K"]:
+        """Mask of the networks that no smaller one beats."""
+        if self.is_dominated is None:
+            return np.ones(len(self.num_weights), bool)
+        return ~self.is_dominated
 
 
 def make_front(
@@ -33,7 +49,7 @@ def make_front(
     *,
     max_error: float | int | None = None,
 ) -> Front:
-    """Select the networks on the front and pick one of them.
+    """Select the networks that no smaller one beats, and pick one of them.
 
     Without `max_error`, pick the smallest network within one standard error of the best
     (Breiman et al., 1984). The standard error is that of the difference of two losses
@@ -56,19 +72,43 @@ def make_front(
     """
     valid_loss = np.where(np.isfinite(valid_loss), valid_loss, np.inf)
     order = np.lexsort((valid_loss, num_weights))
-    lowest = np.minimum.accumulate(valid_loss[order])
-    kept = order[lowest < np.concatenate([[np.inf], lowest[:-1]])]
+    kept = order[~find_dominated(valid_loss[order])]
     if not len(kept):
         raise ValueError("no network has a finite validation loss")
-    limit = max_error
-    if limit is None:
-        limit = valid_loss[kept[-1]] + valid_loss_diff_se[kept]
-    is_candidate = valid_loss[kept] <= limit
     return Front(
         Network(*(leaf[kept] for leaf in network)),
         num_weights[kept],
         train_loss[kept],
         valid_loss[kept],
         valid_loss_diff_se[kept],
-        int(np.argmax(is_candidate)) if is_candidate.any() else len(kept) - 1,
+        pick_smallest(valid_loss[kept], valid_loss_diff_se[kept], max_error),
     )
+
+
+def find_dominated(loss: Float[np.ndarray, " K"]) -> Bool[np.ndarray, " K"]:
+    """Return which losses are not below all losses before them.
+
+    >>> find_dominated(np.array([3.0, 2.0, 2.5, 2.0, 1.0, np.inf])).tolist()
+    [False, False, True, True, False, True]
+    """
+    before = np.concatenate([[np.inf], np.minimum.accumulate(loss)[:-1]])
+    return ~(loss < before)
+
+
+def pick_smallest(
+    loss: Float[np.ndarray, " K"],
+    diff_se: Float[np.ndarray, " K"],
+    max_error: float | int | None,
+    num_errors: float = 1.0,
+) -> int:
+    """Return the first index with a loss near the smallest, or of at most `max_error`.
+
+    Args:
+      loss: losses, by ascending size.
+      diff_se: standard errors of their differences from the smallest.
+      max_error: limit; None for the smallest loss plus `num_errors` standard errors.
+      num_errors: number of standard errors.
+    """
+    limit = loss.min() + num_errors * diff_se if max_error is None else max_error
+    is_candidate = loss <= limit
+    return int(np.argmax(is_candidate)) if is_candidate.any() else int(np.argmin(loss))

@@ -1,6 +1,7 @@
 """Networks and rows in the folder of a search."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ def load(path: Path | str, size: int | None = None) -> Model:
 
     Args:
       path: folder of a run of `python -m swajax.search`, or file of one model.
-      size: load the best network with at most this many weights; by default the picked
-        one.
+      size: load the network with this many weights or, if there is none, the best
+        smaller one; by default the picked one.
 
     Raises:
       FileNotFoundError: there is no such path, or no finished run in the folder.
@@ -49,11 +50,14 @@ def _describe_run(path: Path) -> str:
 def write_rows(folder: Path | str, dataset: Dataset) -> None:
     """Write the validation and test rows, encoded as the networks read them.
 
+    Where a cross-validation selected, the training rows stand for validation rows.
+
     Exports and reports use them instead of the table, which may no longer exist. Only
     the first `MAX_ROWS` rows of each part are written; they are a random sample, since
     the split shuffles.
     """
-    parts = {"valid": dataset.valid, "test": dataset.test}
+    valid = dataset.train if dataset.valid is None else dataset.valid
+    parts = {"valid": valid, "test": dataset.test}
     kept = {
         name: take_rows(part, slice(MAX_ROWS))
         for name, part in parts.items()
@@ -96,11 +100,23 @@ def _read_model(path: Path, size: int | None) -> Model:
     if size is not None:
         sizes = fitted.count_weights(Network(**arrays)).tolist()
         _check_size(sizes, size, path)
-        pick = max(i for i, num in enumerate(sizes) if num <= size)
+        pick = _choose(sizes, size, header.get("is_dominated"))
     if not 0 <= pick < len(depth):
         raise ValueError(f"{path}: no network {pick} among {len(depth)}")
     one = {name: leaf[pick] for name, leaf in arrays.items()}
     return fitted.from_file(one, header, source=str(path))
+
+
+def _choose(sizes: list[int], size: int, is_dominated: Any) -> int:
+    """Return the index of the network of a size, or of the best smaller one."""
+    fitting = [place for place, num in enumerate(sizes) if num <= size]
+    if isinstance(is_dominated, list) and len(is_dominated) == len(sizes):
+        fitting = [
+            place
+            for place in fitting
+            if not is_dominated[place] or sizes[place] == size
+        ] or fitting
+    return fitting[-1]
 
 
 def _check_size(sizes: list[int], size: int | None, path: Path) -> None:

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from swajax.model.evaluation import FrontTable
 from swajax.report import fonts
 from swajax.report.markup import show
-from swajax.report.results_file import PARTS
+from swajax.report.results_file import name_part
 
+ENDS = ("low", "high")
 LINE_STYLES = ("--", ":", "-.")
 
 
@@ -69,7 +70,18 @@ def _draw_part(axes: Axes, table: FrontTable, part: str, marker: str) -> None:
     key = f"{table.measures[0]}_{part}"
     if key in table.rows[0]:
         sizes = [row["num_weights"] for row in table.rows]
+        if part == "valid":
+            _draw_interval(axes, table, sizes)
         errors = [row[key] for row in table.rows]
-        axes.plot(sizes, errors, marker, ms=4, label=PARTS[part])
+        axes.plot(
+            sizes, errors, marker, ms=4, label=name_part(part, table.is_cross_validated)
+        )
         if min(errors) > 0 and max(errors) > 30 * min(errors):
             axes.set_yscale("log")
+
+
+def _draw_interval(axes: Axes, table: FrontTable, sizes: list[int]) -> None:
+    first = table.measures[0]
+    if f"{first}_low" in table.rows[0]:
+        low, high = ([row[f"{first}_{end}"] for row in table.rows] for end in ENDS)
+        axes.fill_between(sizes, low, high, alpha=0.15, lw=0, label="90 % interval")

@@ -23,7 +23,13 @@ from swajax.report import charts
 from swajax.report.facts import make_facts
 from swajax.report.markup import Markup, join, show, tag
 from swajax.report.panels import make_panel
-from swajax.report.results_file import MEASURES, PARTS, find_parts, read_results
+from swajax.report.results_file import (
+    MEASURES,
+    PARTS,
+    find_parts,
+    name_part,
+    read_results,
+)
 
 WIDE = "wide"  # CSS class of the columns that are hidden on narrow screens
 
@@ -71,6 +77,10 @@ def make_page(
     digest = hashlib.sha256(parts["js"].encode()).digest()
     sizes = [row["num_weights"] for row in front]
     check_rows = agreement.from_parts(dict(rows), models[0])
+    is_fitted = results.get("is_cross_validated") is True and "test" not in rows
+    rows_name = (
+        "training" if is_fitted else PARTS["test" if "test" in rows else "valid"]
+    )
     target, source = show(results["target"], 60), show(results["source"], 80)
     return Template(parts["html"]).substitute(
         script_hash=base64.b64encode(digest).decode(),
@@ -81,7 +91,8 @@ def make_page(
         plot=_plot_front(results),
         table=_tabulate(results),
         panels=join(
-            make_panel(model, row, rows, check_rows, run) for model, row in pairs
+            make_panel(model, row, rows, check_rows, run, rows_name)
+            for model, row in pairs
         ),
         facts=make_facts(results, models[0], metrics),
         script=parts["js"],
@@ -181,7 +192,10 @@ def _plot_front(results: Mapping[str, Any]) -> Markup:
         _cover(size, x, y)
         for size, (x, y) in zip(sizes.tolist(), points.tolist(), strict=True)
     ]
-    keys = (tag("li", PARTS[part], class_=f"key {part}") for part in errors)
+    is_cross = results.get("is_cross_validated") is True
+    keys = (
+        tag("li", name_part(part, is_cross), class_=f"key {part}") for part in errors
+    )
     legend = tag("ul", *keys, class_="legend")
     return tag("figure", tag("div", chart, *labels, class_="cover"), legend)
 
@@ -207,7 +221,8 @@ def _tabulate(results: Mapping[str, Any]) -> Markup:
         tag("th", name, scope="col", rowspan=2, class_=kind)
         for name, kind in (("weights", None), ("neurons", WIDE), ("layers", WIDE))
     ]
-    under = [tag("th", PARTS[part], scope="col") for _, part in keys]
+    is_cross = results.get("is_cross_validated") is True
+    under = [tag("th", name_part(part, is_cross), scope="col") for _, part in keys]
     lines = [_tabulate_row(row, keys) for row in results["front"]]
     return tag(
         "table",
@@ -236,6 +251,7 @@ def _tabulate_row(row: Mapping[str, Any], keys: list[tuple[str, str]]) -> Markup
         tag("td", tag("label", radio, f" {size} ", badge)),
         *(tag("td", cell, class_=WIDE) for cell in shape),
         *(tag("td", cell) for cell in numbers),
+        class_="dominated" if row.get("is_dominated") is True else None,
     )
 
 

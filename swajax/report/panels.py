@@ -14,7 +14,6 @@ from swajax.export.formats import FORMATS
 from swajax.model.fitted import Model
 from swajax.report import charts, diagram, predictions, responses
 from swajax.report.markup import Markup, join, show, tag
-from swajax.report.results_file import PARTS
 
 MAX_ROWS = 300  # number of rows for choosing the digits of a formula
 MAX_EXPRESSION = 32  # weights in a SymPy expression; larger expressions take long
@@ -28,6 +27,7 @@ def make_panel(
     parts: Mapping[str, Problem],
     rows: Rows,
     run: Path,
+    rows_name: str,
 ) -> Markup:
     """Return the diagram, predictions, responses, formula and code of a network.
 
@@ -37,6 +37,7 @@ def make_panel(
       parts: validation rows, and test rows if any, by part.
       rows: the same rows, to compare the C code with the network.
       run: the folder, for commands to copy.
+      rows_name: name of the part whose predictions are shown.
     """
     size = row["num_weights"]
     name = "test" if "test" in parts else "valid"
@@ -58,7 +59,7 @@ def make_panel(
         if row["is_picked"]
         else tag("h2", title),
         tag("figure", drawing, tag("figcaption", diagram.LEGEND)),
-        tag("h3", f"Predictions for {len(parts[name].y):,} {PARTS[name]} rows"),
+        tag("h3", f"Predictions for {len(parts[name].y):,} {rows_name} rows"),
         _show_predictions(model, parts[name]),
         *_show_responses(model, parts["valid"]),
         tag("h3", "Formula"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
+CROSS = "cross-validation"
 MEASURES = {
     "rmse": "RMSE",
     "r2": "R\N{SUPERSCRIPT TWO}",
@@ -53,6 +54,11 @@ def find_parts(results: Mapping[str, Any]) -> list[str]:
     """Return the parts of the table that networks were not fitted to."""
     first = results["measures"][0]
     return [p for p in ("valid", "test") if f"{first}_{p}" in results["front"][0]]
+
+
+def name_part(part: str, is_cross_validated: bool) -> str:
+    """Return the name of a part; validation is by folds after a cross-validation."""
+    return CROSS if part == "valid" and is_cross_validated else PARTS[part]
 
 
 def _check_values(results: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ def write(
         "target_offset": scaling.target_offset,
         "activations": activations,
         "pick": front.pick,
+        "is_dominated": (~front.is_best).tolist(),
     }
     checkpoints.save(folder / NETWORKS_FILE, front.network, header=header)
     title = f"{table.source}: error against size"
@@ -59,6 +60,7 @@ def write(
     results = header | {
         "class_counts": _count_classes(table, dataset),
         "num_rows": count_rows(dataset),
+        "is_cross_validated": outcome.is_cross_validated,
         "measures": outcome.measures,
         "front": outcome.rows,
         **about,

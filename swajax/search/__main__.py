@@ -64,8 +64,9 @@ class SearchCommand:
         default_factory=SearchConfig
     )
     """limits of the networks, effort and sources"""
-    valid_share: float = 0.2
-    """share of the rows for validation: networks are chosen by them"""
+    valid_share: float | None = None
+    """share of the rows that choose networks instead of a cross-validation
+    [none; 0.2 with split last]"""
     test_share: float = 0.2
     """share of the rows for the test error"""
     split: SplitKind = "random"
@@ -142,6 +143,7 @@ def _search(config: SearchCommand) -> None:
             jax.random.key(config.seed),
             dataset.train,
             dataset.valid,
+            folds=loaded.folds,
             objective=objective,
             config=config.search,
             time_budget=processes.remaining_time(config.time_budget),
@@ -213,11 +215,14 @@ def _default_folder(config: SearchCommand) -> Path:
 
 def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
     table, names = loaded.table, input_names(loaded.scaling.encoder)
+    counts = loaded.num_rows
+    verbs = {"train": "train", "valid": "validate", "test": "test"}
     classes = f" ({len(table.classes)} classes)" if table.classes else ""
     lines = [
         f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
         f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, loaded.num_rows.values()))} rows to train/validate/test",
+        f"{'/'.join(map(str, counts.values()))} rows to "
+        f"{'/'.join(verbs[part] for part in counts)}",
         *(f"note: {note}" for note in notes),
     ]
     return "\n".join(lines) + "\n"
@@ -279,6 +284,8 @@ def _format_first(seconds: float, pool: Pool) -> str:
 
 def _explain_pick(front: Front, max_error: float | None) -> str:
     """Explain the pick."""
+    if max_error is None and front.held_rows is not None:
+        return "small, and near the best; -: a smaller one is better"
     if max_error is None:
         return "smallest within one standard error of the best"
     if front.valid_loss[front.pick] <= max_error:

@@ -28,8 +28,8 @@ class SearchConfig:
     activations: tuple[Activation, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")
     """activations that a neuron can have"""
     weight_decay: float | None = None
-    """half of this times the sum of the squared weights is added to the loss [1e-9 for
-    regression, about 1 / rows for classification]"""
+    """half of this times the sum of the squared weights is added to the loss [chosen by
+    cross-validation; without: 1e-9 for regression, about 1 / rows for classes]"""
     num_starts: int = 768
     """number of random networks to start from, and of small ones besides; divided among
     the sources"""
@@ -40,9 +40,9 @@ class SearchConfig:
     max_perturbed: int = 20
     """largest size of networks that are also tried with random changes; 0: none"""
     sources: tuple[SourceName, ...] | None = None
-    """methods that propose networks to start from: random networks (random), gradient
-    descent on weights (direct) or in a learned space (latent), weight-entangled
-    supernets (tangle) [random and tangle]"""
+    """methods that propose networks to start from: random networks (random), linear
+    models (linear), gradient descent on weights (direct) or in a learned space
+    (latent), weight-entangled supernets (tangle) [random, linear and tangle]"""
     source_share: float = 0.2
     """share of a time budget for all sources together"""
     descent: DescentSourceConfig = dataclasses.field(

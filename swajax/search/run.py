@@ -11,14 +11,14 @@ Host code that calls compiled programs on blocks of networks, in float32 unless 
 switched on; only the front is polished in float64.
 """
 
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
@@ -31,10 +31,12 @@ from swajax.refine import batches, buckets
 from swajax.search import hosts, programs, stages
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
+from swajax.search.folds import check_folds, find_front_by_folds
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
-from swajax.search.sources import SOURCES, choose_sources, find_starts
-from swajax.search.sources.base import StartRequest, Starts
+from swajax.search.progress import Callback, SearchProgress, rename_stage
+from swajax.search.sources.base import Starts
+from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
@@ -43,24 +45,16 @@ LAST_ROWS = 4096  # with more rows, the last polish takes fewer steps
 LAST_BUCKET = 64  # smaller networks are polished as if they had so many weights
 
 
-class SearchProgress(NamedTuple):
-    """The argument of the callback, after each block of work."""
-
-    stage: str  # sources, polish, prune, perturb or grow
-    seconds: float  # since the start
-    pool: Pool | None  # the networks so far; None while sources work
-    network_steps: int  # optimizer steps times networks so far
-    num_blocks: int  # estimated number of blocks of all stages but sources
-
-
-Callback = Callable[[SearchProgress], None]
+LastProgram = tuple[batches.ProgramName, int, Problem]
+"""Name, capacity and rows of a program."""
 
 
 def find_front(
     key: Key,
     train: Problem,
-    valid: Problem,
+    valid: Problem | None = None,
     *,
+    folds: Int[np.ndarray, " N"] | None = None,
     objective: Objective = "squared",
     config: SearchConfig | None = None,
     starts: Network | None = None,
@@ -77,7 +71,10 @@ def find_front(
       train: rows to fit: x [N, I] scaled to about unit size, y [N, O], weight [N]. Of
         more than `swajax.data.problem.MAX_ROWS` rows a random part is used, as of
         `valid`.
-      valid: rows to choose networks by.
+      valid: rows to choose networks by; by default a cross-validation chooses, and all
+        rows are fitted.
+      folds: fold of each training row in the cross-validation; by default five random
+        ones (`swajax.data.folds.divide_into_folds`).
       objective: loss of a row: "squared" (y scaled to unit variance), "logistic" (y 0
         or 1) or "softmax" (y one-hot).
       config: limits, effort and sources; by default `SearchConfig()`.
@@ -94,8 +91,9 @@ def find_front(
     from its share of the starts, and all return the same front.
 
     Returns:
-      The networks that no smaller one beats on `valid`, smallest first, and the index
-      `pick` of the smallest one within one standard error of the best.
+      With `valid`, the networks that no smaller one beats on it, smallest first, and
+      the index `pick` of the smallest one within one standard error of the best.
+      Otherwise the best network of each size with its cross-validated loss.
 
     Raises:
       ValueError: rows do not fit together, the objective is unknown, the time budget
@@ -120,73 +118,67 @@ def find_front(
       2
     """
     processes.check_not_forked()
-    check_parts(train, valid, objective)
+    check_parts(train, train if valid is None else valid, objective)
+    if valid is None:
+        folds = check_folds(key, train, folds, objective)
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
     if starts is None:
         config.check(train.x.shape[1], objective)
-    train, valid = (normalise_weights(part) for part in (train, valid))
-    source_key, key = jax.random.split(key)
-    chosen = all_devices(devices)
-    job = make_job(train, valid, objective, config, time_budget, clock, chosen)
-    stages.request_programs(job)
-    if jax.default_backend() != "tpu":
-        with jax.enable_x64(True):
-            request_last_programs(job)
-    found = (
-        _find_starts(source_key, train, valid, job, callback)
-        if starts is None
-        else iter([Starts(hosts.own_networks(starts), 0)])
-    )
+    train = normalise_weights(train)
+    devices, left_out = all_devices(devices), []
+
+    def search_fn(
+        key: Key,
+        rows: Problem,
+        config: SearchConfig,
+        seconds: float | None,
+        *,
+        sources: tuple[Problem, Problem],
+        stage: str | None = None,
+    ) -> tuple[Pool, Job]:
+        job = make_job(rows, sources[1], objective, config, seconds, clock, devices)
+        job.left_out = left_out
+        watch = rename_stage(callback, stage)
+        return _search(key, job, sources, starts, watch), job
+
     try:
         with interrupts.deferred():
-            pool = find_pool(key, job, found, callback=callback)
-            front = select(pool, job)
+            if valid is None:
+                more = (objective, config, time_budget, clock, search_fn, _polish_pool)
+                front = find_front_by_folds(key, train, folds, *more)
+            else:
+                both = (train, normalise_weights(valid))
+                front = select(
+                    *search_fn(key, train, config, time_budget, sources=both)
+                )
     finally:
         programs.drop_waiting()
-    if job.left_out:
+    if left_out:
         warnings.warn(
-            f"the time budget did not suffice for {', '.join(job.left_out)}",
-            stacklevel=2,
+            f"the time budget did not suffice for {', '.join(left_out)}", stacklevel=2
         )
     return front
 
 
-def _find_starts(
-    key: Key, train: Problem, valid: Problem, job: Job, callback: Callback | None
-) -> Iterator[Starts]:
-    """Run the sources within their share of the time budget."""
-    config, objective = job.config, job.fit.objective
-    limits = config.make_spec(train.x.shape[1], train.y.shape[1])
-    budget = np.inf if job.time_budget is None else job.time_budget
-
-    def watch(num_steps: int, networks_fn: Callable[[], Network]) -> None:
-        del networks_fn
-        if callback is not None:
-            callback(SearchProgress("sources", job.seconds(), None, num_steps, 0))
-
-    request = StartRequest(
-        train,
-        valid,
-        objective,
-        limits,
-        config.max_weights,
-        config.num_starts,
-        seconds=float(config.source_share * budget),
-        clock=job.clock,
-        devices=job.devices,
-        watch=watch,
-    )
-    fields = {source.options_field for source in SOURCES.values()} - {None}
-    options = {name: getattr(config, name) for name in fields}
-    names = choose_sources(config.sources, limits)
-    for name, starts in zip(
-        names, find_starts(key, request, names, options), strict=False
-    ):
-        if starts is None:
-            job.leave_out(f"the source {name}")
-        else:
-            yield starts
+def _search(
+    key: Key,
+    job: Job,
+    sources: tuple[Problem, Problem],
+    starts: Network | None,
+    callback: Callback | None,
+) -> Pool:
+    """Find starts by the rows of the sources, and networks of all sizes."""
+    stages.request_programs(job)
+    if jax.default_backend() != "tpu":
+        with jax.enable_x64(True):
+            request_last_programs(job)
+    source_key, key = jax.random.split(key)
+    if starts is None:
+        found = find_starts_in_time(source_key, *sources, job, callback)
+    else:
+        found = iter([Starts(hosts.own_networks(starts), 0)])
+    return find_pool(key, job, found, callback=callback)
 
 
 def find_pool(
@@ -256,44 +248,44 @@ def _merge(pool: Pool, job: Job) -> stages.Stages:
     return pool
 
 
-def select(pool: Pool, job: Job, *, seconds: float | None = None) -> Front:
+def select(pool: Pool, job: Job) -> Front:
     """Return the front, its networks polished where that does not hurt on validation.
 
     In float64 where the backend has it and its programs are compiled in time: the last
     digits count.
-
-    Args:
-      pool: networks of all sizes.
-      job: the search.
-      seconds: time to wait for the programs, by default the rest of the time budget.
     """
-    seconds = job.seconds_left() if seconds is None else seconds
-    end = time.monotonic() + seconds
+    with _last_precision(job, ("losses", 1, job.valid)):
+        return _select(pool, job)
+
+
+@contextlib.contextmanager
+def _last_precision(job: Job, *more: LastProgram) -> Iterator[None]:
+    """Use float64 within the block, if its programs are compiled in time."""
     has_x64 = jax.default_backend() != "tpu"
     if has_x64:
         with jax.enable_x64(True):
-            request_last_programs(job)
+            request_last_programs(job, *more)
             has_x64 = all(
-                job.is_ready(*program, seconds=end - time.monotonic())
-                for program in _last_programs(job)
+                job.is_ready(*program, seconds=job.seconds_left())
+                for program in (*_last_programs(job), *more)
             )
     if not has_x64:
         job.leave_out("the last polish in float64")
     with jax.enable_x64(has_x64):
-        return _select(pool, job)
+        yield
 
 
-def request_last_programs(job: Job) -> None:
-    """Compile the programs of `select`, under the current floating-point type."""
-    for program in _last_programs(job):
+def request_last_programs(job: Job, *more: LastProgram) -> None:
+    """Compile the programs of the last polish, in the current floating-point type."""
+    for program in (*_last_programs(job), *more):
         job.request(*program)
 
 
-def _last_programs(job: Job) -> list[tuple[batches.ProgramName, int, Problem]]:
+def _last_programs(job: Job) -> list[LastProgram]:
+    sizes = _last_buckets(job.config)
     return [
-        ("losses", 1, job.valid),
         ("losses", 1, job.train),
-        *(("polish", size, job.train) for size in _last_buckets(job.config)),
+        *(("polish", size, job.train) for size in sizes),
     ]
 
 
@@ -311,16 +303,26 @@ def _select(pool: Pool, job: Job) -> Front:
     # Both compete: only validation rows tell which is better.
     both = [front.network, polished]
     networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *both)
-    pool = pools.make_pool(
-        networks, batches.count(networks), job.validate(networks, job.train)[0]
-    )
+    pool = _make_last_pool(networks, job)
     scores = job.validate(pool.network)
     front = pools.front_of(pool, *scores, max_error=job.config.max_error)
     first = front.network.first[:, : job.spec.num_inputs]
     return front._replace(network=front.network._replace(first=first))
 
 
-def _polish_front(front: Front, job: Job) -> Network:
+def _polish_pool(pool: Pool, job: Job) -> Pool:
+    """Polish networks on all rows, in float64 if its programs are compiled in time."""
+    with _last_precision(job):
+        pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
+        return _make_last_pool(_polish_front(pool, job), job)
+
+
+def _make_last_pool(networks: Network, job: Job) -> Pool:
+    loss, _ = job.validate(networks, job.train)
+    return pools.make_pool(networks, batches.count(networks), loss)
+
+
+def _polish_front(front: Front | Pool, job: Job) -> Network:
     """Polish the networks of a front on all rows until the time budget is spent.
 
     A second Ctrl-C ends it too.

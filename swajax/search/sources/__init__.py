@@ -1,4 +1,4 @@
-"""Sources of a search: random networks, gradient descents and supernets.
+"""Sources of a search: random networks, linear models, descents and supernets.
 
 A source finds networks, of whatever size, that are then polished and pruned alike;
 several sources compete in one race. A new source is a file with a
@@ -16,16 +16,18 @@ import jax
 
 from swajax.io import interrupts
 from swajax.search import hosts
-from swajax.search.sources import descent, random_networks, supernets
+from swajax.search.sources import descent, linear, random_networks, supernets
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Key, NetworkSpec
 
 SOURCES: dict[str, Source] = {
     "random": random_networks.SOURCE,
+    "linear": linear.SOURCE,
     "direct": descent.DIRECT,
     "latent": descent.LATENT,
     "tangle": supernets.SOURCE,
 }
+KEYS = ("random", "direct", "latent", "tangle", "linear")  # numbers of their keys
 SLACK = 1.5  # times their seconds, sources in threads are waited for
 LOOK_SECONDS = 0.1  # between two looks for an interrupt
 SourceName = Literal[tuple(SOURCES)]
@@ -35,11 +37,13 @@ def choose_sources(names: Sequence[str] | None, limits: NetworkSpec) -> tuple[st
     """Return the names given, or else the best on average.
 
     Supernets find large networks that random starts miss, above all with many inputs
-    and classes; they need limits that leave a choice.
+    and classes; they need limits that leave a choice. Linear models cost little and are
+    often best on few rows.
     """
     if names is not None:
         return tuple(names)
-    return ("random", "tangle") if supernets.has_choices(limits) else ("random",)
+    default = ("random", "linear")
+    return (*default, "tangle") if supernets.has_choices(limits) else default
 
 
 def find_starts(
@@ -70,11 +74,12 @@ def find_starts(
         it ends that source, and the remaining ones are left out.
     """
     num_timed = sum(SOURCES[name].is_timed for name in names)
+    num_random = sum(SOURCES[name].is_random for name in names)
     begin, is_closed = request.clock(), threading.Event()
     x64 = jax.config.jax_enable_x64  # a setting of each thread
     own = dataclasses.replace(
         request,
-        num_starts=math.ceil(request.num_starts / len(names)),
+        num_starts=math.ceil(request.num_starts / max(num_random, 1)),
         seconds=request.seconds / max(num_timed, 1),
     )
 
@@ -83,7 +88,7 @@ def find_starts(
 
     def find(name: str, **changes: Any) -> Starts:
         source = SOURCES[name]
-        own_key = jax.random.fold_in(key, list(SOURCES).index(name))
+        own_key = jax.random.fold_in(key, KEYS.index(name))
         changes |= {"options": options.get(source.options_field)}
         with jax.enable_x64(x64):
             return _find_share(source, own_key, dataclasses.replace(own, **changes))

@@ -56,3 +56,5 @@ class Source(NamedTuple):
     """field of `SearchConfig` that holds its options"""
     is_timed: bool = True
     """whether it takes a share of a time budget"""
+    is_random: bool = True
+    """whether it takes a share of the number of starts"""

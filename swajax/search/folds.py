@@ -1,0 +1,270 @@
+"""A front by cross-validation: searches without each fold, then one on all rows."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from swajax.data.folds import divide_into_folds
+from swajax.data.problem import MAX_ROWS, Problem, take_rows
+from swajax.io import interrupts
+from swajax.model.front import Front, find_dominated, pick_smallest
+from swajax.model.intervals import error_intervals
+from swajax.objectives import Objective
+from swajax.refine import batches
+from swajax.search import pool as pools
+from swajax.search.config import SearchConfig
+from swajax.search.cross_validation import (
+    DECAYS,
+    Curve,
+    best_of_each_size,
+    held_folds,
+    make_curve,
+    refit_candidates,
+    score_fold,
+)
+from swajax.search.job import Job
+from swajax.search.linear_path import find_linear_models
+from swajax.search.pool import Pool
+from swajax.search.sources import SOURCES
+from swajax.search.sources.linear import noise_variance
+from swajax.types import Key, Network
+
+FOLD_SHARE = 0.4  # of the time budget, for the searches without the folds
+FOLD_STARTS = 0.25  # of the number of starts
+NUM_CANDIDATES = 3  # networks of each size that refits compare
+FOLD_DECAY = 3  # index in `DECAYS` of the weight decay of these searches
+LAST_SHARE = 0.85  # of the remaining time, for the last search
+REFIT_DECAY = 3.0  # weight decay of the refits, relative to that of the search
+NEAR, CLEAR = 0.5, 2.0  # standard errors of the difference of two losses
+NEW_SHARE = 4  # intervals are for this many times fewer new rows
+
+
+SearchFn = Callable[..., tuple[Pool, Job]]
+"""(key, rows, config, seconds, *, sources, stage): searches a pool; `sources` are the
+rows that the sources fit and those that they validate on, `stage` is a name to report.
+"""
+
+
+def find_front_by_folds(
+    key: Key,
+    rows: Problem,
+    folds: Int[np.ndarray, " N"],
+    objective: Objective,
+    config: SearchConfig,
+    time_budget: float | None,
+    clock: Callable[[], float],
+    search_fn: SearchFn,
+    polish_fn: Callable[[Pool, Job], Pool],
+) -> Front:
+    """Search without each fold, choose decay and size, and search on all rows.
+
+    Args:
+      key: consumed.
+      rows: all rows, NumPy arrays, weights of mean 1.
+      folds: fold of each row.
+      objective: the loss.
+      config: limits and effort of the last search.
+      time_budget: seconds for everything.
+      clock: returns seconds.
+      search_fn: searches a pool.
+      polish_fn: polishes networks until little of the time budget is left.
+    """
+    begin = clock()
+    index = np.arange(len(folds))
+    if len(folds) > MAX_ROWS:
+        index = np.random.default_rng(0).permutation(len(folds))[:MAX_ROWS]
+        rows, folds = take_rows(rows, index), folds[index]
+    decays = choose_decays(rows, objective, config)
+    *keys, key = jax.random.split(key, len(np.unique(folds)) + 1)
+    quick, found = _reduce(config, decays), []
+    held = held_folds(folds[rows.weight > 0])
+    for place, fold in enumerate(held):
+        is_held = folds == fold
+        part = rows._replace(weight=np.where(is_held, 0, rows.weight))
+        seconds = None
+        if time_budget is not None:
+            rest = FOLD_SHARE * time_budget - (clock() - begin)
+            seconds = max(rest / (len(held) - place), 1e-3)
+        stage = f"fold {place + 1} of {len(held)}"
+        both = (part, part)
+        pool, job = search_fn(
+            keys[place], part, quick, seconds, sources=both, stage=stage
+        )
+        found.append(score_fold(pool, job, is_held, decays))
+        if interrupts.should_end():
+            break
+    curve = make_curve(found, rows, decays, objective)
+    limits = config.make_spec(rows.x.shape[1], rows.y.shape[1])
+    linear = find_linear_models(
+        rows,
+        folds,
+        held[: len(found)],
+        objective,
+        limits,
+        config.max_weights,
+        choose_unit(rows, objective),
+    )
+    is_given = config.weight_decay is not None
+    if not is_given:
+        decay = _limit(curve, rows, objective)
+        config = dataclasses.replace(config, weight_decay=decay)
+    seconds = (
+        None
+        if time_budget is None
+        else max(LAST_SHARE * (time_budget + begin - clock()), 1e-3)
+    )
+    parts = tuple(
+        take_rows(rows, mask) for mask in (folds != held[0], folds == held[0])
+    )
+    pool, job = search_fn(key, rows, config, seconds, sources=parts, stage=None)
+    pool = best_of_each_size(pool, config.max_weights, NUM_CANDIDATES)
+    factor = 1.0 if is_given else REFIT_DECAY
+    pool, job, curve = refit_candidates(
+        pool, job, folds, held[: len(found)], curve, factor
+    )
+    pool = polish_fn(pool, job)
+    pool, curve, is_linear = _join(pool, curve, linear, job)
+    return _make_front(
+        pool, curve, is_linear, index, limits.num_inputs, config.max_error
+    )
+
+
+def check_folds(
+    key: Key, train: Problem, folds: Int[np.ndarray, " N"] | None, objective: Objective
+) -> Int[np.ndarray, " N"]:
+    """Return the fold of each row, at random and even by class if there are none."""
+    if folds is None:
+        y = np.asarray(train.y)
+        codes = (
+            np.zeros(len(y)) if objective == "squared" else y @ np.arange(y.shape[1])
+        )
+        if objective == "logistic":
+            codes = y[:, 0]
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        return divide_into_folds(codes, seed)[0]
+    if len(folds) != len(train.x) or len(np.unique(folds)) < 2:
+        raise ValueError("folds must name at least two folds, one for each row")
+    return np.asarray(folds)
+
+
+def choose_decays(
+    rows: Problem, objective: Objective, config: SearchConfig
+) -> Float[np.ndarray, " D"]:
+    """Return the weight decays to try: that of the user, or multiples of a prior's."""
+    if config.weight_decay is not None:
+        return np.array([config.weight_decay])
+    return choose_unit(rows, objective) * np.array(DECAYS)
+
+
+def choose_unit(rows: Problem, objective: Objective) -> float:
+    """Return the weight decay of a normal prior of variance 1.
+
+    With normal noise of variance s2 and N rows it is 2 s2 / N; the noise is at most the
+    error of a linear model. For classes it is 1 / N.
+    """
+    weight = rows.weight / rows.weight.sum()
+    noise = noise_variance(rows) if objective == "squared" else 0.5
+    return float(2 * noise * np.square(weight).sum())
+
+
+def _limit(curve: Curve, rows: Problem, objective: Objective) -> float:
+    """Limit the chosen decay of a regression by the noise that it leaves."""
+    if objective != "squared":
+        return curve.decay
+    weight = rows.weight / rows.weight.sum()
+    noise = curve.means.min() * np.square(weight).sum()
+    return float(min(curve.decay, 2 * noise))
+
+
+def _reduce(config: SearchConfig, decays: Float[np.ndarray, " D"]) -> SearchConfig:
+    """Return the settings of a search without a fold."""
+    names = config.sources or ("random", "linear")
+    quick = tuple(name for name in names if not SOURCES[name].is_timed)
+    return dataclasses.replace(
+        config,
+        sources=quick or ("random",),
+        num_starts=math.ceil(FOLD_STARTS * config.num_starts),
+        num_rounds=0,
+        weight_decay=float(decays[min(FOLD_DECAY, len(decays) - 1)]),
+    )
+
+
+def _join(
+    pool: Pool,
+    curve: Curve,
+    linear: tuple[Network, Curve] | None,
+    job: Job,
+) -> tuple[Pool, Curve, Bool[np.ndarray, " K"]]:
+    """Return the better network of each size, its curve, and whether it is linear.
+
+    Polish can end in a dead weight less: a network then has the error of its size.
+    """
+    curve = curve.at(pool.num_weights)
+    is_linear = np.zeros(len(pool.num_weights), bool)
+    if linear is not None:
+        networks, own = linear
+        more = job.train.x.shape[1] - networks.first.shape[1]
+        first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
+        networks = networks._replace(first=first)
+        networks, sizes, loss = batches.simplify_and_score(
+            networks, job.train, fit=job.fit, devices=job.devices
+        )
+        pool = pools.join([pool, pools.make_pool(networks, sizes, loss)])
+        curve = curve.join(own)
+        is_linear = np.concatenate([is_linear, np.ones(len(own.sizes), bool)])
+    order = np.lexsort((~is_linear, curve.means, curve.sizes))
+    best = order[np.unique(curve.sizes[order], return_index=True)[1]]
+    return pool.take(best), curve.take(best), is_linear[best]
+
+
+def pick(
+    curve: Curve, is_linear: Bool[np.ndarray, " K"], max_error: float | None
+) -> int:
+    """Return the index of the picked network.
+
+    It is the smallest one within half a standard error of the best linear model, unless
+    the best network is better than that by two. Then it is the smallest within
+    half a standard error of the best. The standard errors are those of differences on
+    the same rows.
+    """
+    means = curve.means
+    best = int(np.argmin(means))
+    if max_error is not None:
+        return pick_smallest(means, np.zeros(len(means)), max_error)
+    if is_linear.any():
+        linear = np.flatnonzero(is_linear)
+        base = linear[np.argmin(means[linear])]
+        if means[base] - means[best] <= CLEAR * curve.diff_se(best)[base]:
+            own = curve.take(linear)
+            return int(linear[pick_smallest(own.means, NEAR * own.diff_se(), None)])
+    return pick_smallest(means, NEAR * curve.diff_se(), None)
+
+
+def _make_front(
+    pool: Pool,
+    curve: Curve,
+    is_linear: Bool[np.ndarray, " K"],
+    index: Int[np.ndarray, " N"],
+    num_inputs: int,
+    max_error: float | None,
+) -> Front:
+    means = curve.means
+    chosen = pick(curve, is_linear, max_error)
+    is_dominated = find_dominated(means)
+    is_dominated[chosen] = False
+    return Front(
+        pool.network._replace(first=pool.network.first[:, :num_inputs]),
+        pool.num_weights,
+        pool.loss,
+        means,
+        curve.diff_se(),
+        chosen,
+        error_intervals(curve.losses, curve.weight, max(1, len(index) // NEW_SHARE)),
+        is_dominated,
+        curve.outputs,
+        index[curve.held],
+    )
