@@ -19,7 +19,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import run, sources, stages
+from swajax.search import run, sources, stages, starts
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -209,8 +209,8 @@ def test_searches_start_from_the_sources_given(monkeypatch, table):
         found.append(find_starts(*args))
         return found[-1]
 
-    monkeypatch.setattr(run, "find_starts", spy)
-    limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
+    monkeypatch.setattr(starts, "find_starts", spy)
+    limits = SMALL | {"max_depth": 2, "time_budget": 1e-9, "valid_share": 0.2}
     models = [
         SparseMLPRegressor(**limits, sources=names).fit(*table)
         for names in (("random",), ("tangle",), None)
@@ -329,7 +329,6 @@ def test_refuses_what_cannot_be_learned(table):
         {"activations": 3},
         {"weight_decay": "none"},
         {"valid_share": "0.2"},
-        {"valid_share": None},
         {"time_budget": 0},
         {"time_budget": "60"},
         {"split": "first"},

@@ -181,8 +181,11 @@ def row_losses(
     outputs: Float[np.ndarray, "R N O"], y: Float[np.ndarray, "N O"], objective: str
 ) -> Float[np.ndarray, "R N"]:
     """Return the losses of many networks on each row."""
-    out, y = jnp.moveaxis(jnp.asarray(outputs), -1, 0), jnp.asarray(y).T[:, None]
-    return np.asarray(losses(out, y, objective=objective), np.float64)
+    num, num_rows, num_outputs = outputs.shape
+    out = jnp.asarray(outputs).reshape(-1, num_outputs).T
+    every = jnp.asarray(np.tile(y, (num, 1)), out.dtype).T
+    each = losses(out, every, objective=objective)
+    return np.asarray(each, np.float64).reshape(num, num_rows)
 
 
 def refit_candidates(

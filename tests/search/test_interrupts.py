@@ -19,7 +19,7 @@ from swajax import latent_search
 from swajax.data.problem import Problem
 from swajax.estimators import SparseMLPRegressor
 from swajax.io import processes
-from swajax.search import run, sources
+from swajax.search import run, sources, starts
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
 
@@ -131,7 +131,7 @@ def test_ctrl_c_in_a_block_ends_the_search_after_it(ctrl_c):
 
 
 def test_ctrl_c_before_the_first_networks_is_raised(ctrl_c, monkeypatch):
-    ctrl_c(run, "find_starts")
+    ctrl_c(starts, "find_starts")
     monkeypatch.setattr(run, "find_pool", pytest.fail)
     with pytest.raises(KeyboardInterrupt):
         search(callback=lambda _: None)
