@@ -24,7 +24,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import programs, run, sources, stages
+from swajax.search import programs, run, sources, stages, starts
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -214,10 +214,10 @@ def test_searches_start_from_the_sources_given(monkeypatch, table):
         found.append(list(find_starts(*args)))
         return iter(found[-1])
 
-    monkeypatch.setattr(run, "find_starts", spy)
+    monkeypatch.setattr(starts, "find_starts", spy)
     monkeypatch.setattr(sources, "SLACK", np.inf)  # wait for `tangle`
     monkeypatch.setattr(programs, "is_ready", lambda key, **_: True)
-    limits = SMALL | {"max_depth": 2, "time_budget": 1e-9}
+    limits = SMALL | {"max_depth": 2, "time_budget": 1e-9, "valid_share": 0.2}
     models = [
         SparseMLPRegressor(**limits, sources=names).fit(*table)
         for names in (("random",), ("tangle",), None)
@@ -389,7 +389,6 @@ def test_refuses_what_cannot_be_learned(table):
         {"activations": 3},
         {"weight_decay": "none"},
         {"valid_share": "0.2"},
-        {"valid_share": None},
         {"time_budget": 0},
         {"time_budget": "60"},
         {"split": "first"},

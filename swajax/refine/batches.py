@@ -7,6 +7,7 @@ alone, so that results do not depend on the number of devices. Networks have a l
 axis R; results are NumPy arrays.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, Literal
@@ -18,18 +19,19 @@ from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem
 from swajax.io.devices import Devices, all_devices, divide_first
-from swajax.network import count_weights, make_dense, simplify
+from swajax.network import apply, count_weights, make_dense, simplify
 from swajax.refine import growth, pruning
 from swajax.refine.buckets import BUCKETS, block_size, bucket_of
 from swajax.refine.levenberg_marquardt import polish
 from swajax.refine.quadratic import Fit, evaluate
 from swajax.types import Key, Network, NetworkSpec
 
+CAPACITY_PROGRAMS = ("polish", "refit", "remove")
 LIGHT_BUCKET = BUCKETS[0]  # of programs without a Gauss-Newton matrix
 CHUNK_STEPS = 50  # polish steps between two looks at the clock
 MAX_SCORED = 256  # networks whose losses per row are held at once
 
-ProgramName = Literal["polish", "remove", "grow", "perturb", "score", "losses"]
+ProgramName = Literal["polish", "refit", "remove", "grow", "perturb", "score", "losses"]
 
 
 def polish_batch(
@@ -84,6 +86,51 @@ def polish_batch(
         for leaf, new in zip(networks, fitted, strict=True):
             leaf[index] = new
     return networks, loss
+
+
+def refit(
+    networks: Network,
+    sizes: Int[np.ndarray, " R"],
+    problem: Problem,
+    decay: Float[np.ndarray, " R"],
+    *,
+    fit: Fit,
+    num_steps: int,
+    devices: Devices | None = None,
+) -> tuple[Network, Float[np.ndarray, "R N O"]]:
+    """Polish networks with a weight decay of each, and compute their outputs.
+
+    Args:
+      networks: R networks.
+      sizes: number of weights of each network.
+      problem: rows; those of weight 0 are not fitted, as the fold that is held out.
+      decay: weight decay of each network, instead of that of `fit`.
+      fit: the settings of the fit.
+      num_steps: number of Levenberg-Marquardt steps.
+      devices: devices that share the work; all of this process by default.
+
+    Returns:
+      The networks and their outputs for all rows.
+    """
+    buckets = np.array([bucket_of(int(size)) for size in sizes])
+    _check_sizes(networks, buckets)
+    weight = np.asarray(problem.weight, np.float64)
+    problem = problem._replace(weight=(weight / weight.sum()).astype(np.float32))
+    networks = jax.tree.map(np.array, networks)
+    outputs = np.zeros((len(sizes), *problem.y.shape), np.float32)
+    batch = networks, np.asarray(decay, np.float32)
+    for bucket in np.unique(buckets):
+        index = np.flatnonzero(buckets == bucket)
+        program = get_program("refit", devices, int(bucket))
+
+        def run(block: Any, program: Callable = program) -> Any:
+            return program(block, problem, fit, np.int32(num_steps))
+
+        shared = {"fit": fit, "devices": devices, "size": int(bucket)}
+        fitted, outputs[index] = _map_blocks(run, batch, index, problem, **shared)
+        for leaf, new in zip(networks, fitted, strict=True):
+            leaf[index] = new
+    return networks, outputs
 
 
 def remove(
@@ -279,7 +326,9 @@ def compile_program(
         extra = (jax.random.key(0),)
     elif name in ("score", "losses"):
         extra = ()
-    capacity = bucket_of(size) if name in ("polish", "remove") else None
+    elif name == "refit":
+        batch = batch, jax.ShapeDtypeStruct((num,), problem.x.dtype)
+    capacity = bucket_of(size) if name in CAPACITY_PROGRAMS else None
     program = get_program(name, devices, capacity)
     program.lower(batch, problem, fit, *extra).compile()
 
@@ -296,7 +345,7 @@ def _make_program(name: ProgramName, devices: Devices, capacity: int | None) -> 
     fn = PROGRAMS[name]
     if capacity is not None:
         fn = functools.partial(fn, capacity=capacity)
-    use = "often" if name in ("polish", "perturb") else "seldom"
+    use = "often" if name in ("polish", "refit", "perturb") else "seldom"
     return divide_first(fn, devices, use=use)
 
 
@@ -347,6 +396,23 @@ def _polish(
         return polish(network, problem, fit=fit, capacity=capacity, num_steps=num_steps)
 
     return jax.vmap(one)(networks)
+
+
+def _refit(
+    batch: tuple[Network, Float[jax.Array, " R"]],
+    problem: Problem,
+    fit: Fit,
+    num_steps: Int[jax.Array, ""],
+    *,
+    capacity: int,
+) -> tuple[Network, Float[jax.Array, "R N O"]]:
+    def one(network: Network, decay: jax.Array) -> tuple[Network, jax.Array]:
+        own_fit = dataclasses.replace(fit, weight_decay=decay)
+        options = {"fit": own_fit, "capacity": capacity, "num_steps": num_steps}
+        network, _ = polish(network, problem, **options)
+        return network, apply(network, problem.x, activations=fit.activations)
+
+    return jax.vmap(one)(*batch)
 
 
 def _remove(
@@ -414,6 +480,7 @@ def _row_losses(
 
 PROGRAMS: dict[ProgramName, Callable] = {
     "polish": _polish,
+    "refit": _refit,
     "remove": _remove,
     "grow": _grow,
     "perturb": _perturb,

@@ -17,9 +17,9 @@ from jaxtyping import Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.objectives import Objective, losses
-from swajax.refine.refits import refit
 from swajax.search.job import Job
 from swajax.search.pool import Pool
+from swajax.types import Network
 
 NUM_TOP = 2  # networks of each size that compete by their penalised loss
 NUM_STEPS = 12  # polish steps after a change of the weight decay
@@ -106,21 +106,19 @@ def score_fold(
     num, num_rows = len(pool.loss), len(is_held)
     penalised, outputs = [], []
     for decay in decays:
-        networks, out = refit(
+        networks, out = job.refit(
             pool.network,
             pool.num_weights,
-            job.train,
-            job.train.weight[None],
+            job.on_devices(job.train),
             np.full(num, decay),
-            fit=job.fit,
-            num_steps=NUM_STEPS,
+            NUM_STEPS,
         )
         squares = sum(
-            np.square(leaf[0]).reshape(num, -1).sum(axis=1) for leaf in networks[:5]
+            np.square(leaf).reshape(num, -1).sum(axis=1) for leaf in networks[:5]
         )
-        loss = row_losses(out[0], job.train.y, job.fit.objective) @ job.train.weight
+        loss = row_losses(out, job.train.y, job.fit.objective) @ job.train.weight
         penalised.append(loss + decay / 2 * squares)
-        outputs.append(out[0, :, :num_rows][:, is_held])
+        outputs.append(out[:, :num_rows][:, is_held])
     return FoldSearch(
         pool.num_weights,
         np.array(penalised),
@@ -181,8 +179,11 @@ def row_losses(
     outputs: Float[np.ndarray, "R N O"], y: Float[np.ndarray, "N O"], objective: str
 ) -> Float[np.ndarray, "R N"]:
     """Return the losses of many networks on each row."""
-    out, y = jnp.moveaxis(jnp.asarray(outputs), -1, 0), jnp.asarray(y).T[:, None]
-    return np.asarray(losses(out, y, objective=objective), np.float64)
+    num, num_rows, num_outputs = outputs.shape
+    out = jnp.asarray(outputs).reshape(-1, num_outputs).T
+    every = jnp.asarray(np.tile(y, (num, 1)), out.dtype).T
+    each = losses(out, every, objective=objective)
+    return np.asarray(each, np.float64).reshape(num, num_rows)
 
 
 def refit_candidates(
@@ -214,18 +215,17 @@ def refit_candidates(
     pool = pool.take(pool.num_weights >= curve.sizes[0])
     decay, fit = factor * job.fit.weight_decay, job.fit
     row_fold = np.pad(folds, (0, len(job.train.x) - len(folds)), constant_values=-1)
-    masks = np.array([row_fold != fold for fold in held] + [row_fold == row_fold])
-    networks, outputs = refit(
-        pool.network,
-        pool.num_weights,
-        job.train,
-        masks * job.train.weight,
-        np.full(len(pool.loss), decay),
-        fit=fit,
-        num_steps=NUM_STEPS,
-    )
+    rows, decays = job.on_devices(job.train), np.full(len(pool.loss), decay)
+
+    def refit(mask: Bool[np.ndarray, " N"]) -> tuple[Network, np.ndarray]:
+        part = rows._replace(weight=mask * job.train.weight)
+        return job.refit(pool.network, pool.num_weights, part, decays, NUM_STEPS)
+
+    outputs = [refit(row_fold != fold)[1] for fold in held]
+    network, _ = refit(np.ones(len(row_fold)))
     own = np.concatenate(
-        [outputs[i][:, row_fold == fold] for i, fold in enumerate(held)], axis=1
+        [out[:, row_fold == fold] for out, fold in zip(outputs, held, strict=True)],
+        axis=1,
     )
     loss = row_losses(own, job.train.y[: len(folds)][curve.held], fit.objective)
     loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
@@ -238,7 +238,7 @@ def refit_candidates(
         np.where(np.expand_dims(is_worse, tuple(range(1, old.ndim))), old, new)
         for old, new in zip(known[1:3], refitted[1:3], strict=True)
     )
-    network = jax.tree.map(lambda leaf: leaf[-1][best], networks)
+    network = jax.tree.map(lambda leaf: leaf[best], network)
     job = dataclasses.replace(job, fit=dataclasses.replace(fit, weight_decay=decay))
     pool = pool.take(best)._replace(network=network)
     return pool, job, known._replace(outputs=outputs, losses=loss)

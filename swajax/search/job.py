@@ -102,6 +102,20 @@ class Job:
             **self._shared,
         )
 
+    def refit(
+        self,
+        networks: Network,
+        sizes: np.ndarray,
+        rows: Problem,
+        decay: np.ndarray,
+        num_steps: int,
+    ) -> tuple[Network, Float[np.ndarray, "R N O"]]:
+        """Fit networks with other weight decays: `swajax.refine.batches.refit`."""
+        self.network_steps += num_steps * len(sizes)
+        return batches.refit(
+            networks, sizes, rows, decay, num_steps=num_steps, **self._shared
+        )
+
     def remove(
         self, networks: Network, index: np.ndarray, size: int, num: int
     ) -> Network:

@@ -19,7 +19,7 @@ from swajax import latent_search
 from swajax.data.problem import Problem
 from swajax.estimators import SparseMLPRegressor
 from swajax.io import processes
-from swajax.search import run, sources
+from swajax.search import run, sources, starts
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
 
@@ -144,7 +144,7 @@ def test_ctrl_c_right_after_the_first_answer_keeps_it(ctrl_c):
 
 
 def test_ctrl_c_before_the_first_networks_is_raised(ctrl_c, monkeypatch):
-    ctrl_c(run, "find_starts")
+    ctrl_c(starts, "find_starts")
     monkeypatch.setattr(run, "select", pytest.fail)
     with pytest.raises(KeyboardInterrupt):
         search(callback=lambda _: None)

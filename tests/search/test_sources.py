@@ -34,7 +34,7 @@ LIMITS = SearchConfig(max_weights=20, max_width=4, max_depth=2)
 MODEL = AutoencoderConfig(preset="tabular", max_width=4, max_depth=2)
 SEARCH = DescentConfig(num_steps=4, chunk_steps=2, num_starts=2, num_screened=3)
 SPEC = LIMITS.make_spec(3, 2)
-NAMES = ("random", "direct", "latent", "tangle")
+NAMES = ("random", "linear", "direct", "latent", "tangle")
 
 
 @pytest.fixture(scope="module")
@@ -183,12 +183,12 @@ def test_a_descent_without_a_budget_ends_when_its_source_is_closed(options):
 
 
 def test_supernets_join_random_networks_where_limits_leave_a_choice():
-    assert sources.choose_sources(None, SPEC) == ("random", "tangle")
+    assert sources.choose_sources(None, SPEC) == ("random", "linear", "tangle")
     narrow = {"max_width": 2}, {"max_depth": 1}, {"activations": ("tanh",)}
     for limits in narrow:
         dataclasses.replace(LIMITS, **limits).check(3, "squared")
         spec = dataclasses.replace(SPEC, **limits)
-        assert sources.choose_sources(None, spec) == ("random",)
+        assert sources.choose_sources(None, spec) == ("random", "linear")
     assert sources.choose_sources(("direct",), SPEC) == ("direct",)
 
 

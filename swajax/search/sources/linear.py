@@ -207,7 +207,7 @@ def _predict(
 
 def count(weights: Float[np.ndarray, "J O"]) -> int:
     """Count the weights of a linear model as a network."""
-    return np.count_nonzero(weights) + np.count_nonzero(weights[1:].any(axis=0))
+    return int(np.count_nonzero(weights) + weights[1:].any(axis=0).sum())
 
 
 SOURCE = Source(find_linear, is_timed=False, is_random=False)
