@@ -6,7 +6,7 @@ rows on the last axis, XLA's CPU compiler turns every layer into long vector loo
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,8 @@ class Fit:
     """loss per row: squared error, or cross-entropy (logistic, softmax)"""
     activations: tuple[str, ...] = ("sigmoid",)
     """names of the A activation kinds of the networks"""
-    weight_decay: float | Float[Array, ""] = 1e-9
+    # Any: JAX also rebuilds a fit with what describes an array.
+    weight_decay: Any = 1e-9
     """L2 penalty: half of this times the sum of squared weights is added to the loss"""
     first_damping: float = 1e-2
     """damping of the first polish step, relative to the largest curvature"""

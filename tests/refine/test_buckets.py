@@ -1,7 +1,5 @@
 """Buckets by weight count."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -47,17 +45,6 @@ def test_devices_share_a_block_evenly(monkeypatch, num, num_rows, wanted):
     assert block_size(10, problem, fit=Fit(), devices=own) == wanted
 
 
-@dataclasses.dataclass(frozen=True)
-class Accelerator:
-    """A device of 8 GB."""
-
-    platform = "gpu"
-
-    def memory_stats(self):
-        """Return what JAX does."""
-        return {"bytes_limit": 2**33}
-
-
 @pytest.mark.parametrize(
     ("num_networks", "num_rows", "wanted"),
     [(3, 2048, 32), (33, 2048, 512), (10**5, 2048, 1024), (10**5, 64, 4096)],
@@ -65,9 +52,10 @@ class Accelerator:
 def test_blocks_of_accelerators_follow_networks_and_memory(
     monkeypatch, num_networks, num_rows, wanted
 ):
-    monkeypatch.setattr(buckets, "all_devices", lambda devices: tuple(devices))
+    monkeypatch.setattr(buckets, "is_accelerated", lambda devices: True)
+    monkeypatch.setattr(buckets, "_memory", lambda device: 2**33)
     problem = Problem(
         jnp.zeros((num_rows, 4)), jnp.zeros((num_rows, 1)), jnp.zeros(num_rows)
     )
-    how = {"devices": (Accelerator(),), "num_networks": num_networks}
+    how = {"devices": jax.local_devices()[:1], "num_networks": num_networks}
     assert block_size(10, problem, fit=Fit(), **how) == wanted

@@ -253,12 +253,17 @@ def test_each_heat_and_all_stages_have_their_share_of_the_time(monkeypatch, all_
 
 
 def test_steps_end_with_the_share_of_their_stage(monkeypatch):
-    now, seen = [0.0], []
-    monkeypatch.setattr(batches, "polish_batch", lambda *_, **how: seen.append(how))
+    now, seen, problem = [0.0], [], make_problem(0)
+    starts = draw_starts(jax.random.key(0), CONFIG, problem)
+
+    def spy(networks, sizes, problem, **how):
+        seen.append(how)
+        return networks, sizes
+
+    monkeypatch.setattr(batches, "polish_batch", spy)
     for budget in (10.0, None):
-        rest = "squared", CONFIG, budget, lambda: now[0]
-        job = make_job(*[make_problem(0)] * 2, *rest)
-        job.polish(None, np.zeros(1), 5, share=0.5)
+        job = make_job(problem, problem, "squared", CONFIG, budget, lambda: now[0])
+        job.polish(starts, np.zeros(len(starts.depth)), 5, share=0.5)
     is_over = seen[0]["is_over"]
     assert not is_over() and seen[1]["is_over"] is None
     now[0] = 5.0

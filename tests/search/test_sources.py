@@ -113,20 +113,28 @@ def test_every_source_finds_networks_within_the_limits(name, num, num_steps, opt
 
 
 class FakeSource:
-    """Sources that note their threads; those later than the first wait."""
+    """Sources of which those in threads wait."""
 
     def __init__(self, monkeypatch):
-        self.requests, self.released = [], threading.Event()
+        self.own = self.later = self.thread = None
+        self.released = threading.Event()
         for name in ("random", "direct", "tangle"):
             fake = sources.SOURCES[name]._replace(find=self.find)
             monkeypatch.setitem(sources.SOURCES, name, fake)
 
     def find(self, key, request):
-        self.requests.append((threading.current_thread(), request))
-        if len(self.requests) > 1:
+        if threading.current_thread() is threading.main_thread():
+            self.own = request
+        else:
+            self.later, self.thread = request, threading.current_thread()
             while not self.released.wait(0.01) and request.clock() < np.inf:
                 pass
         return Starts(jax.random.key_data(key), jnp.zeros(1).dtype.itemsize)
+
+    def wait(self):
+        """Wait for the beginning of the source in a thread."""
+        while self.thread is None:
+            time.sleep(0.01)
 
 
 @pytest.fixture
@@ -135,18 +143,15 @@ def fakes(monkeypatch):
 
 
 def test_later_sources_work_while_the_first_starts_are_used(fakes):
-    request = make_request(seconds=math.inf)
+    request = make_request(watch=lambda *_: None)
     with jax.enable_x64(True):
         found = sources.find_starts(jax.random.key(0), request, NAMES[:2], {})
         first = next(found)
-        while len(fakes.requests) < 2:
-            time.sleep(0.01)
+        fakes.wait()
         fakes.released.set()
         (second,) = found
-    (here, own), (thread, later) = fakes.requests
-    assert here is threading.main_thread() is not thread
-    assert own.watch is request.watch and later.watch is None
-    assert own.num_starts == later.num_starts == 4
+    assert fakes.own.watch is request.watch and fakes.later.watch is None
+    assert fakes.own.num_starts == fakes.later.num_starts == 4
     assert first.num_steps == second.num_steps == 8  # bytes: both use float64
 
 
@@ -157,19 +162,16 @@ def test_a_source_that_is_late_is_left_out_and_ended(fakes):
     assert next(found) is not None
     now[0] = 4 * sources.SLACK
     assert next(found) is None and next(found, "end") == "end"
-    _, later = fakes.requests[1]
-    assert later.seconds == 2.0 and later.clock() == np.inf
+    assert fakes.later.seconds == 2.0 and fakes.later.clock() == np.inf
 
 
 def test_starts_that_nobody_asks_for_end_the_sources(fakes):
     found = sources.find_starts(jax.random.key(0), make_request(), NAMES[:2], {})
     next(found)
-    while len(fakes.requests) < 2:
-        time.sleep(0.01)
+    fakes.wait()
     found.close()
-    thread, _ = fakes.requests[1]
-    thread.join(timeout=60)
-    assert not thread.is_alive()
+    fakes.thread.join(timeout=60)
+    assert not fakes.thread.is_alive()
 
 
 def test_a_descent_without_a_budget_ends_when_its_source_is_closed(options):
