@@ -97,6 +97,10 @@ def find_front_by_folds(
         found.append(score_fold(pool, job, is_held, decays))
         if interrupts.should_end():
             break
+        if time_budget is not None and clock() - begin > FOLD_SHARE * time_budget:
+            if place + 1 < len(held):
+                job.leave_out(f"{len(held) - place - 1} of {len(held)} folds")
+            break
     curve = make_curve(found, rows, decays, objective)
     limits = config.make_spec(rows.x.shape[1], rows.y.shape[1])
     linear = find_linear_models(

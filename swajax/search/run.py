@@ -34,7 +34,7 @@ from swajax.search.config import SearchConfig
 from swajax.search.folds import check_folds, find_front_by_folds
 from swajax.search.job import Job, make_job
 from swajax.search.pool import Pool
-from swajax.search.progress import Callback, SearchProgress, rename_stage
+from swajax.search.progress import Callback, Reporter, SearchProgress
 from swajax.search.sources.base import Starts
 from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network
@@ -126,7 +126,7 @@ def find_front(
     if starts is None:
         config.check(train.x.shape[1], objective)
     train = normalise_weights(train)
-    devices, left_out = all_devices(devices), []
+    devices, left_out, reporter = all_devices(devices), [], Reporter(callback, clock)
 
     def search_fn(
         key: Key,
@@ -139,7 +139,7 @@ def find_front(
     ) -> tuple[Pool, Job]:
         job = make_job(rows, sources[1], objective, config, seconds, clock, devices)
         job.left_out = left_out
-        watch = rename_stage(callback, stage)
+        watch = reporter.begin_search(stage)
         return _search(key, job, sources, starts, watch), job
 
     try:

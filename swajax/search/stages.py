@@ -70,6 +70,7 @@ def request_programs(job: Job) -> None:
         job.request("polish", size, job.few_rows)
     for size in sizes:
         job.request("polish", size)  # the same program, where rows are few
+    job.request("refit", small, job.train)
     job.request("remove", small)
     for name in ("perturb", "grow"):
         job.request(name)
