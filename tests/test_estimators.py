@@ -24,7 +24,7 @@ from swajax.data import arrays
 from swajax.estimators import SparseMLPClassifier, SparseMLPRegressor, base
 from swajax.model.fitted import evaluate
 from swajax.network import apply
-from swajax.search import programs, run, sources, stages, starts
+from swajax.search import last_polish, programs, sources, stages, starts
 from swajax.types import DEFAULT_ACTIVATIONS, Network
 
 # Small, and of few different programs, each of which takes seconds to compile.
@@ -74,7 +74,7 @@ def test_scikit_learn_check(estimator, check, monkeypatch):
     # Fewer steps of the same programs.
     race = [heat._replace(num_steps=10) for heat in stages.RACE]
     monkeypatch.setattr(stages, "RACE", race)
-    monkeypatch.setattr(run, "LAST_STEPS", 20)
+    monkeypatch.setattr(last_polish, "LAST_STEPS", 20)
     check(estimator)
 
 

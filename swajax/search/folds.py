@@ -27,6 +27,7 @@ from swajax.search.cross_validation import (
     score_fold,
 )
 from swajax.search.job import Job
+from swajax.search.last_polish import polish_pool
 from swajax.search.linear_path import find_linear_models
 from swajax.search.pool import Pool
 from swajax.search.sources import SOURCES
@@ -58,7 +59,6 @@ def find_front_by_folds(
     time_budget: float | None,
     clock: Callable[[], float],
     search_fn: SearchFn,
-    polish_fn: Callable[[Pool, Job], Pool],
 ) -> Front:
     """Search without each fold, choose decay and size, and search on all rows.
 
@@ -71,7 +71,6 @@ def find_front_by_folds(
       time_budget: seconds for everything.
       clock: returns seconds.
       search_fn: searches a pool.
-      polish_fn: polishes networks until little of the time budget is left.
     """
     begin = clock()
     index = np.arange(len(folds))
@@ -130,7 +129,7 @@ def find_front_by_folds(
     pool, job, curve = refit_candidates(
         pool, job, folds, held[: len(found)], curve, factor
     )
-    pool = polish_fn(pool, job)
+    pool = polish_pool(pool, job)
     pool, curve, is_linear = _join(pool, curve, linear, job)
     return _make_front(
         pool, curve, is_linear, index, limits.num_inputs, config.max_error

@@ -13,7 +13,7 @@ from swajax.data.problem import Problem, pad, take_rows, thin
 from swajax.io.devices import Devices, all_devices, replicate
 from swajax.objectives import Objective, num_directions
 from swajax.refine import batches, buckets
-from swajax.refine.batches import ProgramName
+from swajax.refine.block_programs import ProgramName, compile_program
 from swajax.refine.quadratic import Fit
 from swajax.search import pool as pools
 from swajax.search import programs
@@ -179,7 +179,7 @@ class Job:
 
         def work() -> None:
             spec = self._padded_spec(rows)
-            batches.compile_program(name, placed, spec=spec, size=size, **self._shared)
+            compile_program(name, placed, spec=spec, size=size, **self._shared)
 
         programs.request(self._program_key(name, size, rows), work)
 

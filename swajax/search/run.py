@@ -11,14 +11,13 @@ Host code that calls compiled programs on blocks of networks, in float32 unless 
 switched on; only the front is polished in float64.
 """
 
-import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from swajax.data.problem import Problem, check_parts, normalise_weights
 from swajax.io import interrupts, processes
@@ -27,12 +26,11 @@ from swajax.io.devices import all_devices
 from swajax.model.front import Front
 from swajax.network import resize
 from swajax.objectives import Objective
-from swajax.refine import batches, buckets
 from swajax.search import hosts, programs, stages
-from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.folds import check_folds, find_front_by_folds
 from swajax.search.job import Job, make_job
+from swajax.search.last_polish import is_small, request_last_programs, select
 from swajax.search.pool import Pool
 from swajax.search.progress import Callback, Reporter, SearchProgress
 from swajax.search.sources.base import Starts
@@ -40,13 +38,6 @@ from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network
 
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
-LAST_STEPS, MIN_LAST_STEPS = 200, 40
-LAST_ROWS = 4096  # with more rows, the last polish takes fewer steps
-LAST_BUCKET = 64  # smaller networks are polished as if they had so many weights
-
-
-LastProgram = tuple[batches.ProgramName, int, Problem]
-"""Name, capacity and rows of a program."""
 
 
 def find_front(
@@ -145,7 +136,7 @@ def find_front(
     try:
         with interrupts.deferred():
             if valid is None:
-                more = (objective, config, time_budget, clock, search_fn, _polish_pool)
+                more = (objective, config, time_budget, clock, search_fn)
                 front = find_front_by_folds(key, train, folds, *more)
             else:
                 both = (train, normalise_weights(valid))
@@ -200,7 +191,7 @@ def find_pool(
     pool = None
     try:
         for stage, pool in _run_stages(key, job, _fit_starts(found, job)):
-            is_ready = bool(_is_small(pool, job.config).any())
+            is_ready = bool(is_small(pool, job.config).any())
             # Before the callback: what it prints is not lost by an interrupt.
             is_ending = interrupts.should_end(has_results=is_ready)
             if callback is not None:
@@ -216,7 +207,7 @@ def find_pool(
         pool = job.merger.merge(pool, is_last=True)
     if pool is None or not len(pool.loss):
         raise ValueError("no network has a finite loss: the data hold huge numbers")
-    if not _is_small(pool, job.config).any():
+    if not is_small(pool, job.config).any():
         raise ValueError(f"no network of {job.config.max_weights} weights was reached")
     return pool
 
@@ -248,104 +239,6 @@ def _merge(pool: Pool, job: Job) -> stages.Stages:
     return pool
 
 
-def select(pool: Pool, job: Job) -> Front:
-    """Return the front, its networks polished where that does not hurt on validation.
-
-    In float64 where the backend has it and its programs are compiled in time: the last
-    digits count.
-    """
-    with _last_precision(job, ("losses", 1, job.valid)):
-        return _select(pool, job)
-
-
-@contextlib.contextmanager
-def _last_precision(job: Job, *more: LastProgram) -> Iterator[None]:
-    """Use float64 within the block, if its programs are compiled in time."""
-    has_x64 = jax.default_backend() != "tpu"
-    if has_x64:
-        with jax.enable_x64(True):
-            request_last_programs(job, *more)
-            has_x64 = all(
-                job.is_ready(*program, seconds=job.seconds_left())
-                for program in (*_last_programs(job), *more)
-            )
-    if not has_x64:
-        job.leave_out("the last polish in float64")
-    with jax.enable_x64(has_x64):
-        yield
-
-
-def request_last_programs(job: Job, *more: LastProgram) -> None:
-    """Compile the programs of the last polish, in the current floating-point type."""
-    for program in (*_last_programs(job), *more):
-        job.request(*program)
-
-
-def _last_programs(job: Job) -> list[LastProgram]:
-    sizes = _last_buckets(job.config)
-    return [
-        ("losses", 1, job.train),
-        *(("polish", size, job.train) for size in sizes),
-    ]
-
-
-def _last_buckets(config: SearchConfig) -> list[int]:
-    """Return the capacities of the last polish: few programs for few networks."""
-    largest = buckets.bucket_of(config.max_weights)
-    return sorted({min(LAST_BUCKET, largest), largest})
-
-
-def _select(pool: Pool, job: Job) -> Front:
-    pool = pool.take(_is_small(pool, job.config))
-    pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
-    front = pools.front_of(pool, *job.validate(pool.network))
-    polished = _polish_front(front, job)
-    # Both compete: only validation rows tell which is better.
-    both = [front.network, polished]
-    networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *both)
-    pool = _make_last_pool(networks, job)
-    scores = job.validate(pool.network)
-    front = pools.front_of(pool, *scores, max_error=job.config.max_error)
-    first = front.network.first[:, : job.spec.num_inputs]
-    return front._replace(network=front.network._replace(first=first))
-
-
-def _polish_pool(pool: Pool, job: Job) -> Pool:
-    """Polish networks on all rows, in float64 if its programs are compiled in time."""
-    with _last_precision(job):
-        pool = pool._replace(network=jax.tree.map(_to_float64, pool.network))
-        return _make_last_pool(_polish_front(pool, job), job)
-
-
-def _make_last_pool(networks: Network, job: Job) -> Pool:
-    loss, _ = job.validate(networks, job.train)
-    return pools.make_pool(networks, batches.count(networks), loss)
-
-
-def _polish_front(front: Front | Pool, job: Job) -> Network:
-    """Polish the networks of a front on all rows until the time budget is spent.
-
-    A second Ctrl-C ends it too.
-    """
-    networks = jax.tree.map(np.copy, front.network)
-    capacities = np.array(_last_buckets(job.config))
-    sizes = capacities[np.searchsorted(capacities, front.num_weights)]
-    share = min(1.0, LAST_ROWS / len(job.train.x))
-    num_steps = max(MIN_LAST_STEPS, round(share * LAST_STEPS))
-    for index in job.divide(sizes, sizes, job.train):
-        if job.is_over() or interrupts.count() > 1:
-            break
-        part = jax.tree.map(lambda leaf, i=index: leaf[i], networks)
-        part, _ = job.polish(part, sizes[index], num_steps, job.train)
-        for leaf, new in zip(networks, part, strict=True):
-            leaf[index] = new
-    return networks
-
-
-def _is_small(pool: Pool, config: SearchConfig) -> Bool[np.ndarray, " R"]:
-    return pool.num_weights <= config.max_weights
-
-
 def _fit_starts(found: Iterable[Starts], job: Job) -> Iterator[Network]:
     """Move starts to the host, cut to the largest size and padded to the inputs."""
     for starts in found:
@@ -355,7 +248,3 @@ def _fit_starts(found: Iterable[Starts], job: Job) -> Iterator[Network]:
         more = job.train.x.shape[1] - networks.first.shape[1]
         first = np.pad(networks.first, ((0, 0), (0, more), (0, 0)))
         yield networks._replace(first=first)
-
-
-def _to_float64(leaf: np.ndarray) -> np.ndarray:
-    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.refine import batches, buckets
-from swajax.refine.batches import ProgramName
+from swajax.refine.block_programs import ProgramName
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.job import Job

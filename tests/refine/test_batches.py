@@ -7,7 +7,7 @@ import pytest
 from refine_cases import SMALL, SMALL_FIT, make_small_problem, one_layer, stack
 
 from swajax.network import count_weights
-from swajax.refine import batches
+from swajax.refine import batches, block_programs
 
 NEURON = (2.0, 0.5, 0.4, 1.5)
 
@@ -123,7 +123,7 @@ def test_a_program_is_compiled_as_it_will_be_called():
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
-        batches.compile_program("score", problem, spec=SMALL, **shared)
+        block_programs.compile_program("score", problem, spec=SMALL, **shared)
         assert len(compiled) == 1
         batches.simplify_and_score(networks, problem, **shared)
         assert len(compiled) == 1

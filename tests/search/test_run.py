@@ -18,11 +18,12 @@ from swajax.network import apply, count_weights
 from swajax.refine import batches, buckets
 from swajax.refine.quadratic import Fit
 from swajax.search import job as jobs
+from swajax.search import last_polish, programs, run, stages
 from swajax.search import pool as pools
-from swajax.search import programs, run, stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import make_job, sample_rows
-from swajax.search.run import _fit_starts, _polish_front, find_front, select
+from swajax.search.last_polish import _polish_front, select
+from swajax.search.run import _fit_starts, find_front
 from swajax.search.sources import random_networks
 from swajax.search.sources.base import StartRequest, Starts
 from swajax.search.sources.descent import DescentSourceConfig
@@ -513,7 +514,7 @@ def test_the_front_is_polished_as_far_as_the_time_goes(
     job.clock = lambda: begin + 0.2 * len(calls)
 
     def polish(network, sizes, num_steps, rows):
-        assert num_steps == run.LAST_STEPS and rows is job.train
+        assert num_steps == last_polish.LAST_STEPS and rows is job.train
         calls.append(sizes)
         return network._replace(first=network.first + 1), sizes
 
