@@ -126,4 +126,6 @@ def is_small(pool: Pool, config: SearchConfig) -> Bool[np.ndarray, " R"]:
 
 
 def _to_float64(leaf: np.ndarray) -> np.ndarray:
-    return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
+    """Convert to float64 where it is in use."""
+    is_due = leaf.dtype == np.float32 and jax.config.jax_enable_x64
+    return leaf.astype(np.float64) if is_due else leaf

@@ -19,7 +19,7 @@ from swajax import latent_search
 from swajax.data.problem import Problem
 from swajax.estimators import SparseMLPRegressor
 from swajax.io import processes
-from swajax.search import run, sources, starts
+from swajax.search import run, sources, stages, starts
 from swajax.search.config import SearchConfig
 from swajax.search.run import find_front
 
@@ -124,7 +124,7 @@ def search(config=CONFIG, **more):
 
 def test_ctrl_c_in_a_block_ends_the_search_after_it(ctrl_c):
     reports = []
-    blocks = ctrl_c(run.pools, "merge")  # by stages, once a block
+    blocks = ctrl_c(stages.pools, "merge")  # by stages, once a block
     front = search(callback=reports.append)
     assert len(blocks) == len(reports) == 1
     assert np.isfinite(front.valid_loss).all()
@@ -151,7 +151,7 @@ def test_ctrl_c_before_the_first_networks_is_raised(ctrl_c, monkeypatch):
 
 
 def test_a_second_ctrl_c_skips_the_last_polish(ctrl_c, monkeypatch):
-    ctrl_c(run.pools, "merge")
+    ctrl_c(stages.pools, "merge")
     ctrl_c(run, "find_pool")
     polished, polish = [], run.Job.polish
 
@@ -199,7 +199,7 @@ def test_a_search_in_a_forked_child_is_refused(monkeypatch):
 
 
 def test_an_estimator_warns_that_its_fit_was_cut_short(ctrl_c):
-    ctrl_c(run.pools, "merge")
+    ctrl_c(stages.pools, "merge")
     rows = make_rows()
     options = {"num_starts": 8, "num_rounds": 0, "max_weights": 9, "max_perturbed": 0}
     model = SparseMLPRegressor(

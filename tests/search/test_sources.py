@@ -119,7 +119,7 @@ class FakeSource:
         self.own = self.later = self.thread = None
         self.released = threading.Event()
         for name in ("random", "direct", "tangle"):
-            fake = sources.SOURCES[name]._replace(find=self.find)
+            fake = sources.SOURCES[name]._replace(find=self.find, is_timed=True)
             monkeypatch.setitem(sources.SOURCES, name, fake)
 
     def find(self, key, request):
