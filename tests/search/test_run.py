@@ -19,7 +19,7 @@ from swajax.refine import batches, buckets
 from swajax.refine.quadratic import Fit
 from swajax.search import job as jobs
 from swajax.search import pool as pools
-from swajax.search import programs, run, stages
+from swajax.search import programs, run, sources, stages
 from swajax.search.config import SearchConfig
 from swajax.search.job import make_job, sample_rows
 from swajax.search.run import _fit_starts, _polish_front, find_front, select
@@ -270,6 +270,22 @@ def test_steps_end_with_the_share_of_their_stage(monkeypatch):
     assert is_over()
 
 
+def test_a_source_that_is_late_is_left_out(monkeypatch, all_ready):
+    def find(key, request):
+        while request.clock() < np.inf:
+            time.sleep(0.01)
+
+    late = sources.SOURCES["tangle"]._replace(find=find, check=lambda *_: None)
+    monkeypatch.setitem(sources.SOURCES, "tangle", late)
+    monkeypatch.setattr(sources, "SLACK", 0.0)
+    config = dataclasses.replace(
+        CONFIG, num_rounds=0, max_perturbed=0, sources=("random", "tangle")
+    )
+    with pytest.warns(UserWarning, match="did not suffice for the source tangle$"):
+        front = search(config=config, time_budget=1e4)
+    assert len(front.num_weights) > 1
+
+
 @pytest.mark.parametrize("ready", [{"polish"}, {"polish", "remove"}])
 def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready):
     config = dataclasses.replace(
@@ -285,12 +301,12 @@ def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready)
         fn = getattr(batches, name)
 
         def spy(*args, **how):
-            called.append(name)
+            called.append((name, jax.config.jax_enable_x64))
             return fn(*args, **how)
 
         monkeypatch.setattr(batches, name, spy)
 
-    for name in ("remove", "grow", "perturb"):
+    for name in ("polish_batch", "remove", "grow", "perturb"):
         spy_on(name)
     monkeypatch.setattr(programs, "is_ready", is_ready)
     reports = []
@@ -299,9 +315,10 @@ def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready)
     assert [str(warning.message).partition(" for ")[2] for warning in warned] == [
         "networks whose programs were not compiled in time, the last polish in float64"
     ]
-    assert any(is_double) and set(called) == ready - {"polish"}
+    wanted = {"polish_batch", *ready} - {"polish"}
+    assert any(is_double) and set(called) == {(name, False) for name in wanted}
     assert max(report.pool.num_weights.max() for report in reports) <= 32
-    assert front.network.first.dtype == np.float32 and len(front.num_weights) > 1
+    assert len(front.num_weights) > 1
 
 
 def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
