@@ -85,7 +85,7 @@ def find_front(
         of the sources.
       time_budget: seconds, compilation included. The last 15 % of it are for the polish
         of the front. A warning names what it did not allow.
-      clock: returns seconds.
+      clock: returns seconds. With another than the default, programs are waited for.
       devices: devices of this process that share the work; all by default. The front
         does not depend on their number.
       callback: called after each block of work.
@@ -237,25 +237,18 @@ def _run_stages(key: Key, job: Job, starts: Iterable[Network]) -> stages.Stages:
     return (yield from stages.prune_pass(next(keys), pool, job))
 
 
-def select(pool: Pool, job: Job, *, seconds: float | None = None) -> Front:
+def select(pool: Pool, job: Job) -> Front:
     """Return the front, its networks polished where that does not hurt on validation.
 
-    In float64 where the backend has it and its programs are compiled in time: the last
-    digits count.
-
-    Args:
-      pool: networks of all sizes.
-      job: the search.
-      seconds: time to wait for the programs, by default the rest of the time budget.
+    In float64 where the backend has it and the time budget suffices for its programs:
+    the last digits count.
     """
-    seconds = job.seconds_left() if seconds is None else seconds
-    end = time.monotonic() + seconds
     has_x64 = jax.default_backend() != "tpu"
     if has_x64:
         with jax.enable_x64(True):
             request_last_programs(job)
             has_x64 = all(
-                job.is_ready(*program, seconds=end - time.monotonic())
+                job.is_ready(*program, seconds=job.seconds_left())
                 for program in _last_programs(job)
             )
     if not has_x64:
