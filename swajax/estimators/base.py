@@ -234,7 +234,7 @@ class BaseSparseMLP(BaseEstimator):
         return evaluate(self.network_, self._scale(x), activations=self._activations)
 
 
-def _start_jobs(num: int | None) -> tuple[jax.Device, ...]:
+def _start_jobs(num: Any) -> tuple[jax.Device, ...]:
     """Return one device per job; on accelerators, all devices."""
     num = count_jobs(num)
     is_first = start_devices()
@@ -250,7 +250,7 @@ def _start_jobs(num: int | None) -> tuple[jax.Device, ...]:
     return tuple(devices[:num])
 
 
-def count_jobs(num: int | None) -> int:
+def count_jobs(num: Any) -> int:
     """Return the number of jobs for a value of `n_jobs`; 1 within a pool of joblib.
 
     Raises:

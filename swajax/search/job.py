@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -193,7 +194,8 @@ class Job:
     ) -> bool:
         """Return whether a program can be called at once.
 
-        Without a time budget all can: the call waits for the compilation.
+        Without a time budget all can: the call waits for the compilation. So it does
+        with a clock of the caller, whose seconds may not be those of a compiler.
 
         Args:
           name: name of the program.
@@ -201,7 +203,7 @@ class Job:
           rows: rows it is called with; those of the stages by default.
           seconds: time to wait for it.
         """
-        if self.time_budget is None:
+        if self.time_budget is None or self.clock is not time.monotonic:
             return True
         key = self._program_key(name, size, self.rows if rows is None else rows)
         return programs.is_ready(key, seconds=seconds)

@@ -73,7 +73,7 @@ def find_front(
         of the sources.
       time_budget: seconds, compilation included. The last 15 % of it are for the polish
         of the front. A warning names what it did not allow.
-      clock: returns seconds.
+      clock: returns seconds. With another than the default, programs are waited for.
       devices: devices of this process that share the work; all by default. The front
         does not depend on their number.
       callback: called after each block of work.

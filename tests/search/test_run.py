@@ -18,7 +18,7 @@ from swajax.network import apply, count_weights
 from swajax.refine import batches, buckets
 from swajax.refine.quadratic import Fit
 from swajax.search import job as jobs
-from swajax.search import last_polish, programs, run, stages
+from swajax.search import last_polish, programs, run, sources, stages
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.job import make_job, sample_rows
@@ -79,7 +79,7 @@ def fit_starts(networks, job):
 
 @pytest.fixture
 def all_ready(monkeypatch):
-    """Wait for every program: a fake clock does not count compilation."""
+    """Wait for every program, however short the time."""
     monkeypatch.setattr(programs, "is_ready", lambda key, **_: True)
 
 
@@ -233,7 +233,7 @@ def test_the_race_begins_on_a_part_of_the_points(monkeypatch):
     assert all(num == NUM for num, steps in numbers if steps != 2)
 
 
-def test_each_heat_and_all_stages_have_their_share_of_the_time(monkeypatch, all_ready):
+def test_each_heat_and_all_stages_have_their_share_of_the_time(monkeypatch):
     monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
     shares = (0.3, 0.4, 0.5)
     race = [
@@ -271,6 +271,30 @@ def test_steps_end_with_the_share_of_their_stage(monkeypatch):
     assert is_over()
 
 
+def test_a_clock_of_the_caller_does_not_count_compilation(monkeypatch):
+    monkeypatch.setattr(programs, "is_ready", lambda key, *, seconds: False)
+    both = [make_problem(0)] * 2
+    clocks = (1.0, lambda: 9.0), (None, time.monotonic), (1.0, time.monotonic)
+    jobs = [make_job(*both, "squared", CONFIG, *clock) for clock in clocks]
+    assert [job.is_ready("polish") for job in jobs] == [True, True, False]
+
+
+def test_a_source_that_is_late_is_left_out(monkeypatch, all_ready):
+    def find(key, request):
+        while request.clock() < np.inf:
+            time.sleep(0.01)
+
+    late = sources.SOURCES["tangle"]._replace(find=find, check=lambda *_: None)
+    monkeypatch.setitem(sources.SOURCES, "tangle", late)
+    monkeypatch.setattr(sources, "SLACK", 0.0)
+    config = dataclasses.replace(
+        CONFIG, num_rounds=0, max_perturbed=0, sources=("random", "tangle")
+    )
+    with pytest.warns(UserWarning, match="did not suffice for the source tangle$"):
+        front = search(config=config, time_budget=1e4)
+    assert len(front.num_weights) > 1
+
+
 @pytest.mark.parametrize("ready", [{"polish"}, {"polish", "remove"}])
 def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready):
     config = dataclasses.replace(
@@ -286,12 +310,12 @@ def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready)
         fn = getattr(batches, name)
 
         def spy(*args, **how):
-            called.append(name)
+            called.append((name, jax.config.jax_enable_x64))
             return fn(*args, **how)
 
         monkeypatch.setattr(batches, name, spy)
 
-    for name in ("remove", "grow", "perturb"):
+    for name in ("polish_batch", "remove", "grow", "perturb"):
         spy_on(name)
     monkeypatch.setattr(programs, "is_ready", is_ready)
     reports = []
@@ -300,9 +324,10 @@ def test_programs_that_are_not_compiled_in_time_are_left_out(monkeypatch, ready)
     assert [str(warning.message).partition(" for ")[2] for warning in warned] == [
         "networks whose programs were not compiled in time, the last polish in float64"
     ]
-    assert any(is_double) and set(called) == ready - {"polish"}
+    wanted = {"polish_batch", *ready} - {"polish"}
+    assert any(is_double) and set(called) == {(name, False) for name in wanted}
     assert max(report.pool.num_weights.max() for report in reports) <= 32
-    assert front.network.first.dtype == np.float32 and len(front.num_weights) > 1
+    assert len(front.num_weights) > 1
 
 
 def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
@@ -345,7 +370,7 @@ def test_networks_of_one_shape_go_together_and_the_first_of_each_come_first(
     [(1.1, 1.0, True), (1e4, 1.0, False), (1e4, 1e-9, True)],
 )
 def test_only_the_best_are_shrunk_where_time_is_short(
-    monkeypatch, all_ready, budget, share, is_short, block
+    monkeypatch, budget, share, is_short, block
 ):
     monkeypatch.setattr(run, "FIRST_SHARE", share)
     monkeypatch.setattr(stages, "SEARCH_SHARE", 1.0)
@@ -410,7 +435,7 @@ def test_only_as_many_are_varied_as_go_on(found, monkeypatch):
     assert seen == [[best] * stages.num_perturbations(size, CONFIG)]
 
 
-def test_the_way_up_is_limited_as_the_way_down(monkeypatch, all_ready):
+def test_the_way_up_is_limited_as_the_way_down(monkeypatch):
     monkeypatch.setattr(stages, "SEARCH_SHARE", 1.0)
     monkeypatch.setattr(buckets, "MAX_BLOCK", 1)
     grown, grow = [], batches.grow

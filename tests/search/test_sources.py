@@ -5,7 +5,6 @@ import functools
 import math
 import signal
 import threading
-import time
 
 import jax
 import jax.numpy as jnp
@@ -117,7 +116,7 @@ class FakeSource:
 
     def __init__(self, monkeypatch):
         self.own = self.later = self.thread = None
-        self.released = threading.Event()
+        self.released, self.has_begun = threading.Event(), threading.Event()
         for name in ("random", "direct", "tangle"):
             fake = sources.SOURCES[name]._replace(find=self.find, is_timed=True)
             monkeypatch.setitem(sources.SOURCES, name, fake)
@@ -127,14 +126,14 @@ class FakeSource:
             self.own = request
         else:
             self.later, self.thread = request, threading.current_thread()
+            self.has_begun.set()
             while not self.released.wait(0.01) and request.clock() < np.inf:
                 pass
         return Starts(jax.random.key_data(key), jnp.zeros(1).dtype.itemsize)
 
     def wait(self):
         """Wait for the beginning of the source in a thread."""
-        while self.thread is None:
-            time.sleep(0.01)
+        assert self.has_begun.wait(60)
 
 
 @pytest.fixture

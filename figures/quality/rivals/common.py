@@ -159,8 +159,7 @@ class Search:
         """Return the front of the networks kept, polished as in the pipeline."""
         if self.pool is None or not len(self.pool.loss):
             raise ValueError("no network has a finite loss: the data hold huge numbers")
-        front = select(self.pool, self.job, seconds=math.inf)
-        return Found(front, self.job.network_steps)
+        return Found(select(self.pool, self.job), self.job.network_steps)
 
 
 def take(networks: Network, index: np.ndarray) -> Network:
