@@ -1,0 +1,1 @@
+"""Does the picked network predict real tables as well as ordinary models?"""
