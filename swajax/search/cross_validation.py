@@ -222,7 +222,7 @@ def refit_candidates(
         return job.refit(pool.network, pool.num_weights, part, decays, NUM_STEPS)
 
     outputs = [refit(row_fold != fold)[1] for fold in held]
-    network, _ = refit(np.ones(len(row_fold)))
+    network, _ = refit(np.ones(len(row_fold), bool))
     own = np.concatenate(
         [out[:, row_fold == fold] for out, fold in zip(outputs, held, strict=True)],
         axis=1,
