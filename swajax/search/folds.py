@@ -216,7 +216,7 @@ def _join(
         networks, sizes, loss = batches.simplify_and_score(
             networks, job.train, fit=job.fit, devices=job.devices
         )
-        own = own.take(np.isfinite(loss) & (sizes > 0))  # as `make_pool` does
+        own = own.take(np.flatnonzero(np.isfinite(loss) & (sizes > 0)))
         pool = pools.join([pool, pools.make_pool(networks, sizes, loss)])
         curve = curve.join(own)._replace(sizes=pool.num_weights)
         is_linear = np.concatenate([is_linear, np.ones(len(own.sizes), bool)])

@@ -41,7 +41,7 @@ def own_networks(networks: Network) -> Network:
     return jax.tree.map(lambda leaf: leaf[jax.process_index() :: num], networks)
 
 
-def check_same(config: Any, *parts: Problem) -> None:
+def check_same(config: Any, *parts: Problem | None) -> None:
     """Check that all processes have the same settings and rows.
 
     Raises:
