@@ -11,6 +11,7 @@ Host code that calls compiled programs on blocks of networks, in float32 unless 
 switched on; only the front is polished in float64.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -35,6 +36,8 @@ from swajax.search.progress import Callback, SearchProgress, rename_stage
 from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network
 
+NUM_ROUNDS = 3
+FEW_ROWS = 1000  # with fewer, a cross-validated search only prunes once
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 LAST_STEPS = 200
 LAST_SHARE = 1.25  # of the time budget; later, the front is no longer polished
@@ -136,6 +139,9 @@ def _find_front(
     callback: Callback | None,
 ) -> Front:
     train = normalise_weights(train)
+    if config.num_rounds is None:
+        is_short = valid is None and len(train.x) < FEW_ROWS
+        config = dataclasses.replace(config, num_rounds=0 if is_short else NUM_ROUNDS)
     if valid is not None:
         valid = normalise_weights(valid)
 
