@@ -216,9 +216,11 @@ def _join(
         networks, sizes, loss = batches.simplify_and_score(
             networks, job.train, fit=job.fit
         )
+        is_kept = np.isfinite(loss) & (sizes > 0)  # as in make_pool
         pool = pools.join([pool, pools.make_pool(networks, sizes, loss)])
-        curve = curve.join(own)
-        is_linear = np.concatenate([is_linear, np.ones(len(own.sizes), bool)])
+        curve = curve.join(own.take(is_kept)._replace(sizes=sizes[is_kept]))
+        more = np.ones(is_kept.sum(), bool)
+        is_linear = np.concatenate([is_linear, more])
     order = np.lexsort((~is_linear, curve.means, curve.sizes))
     best = order[np.unique(curve.sizes[order], return_index=True)[1]]
     return pool.take(best), curve.take(best), is_linear[best]
