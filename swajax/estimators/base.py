@@ -67,7 +67,7 @@ class BaseSparseMLP(BaseEstimator):
     max_weights: int = 64
     max_error: float | None = None
     num_starts: int = 768
-    num_rounds: int = 3
+    num_rounds: int | None = None
     max_perturbed: int = 20
     max_width: int = 8
     max_depth: int = 3

@@ -27,7 +27,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
       max_weights: number of weights and biases of the largest network.
       max_error: pick the smallest network with at most this validation loss instead.
       num_starts: number of random networks to start from, and of small ones besides.
-      num_rounds: number of times that all networks are pruned and grown again.
+      num_rounds: number of times that all networks are pruned and grown again [0 with
+        fewer than 1,000 rows and no `valid_share`, else 3].
       max_perturbed: largest size of networks that are also tried with random changes.
       max_width: maximum number of neurons per hidden layer.
       max_depth: maximum number of hidden layers.

@@ -33,8 +33,9 @@ class SearchConfig:
     num_starts: int = 768
     """number of random networks to start from, and of small ones besides; divided among
     the sources"""
-    num_rounds: int = 3
-    """number of times that all networks are pruned to one weight and grown again"""
+    num_rounds: int | None = None
+    """number of times that all networks are pruned to one weight and grown again [3; 0
+    in a cross-validation of fewer than 1,000 rows, where noise limits the networks]"""
     num_kept: int = 32
     """number of networks kept of each size"""
     max_perturbed: int = 20

@@ -65,6 +65,7 @@ class Curve(NamedTuple):
     def at(self, sizes: Int[np.ndarray, " S"]) -> "Curve":
         """Return the rows of the largest sizes that are at most the given ones."""
         index = np.searchsorted(self.sizes, sizes, side="right") - 1
+        index = np.maximum(index, 0)  # a polish can end in fewer weights than any fold
         return self.take(index)._replace(sizes=sizes)
 
     def take(self, index: Int[np.ndarray, " S"]) -> "Curve":

@@ -35,7 +35,8 @@ from swajax.search.sources.linear import noise_variance
 from swajax.types import Key, Network
 
 FOLD_SHARE = 0.4  # of the time budget, for the searches without the folds
-FOLD_STARTS = 0.25  # of the number of starts
+FOLD_STARTS = 0.125  # of the number of starts
+FOLD_KEPT, FOLD_PERTURBED = 8, 8  # limits of these searches
 NUM_CANDIDATES = 3  # networks of each size that refits compare
 FOLD_DECAY = 3  # index in `DECAYS` of the weight decay of these searches
 LAST_SHARE = 0.85  # of the remaining time, for the last search
@@ -192,6 +193,8 @@ def _reduce(config: SearchConfig, decays: Float[np.ndarray, " D"]) -> SearchConf
         sources=quick or ("random",),
         num_starts=math.ceil(FOLD_STARTS * config.num_starts),
         num_rounds=0,
+        num_kept=min(config.num_kept, FOLD_KEPT),
+        max_perturbed=min(config.max_perturbed, FOLD_PERTURBED),
         weight_decay=float(decays[min(FOLD_DECAY, len(decays) - 1)]),
     )
 

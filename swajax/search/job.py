@@ -27,6 +27,7 @@ from swajax.types import Key, Network, NetworkSpec
 # stages but the last polish, which uses all rows. More cost time and hardly change
 # which structures are found.
 RACE_ROWS, STAGE_ROWS = 1024, 2048
+NUM_ROUNDS = 3  # by default
 
 
 @dataclasses.dataclass
@@ -238,6 +239,8 @@ def make_job(
     devices: Devices | None = None,
 ) -> Job:
     """Start a search now; the arguments are those of `swajax.search.run.find_front`."""
+    if config.num_rounds is None:
+        config = dataclasses.replace(config, num_rounds=NUM_ROUNDS)
     spec = config.make_spec(train.x.shape[1], train.y.shape[1])
     train, valid = (pad(thin(part)) for part in (train, valid))
     decay = config.weight_decay
