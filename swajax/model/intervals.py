@@ -20,7 +20,7 @@ def error_intervals(
 
     >>> losses = np.random.default_rng(0).exponential(size=(1, 400))
     >>> error_intervals(losses, np.ones(400), num_new=100).round(1).tolist()
-    [[0.8, 1.2]]
+    [[0.9, 1.4]]
 
     Args:
       losses: loss of each network on each row that it was not fitted to.
