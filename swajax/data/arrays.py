@@ -65,7 +65,8 @@ def divide(
       ValueError: the sum of the weights overflows, there is only one group, or a class
         has no training row.
     """
-    if share is None and kind == "random" and len(x) >= MIN_ROWS:
+    has_folds = share is None and kind == "random"
+    if has_folds and len(merge(x, y, weight).y) >= MIN_ROWS:
         return _divide_into_folds(x, y, weight, groups, random_state, is_classes)
     share = LAST_SHARE if share is None else share
     if kind == "random" and groups is None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from swajax.data.large import is_large, load_large
 from swajax.data.loaded_table import LoadedTable
-from swajax.data.partitions import SplitKind, check_split
+from swajax.data.partitions import SplitKind
 from swajax.data.splits import count_rows, split_into_folds, split_table
 from swajax.data.tables import load_table
 
@@ -40,7 +40,6 @@ def load_parts(
     """
     roles = {"target": target, "weight": weight, "group": group}
     options = {"seed": seed, "class_weight": class_weight, "test_share": test_share}
-    check_split(split, has_groups=group is not None)
     has_folds = valid_share is None and split == "random" and not is_large(data)
     share = LAST_SHARE if valid_share is None else valid_share
     parts = {"valid_share": share, "split": split}
