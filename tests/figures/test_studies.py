@@ -25,6 +25,7 @@ COMMANDS = {
     "speed.devices": "DevicesCommand",
     "speed.first_run": "FirstRunCommand",
     "starts": "StartsCommand",
+    "tables": "TablesCommand",
     "tangle.accuracy": "AccuracyCommand",
     "tangle.invariants": "InvariantsCommand",
     "tangle.memory": "MemoryCommand",
