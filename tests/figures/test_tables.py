@@ -8,6 +8,7 @@ from figures.tables import __main__ as study
 
 
 @pytest.mark.study
+@pytest.mark.filterwarnings("ignore:the time budget did not")
 def test_all_methods_are_run_once_and_summarized(tmp_path):
     methods = ("folds", "hold-out", "linear")
     own = {"out": tmp_path, "tables": ("iris",), "methods": methods, "quick": True}
