@@ -144,7 +144,9 @@ def fakes(monkeypatch):
 def test_later_sources_work_while_the_first_starts_are_used(fakes):
     request = make_request(watch=lambda *_: None)
     with jax.enable_x64(True):
-        found = sources.find_starts(jax.random.key(0), request, ("random", "tangle"), {})
+        found = sources.find_starts(
+            jax.random.key(0), request, ("random", "tangle"), {}
+        )
         first = next(found)
         fakes.wait()
         fakes.released.set()
@@ -165,7 +167,9 @@ def test_a_source_that_is_late_is_left_out_and_ended(fakes):
 
 
 def test_starts_that_nobody_asks_for_end_the_sources(fakes):
-    found = sources.find_starts(jax.random.key(0), make_request(), ("random", "tangle"), {})
+    found = sources.find_starts(
+        jax.random.key(0), make_request(), ("random", "tangle"), {}
+    )
     next(found)
     fakes.wait()
     found.close()
