@@ -87,6 +87,8 @@ SMALLER = dataclasses.replace(
     SEARCH, max_weights=8, num_starts=8, num_rounds=0, num_kept=2
 )
 ESTIMATOR = {
+    "valid_share": 0.2,
+    "sources": ("random",),
     "max_weights": 8,
     "num_starts": 8,
     "num_rounds": 0,
