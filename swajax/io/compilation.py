@@ -1,8 +1,7 @@
 """Compiler options: compile time against the speed of the compiled program.
 
-XLA's CPU compiler takes seconds per program, often longer than the program runs. It is
-a third faster without its fusion emitters, and the programs of this package are not
-slower (`python -m figures.speed` measures both).
+XLA's CPU compiler takes seconds per program, often longer than the program runs.
+Without its fusion emitters it is faster, and the programs are about as fast.
 """
 
 import functools
