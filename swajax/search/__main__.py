@@ -111,19 +111,7 @@ def main(config: SearchCommand) -> None:
 def _search(config: SearchCommand) -> None:
     commands.use_compilation_cache()
     devices = choose_devices(config.devices)
-    loaded = load_parts(
-        config.data,
-        target=config.target,
-        features=config.features,
-        task=config.task,
-        weight=config.weight,
-        group=config.group,
-        seed=config.seed,
-        valid_share=config.valid_share,
-        test_share=config.test_share,
-        class_weight=config.class_weight,
-        split=config.split,
-    )
+    loaded = _load(config)
     table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
@@ -181,6 +169,23 @@ def _search(config: SearchCommand) -> None:
     )
     sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
+    )
+
+
+def _load(config: SearchCommand) -> LoadedTable:
+    """Read the table and split it."""
+    return load_parts(
+        config.data,
+        target=config.target,
+        features=config.features,
+        task=config.task,
+        weight=config.weight,
+        group=config.group,
+        seed=config.seed,
+        valid_share=config.valid_share,
+        test_share=config.test_share,
+        class_weight=config.class_weight,
+        split=config.split,
     )
 
 

@@ -15,11 +15,13 @@ from swajax.model.front import Front, find_dominated, pick_smallest
 from swajax.model.intervals import error_intervals
 from swajax.objectives import Objective
 from swajax.refine import batches
+from swajax.search import hosts
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
 from swajax.search.cross_validation import (
     DECAYS,
     Curve,
+    FoldSearch,
     best_of_each_size,
     held_folds,
     make_curve,
@@ -80,27 +82,10 @@ def find_front_by_folds(
         rows, folds = take_rows(rows, index), folds[index]
     decays = choose_decays(rows, objective, config)
     *keys, key = jax.random.split(key, len(np.unique(folds)) + 1)
-    quick, found = _reduce(config, decays), []
     held = held_folds(folds[rows.weight > 0])
-    for place, fold in enumerate(held):
-        is_held = folds == fold
-        part = rows._replace(weight=np.where(is_held, 0, rows.weight))
-        seconds = None
-        if time_budget is not None:
-            rest = FOLD_SHARE * time_budget - (clock() - begin)
-            seconds = max(rest / (len(held) - place), 1e-3)
-        stage = f"fold {place + 1} of {len(held)}"
-        both = (part, part)
-        pool, job = search_fn(
-            keys[place], part, quick, seconds, sources=both, stage=stage
-        )
-        found.append(score_fold(pool, job, is_held, decays))
-        if interrupts.should_end():
-            break
-        if time_budget is not None and clock() - begin > FOLD_SHARE * time_budget:
-            if place + 1 < len(held):
-                job.leave_out(f"{len(held) - place - 1} of {len(held)} folds")
-            break
+    quick = _reduce(config, decays)
+    end = None if time_budget is None else begin + FOLD_SHARE * time_budget
+    found = _search_folds(keys, rows, folds, held, decays, quick, end, clock, search_fn)
     curve = make_curve(found, rows, decays, objective)
     limits = config.make_spec(rows.x.shape[1], rows.y.shape[1])
     linear = find_linear_models(
@@ -135,6 +120,41 @@ def find_front_by_folds(
     return _make_front(
         pool, curve, is_linear, index, limits.num_inputs, config.max_error
     )
+
+
+def _search_folds(
+    keys: list[Key],
+    rows: Problem,
+    folds: Int[np.ndarray, " N"],
+    held: list[int],
+    decays: Float[np.ndarray, " D"],
+    config: SearchConfig,
+    end: float | None,
+    clock: Callable[[], float],
+    search_fn: SearchFn,
+) -> list[FoldSearch]:
+    """Search without each fold until the time `end`, at least without the first."""
+    found = []
+    for place, fold in enumerate(held):
+        is_held, left = folds == fold, len(held) - place
+        part = rows._replace(weight=np.where(is_held, 0, rows.weight))
+        seconds = None if end is None else max((end - clock()) / left, 1e-3)
+        pool, job = search_fn(
+            keys[place],
+            part,
+            config,
+            seconds,
+            sources=(part, part),
+            stage=f"fold {place + 1} of {len(held)}",
+        )
+        found.append(score_fold(pool, job, is_held, decays))
+        # All hosts search without the same folds.
+        is_late = hosts.any_process(end is not None and clock() > end)
+        if is_late and left > 1:
+            job.leave_out(f"{left - 1} of {len(held)} folds")
+        if hosts.any_process(interrupts.should_end()) or is_late:
+            break
+    return found
 
 
 def check_folds(

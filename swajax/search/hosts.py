@@ -60,6 +60,13 @@ def check_same(config: Any, *parts: Problem | None) -> None:
         )
 
 
+def any_process(flag: bool) -> bool:
+    """Return whether the flag is true in any process; all must call it."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(_gather(np.array([flag])).any())
+
+
 class Merger:
     """Merges of the pools of all processes, one after each stage.
 
