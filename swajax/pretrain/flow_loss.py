@@ -120,7 +120,9 @@ def sort_neurons(draft: Draft) -> Draft:
     orders = [jnp.argsort(-own.sum(-1).mean(axis=1)) for own in outgoing]
     hidden = [
         own[source][:, target]
-        for own, source, target in zip(draft.hidden, orders, orders[1:], strict=True)
+        for own, source, target in zip(
+            draft.hidden, orders[:-1], orders[1:], strict=True
+        )
     ]
     return Draft(
         draft.first[:, orders[0]],

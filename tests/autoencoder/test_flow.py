@@ -25,7 +25,7 @@ def rows():
     rng = np.random.default_rng(0)
     x = np.float32(rng.uniform(-1, 1, (60, 3)))
     y = np.stack([x[:, 0] * x[:, 1], np.sin(3 * x[:, 2]) + 5], axis=1)
-    return x, np.float32(y)
+    return jnp.asarray(x), jnp.asarray(y, jnp.float32)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def test_moments_ignore_padding_and_the_scale_of_numbers(rows):
     x, y = rows
     weight = np.r_[np.ones(60), np.zeros(4)].astype(np.float32)
     padded = compute_moments(
-        np.pad(x, ((0, 4), (0, 1)), constant_values=0.5),
-        np.pad(y, ((0, 4), (0, 0))) * 7 + 3,
-        weight=weight,
+        jnp.pad(x, ((0, 4), (0, 1)), constant_values=0.5),
+        jnp.pad(y, ((0, 4), (0, 0))) * 7 + 3,
+        weight=jnp.asarray(weight),
         is_input=jnp.array([1.0, 1.0, 1.0, 0.0]),
     )
     moments = compute_moments(x, y)
@@ -115,7 +115,7 @@ def test_samples_have_the_wanted_sizes_and_differ(depth, params, rows):
 
 def test_a_network_lies_where_its_table_lies(params, draw_network):
     network = draw_network(1, spec=SPEC, depth=2)
-    x = flow.probe_points(3)
+    x = jnp.asarray(flow.probe_points(3))
     y = apply(network, x, activations=SPEC.activations)
     assert_near(
         flow.encode(params, network, config=CONFIG), flow.encode_rows(params, x, y)

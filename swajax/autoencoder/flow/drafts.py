@@ -93,7 +93,8 @@ def to_network(
         readout_bias=jnp.where(is_output > 0, scores.readout_bias, ABSENT_SCORE),
     )
     order = pack(bottlenecks(scores, depth=depth))
-    gates = top_k_gates(pack(scores), num_weights, order=order)
+    size = jnp.asarray(num_weights, order.dtype)
+    gates = top_k_gates(pack(scores), size, order=order)
     is_active = (gates > 0.5) & (order > ABSENT_SCORE / 2)
     weights = jnp.sinh(jnp.clip(pack(values), -MAX_VALUE, MAX_VALUE))
     network = unpack(jnp.where(is_active, weights, 0.0), values)
