@@ -184,7 +184,7 @@ def advance(
 def choose_group(pairs: dict[Group, Pairs], seed: int, step: int) -> Group:
     """Draw a group in proportion to the square root of its number of pairs."""
     groups = sorted(pairs)
-    odds = np.sqrt([len(pairs[group].table) for group in groups])
+    odds = np.sqrt([float(pairs[group].num) for group in groups])
     rng = np.random.default_rng((seed, step))
     return groups[rng.choice(len(groups), p=odds / odds.sum())]
 

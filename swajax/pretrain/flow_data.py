@@ -1,14 +1,14 @@
 """Pairs of table and end, in memory, to train `flow`."""
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from swajax.autoencoder.flow.moments import Moments, compute_moments
 from swajax.pretrain.ends.shards import Shard, load_shard
@@ -16,12 +16,18 @@ from swajax.pretrain.ends.walk import SIZES
 
 MAX_WEIGHT = 60.0  # ends with larger weights are left out
 GOOD_RATIO, GOOD_MARGIN = 2.0, 1e-5  # of an end's true loss to the best of its size
+MIN_TABLES, MIN_PAIRS = 1024, 2**15  # lengths of the arrays of a group
 VALIDATION_PERIOD = 20  # one shard in 20 validates
 
 
 class Pairs(NamedTuple):
-    """Moments of T tables, and K ends of one depth with the tables they belong to."""
+    """Moments of T tables, and K ends of one depth with the tables they belong to.
 
+    Of the K ends, the first `num` are real. T and K are rounded up, so that programs
+    are not compiled again for every new shard.
+    """
+
+    num: Int[np.ndarray, " _"] | Int[np.ndarray, ""]
     moments: Moments  # leaves [T, ...]
     can_flip: Float[np.ndarray, " T"]  # whether targets can change their sign
     table: np.ndarray  # [K]
@@ -50,7 +56,8 @@ def load_pairs(paths: Sequence[Path]) -> dict[Group, Pairs]:
             arrays = (shard.weights, shard.kinds, shard.num_weights)
             own = (leaf[table, end] for leaf in arrays)
             group = (shape.num_inputs, shape.num_outputs, int(depth))
-            parts.setdefault(group, []).append(Pairs(moments, can_flip, table, *own))
+            pairs = Pairs(np.int32([len(table)]), moments, can_flip, table, *own)
+            parts.setdefault(group, []).append(pairs)
     return {group: _join(own) for group, own in parts.items()}
 
 
@@ -100,7 +107,16 @@ def _join(parts: Sequence[Pairs]) -> Pairs:
         part._replace(table=(part.table + start).astype(np.int32))
         for part, start in zip(parts, starts, strict=False)
     ]
-    join = functools.partial(jax.tree.map, lambda *leaves: np.concatenate(leaves))
-    joined = join(*moved)
-    moments = jax.tree.map(lambda leaf: jnp.asarray(leaf), joined.moments)
-    return joined._replace(moments=moments)
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *moved)
+    pad = functools.partial(_pad, least=MIN_PAIRS)
+    pairs = (pad(leaf) for leaf in joined[3:])
+    moments, can_flip = jax.tree.map(
+        functools.partial(_pad, least=MIN_TABLES), joined[1:3]
+    )
+    return Pairs(joined.num.sum(dtype=np.int32), moments, can_flip, *pairs)
+
+
+def _pad(leaf: np.ndarray, *, least: int) -> np.ndarray:
+    """Repeat rows up to a power of two."""
+    num = max(least, 2 ** math.ceil(math.log2(len(leaf))))
+    return np.resize(leaf, (num, *leaf.shape[1:]))

@@ -39,7 +39,7 @@ def batch_loss(
       config: limits of the networks.
     """
     index_key, own_key = jax.random.split(key)
-    index = jax.random.randint(index_key, (num,), 0, len(pairs.table))
+    index = jax.random.randint(index_key, (num,), 0, pairs.num)
     one = functools.partial(pair_loss, params, depth=depth, config=config)
     keys = jax.random.split(own_key, num)
     return jax.vmap(one, in_axes=(0, None, 0))(keys, pairs, index).mean()

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-SCALE = 3.0  # typical moments become about 1
+SCALE, PAIR_SCALE = 3.0, 20.0  # typical moments become about 1
 NUM_PAIRED = 5  # features of an input that are paired with those of others
 # Sign of each feature under x -> -x.
 PARITY = np.array([-1, 1, -1, -1, 1, -1, 1, 1], np.float32)
@@ -94,9 +94,9 @@ def compute_moments(
     )
     return Moments(
         SCALE * jnp.einsum("no,nif->iof", weighted, features),
-        SCALE * pair * (1 - jnp.eye(num_inputs))[:, :, None, None],
-        means,
-        (share[:, None] * first).T @ first,
+        PAIR_SCALE * pair * (1 - jnp.eye(num_inputs))[:, :, None, None],
+        SCALE * means,
+        SCALE * (share[:, None] * first).T @ first,
         facts * jnp.array([1.0, 1.0, 0.5, 0.1]),
         is_input,
         is_output,

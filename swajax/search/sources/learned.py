@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from swajax.autoencoder import flow
-from swajax.autoencoder.base import Present
+from swajax.autoencoder.base import Params, Present
 from swajax.autoencoder.flow import FlowConfig
 from swajax.autoencoder.flow.files import load_flow
 from swajax.autoencoder.flow.moments import Moments, compute_moments
@@ -38,31 +38,61 @@ class LearnedSourceConfig:
 
 def propose(key: Key, request: StartRequest) -> Starts:
     """Sample networks of all sizes and depths."""
-    params, config = load_flow(request.options and request.options.file)
-    names = "max_width", "max_depth"
-    limits = {n: min(getattr(config, n), getattr(request.limits, n)) for n in names}
-    config = dataclasses.replace(config, **limits)
-    depths = range(1, config.max_depth + 1)
-    rows = pad(thin(request.train, NUM_ROWS))
-    num_inputs, num_outputs = request.limits.num_inputs, rows.y.shape[1]
-    moments = _compute(rows, np.arange(rows.x.shape[1]) < num_inputs)
+    params, config = load_flow(request.options.file)
     largest = min(LARGEST, LARGEST_START * request.max_weights)
-    num = -(-request.num_starts // len(depths))
-    sizes = np.geomspace(SMALLEST, largest, num).astype(np.float32)
+    sizes = np.geomspace(SMALLEST, largest, request.num_starts)
+    more = params, request.train, sizes, request.limits
+    return Starts(sample_for_rows(key, *more, config=config), 0)
+
+
+def sample_for_rows(
+    key: Key,
+    params: Params,
+    train: Problem,
+    sizes: Float[np.ndarray, " R"],
+    limits: NetworkSpec,
+    *,
+    config: FlowConfig,
+) -> Network:
+    """Sample networks for rows, of all depths in turn.
+
+    Args:
+      key: consumed.
+      params: parameters of the space.
+      train: rows, not padded.
+      sizes: number of weights of each network; rounded up to a multiple of the depths.
+      limits: limits of the networks.
+      config: configuration of the space.
+
+    Returns:
+      Networks within the limits, leaves [R, ...], depth by depth.
+    """
+    names = "max_width", "max_depth"
+    smaller = {n: min(getattr(config, n), getattr(limits, n)) for n in names}
+    config = dataclasses.replace(config, **smaller)
+    # Padded rows and inputs: tables of similar size share compiled programs.
+    rows = pad(thin(train, NUM_ROWS))
+    moments = _compute(rows, np.arange(rows.x.shape[1]) < limits.num_inputs)
+    num_depths = config.max_depth
+    num = -(-len(sizes) // num_depths)
+    sizes = np.resize(np.float32(sizes), num * num_depths)
     parts = [
-        _sample(config, depth, num)(own_key, params, moments, sizes)
-        for depth, own_key in zip(
-            depths, jax.random.split(key, len(depths)), strict=True
+        _make_sample(config, depth, num)(own_key, params, moments, own_sizes)
+        for depth, own_key, own_sizes in zip(
+            range(1, num_depths + 1),
+            jax.random.split(key, num_depths),
+            sizes.reshape(num, num_depths).T,
+            strict=True,
         )
     ]
     networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-    networks = networks._replace(first=networks.first[:, :num_inputs])
-    spec = config.make_spec(num_inputs, num_outputs)
-    return Starts(resize.fit_into(networks, spec, request.limits), 0)
+    first = networks.first[:, : limits.num_inputs]
+    spec = config.make_spec(limits.num_inputs, limits.num_outputs)
+    return resize.fit_into(networks._replace(first=first), spec, limits)
 
 
 @functools.cache
-def _sample(config: FlowConfig, depth: int, num: int) -> Callable[..., Network]:
+def _make_sample(config: FlowConfig, depth: int, num: int) -> Callable[..., Network]:
     def sample(
         key: Key, params: Any, moments: Moments, sizes: Float[jax.Array, " R"]
     ) -> Network:
@@ -75,7 +105,7 @@ def _sample(config: FlowConfig, depth: int, num: int) -> Callable[..., Network]:
 
 
 @jax.jit
-def _compute(rows: Problem, is_input: np.ndarray) -> Moments:
+def _compute(rows: Problem, is_input: Bool[jax.Array, " I"]) -> Moments:
     rows = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), rows)
     return compute_moments(
         rows.x, rows.y, weight=rows.weight, is_input=is_input.astype(jnp.float32)
@@ -89,7 +119,7 @@ def check(limits: NetworkSpec, objective: Objective, options: Any) -> None:
       ValueError: names the activations.
     """
     del objective
-    _, config = load_flow(options and options.file)
+    _, config = load_flow(options.file)
     absent = set(config.activations) - set(limits.activations)
     if absent:
         raise ValueError(
