@@ -4,11 +4,12 @@ import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from swajax.io import runlog
-from swajax.network import apply
+from swajax.network import apply, make_dense
 from swajax.pretrain.ends import command
 from swajax.pretrain.ends.command import EndsCommand, choose_shape, main
 from swajax.pretrain.ends.shards import (
@@ -19,7 +20,6 @@ from swajax.pretrain.ends.shards import (
     to_network,
 )
 from swajax.pretrain.ends.walk import SIZES, WalkConfig
-from swajax.prior import make_family
 from swajax.prior.tables import TableShape
 
 SHAPE = TableShape(64, 2)
@@ -48,13 +48,7 @@ def test_shards_hold_good_networks_of_many_sizes(folder):
     shard, shape = load_shard(paths[0])
     assert shape == SHAPE and shard.num_weights.shape == (2, NUM_EACH * len(SIZES))
     spec = command._make_spec(SHAPE, CONFIG)
-    ones = np.ones((spec.max_depth, spec.max_width), np.float32)
-    like = make_family(
-        ones,
-        np.eye(4, dtype=np.float32)[np.zeros(ones.shape, int)],
-        2,
-        *[np.ones(n, np.float32) for n in (2, 1)],
-    )
+    like = make_dense(spec)
     exists = shard.num_weights > 0
     assert len(np.unique(shard.num_weights[exists])) > 4
     table = 0
@@ -67,7 +61,7 @@ def test_shards_hold_good_networks_of_many_sizes(folder):
             num_kinds=4,
         )
         num_rows = shard.num_rows[table]
-        x, y = (np.float32(leaf[table, :num_rows]) for leaf in (shard.x, shard.y))
+        x, y = (jnp.float32(leaf[table, :num_rows]) for leaf in (shard.x, shard.y))
         out = apply(network, x, activations=spec.activations)
         error = np.square(out - y).mean()
         np.testing.assert_allclose(error, shard.loss[table, end], rtol=0.05, atol=1e-3)

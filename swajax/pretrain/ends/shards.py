@@ -55,16 +55,16 @@ def make_shard(table: RandomTable, stages: Sequence[Ends]) -> Shard:
     )
     network = best.network
     kinds = np.where(network.mask > 0, network.activation.argmax(-1), ABSENT)
-    weights = np.asarray(_pack(network)) * is_chosen[..., None]
+    weights = np.float16(np.asarray(_pack(network)) * is_chosen[..., None])
     return Shard(
         table.problem.x.astype(np.float16),
         table.problem.y.astype(np.float16),
         (table.problem.weight > 0).sum(axis=1).astype(np.int32),
         table.is_input.astype(np.uint8),
-        weights.astype(np.float16),
+        weights,
         kinds.astype(np.uint8),
         network.depth.astype(np.uint8),
-        (best.num_weights * is_chosen).astype(np.uint8),
+        np.count_nonzero(weights, axis=-1).astype(np.uint8),  # tiny ones became 0
         best.loss.astype(np.float32),
         best.true_loss.astype(np.float32),
     )
