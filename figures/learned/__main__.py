@@ -2,11 +2,13 @@
 
 Part `starts`: the best of n starts of one size after the same polish, at equal numbers
 and at equal seconds. Part `searches`: whole searches at several budgets, with the
-source `learned` in the mix. No task belongs to the training of the space.
+source `learned` in the mix. Part `geometry`: distances in the space. No task belongs to
+the training of the space.
 """
 
 import dataclasses
 import functools
+import itertools
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +19,7 @@ from figures.common import results, tables
 from figures.common.checks import check_at_least, check_names
 from figures.common.clock import WorkClock
 from figures.common.results import Run, RunFile
-from figures.learned import searches, starts, summary
+from figures.learned import geometry, searches, starts, summary
 from figures.quality import runs as quality_runs
 from figures.quality import tasks
 from swajax.autoencoder.flow.files import load_flow
@@ -31,16 +33,18 @@ TASKS = (
     "sigmoid-2x14",
     "leaky-relu-3x35",
     "diabetes",
-    "breast-cancer",
+    "breast_cancer",
 )
+PARTS = ("starts", "searches", "geometry")
+NUM_GEOMETRY = 1000  # networks whose distances are compared
 
 
 @dataclasses.dataclass(frozen=True)
 class LearnedCommand:
     """Compare starts and searches with and without the space flow."""
 
-    part: Literal["starts", "searches", "both"] = "both"
-    """which part to run"""
+    parts: tuple[Literal["starts", "searches", "geometry"], ...] = PARTS
+    """parts to run"""
     out: Path | None = None
     """folder of runs, tables and pictures; existing runs are kept
     [figures/learned; quick: a new temporary folder]"""
@@ -95,6 +99,10 @@ def main(config: LearnedCommand) -> None:
         png.save(out / "starts.png", summary.draw_starts(found))
     if found := [run for run in runs.values() if run["part"] == "searches"]:
         text += "\n" + summary.format_searches(found)
+    for run in runs.values():
+        if run["part"] == "geometry":
+            shown = (f"{k} {run[k]:.3f}" for k in ("spearman", "recall_at_1"))
+            text += f"\n{NUM_GEOMETRY} networks and data sets: {', '.join(shown)}\n"
     if not text:
         raise ValueError(f"{out}: no runs to summarize")
     tables.write(out / "learned.md", text)
@@ -104,18 +112,19 @@ def main(config: LearnedCommand) -> None:
 def plan(config: LearnedCommand) -> list[tuple[str, Any]]:
     """Return the names of all runs, and functions that make them."""
     planned = []
-    for seed in config.seeds:
-        for name in config.tasks:
-            if config.part != "searches":
-                make = functools.partial(compare_starts, name, seed, config)
-                planned.append((f"starts.{name}.{seed}", make))
-            for mix in config.mixes if config.part != "starts" else ():
-                for seconds in config.budgets:
-                    label = f"searches.{name}.{seed}.{mix}.{seconds:g}"
-                    make = functools.partial(
-                        compare_searches, name, seed, mix, seconds, config
-                    )
-                    planned.append((label, make))
+    if "geometry" in config.parts:
+        planned.append(("geometry", functools.partial(measure_space, config)))
+    for name, seed in itertools.product(config.tasks, config.seeds):
+        if "starts" in config.parts:
+            make = functools.partial(compare_starts, name, seed, config)
+            planned.append((f"starts.{name}.{seed}", make))
+        if "searches" in config.parts:
+            for mix, seconds in itertools.product(config.mixes, config.budgets):
+                facts = name, seed, mix, seconds
+                label = f"searches.{name}.{seed}.{mix}.{seconds:g}"
+                planned.append(
+                    (label, functools.partial(compare_searches, *facts, config))
+                )
     return planned
 
 
@@ -156,6 +165,14 @@ def compare_searches(
     found = searches.search(key, task, mix, seconds, config.file)
     facts = _facts("searches", name, seed, config)
     return facts | {"mix": mix, "seconds": seconds} | found
+
+
+def measure_space(config: LearnedCommand) -> Run:
+    """Measure the geometry of the space."""
+    params, model = load_flow(config.file)
+    num = 16 if config.quick else NUM_GEOMETRY
+    found = geometry.measure_geometry(jax.random.key(0), params, num=num, config=model)
+    return _facts("geometry", "", 0, config) | found
 
 
 def _facts(part: str, name: str, seed: int, config: LearnedCommand) -> Run:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from swajax.autoencoder import flow
 from swajax.autoencoder.flow import FlowConfig
 from swajax.io import checkpoints, commands, configs, interrupts, processes, runlog
+from swajax.io.compilation import compile_for
 from swajax.pretrain.ends.shards import list_shards
 from swajax.pretrain.flow_data import Group, Pairs, divide_paths, load_pairs
 from swajax.pretrain.flow_loss import batch_loss
@@ -111,10 +113,8 @@ def _train(
     bar = tqdm(total=config.num_steps, initial=step, unit="step", disable=None)
     while step < config.num_steps:
         group = choose_group(train, config.seed, step)
-        static = {"num": config.chunk_steps, "depth": group[-1]}
-        state, loss = advance(
-            state, train[group], optimizer=optimizer, config=config, **static
-        )
+        advance_chunk = make_advance(config, optimizer, group[-1])
+        state, loss = advance_chunk(state, train[group])
         step += config.chunk_steps
         losses.append(float(loss))
         bar.update(config.chunk_steps)
@@ -151,9 +151,16 @@ def init(
     return FlowState(params, mean, optimizer.init(params), step)
 
 
-@functools.partial(
-    jax.jit, static_argnames=("optimizer", "config", "num", "depth"), donate_argnums=0
-)
+@functools.cache
+def make_advance(
+    config: FlowCommand, optimizer: optax.GradientTransformation, depth: int
+) -> Callable[[FlowState, Pairs], tuple[FlowState, Float[Array, ""]]]:
+    """Return the compiled function of a chunk of steps on ends of one depth."""
+    options = {"optimizer": optimizer, "config": config, "depth": depth}
+    advance_chunk = functools.partial(advance, num=config.chunk_steps, **options)
+    return compile_for("often", advance_chunk, donate_argnums=0)
+
+
 def advance(
     state: FlowState,
     pairs: Pairs,
@@ -194,17 +201,21 @@ def validate(
 ) -> dict[str, float]:
     """Return the loss on unseen tables, in all and by depth."""
     losses = {
-        group: float(_valid_loss(params, own, depth=group[-1], config=config.flow))
+        group: float(_make_valid_loss(config.flow, group[-1])(params, own))
         for group, own in valid.items()
     }
     each = {f"valid_{i}x{o}_depth_{d}": v for (i, o, d), v in losses.items()}
     return {"valid_loss": float(np.mean(list(losses.values())))} | each
 
 
-@functools.partial(jax.jit, static_argnames=("depth", "config"))
-def _valid_loss(params: Any, pairs: Pairs, *, depth: int, config: FlowConfig) -> Array:
+@functools.cache
+def _make_valid_loss(config: FlowConfig, depth: int) -> Callable[[Any, Pairs], Array]:
     options = {"num": NUM_VALID, "depth": depth, "config": config}
-    return batch_loss(params, jax.random.key(2026), pairs, **options)
+
+    def loss(params: Any, pairs: Pairs) -> Array:
+        return batch_loss(params, jax.random.key(2026), pairs, **options)
+
+    return compile_for("seldom", loss)
 
 
 def save(

@@ -23,6 +23,11 @@ def load_flow(path: Path | str | None = None) -> tuple[Params, FlowConfig]:
       ValueError: the file is damaged or of another kind.
     """
     path = SHIPPED_FILE if path is None else Path(path)
+    if path == SHIPPED_FILE and not path.is_file():
+        raise FileNotFoundError(
+            "the space flow is not shipped yet: train it by python -m swajax.pretrain "
+            "ends and flow, and name its file (search: --learned.file)"
+        )
     arrays, header = checkpoints.load(path)
     if not isinstance(header.get("flow"), dict):
         raise ValueError(f"{path}: a checkpoint, but not of the space flow")

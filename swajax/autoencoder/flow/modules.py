@@ -91,9 +91,15 @@ class Velocity(nn.Module):
         embed = [nn.Dense(self.edge_width, name=f"edge_{kind}") for kind in range(3)]
         numbers = [draft.first, *draft.hidden, draft.readout]
         edges = [embed[k](own) for k, own in zip(kinds, numbers, strict=True)]
-        for _ in range(self.num_rounds):
-            block = Round(self.width, self.edge_width)
-            nodes, edges = block(nodes, edges, present)
+        # Scanned: unrolled rounds take several times as long to compile.
+        rounds = nn.scan(
+            Round,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=nn.broadcast,
+            length=self.num_rounds,
+        )(self.width, self.edge_width)
+        (nodes, edges), _ = rounds((nodes, edges), present)
         heads = [nn.Dense(2, name=f"head_{kind}") for kind in range(3)]
         moved = [heads[k](own) for k, own in zip(kinds, edges, strict=True)]
         neurons = nn.Dense(2 + self.num_kinds)(normalise(jnp.stack(nodes[1:-1])))
@@ -119,11 +125,11 @@ class Round(nn.Module):
     @nn.compact
     def __call__(
         self,
-        nodes: list[Float[Array, "_ W"]],
-        edges: list[Float[Array, "_ _ E"]],
+        graph: tuple[list[Float[Array, "_ W"]], list[Float[Array, "_ _ E"]]],
         present: list[Float[Array, " _"]],
-    ) -> tuple[list, list]:
-        """Return new nodes and edges, both per layer."""
+    ) -> tuple[tuple[list, list], None]:
+        """Return new nodes and edges, both per layer, as a scan does."""
+        nodes, edges = graph
         twice = 2 * self.edge_width
         source, target, own, out = (
             nn.Dense(w) for w in [twice] * 3 + [self.edge_width]
@@ -144,7 +150,7 @@ class Round(nn.Module):
             if layer < len(edges):
                 hidden += above(pool(edges[layer], present[layer + 1], axis=1))
             new.append(node + second(nn.silu(hidden)))
-        return new, edges
+        return (new, edges), None
 
 
 def pool(

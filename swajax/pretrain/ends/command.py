@@ -20,7 +20,6 @@ from swajax.prior.tables import RandomTable, TableShape
 from swajax.refine.quadratic import Fit
 from swajax.types import DEFAULT_ACTIVATIONS, Key, NetworkSpec
 
-NAME_OF_COMMAND = "python -m swajax.pretrain ends"
 CLASS_DECAY = 2.0**-8  # weight decay of classes, as of a search in 256 rows
 # Blocks of tables of one shape share compiled programs; how many of 16 have the shape.
 SHAPES: dict[TableShape, int] = {
