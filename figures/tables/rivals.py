@@ -43,7 +43,7 @@ def _operon() -> Any:
         allowed_symbols="add,sub,mul,aq,sin,exp,tanh,constant,variable",
         max_length=40,
         optimizer_iterations=1,
-        max_evaluations=150_000,  # about 20 s on 400 rows
+        max_evaluations=1_000_000,  # about 20 s on 400 rows
         max_time=60,
         n_threads=1,
         random_state=0,

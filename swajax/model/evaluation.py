@@ -24,6 +24,7 @@ TITLES = {
 }
 WIDTHS = (7, 7, 6, 19, 19, 19)  # column widths of the text table
 
+LONG_TAIL = 4  # dominated networks at the end of a text table
 BLOCK = 32, 512  # networks and rows of one call
 
 
@@ -110,7 +111,8 @@ def tabulate(
 def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     """Format a table as text, with a mark at the picked network.
 
-    A dash marks networks that a smaller one beats.
+    A dash marks networks that a smaller one beats. The last of them share a line, so
+    that the others stay in sight.
 
     Args:
       table: the networks and their errors.
@@ -128,14 +130,27 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
             " ", "weights", "neurons", "layers", *heads, *["90 %"] * has_interval
         ),
     ]
-    for row in table.rows:
+    first_hidden = _find_tail(table.rows)
+    for row in table.rows[:first_hidden]:
         sizes = (row["num_weights"], row["num_neurons"], row["depth"])
         cells = [_format_errors(row, table.measures, part) for part in parts]
         if has_interval:
             cells.append(f"{row[f'{first}_low']:.4g} to {row[f'{first}_high']:.4g}")
         mark = ">" if row["is_picked"] else "-" if row["is_dominated"] else " "
         lines.append(_format_line(mark, *map(str, sizes), *cells))
+    if first_hidden < len(table.rows):
+        num, row = len(table.rows) - first_hidden, table.rows[first_hidden]
+        lines.append(
+            f"- {row['num_weights']:>7} and more: {num} networks, each worse than a "
+            "smaller one"
+        )
     return "\n".join(lines)
+
+
+def _find_tail(rows: list[dict[str, Any]]) -> int:
+    """Return the index of the first row of a long end of dominated networks."""
+    last = max(k for k, row in enumerate(rows) if not row["is_dominated"])
+    return last + 1 if len(rows) - last > LONG_TAIL else len(rows)
 
 
 def predict(
