@@ -63,7 +63,8 @@ def load_pairs(paths: Sequence[Path]) -> dict[Group, Pairs]:
 
 def divide_paths(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the shards to train and those to validate on."""
-    is_valid = [index % VALIDATION_PERIOD == 0 for index in range(len(paths))]
+    # By number, so that a shard that validates never trains later.
+    is_valid = [int(path.stem[-5:]) % VALIDATION_PERIOD == 0 for path in paths]
     train = [path for path, own in zip(paths, is_valid, strict=True) if not own]
     return train, [path for path, own in zip(paths, is_valid, strict=True) if own]
 

@@ -1,6 +1,7 @@
 """Training of `flow`: pairs, loss, and the command."""
 
 import dataclasses
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from swajax.network import pack
 from swajax.pretrain.ends.shards import ABSENT, NUM_EACH, Shard, save_shard
 from swajax.pretrain.ends.walk import SIZES
 from swajax.pretrain.flow_command import PARAMS_FILE, STATE_FILE, FlowCommand, main
-from swajax.pretrain.flow_data import find_good, load_pairs
+from swajax.pretrain.flow_data import divide_paths, find_good, load_pairs
 from swajax.pretrain.flow_loss import sort_neurons
 from swajax.prior.tables import TableShape
 
@@ -66,6 +67,13 @@ def test_good_ends_are_paired_with_their_tables(shards):
     assert group == (2, 1, 1) and not more
     assert pairs.table[: pairs.num].tolist() == [t for t in range(6) for _ in range(3)]
     assert pairs.moments.single.shape[1:] == (2, 1, 8)
+
+
+def test_shards_that_validate_stay_the_same_when_others_come():
+    paths = [Path(f"{folder}/shard-{n:05d}.x") for folder in "ab" for n in range(22)]
+    train, valid = divide_paths(paths)
+    assert [path.name[6:11] for path in valid] == ["00000", "00020"] * 2
+    assert len(train) == 40 and set(valid[:2]) == set(divide_paths(paths[:22])[1])
 
 
 def test_sorted_neurons_are_the_same_network(draw_network):
