@@ -94,7 +94,7 @@ def main(config: FlowCommand) -> None:
         runlog.make_run_folder(folder, config)
     elif (folder / STATE_FILE).exists():
         state = checkpoints.restore(folder / STATE_FILE, jax.eval_shape(lambda: state))
-    _train(state, folder, train, valid, config=config, optimizer=optimizer)
+    _train(state, folder, train, valid, config=config)
 
 
 def _train(
@@ -104,16 +104,18 @@ def _train(
     valid: dict[Group, Pairs],
     *,
     config: FlowCommand,
-    optimizer: optax.GradientTransformation,
 ) -> None:
     budget = processes.remaining_time(config.time_budget)
     end = np.inf if budget is None else time.monotonic() + budget
     begin, step, losses = time.monotonic(), int(state.step), []
     train, valid = jax.device_put((train, valid))
+    # Runs that differ in their folders only share compiled programs.
+    places = {"ends": (), "out": None, "resume": None, "time_budget": None}
+    settings = dataclasses.replace(config, **places)
     bar = tqdm(total=config.num_steps, initial=step, unit="step", disable=None)
     while step < config.num_steps:
         group = choose_group(train, config.seed, step)
-        advance_chunk = make_advance(config, optimizer, group[-1])
+        advance_chunk = make_advance(settings, group[-1])
         state, loss = advance_chunk(state, train[group])
         step += config.chunk_steps
         losses.append(float(loss))
@@ -153,9 +155,10 @@ def init(
 
 @functools.cache
 def make_advance(
-    config: FlowCommand, optimizer: optax.GradientTransformation, depth: int
+    config: FlowCommand, depth: int
 ) -> Callable[[FlowState, Pairs], tuple[FlowState, Float[Array, ""]]]:
     """Return the compiled function of a chunk of steps on ends of one depth."""
+    optimizer = make_optimizer(config)
     options = {"optimizer": optimizer, "config": config, "depth": depth}
     advance_chunk = functools.partial(advance, num=config.chunk_steps, **options)
     return compile_for("often", advance_chunk, donate_argnums=0)
