@@ -45,10 +45,7 @@ OUTPUTS = """
 def _outputs(table):
     if not hasattr(table, "__getitem__"):  # an iterator of rows
         table = list(table)
-    lengths = {{len(_column(table, name)) for name in COLUMNS}}
-    if len(lengths) > 1:
-        raise ValueError("the columns differ in length")
-    num_rows = lengths.pop()
+    num_rows = len(_column(table, COLUMNS[0]))
 {body}
     return np.stack([np.broadcast_to(y, num_rows) for y in [{outputs}]], axis=1)
 
