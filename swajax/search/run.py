@@ -130,6 +130,7 @@ def find_front(
     train = normalise_weights(train)
     if config.num_rounds is None and valid is None and len(train.x) < FEW_ROWS:
         config = dataclasses.replace(config, num_rounds=0)
+    programs.make_room()
     devices, left_out, reporter = all_devices(devices), [], Reporter(callback, clock)
 
     def search_fn(
