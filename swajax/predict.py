@@ -44,6 +44,10 @@ class PredictCommand:
     strict: bool = False
     """stop at the first cell that cannot be read, and write nothing"""
 
+    def __post_init__(self) -> None:
+        """Keep each column once."""
+        object.__setattr__(self, "keep", tuple(dict.fromkeys(self.keep)))
+
 
 @dataclasses.dataclass
 class Summary:

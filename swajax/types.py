@@ -16,6 +16,8 @@ import numbers
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
 
+import jax
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 # The names of the records in `swajax.network.activations`.
@@ -80,6 +82,19 @@ class NetworkSpec:
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
         check_activations(self.activations)
+
+
+def check_key(key: Key) -> None:
+    """Check that `key` is one random key, of `jax.random.key` or `jax.random.PRNGKey`.
+
+    Raises:
+      ValueError: it is a number, an array of keys, or anything else.
+    """
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    is_typed = dtype is not None and jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key)
+    if not (is_typed and shape == ()) and not (dtype == np.uint32 and len(shape) == 1):
+        got = repr(key) if shape is None else f"an array of shape {shape}"
+        raise ValueError(f"key must be one key such as jax.random.key(0), got {got}")
 
 
 def check_single(network: Network) -> None:

@@ -179,7 +179,7 @@ def test_kept_columns_come_first(tmp_path, members, frame):
     data = _write(frame.assign(id=ids, **{TARGET: 5}), tmp_path / "new.csv")
     out = tmp_path / "out.csv"
     keep = ("id", TARGET, number)
-    assert _run(folder, "--data", data, "--out", out, "--keep", *keep) == 0
+    assert _run(folder, "--data", data, "--out", out, "--keep", *keep, "id") == 0
     with out.open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == [*keep, f"predicted {TARGET}"]

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import tyro
 
@@ -20,6 +20,7 @@ Config = TypeVar("Config")
 
 EXIT_ERROR = 2
 EXIT_INTERRUPT = 130  # 128 + SIGINT, as shells do
+NO_BACKEND = "Unable to initialize backend"  # JAX, where JAX_PLATFORMS names no device
 
 
 def run_as_process(
@@ -38,9 +39,12 @@ def run_as_process(
       is_long: whether it calls `swajax.io.interrupts.should_end` between its blocks.
         Until that has results to keep, Ctrl-C (exit code 130) and SIGTERM (143) end the
         process at once.
+
+    A reader that closes its pipe (`| head`) does not end the work.
     """
     interrupts.end_imports()
     processes.begin_command()
+    sys.stdout, sys.stderr = map(_outlive_pipe, (sys.stdout, sys.stderr))
     deferred = interrupts.deferred_by_command(name)
     with deferred if is_long else contextlib.nullcontext():
         code = run_command(main_fn, config_class, name=name)
@@ -68,8 +72,9 @@ def run_command(
       arguments: command line without the name; by default that of the process.
 
     Returns:
-      0 on success; 2 after an expected error (`ValueError`, `OSError`), written as one
-      line to stderr; 130 after Ctrl-C. Any other exception is a bug and propagates.
+      0 on success; 2 after an expected error (`ValueError`, `OSError`, or devices that
+      JAX cannot start), written as one line to stderr; 130 after Ctrl-C. Any other
+      exception is a bug and propagates.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -77,7 +82,9 @@ def run_command(
     try:
         with _one_line_warnings(name):
             main_fn(parse(config_class, name=name, arguments=arguments))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and NO_BACKEND not in str(error):
+            raise  # a bug
         sys.stderr.write(f"{name}: error: {describe_error(error)}\n")
         return EXIT_ERROR
     except KeyboardInterrupt:
@@ -153,6 +160,29 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+class _LastingPipe(io.FileIO):
+    """Raw stream that drops what no reader takes."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def _outlive_pipe(stream: TextIO) -> TextIO:
+    """Return a stream to the same file whose writes do not fail if a pipe closes."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_LastingPipe(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+    )
 
 
 def _make_cache_folder() -> Path | None:

@@ -131,7 +131,8 @@ def all_devices(devices: Sequence[jax.Device] | None) -> Devices:
       ValueError: there are none, or one belongs to another process.
     """
     local = jax.local_devices()
-    chosen = tuple(local if devices is None else devices)
-    if not chosen or not set(chosen) <= set(local):
-        raise ValueError(f"devices must be some of jax.local_devices(), got {chosen}")
-    return chosen
+    chosen = local if devices is None else devices
+    is_list = isinstance(chosen, Sequence) and len(chosen) > 0
+    if not is_list or any(device not in local for device in chosen):
+        raise ValueError(f"devices must be some of jax.local_devices(), got {chosen!r}")
+    return tuple(chosen)

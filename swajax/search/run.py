@@ -41,7 +41,7 @@ from swajax.search.pool import Pool
 from swajax.search.progress import Callback, Reporter, SearchProgress
 from swajax.search.sources.base import Starts
 from swajax.search.starts import find_starts_in_time
-from swajax.types import Key, Network, NetworkSpec
+from swajax.types import Key, Network, NetworkSpec, check_key
 
 FEW_ROWS = 1000  # with fewer, a cross-validated search only prunes once
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
@@ -116,6 +116,9 @@ def find_front(
       2
     """
     processes.check_not_forked()
+    check_key(key)
+    if not isinstance(config, SearchConfig | None):
+        raise ValueError(f"config must be a SearchConfig, got {config!r}")
     check_parts(train, train if valid is None else valid, objective)
     if valid is None:
         folds = check_folds(key, train, folds, objective)

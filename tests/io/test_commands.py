@@ -12,6 +12,7 @@ import jax
 import pytest
 
 from swajax.io import commands
+from swajax.io.commands import NO_BACKEND
 
 NAME = "python -m swajax.search"
 
@@ -67,6 +68,7 @@ def test_wrong_options_are_one_line_and_exit_code_2(capsys, arguments, message):
         (FileNotFoundError("x.csv: missing"), 2, "error: x.csv: missing"),
         (OSError(28, "No space left", "a.json"), 2, "error: a.json: No space left"),
         (ValueError(), 2, "error: ValueError"),
+        (RuntimeError(f"{NO_BACKEND} 'x'"), 2, f"error: {NO_BACKEND} 'x'"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
@@ -115,6 +117,7 @@ def test_any_terminal_shows_any_name(encoding):
     code = f"""
 import dataclasses, sys, warnings
 from swajax.io import commands
+from swajax.io.commands import NO_BACKEND
 @dataclasses.dataclass(frozen=True)
 class Config:
     name: str
@@ -181,3 +184,30 @@ def test_the_package_imports_no_command():
 
 def raise_(error):
     raise error
+
+
+CLOSED = """
+import dataclasses, pathlib, sys
+from swajax.io import commands
+from swajax.io.commands import NO_BACKEND
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    out: pathlib.Path
+
+def main(config):
+    for stream in 9999 * [sys.stdout, sys.stderr]:
+        print("a message", file=stream, flush=True)
+    config.out.write_text("done")
+
+commands.run_as_process(main, Config, name="test")
+"""
+
+
+def test_a_closed_pipe_does_not_end_the_work(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", CLOSED, "--out", tmp_path / "out"]
+    result = subprocess.run(command, stdout=writer, stderr=writer)
+    os.close(writer)
+    assert result.returncode == 0 and (tmp_path / "out").read_text() == "done"

@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import itertools
+import subprocess
+import sys
 import time
 
 import jax
@@ -780,3 +782,25 @@ def test_a_search_refuses_rows_and_budgets_that_it_cannot_use():
         find_front(key, rows, rows, folds=np.arange(len(rows.y)) % 2, config=CONFIG)
     with pytest.raises(ValueError, match="time_budget must be > 0 s, got -1"):
         find_front(key, rows, rows, config=CONFIG, time_budget=-1.0)
+
+
+WRONG_TYPES = """
+import jax, numpy as np
+from swajax import Problem, SearchConfig, find_front
+
+rows, key = Problem(np.eye(9), np.eye(9)[:, :1], np.ones(9)), jax.random.key(0)
+wrong = [{"config": {"max_weights": 8}}, {"devices": 2}, {"devices": ["cpu"]}]
+keys = (0, None, np.zeros(2), jax.random.split(key))
+for options in [*wrong, *({"key": key} for key in keys)]:
+    try:
+        find_front(**{"key": key, "train": rows, **options})
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_a_search_names_arguments_of_another_type():
+    command = [sys.executable, "-c", WRONG_TYPES]  # without the checks of annotations
+    result = subprocess.run(command, capture_output=True, text=True)
+    names = [line.split(" must be ")[0] for line in result.stdout.splitlines()]
+    assert names == ["config", "devices", "devices"] + 4 * ["key"], result.stderr
