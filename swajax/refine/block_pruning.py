@@ -7,23 +7,35 @@ the corrections of `swajax.refine.pruning`. A neuron leaves with the weights tha
 it; each of them is in another block, so that their costs add up.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from swajax.refine.gauss_newton import Trace
+from swajax.refine.matrices import Stack
 
+MAX_ROWS = 1024  # rows that the blocks are sums of
 RIDGE = 1e-3  # added to a block, relative to its largest diagonal entry
 Blocks = list[Float[np.ndarray, "J _ _"]]
 Kept = Sequence[Bool[np.ndarray, "_ _"]]
 
 
 def find_blocks(trace: Trace) -> Blocks:
-    """Return the block of each neuron and output, of the weights into it."""
+    """Return the block of each neuron and output, of the weights into it.
+
+    More than `MAX_ROWS` rows are sampled evenly.
+    """
+    step = math.ceil(len(trace.inputs[0]) / MAX_ROWS)
     return [
-        np.stack([(values * row[:, None]).T @ values for row in curvature.T])
-        for values, curvature in zip(*trace, strict=True)
+        np.stack(
+            [
+                (x[::step] * row[:, None]).T @ x[::step]
+                for row in step * curvature[::step].T
+            ]
+        )
+        for x, curvature in zip(*trace, strict=True)
     ]
 
 
@@ -50,6 +62,36 @@ def remove(
         change = np.linalg.solve(_restrict(block, own), force)[..., 0].T
         corrected.append(np.float32(np.where(own, matrix + change, 0.0)))
     return tuple(corrected)
+
+
+def narrow(stack: Stack, trace: Trace, width: int) -> Stack:
+    """Cut the inputs of all layers down to a width, or to a quarter if that is more.
+
+    One block per layer, the mean over its neurons, tells which neurons and inputs
+    leave, and corrects the others.
+    """
+    matrices, rows = [], []
+    for matrix, x, curvature in zip(stack.matrices, *trace, strict=True):
+        share = curvature.mean(axis=0) / max(curvature.mean(), 1e-30)
+        block = (x * curvature.mean(axis=1)[:, None]).T @ x
+        block += (RIDGE * np.diagonal(block).max() + 1e-12) * np.eye(len(block))
+        cost = np.square(matrix) @ share / np.diagonal(np.linalg.inv(block))
+        num = min(len(cost) - 1, max(width, len(cost) // 4))
+        kept = np.sort(np.append(0, 1 + np.argsort(-cost[1:], kind="stable")[:num]))
+        gone = np.setdiff1d(np.arange(len(cost)), kept)
+        force = block[np.ix_(kept, gone)] @ matrix[gone]
+        matrices.append(
+            matrix[kept] + np.linalg.solve(block[np.ix_(kept, kept)], force)
+        )
+        rows.append(kept[1:] - 1)
+    columns = [*rows[1:], np.arange(matrices[-1].shape[1])]
+    pairs = zip(matrices, columns, strict=True)
+    layers = zip(stack.names, rows[1:], strict=True)
+    return Stack(
+        tuple(np.float32(matrix[:, own]) for matrix, own in pairs),
+        tuple(tuple(layer[place] for place in own) for layer, own in layers),
+        stack.inputs[rows[0]],
+    )
 
 
 def _restrict(

@@ -22,6 +22,7 @@ from swajax.refine.block_pruning import (
     choose,
     find_blocks,
     find_costs,
+    narrow,
     remove,
 )
 from swajax.refine.gauss_newton import Matrices, Names, Trace
@@ -39,6 +40,7 @@ from swajax.refine.quadratic import Fit
 KEPT_SHARE = 0.8  # of the weights, that stay at each removal
 NUM_STEPS = 4  # Gauss-Newton steps after each
 COMPACT_SHARE = 0.5  # of the neurons and inputs: arrays get smaller, to be compiled
+MAX_WIDTH = 128  # inputs of a layer with one block per neuron
 LAYER_STEPS = 20  # Gauss-Newton steps after a layer has left
 NUM_CANDIDATES = 3  # layers that are left out on trial
 
@@ -83,7 +85,8 @@ def walk_down(
       seconds_left: returns the time that is left; less of it makes larger steps.
     """
     problem = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), problem)
-    stack = _reduce_depth(to_stack(network), problem, fit, goal.max_depth)
+    stack = _narrow(to_stack(network), problem, fit)
+    stack = _reduce_depth(stack, problem, fit, goal.max_depth)
     state = _advance(stack, problem, fit)
     first, last = max(count(stack), goal.largest + 1), goal.largest
     widths, pace = stack.widths, _Pace(seconds_left)
@@ -150,6 +153,16 @@ class _Pace:
         return min(KEPT_SHARE, factor ** (-1 / num))
 
 
+def _narrow(stack: Stack, problem: Problem, fit: Fit) -> Stack:
+    """Narrow layers whose blocks, one per neuron, would not fit into memory."""
+    while max(map(len, stack.matrices)) > 1 + MAX_WIDTH:
+        rows = problem._replace(x=problem.x[:, stack.inputs])
+        traced = _trace(stack.matrices, rows, stack.short_names, fit=fit)
+        stack = narrow(stack, jax.device_get(traced), MAX_WIDTH)
+        stack, _ = _fit(stack, problem, fit, NUM_STEPS)
+    return stack
+
+
 def _reduce_depth(stack: Stack, problem: Problem, fit: Fit, max_depth: int) -> Stack:
     """Leave layers out that are nearly linear, one by one, and fit the others."""
     while len(stack.names) > max_depth:
@@ -174,4 +187,5 @@ def _fit(
     return stack._replace(matrices=matrices), loss
 
 
+_trace = jax.jit(gauss_newton.trace, static_argnames="names")
 _refit = jax.jit(gauss_newton.refit, static_argnames=("names", "num_products"))
