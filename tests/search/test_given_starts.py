@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from swajax.data.problem import Problem
-from swajax.network import Layers, apply, from_layers, make_layered
+from swajax.model.fitted import evaluate
+from swajax.network import Layers, from_layers, make_layered
 from swajax.search.config import SearchConfig
 from swajax.search.given_starts import read_given, walk_starts
 
@@ -44,7 +45,7 @@ def test_a_small_network_is_a_start_as_it_is():
     names = [CONFIG.activations[kind] for kind in kinds[:, 0]]
     assert names == ["leaky_relu", "tanh"]  # relu is not allowed
     second = type(found)(*(leaf[1] for leaf in found))
-    out = apply(second, np.float32(X), activations=CONFIG.activations)
+    out = evaluate(second, X, activations=CONFIG.activations)
     np.testing.assert_allclose(out, rows.y, rtol=1e-4)  # in the units of the target
 
 
