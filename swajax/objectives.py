@@ -25,6 +25,18 @@ SKETCH_PERIOD = 64  # points after which the random signs repeat
 GRADIENT_SHARE = 0.1  # factor of the column for the gradient
 
 
+def check_objective(objective: str) -> None:
+    """Check that an objective is known.
+
+    Raises:
+      ValueError: it is not; the message lists those that are.
+    """
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}"
+        )
+
+
 class LocalForm(NamedTuple):
     """Quadratic form of a loss near given outputs.
 

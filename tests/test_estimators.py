@@ -1,6 +1,7 @@
 """Estimators: scikit-learn's own checks and tools, sizes on request, learning."""
 
 import functools
+import inspect
 import itertools
 import math
 import os
@@ -120,6 +121,9 @@ def test_at_gives_the_best_network_of_a_size(regressor, table):
     smallest = regressor.front_[0].num_weights
     with pytest.raises(ValueError, match=f"must be >= {smallest}"):
         regressor.at(smallest - 1)
+    at = inspect.unwrap(type(regressor).at)  # without the hook of the tests
+    with pytest.raises(ValueError, match="max_weights must be a number, got '9'"):
+        at(regressor, "9")
 
 
 def test_whole_floats_and_single_names_are_taken():

@@ -46,6 +46,6 @@ class Settings:
         Runs record the options of the sources that they use with their method.
         """
         values = configs.to_dict(self)
-        for name in ("sources", "source_share", "descent", "supernet"):
+        for name in ("sources", "source_share", "descent", "supernet", "learned"):
             del values["pipeline"][name]
         return values

@@ -178,7 +178,7 @@ def search_table(
 def fit_rival(load_fn: Callable[[], Table], name: str, seed: int, method: str) -> Run:
     """Fit an ordinary model to the rows of all folds."""
     dataset, _, scaling, _ = split_into_folds(load_fn(), seed=seed)
-    train, test = (_to_arrays(part, scaling) for part in (dataset.train, dataset.test))
+    train, test = (to_arrays(part, scaling) for part in (dataset.train, dataset.test))
     begin = time.monotonic()
     found = rivals.score(method, train, test, is_classes=bool(scaling.classes))
     about = _describe(name, seed, method, dataset)
@@ -193,7 +193,8 @@ def _describe(name: str, seed: int, method: str, dataset: Dataset) -> dict[str, 
     return about | {"num_rows": num_rows, "num_inputs": inputs}
 
 
-def _to_arrays(part: Problem, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+def to_arrays(part: Problem, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs, and numbers or class codes."""
     is_one_hot = scaling.classes and part.y.shape[1] > 1
     y = part.y.argmax(axis=1) if is_one_hot else part.y[:, 0]
     return part.x.astype(np.float64), y.astype(int if scaling.classes else np.float64)

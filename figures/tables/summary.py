@@ -50,8 +50,8 @@ def _pick_best(front: Rows) -> dict:
 
 
 def _pick_small(front: Rows) -> dict:
-    rows = [row for row in front if row["num_weights"] <= SIZE]
-    return _pick_best(rows or front[:1])
+    rows = [row for row in front if row["num_weights"] <= SIZE] or front[:1]
+    return next((row for row in rows if row["is_picked"]), _pick_best(rows))
 
 
 def _pick_near(front: Rows, num_errors: float) -> dict:
@@ -88,7 +88,8 @@ RULES = {
     "small": _pick_small,
 }
 """Rules of choice: the smallest loss; the smallest network within half or one standard
-error of it; the rule of PySR; the smallest loss of at most 40 weights."""
+error of it; the rule of PySR; the picked network if it has at most 40 weights, else
+the smallest loss of at most 40."""
 
 
 def compare(scores: Scores, method: str, other: str) -> Float[np.ndarray, " P"]:

@@ -86,15 +86,15 @@ def check_known(start: bytes) -> None:
 
 
 def check_npz(raw: bytes) -> None:
-    """Reject ZIP files that hold no NumPy arrays; damaged ones pass.
+    """Reject ZIP files that are damaged or hold no NumPy arrays.
 
     Raises:
-      ValueError: the file has another format; the message names it.
+      ValueError: the file is damaged or has another format; the message names it.
     """
     try:
         names = zipfile.ZipFile(io.BytesIO(raw)).namelist()
-    except zipfile.BadZipFile:
-        return
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"not a readable NPZ file: {error}") from None
     if not names or any(name.endswith(".npy") for name in names):
         return
     kind = "a ZIP archive without arrays: unpack it first"

@@ -40,15 +40,18 @@ def load_parts(
     """
     roles = {"target": target, "weight": weight, "group": group}
     options = {"seed": seed, "class_weight": class_weight, "test_share": test_share}
-    has_folds = valid_share is None and split == "random" and not is_large(data)
     share = LAST_SHARE if valid_share is None else valid_share
     parts = {"valid_share": share, "split": split}
-    if is_large(data):
+    try:
+        is_in_chunks = is_large(data)
+    except ValueError as error:
+        raise ValueError(f"{data}: {error}") from error
+    if is_in_chunks:
         more = roles | options | parts
         return load_large(data, features=features, task=task, **more)
     table = load_table(data, features=features, task=task, **roles)
     folds = None
-    if has_folds:
+    if valid_share is None and split == "random":
         dataset, folds, scaling, notes = split_into_folds(table, **options)
     else:
         dataset, scaling, notes = split_table(table, **options, **parts)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from swajax.objectives import OBJECTIVES, Objective
+from swajax.objectives import Objective, check_objective
 
 
 class Problem(NamedTuple):
@@ -83,16 +83,15 @@ def check_parts(train: Problem, valid: Problem, objective: str) -> None:
     """Check the rows of a search.
 
     Raises:
-      ValueError: the objective is unknown, arrays do not fit together, the parts have
-        different columns, targets do not fit the objective, or weights are negative
-        or all 0.
+      ValueError: the objective is unknown, arrays do not fit together or hold anything
+        but finite numbers, the parts have different columns, targets do not fit the
+        objective, or weights are negative or all 0.
     """
-    if objective not in OBJECTIVES:
-        raise ValueError(
-            f"objective must be one of {', '.join(OBJECTIVES)}, got {objective!r}"
-        )
+    check_objective(objective)
     for name, part in (("train", train), ("valid", valid)):
         check_problem(part)
+        for leaf, values in part._asdict().items():
+            _check_finite(f"{leaf} of {name}", np.asarray(values))
         weight = np.asarray(part.weight)
         if not (weight >= 0).all() or not weight.any():
             raise ValueError(f"weights of {name} must be >= 0, and not all 0")
@@ -103,6 +102,11 @@ def check_parts(train: Problem, valid: Problem, objective: str) -> None:
             "train and valid must have the same numbers of inputs and outputs, got "
             f"{widths[0]} and {widths[1]}"
         )
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    if values.dtype.kind in "cOSU" or not np.isfinite(values.astype(np.float64)).all():
+        raise ValueError(f"{name} must hold finite real numbers only")
 
 
 def _check_targets(name: str, y: Float[np.ndarray, "N O"], objective: str) -> None:

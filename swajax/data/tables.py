@@ -17,7 +17,7 @@ from swajax.data.targets import TaskKind, read_target
 
 MIN_ROWS = 10
 MAX_WEIGHT = 1e6  # largest weight of a row, relative to the median
-_INDEX_NAME = re.compile(r"Unnamed: \d+")  # name of a saved index in pandas
+_INDEX_NAME = re.compile(r"Unnamed: 0(\.\d+)*")  # name of a saved index in pandas
 
 
 class Table(NamedTuple):
@@ -142,6 +142,7 @@ def make_table(
     goal = read_target(frame[target], task)
     inputs, more = read_features(frame, names, is_chosen=features is not None)
     notes += goal.notes + more + _note_copies_of_target(inputs, frame[target])
+    notes += _note_row_numbers(inputs)
     return Table(
         frame=inputs.reset_index(drop=True),
         target=goal.values,
@@ -187,14 +188,11 @@ def choose_features(
 def _drop_row_numbers(
     frame: pd.DataFrame, names: list[str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Leave out columns with the name of a saved index, if they count the rows."""
+    """Leave out columns with the name of a saved index and different whole numbers."""
     dropped = []
     for name in filter(_INDEX_NAME.fullmatch, names):
         numbers = columns.to_numbers(frame[name])
-        rows = np.arange(len(numbers))
-        if frame.index.name == "row":  # of a sample of the rows
-            rows = frame.index.to_numpy()
-        if len(numbers) and (numbers - numbers[0] == rows - rows[0]).all():
+        if (numbers == np.round(numbers)).all() and len(set(numbers)) == len(frame):
             dropped.append(name)
     if not dropped:
         return names, ()
@@ -253,6 +251,19 @@ def read_groups(column: pd.Series) -> Int[np.ndarray, " N"]:
         row = int(np.argmax(is_missing))
         raise ValueError(f"{columns.locate(column, row)}: the group is missing")
     return pd.factorize(text, sort=True)[0]
+
+
+def _note_row_numbers(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note if features count the rows as the index does, by steps of 1."""
+    rows = frame.index - frame.index[0]
+    counting = [
+        name
+        for name in frame.select_dtypes("number")
+        if (frame[name] - frame[name].iloc[0] == rows).all()
+    ]
+    if not counting:
+        return ()
+    return (f"features that number the rows: {listed(counting)} (see --features)",)
 
 
 def _note_copies_of_target(frame: pd.DataFrame, target: pd.Series) -> tuple[str, ...]:

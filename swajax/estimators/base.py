@@ -93,6 +93,8 @@ class BaseSparseMLP(BaseEstimator):
           ValueError: all networks of the front are larger.
         """
         check_is_fitted(self)
+        if not isinstance(max_weights, numbers.Real):
+            raise ValueError(f"max_weights must be a number, got {max_weights!r}")
         fitting = [
             place
             for place, row in enumerate(self.front_)

@@ -29,7 +29,8 @@ class ExportCommand:
     picked network"""
     digits: int | None = None
     """significant digits of the constants of a formula; by default the fewest that
-    change the validation error by at most 1 percent"""
+    change the validation error by at most 1 percent or, without validation rows, no
+    prediction by more than 1 percent of the standard deviation"""
 
     def __post_init__(self) -> None:
         """Check the number of digits."""

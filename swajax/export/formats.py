@@ -47,11 +47,13 @@ def export(
 
     Raises:
       ValueError: the format is unknown, needs a package that is not installed, or
-        cannot represent the model.
+        cannot represent the model; or the rows are no `Rows`.
     """
     if format not in FORMATS:
         names = ", ".join(FORMATS)
         raise ValueError(f"format must be one of {names}, got {format!r}")
+    if not isinstance(rows, Rows | None):
+        raise ValueError("rows must be made by swajax.export.agreement.from_frame")
     module = _import(FORMATS[format])
     return module.export(model, rows or draw_rows(model), options or Options())
 

@@ -23,7 +23,13 @@ from swajax.export.formula import (
     make_formula,
     read_cells,
 )
-from swajax.export.formula_rounding import Rounded, round_to, shorten
+from swajax.export.formula_rounding import (
+    MAX_CHANGE,
+    MAX_DIGITS,
+    Rounded,
+    round_to,
+    shorten,
+)
 from swajax.export.text import to_note, wrap, wrap_sum
 from swajax.model.fitted import Model
 from swajax.model.graph import Neuron, format_sum
@@ -104,20 +110,32 @@ def export(model: Model, rows: Rows, options: Options) -> Exported:
     """Export a formula as text, with its constants rounded.
 
     Raises:
-      ValueError: the formula does not agree with `Model.predict` before rounding, or
-        there are neither digits nor validation rows.
+      ValueError: the formula does not agree with `Model.predict` before rounding.
     """
     exact = make_formula(model)
     check(compare_formula(model, exact, rows), "A formula in float64")
-    if options.digits is not None:
-        rounded = round_to(exact, options.digits)
-    elif rows.valid is not None:
-        rounded = shorten(model, exact, rows.valid)
-    else:
-        raise ValueError("no validation rows to choose the digits: set --digits")
+    rounded = _round(model, exact, rows, options.digits)
     agreement = compare_formula(model, rounded.formula, rows)
     text = to_text(model, rounded, agreement)
     return Exported(text.encode("ascii"), agreement)
+
+
+def _round(model: Model, exact: Formula, rows: Rows, digits: int | None) -> Rounded:
+    """Round to some digits; by default the fewest that the validation error allows.
+
+    Without validation rows, the fewest that change no answer by more than `MAX_CHANGE`
+    standard deviations, or in probability.
+    """
+    if digits is not None:
+        return round_to(exact, digits)
+    if rows.valid is not None:
+        return shorten(model, exact, rows.valid)
+    for number in range(1, MAX_DIGITS):
+        rounded = round_to(exact, number)
+        agreement = compare_formula(model, rounded.formula, rows)
+        if agreement.largest <= MAX_CHANGE * agreement.spread:
+            return rounded
+    return round_to(exact, MAX_DIGITS)
 
 
 def to_text(model: Model, rounded: Rounded, agreement: Agreement | None = None) -> str:

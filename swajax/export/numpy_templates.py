@@ -54,6 +54,8 @@ def _column(table, name):
     if isinstance(table, (list, tuple)):
         return [row[name] for row in table]
     if not isinstance(table, np.ndarray):
+        if isinstance(table[name], str) or not hasattr(table[name], "__len__"):
+            raise ValueError(f"column {{name!r}} must hold one cell per row")
         return table[name]
     if table.ndim != 2 or table.shape[1] != len(COLUMNS):
         raise ValueError(f"expected shape [N, {{len(COLUMNS)}}], got {{table.shape}}")
@@ -73,8 +75,7 @@ def _number(table, name, fill, scale, offset):
     cells = _column(table, name)
     array = np.asarray(cells)
     if array.dtype.kind not in "biuf":
-        flags = [_to_flag(cell) for cell in cells]
-        array = [_to_number(cell, name) for cell in cells] if None in flags else flags
+        array = [_to_number(cell, name) for cell in cells]
     array = np.asarray(array, dtype=np.float64)
     scaled = np.where(np.isnan(array), fill, array) * scale + offset
     is_bad = ~(np.abs(scaled) <= 1e30)
@@ -87,19 +88,14 @@ def _number(table, name, fill, scale, offset):
 def _to_number(cell, name):
     if _is_missing(cell):
         return np.nan
+    if str(cell).strip().casefold() in ("true", "false"):
+        return float(str(cell).strip().casefold() == "true")
     try:
         # Python reads "1_000" and digits of other scripts; training did not.
         is_plain = not isinstance(cell, str) or (cell.isascii() and "_" not in cell)
         return float(cell if is_plain else "")
-    except ValueError:
+    except (TypeError, ValueError):
         raise ValueError(f"column {name!r}: {cell!r} is not a number") from None
-
-
-def _to_flag(cell):
-    """Return 0 for false, 1 for true, NaN if missing, None for anything else."""
-    if _is_missing(cell):
-        return np.nan
-    return {"false": 0.0, "true": 1.0}.get(str(cell).strip().casefold())
 '''
 CATEGORY = """
 

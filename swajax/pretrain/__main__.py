@@ -1,8 +1,13 @@
-"""The command `python -m swajax.pretrain`: train an autoencoder of networks."""
+"""The command `python -m swajax.pretrain`: train an autoencoder of networks.
+
+`python -m swajax.pretrain ends` makes training data of the space `flow`, and
+`python -m swajax.pretrain flow` trains it.
+"""
 
 import dataclasses
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 
@@ -89,5 +94,22 @@ def _cut_metrics(folder: Path, step: int) -> None:
         runlog.truncate_metrics(folder, step)
 
 
+def _run() -> NoReturn:
+    """Run the command, or the subcommand that the first argument names."""
+    options = {"name": NAME, "is_long": True}
+    subcommand = sys.argv[1] if len(sys.argv) > 1 else None
+    if subcommand not in ("ends", "flow"):
+        commands.run_as_process(main, PretrainCommand, **options)
+    del sys.argv[1]
+    options["name"] = f"{NAME} {subcommand}"
+    if subcommand == "ends":
+        from swajax.pretrain.ends import command as ends
+
+        commands.run_as_process(ends.main, ends.EndsCommand, **options)
+    from swajax.pretrain import flow_command as flow
+
+    commands.run_as_process(flow.main, flow.FlowCommand, **options)
+
+
 if __name__ == "__main__":
-    commands.run_as_process(main, PretrainCommand, name=NAME, is_long=True)
+    _run()

@@ -13,7 +13,11 @@ from swajax.pretrain.validation import NUM_NETWORKS
 
 @dataclasses.dataclass(frozen=True)
 class PretrainCommand:
-    """Pretrain an autoencoder on random networks, on all available devices."""
+    """Pretrain an autoencoder on random networks, on all available devices.
+
+    With `ends` or `flow` as the first argument: make the training data of the space
+    flow, or train it.
+    """
 
     # No default here, so that missing fields get the default of the preset.
     training: Annotated[

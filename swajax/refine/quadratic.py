@@ -17,9 +17,9 @@ from swajax.network import pack
 from swajax.network.activations import RECORDS, tanh_coefficients
 from swajax.network.batched import MAX_WRITTEN_OUT
 from swajax.network.packing import endpoints
-from swajax.objectives import Objective, local_form, losses
+from swajax.objectives import Objective, check_objective, local_form, losses
 from swajax.refine.checks import check_and_mask
-from swajax.types import Network
+from swajax.types import Network, check_activations
 
 # Ridges added to the curvature, relative to its largest diagonal entry. In flat
 # directions the minimum of the quadratic form lies where it is inaccurate; the loss
@@ -45,6 +45,11 @@ class Fit:
     """L2 penalty: half of this times the sum of squared weights is added to the loss"""
     first_damping: float = 1e-2
     """damping of the first polish step, relative to the largest curvature"""
+
+    def __post_init__(self) -> None:
+        """Check the objective and the activations."""
+        check_objective(self.objective)
+        check_activations(self.activations)
 
 
 class Quadratic(NamedTuple):

@@ -322,7 +322,7 @@ def _format_first(seconds: float, pool: Pool) -> str:
 def _explain_pick(front: Front, max_error: float | None) -> str:
     """Explain the pick."""
     if max_error is None and front.held_rows is not None:
-        return "small, and near the best; -: a smaller one is better"
+        return "expected to predict best; -: a smaller one is better"
     if max_error is None:
         return "smallest within one standard error of the best"
     if front.valid_loss[front.pick] <= max_error:

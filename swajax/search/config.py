@@ -8,6 +8,7 @@ from swajax.objectives import Objective
 from swajax.refine import buckets
 from swajax.search.sources import SOURCES, SourceName, choose_sources
 from swajax.search.sources.descent import DescentSourceConfig
+from swajax.search.sources.learned import LearnedSourceConfig
 from swajax.search.sources.supernets import SupernetSourceConfig
 from swajax.types import Activation, NetworkSpec
 
@@ -43,7 +44,8 @@ class SearchConfig:
     sources: tuple[SourceName, ...] | None = None
     """methods that propose networks to start from: random networks (random), linear
     models (linear), gradient descent on weights (direct) or in a learned space
-    (latent), weight-entangled supernets (tangle) [random, linear and tangle]"""
+    (latent), weight-entangled supernets (tangle), samples of a learned space (learned)
+    [random, linear and tangle]"""
     source_share: float = 0.2
     """share of a time budget for all sources together"""
     descent: DescentSourceConfig = dataclasses.field(
@@ -54,6 +56,10 @@ class SearchConfig:
         default_factory=SupernetSourceConfig
     )
     """options of the source tangle"""
+    learned: LearnedSourceConfig = dataclasses.field(
+        default_factory=LearnedSourceConfig
+    )
+    """options of the source learned"""
 
     def __post_init__(self) -> None:
         """Convert whole floats and single names; refuse what cannot be searched."""

@@ -43,7 +43,8 @@ NUM_CANDIDATES = 3  # networks of each size that refits compare
 FOLD_DECAY = 3  # index in `DECAYS` of the weight decay of these searches
 LAST_SHARE = 0.85  # of the remaining time, for the last search
 REFIT_DECAY = 3.0  # weight decay of the refits, relative to that of the search
-NEAR, CLEAR = 0.5, 2.0  # standard errors of the difference of two losses
+# Standard errors of the difference of two losses: `pick`.
+NEAR, CLEAR, NEAR_LINEAR = 0.5, 2.0, 1.0
 NEW_SHARE = 4  # intervals are for this many times fewer new rows
 
 
@@ -116,10 +117,8 @@ def find_front_by_folds(
         pool, job, folds, held[: len(found)], curve, factor
     )
     pool = polish_pool(pool, job)
-    pool, curve, is_linear = _join(pool, curve, linear, job)
-    return _make_front(
-        pool, curve, is_linear, index, limits.num_inputs, config.max_error
-    )
+    pool, curve, chosen = _join(pool, curve, linear, job)
+    return _make_front(pool, curve, chosen, index, limits.num_inputs)
 
 
 def _search_folds(
@@ -224,10 +223,11 @@ def _join(
     curve: Curve,
     linear: tuple[Network, Curve] | None,
     job: Job,
-) -> tuple[Pool, Curve, Bool[np.ndarray, " K"]]:
-    """Return the better network of each size, its curve, and whether it is linear.
+) -> tuple[Pool, Curve, int]:
+    """Return one network of each size, their curve, and the index of the picked one.
 
-    Polish can end in a dead weight less: a network then has the error of its size.
+    It is the better one of its size, or the picked one. Polish can end in a dead weight
+    less: a network then has the error of its size.
     """
     curve = curve.at(pool.num_weights)
     is_linear = np.zeros(len(pool.num_weights), bool)
@@ -244,19 +244,24 @@ def _join(
         curve = curve.join(own)._replace(sizes=pool.num_weights)
         is_linear = np.concatenate([is_linear, np.ones(len(own.sizes), bool)])
     order = np.lexsort((~is_linear, curve.means, curve.sizes))
+    pool, curve, is_linear = pool.take(order), curve.take(order), is_linear[order]
+    chosen = pick(curve, is_linear, job.config.max_error)
+    is_chosen = np.arange(len(order)) == chosen
+    order = np.lexsort((~is_chosen, curve.sizes))
     best = order[np.unique(curve.sizes[order], return_index=True)[1]]
-    return pool.take(best), curve.take(best), is_linear[best]
+    return pool.take(best), curve.take(best), int(np.argmax(is_chosen[best]))
 
 
 def pick(
     curve: Curve, is_linear: Bool[np.ndarray, " K"], max_error: float | None
 ) -> int:
-    """Return the index of the picked network.
+    """Return the index of the picked network, of networks by ascending size.
 
-    It is the smallest one within half a standard error of the best linear model, unless
-    the best network is better than that by two. Then it is the smallest within
-    half a standard error of the best. The standard errors are those of differences on
-    the same rows.
+    It is the largest linear model within one standard error of the best linear model:
+    to select inputs costs more, on few rows, than it saves (`figures/tables`). If the
+    best network is better than the best linear model by two standard errors, it is the
+    smallest one within half a standard error of the best. The standard errors are those
+    of differences on the same rows.
     """
     means = curve.means
     best = int(np.argmin(means))
@@ -264,23 +269,22 @@ def pick(
         return pick_smallest(means, np.zeros(len(means)), max_error)
     if is_linear.any():
         linear = np.flatnonzero(is_linear)
-        base = linear[np.argmin(means[linear])]
+        own = curve.take(linear)
+        base = linear[np.argmin(own.means)]
         if means[base] - means[best] <= CLEAR * curve.diff_se(best)[base]:
-            own = curve.take(linear)
-            return int(linear[pick_smallest(own.means, NEAR * own.diff_se(), None)])
+            is_near = own.means <= own.means.min() + NEAR_LINEAR * own.diff_se()
+            return int(linear[np.flatnonzero(is_near)[-1]])
     return pick_smallest(means, NEAR * curve.diff_se(), None)
 
 
 def _make_front(
     pool: Pool,
     curve: Curve,
-    is_linear: Bool[np.ndarray, " K"],
+    chosen: int,
     index: Int[np.ndarray, " N"],
     num_inputs: int,
-    max_error: float | None,
 ) -> Front:
     means = curve.means
-    chosen = pick(curve, is_linear, max_error)
     is_dominated = find_dominated(means)
     is_dominated[chosen] = False
     return Front(

@@ -21,7 +21,12 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from swajax.data.problem import Problem, check_parts, normalise_weights
+from swajax.data.problem import (
+    Problem,
+    check_parts,
+    normalise_weights,
+    padded_inputs,
+)
 from swajax.io import interrupts, processes
 from swajax.io.configs import check_range
 from swajax.io.devices import all_devices
@@ -38,7 +43,7 @@ from swajax.search.pool import Pool
 from swajax.search.progress import Callback, Reporter, SearchProgress
 from swajax.search.sources.base import Starts
 from swajax.search.starts import find_starts_in_time
-from swajax.types import Key, Network
+from swajax.types import Key, Network, NetworkSpec
 
 FEW_ROWS = 1000  # with fewer, a cross-validated search only prunes once
 WALK_SHARE = 0.3  # of a time budget, to walk given networks down
@@ -121,12 +126,16 @@ def find_front(
     check_parts(train, train if valid is None else valid, objective)
     if valid is None:
         folds = check_folds(key, train, folds, objective)
+    elif folds is not None:
+        raise ValueError("folds choose networks only without validation rows")
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
     is_batch = isinstance(starts, Network)
     given = [] if is_batch or starts is None else read_given(starts, train, objective)
     if not is_batch:
         config.check(train.x.shape[1], objective)
+    else:
+        _check_starts(starts, config.make_spec(train.x.shape[1], train.y.shape[1]))
     train = normalise_weights(train)
     if config.num_rounds is None and valid is None and len(train.x) < FEW_ROWS:
         config = dataclasses.replace(config, num_rounds=0)
@@ -172,6 +181,24 @@ def find_front(
             f"the time budget did not suffice for {', '.join(left_out)}", stacklevel=2
         )
     return front
+
+
+def _check_starts(starts: Network, limits: NetworkSpec) -> None:
+    """Check that starts are a batch of networks of the largest shape."""
+    shape = np.shape(starts.mask)
+    got = (
+        *shape[1:],
+        *(leaf.shape[-1] for leaf in (starts.readout, starts.activation)),
+    )
+    wanted = limits.max_depth, limits.max_width, limits.num_outputs
+    wanted += (len(limits.activations),)
+    inputs = limits.num_inputs, padded_inputs(limits.num_inputs)
+    if got != wanted or not shape[0] or starts.first.shape[-2] not in inputs:
+        raise ValueError(
+            f"starts must be a batch [R, ...] of networks of {inputs[0]} inputs whose "
+            f"layers, neurons per layer, outputs and activations are {wanted}, as "
+            f"those of the data and of config; got {got}"
+        )
 
 
 def _search(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from swajax.data import readers, streaming, tables
+from swajax.data import loading, readers, streaming, tables
 
 HEADER = "a,b,c,y"
 LINES = [f"{i},{i * i},{i % 3},{2 * i + 0.5}" for i in range(12)]
@@ -132,9 +132,20 @@ def test_saved_row_numbers_are_left_out_with_a_note(write, first):
     _assert_is_the_table(table)
     chosen = tables.load_table(path, target="y", features=["Unnamed: 0"])
     assert tuple(chosen.frame) == ("Unnamed: 0",)
-    lines[3] = "9" + lines[3]
+    again = write(_text(lines[::-1], "Unnamed: 0.1," + HEADER))  # saved twice, shuffled
+    assert tuple(tables.load_table(again, target="y").frame) == ("a", "b", "c")
+    lines[3] = lines[2]
     other = tables.load_table(write(_text(lines, "Unnamed: 0," + HEADER)), target="y")
-    assert tuple(other.frame) == ("Unnamed: 0", "a", "b", "c")
+    assert "Unnamed: 0" in other.frame
+
+
+def test_a_note_names_features_that_number_the_rows(write):
+    lines = [f"{i + 5},{line}" for i, line in enumerate(LINES)]
+    table = tables.load_table(write(_text(lines, "id," + HEADER)), target="y")
+    assert table.notes[-1].startswith("features that number the rows: 'id', 'a' (")
+    lines[-1] = "0" + lines[-1][2:]
+    other = tables.load_table(write(_text(lines, "id," + HEADER)), target="y")
+    assert "'id'" not in other.notes[-1]
 
 
 def test_columns_without_a_name_are_left_out_with_a_note(write):
@@ -148,7 +159,7 @@ def test_npz_defaults(write):
     path = write(_npz(**arrays), "data.npz")
     table = tables.load_table(path)
     assert (table.target_name, tuple(table.frame)) == ("y", ("x1", "x2", "x3"))
-    assert "'x_test'" in table.notes[0] and len(table.notes) == 2
+    assert "'x_test'" in table.notes[0] and len(table.notes) == 3
     weighted = tables.load_table(path, weight="w")
     np.testing.assert_array_equal(weighted.weight, ROWS + 1)
     assert "w" not in weighted.frame
@@ -236,7 +247,7 @@ BAD_FILES = {
     ),
     "lists.parquet": (_parquet(COLUMNS | {"d": [[1, 2]] * 12}), "'d' holds ndarray"),
     "bytes.parquet": (_parquet(COLUMNS | {"d": [b"1"] * 12}), "'d' holds bytes"),
-    "text.npz": (_text(), "not a readable NPZ file"),
+    "text.npz": (_text(), "not a readable NPZ file: File is not a zip file"),
     "cut.npz": (GOOD_NPZ[:-40], "not a readable NPZ file"),
     "damaged.npz": (GOOD_NPZ.replace(b"NUMPY", b"NUMPi"), "not a readable NPZ file"),
     "workbook.xlsx": (_zip(**{"xl/workbook.xml": ""}), "an Excel workbook"),
@@ -266,12 +277,14 @@ BAD_FILES = {
 }
 
 
+@pytest.mark.parametrize("load", [tables.load_table, loading.load_parts])
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_bad_file_is_one_clear_line(write, case):
+def test_bad_file_is_one_clear_line(write, case, load):
     content, cause = BAD_FILES[case]
     path = write(content, case)
+    options = {"seed": 0} if load is loading.load_parts else {}
     with pytest.raises(ValueError, match=cause) as caught:
-        tables.load_table(path, target="y")
+        load(path, target="y", **options)
     message = str(caught.value)
     assert message.startswith(path)
     assert "\n" not in message and len(message) < 400 + len(path)

@@ -269,6 +269,7 @@ def test_a_file_from_end_to_end(tmp_path):
     assert table.notes == (
         "classification, as 'label' is text",
         "text columns read as categories: 'color' (2 values)",
+        "features that number the rows: 'age' (see --features)",
     )
     assert len(notes) == 1 and scaling.classes == ("no", "yes")
 

@@ -152,12 +152,15 @@ def test_runs_that_cannot_be_read(capsys, monkeypatch, tmp_path, folder, members
     assert messages[kind] in err and not out.exists()
 
 
-def test_formulas_of_single_models_need_digits(capsys, tmp_path, folder):
+def test_a_formula_without_validation_rows_has_few_digits(capsys, tmp_path, folder):
     pytest.importorskip("sympy")
     model = tmp_path / "net.safetensors"
     assert _run(folder, "--format", "safetensors", "--out", model) == 0
-    assert _run(model, "--format", "formula", "--out", tmp_path / "net") == 2
-    assert "no validation rows to choose the digits" in capsys.readouterr().err
+    assert _run(model, "--format", "formula", "--out", tmp_path / "net") == 0
+    text = (tmp_path / "net").read_text()
+    assert 1 < int(re.search(r"Constants have (\d+) significant", text)[1]) < 8
+    share = re.search(r"([\d.e-]+)\s+standard\s+deviations", text)[1]
+    assert 0 < float(share) <= 0.01
 
 
 def test_packages_that_are_not_installed_are_named(

@@ -58,6 +58,7 @@ TEXTS = {
     "gaps": ["", "NA", " n/a", "0.25"],
     "booleans": ["TRUE", "false", "True", " FALSE "],
     "booleans and gaps": ["true", "", "False", "null"],
+    "booleans and numbers": ["true", "1.5", " FALSE", ""],
 }
 CELLS = {
     "missing values of pandas": [1.0, pd.NA, None, pd.NaT],
@@ -92,6 +93,19 @@ def test_other_text_is_refused_as_predict_refuses_it(tmp_path, cell):
     for predict in (_load(model, tmp_path).predict, model.predict):
         with pytest.raises(ValueError, match="column 'a'"):
             predict(frame)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"a": 0.5, "b": [1.0]}, "'a' must hold one cell per row"),
+        ({"a": [0.5], "b": "1"}, "'b' must hold one cell per row"),
+        ({"a": [pd.Timestamp(0)], "b": [1.0]}, "'a': Timestamp.* is not a number"),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, table, message):
+    with pytest.raises(ValueError, match=message):
+        _load(make_scaled(Scales()), tmp_path).predict(table)
 
 
 @pytest.mark.parametrize("num_terms", range(6))

@@ -45,6 +45,11 @@ def test_a_batch_and_other_activations_are_refused():
         evaluate(NETWORK, problem, fit=Fit(activations=("tanh",)))
 
 
+def test_a_fit_of_unknown_activations_is_refused():
+    with pytest.raises(ValueError, match=r"activations must be among .* \('relu',\)"):
+        Fit(activations=("relu",))
+
+
 @pytest.mark.parametrize("name", ["polish", "remove"])
 def test_a_capacity_below_the_number_of_weights_is_refused(name):
     fn = functools.partial(FNS[name], problem=make_small_problem(), fit=SMALL_FIT)

@@ -67,11 +67,12 @@ def make_curve(losses):
 
 def test_a_linear_model_is_picked_unless_another_is_clearly_better():
     noise = np.random.default_rng(0).normal(size=400)
-    is_linear = np.array([True, True, False])
-    near = make_curve([2 + 0 * noise, 1 + 0 * noise, 0.95 + noise])
-    assert folding.pick(near, is_linear, None) == 1
-    clear = make_curve([2 + 0 * noise, 1 + 0 * noise, 0.5 + 0.1 * noise])
-    assert folding.pick(clear, is_linear, None) == 2
+    linear = [2 + 0 * noise, 1 + 0 * noise, 1.01 + noise[::-1], 1.5 + 0 * noise]
+    is_linear = np.array([True, True, True, True, False])
+    near = make_curve([*linear, 0.95 + noise])
+    assert folding.pick(near, is_linear, None) == 2  # the largest one near the best
+    clear = make_curve([*linear, 0.5 + 0.1 * noise])
+    assert folding.pick(clear, is_linear, None) == 4
     assert folding.pick(near, is_linear, 2.5) == 0  # the user's own limit
 
 

@@ -640,6 +640,17 @@ def test_starts_can_be_given(found, all_ready):
     assert again.train_loss.min() <= front.train_loss[-2:].min() * (1 + 1e-6) + 1e-12
 
 
+def test_starts_of_another_shape_are_refused(found):
+    networks = found[0].network
+    narrow = networks._replace(mask=networks.mask[..., :1])
+    wrong = [jax.tree.map(lambda leaf: leaf[0], networks), narrow]
+    wrong.append(jax.tree.map(lambda leaf: leaf[:0], networks))
+    wrong.append(networks._replace(first=np.zeros((1, 9, 9))))
+    for starts in wrong:
+        with pytest.raises(ValueError, match=r"starts must be a batch \[R, ...\]"):
+            search(starts=starts)
+
+
 def test_the_pick_can_be_asked_for_by_error(all_ready):
     config = dataclasses.replace(CONFIG, max_error=0.5)
     front = search(config=config, time_budget=1e-9)
@@ -683,14 +694,19 @@ def test_few_rows_of_classes_hold_the_weights_back(weight, decay):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("y", np.nan), ("x", np.inf), ("y", 1e200)]
+    ("name", "value", "message"),
+    [
+        ("y", np.nan, "y of train must hold finite real numbers"),
+        ("x", np.inf, "x of train must hold finite real numbers"),
+        ("y", 1e200, "no network has a finite loss"),
+    ],
 )
-def test_numbers_that_are_not_finite_or_huge_are_refused(name, value):
+def test_numbers_that_are_not_finite_or_huge_are_refused(name, value, message):
     train, valid = make_problem(0), make_problem(1)
     values = getattr(train, name).copy()
     values[3, 0] = value
     train = train._replace(**{name: values})
-    with pytest.raises(ValueError, match="no network has a finite loss"):
+    with pytest.raises(ValueError, match=message):
         find_front(jax.random.key(0), train, valid, objective="squared", config=CONFIG)
 
 
@@ -760,5 +776,7 @@ def test_a_search_refuses_rows_and_budgets_that_it_cannot_use():
     few = rows._replace(x=rows.x[:, :1])
     with pytest.raises(ValueError, match="same numbers of inputs and outputs"):
         find_front(key, rows, few, config=CONFIG)
+    with pytest.raises(ValueError, match="folds choose networks only without valid"):
+        find_front(key, rows, rows, folds=np.arange(len(rows.y)) % 2, config=CONFIG)
     with pytest.raises(ValueError, match="time_budget must be > 0 s, got -1"):
         find_front(key, rows, rows, config=CONFIG, time_budget=-1.0)

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from swajax import autoencoder
-from swajax.autoencoder import AutoencoderConfig
+from swajax.autoencoder import AutoencoderConfig, flow
+from swajax.autoencoder.flow import FlowConfig
 from swajax.autoencoder.tabular import MAX_INPUTS
 from swajax.data.problem import Problem
 from swajax.io import checkpoints, configs, interrupts
@@ -27,13 +28,14 @@ from swajax.search.config import (
 from swajax.search.sources import descent as descent_source
 from swajax.search.sources import supernets as supernet_source
 from swajax.search.sources.base import StartRequest, Starts
+from swajax.search.sources.learned import LearnedSourceConfig
 from swajax.tangle.train.optimizers import SupernetConfig
 
 LIMITS = SearchConfig(max_weights=20, max_width=4, max_depth=2)
 MODEL = AutoencoderConfig(preset="tabular", max_width=4, max_depth=2)
 SEARCH = DescentConfig(num_steps=4, chunk_steps=2, num_starts=2, num_screened=3)
 SPEC = LIMITS.make_spec(3, 2)
-NAMES = ("random", "linear", "direct", "latent", "tangle")
+NAMES = ("random", "linear", "direct", "latent", "tangle", "learned")
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +70,15 @@ def find(names, seconds=math.inf, rows=None, **options):
 
 
 @pytest.fixture(scope="module")
-def options(checkpoint):
+def options(checkpoint, tmp_path_factory):
     """Options of every source, as short as can be."""
+    model = FlowConfig(max_width=4, num_steps=1)
+    params = jax.jit(functools.partial(flow.init, config=model))(jax.random.key(0))
+    path = tmp_path_factory.mktemp("flow") / "flow.safetensors"
+    checkpoints.save(path, params, header={"flow": configs.to_dict(model)})
     training = SupernetConfig(num_steps=1, batch_size=16)
     return {
+        "learned": LearnedSourceConfig(str(path)),
         "descent": DescentSourceConfig(preset=str(checkpoint[0]), descent=SEARCH),
         "supernet": SupernetSourceConfig(
             num_supernets=2, num_drawn=3, training=training
@@ -89,6 +96,7 @@ NUM_DESCENTS = LIMITS.max_depth * len(SEARCH.sparsity_weights) * SEARCH.num_star
         ("direct", NUM_DESCENTS, SEARCH.num_steps * NUM_DESCENTS),
         ("latent", NUM_DESCENTS, SEARCH.num_steps * NUM_DESCENTS),
         ("tangle", 6, 2),
+        ("learned", 8, 0),
     ],
 )
 def test_every_source_finds_networks_within_the_limits(name, num, num_steps, options):
@@ -104,7 +112,7 @@ def test_every_source_finds_networks_within_the_limits(name, num, num_steps, opt
     np.testing.assert_array_equal(networks.activation.sum(axis=-1), 1)
     assert set(np.asarray(networks.depth).tolist()) <= {1, 2}
     # A source draws the same networks beside others, but for the number of its share.
-    if name != "random":
+    if name not in ("random", "learned"):
         half, beside = find(["random", name], **options)
         for leaf, wanted in zip(beside.networks, networks, strict=True):
             np.testing.assert_array_equal(leaf, wanted)

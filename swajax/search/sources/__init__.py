@@ -16,7 +16,13 @@ import jax
 
 from swajax.io import interrupts
 from swajax.search import hosts
-from swajax.search.sources import descent, linear, random_networks, supernets
+from swajax.search.sources import (
+    descent,
+    learned,
+    linear,
+    random_networks,
+    supernets,
+)
 from swajax.search.sources.base import Source, StartRequest, Starts
 from swajax.types import Key, NetworkSpec
 
@@ -26,8 +32,16 @@ SOURCES: dict[str, Source] = {
     "direct": descent.DIRECT,
     "latent": descent.LATENT,
     "tangle": supernets.SOURCE,
+    "learned": learned.SOURCE,
 }
-KEYS = ("random", "direct", "latent", "tangle", "linear")  # numbers of their keys
+KEYS = (
+    "random",
+    "direct",
+    "latent",
+    "tangle",
+    "linear",
+    "learned",
+)  # numbers of their keys
 SLACK = 1.5  # times their seconds, sources in threads are waited for
 LOOK_SECONDS = 0.1  # between two looks for an interrupt
 SourceName = Literal[tuple(SOURCES)]

@@ -1,0 +1,1 @@
+"""The space `flow` as a source of starts, and in whole searches."""
