@@ -26,12 +26,16 @@ from swajax.io.configs import check_range
 from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
+from swajax.network import LayeredNetwork
+from swajax.objectives import Objective
 from swajax.search import pool as pools
 from swajax.search.config import SearchConfig
+from swajax.search.given_starts import read_given
 from swajax.search.hosts import check_same
 from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources.descent import BATCH_ROWS
+from swajax.search.start_files import load_starts
 
 NAME = "python -m swajax.search"
 REPORT_SECONDS, REPORT_SHARE = 1.5, 0.2  # of a time budget, at most, for the report
@@ -61,6 +65,10 @@ class SearchCommand:
     """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
     """balanced: all classes have the same total weight"""
+    start: Path | None = None
+    """network to start from besides the sources, of any size: an ONNX file whose inputs
+    are the features in order, or the folder of a search or its networks.safetensors, to
+    resume; its activations are added to those of the search"""
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SearchConfig
     )
@@ -116,10 +124,13 @@ def _search(config: SearchCommand) -> None:
     table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
+    starts, start_notes = None, ()
+    if config.start is not None:
+        config, starts, *start_notes = _load_starts(config, loaded, objective)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
-    notes = (*table.notes, *loaded.notes)
+    notes = (*table.notes, *loaded.notes, *start_notes)
     if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     is_writer = files.is_writer()
@@ -135,6 +146,7 @@ def _search(config: SearchCommand) -> None:
             folds=loaded.folds,
             objective=objective,
             config=config.search,
+            starts=starts,
             time_budget=_search_seconds(config.time_budget),
             devices=devices,
             callback=_make_callback(bar, folder, config.search.max_weights)
@@ -196,6 +208,17 @@ def _load(config: SearchCommand) -> LoadedTable:
         class_weight=config.class_weight,
         split=config.split,
     )
+
+
+def _load_starts(
+    config: SearchCommand, loaded: LoadedTable, objective: Objective
+) -> tuple[SearchCommand, list[LayeredNetwork], str]:
+    """Return networks to start from, options with their activations, and a note."""
+    found, note = load_starts(config.start, loaded)
+    starts = read_given(found, loaded.dataset.train, objective)
+    kinds = (*config.search.activations, *(k for one in starts for k in one.kinds))
+    search = dataclasses.replace(config.search, activations=tuple(dict.fromkeys(kinds)))
+    return dataclasses.replace(config, search=search), starts, note
 
 
 def _tabulate(
