@@ -15,9 +15,10 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from swajax.data.built_in import NAMES
 from swajax.data.encoding import input_names
 from swajax.data.loaded_table import LoadedTable
-from swajax.data.loading import load_parts
+from swajax.data.loading import LAST_SHARE, divide_table, load_parts
 from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
@@ -27,8 +28,10 @@ from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.search import pool as pools
+from swajax.search import teachers
 from swajax.search.config import SearchConfig
 from swajax.search.hosts import check_same
+from swajax.search.imitation import NUM_MADE
 from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources.descent import BATCH_ROWS
@@ -60,13 +63,19 @@ class SearchCommand:
     """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
     """balanced: all classes have the same total weight"""
+    teacher: Path | None = None
+    """ONNX model that the networks imitate on the rows of the table and on made-up rows
+    between them; its inputs are the features, in the order of the table or by name.
+    Without a target its prediction is the target"""
+    num_made: int = NUM_MADE
+    """number of made-up rows"""
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SearchConfig
     )
     """limits of the networks, effort and sources"""
     valid_share: float | None = None
     """share of the rows that choose networks instead of a cross-validation
-    [none; 0.2 with split last]"""
+    [none; 0.2 with split last or a teacher]"""
     test_share: float = 0.2
     """share of the rows for the test error"""
     split: SplitKind = "random"
@@ -96,6 +105,7 @@ class SearchCommand:
         hosts.check_options(self.coordinator, self.num_processes, self.process_id)
         commands.check_seed_and_budget(self.seed, self.time_budget)
         check_range("devices", self.devices, minimum=1)
+        check_range("num_made", self.num_made, minimum=0)
 
 
 def main(config: SearchCommand) -> None:
@@ -115,22 +125,27 @@ def _search(config: SearchCommand) -> None:
     table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
+    imitation, notes = None, (*table.notes, *loaded.notes)
+    if config.teacher is not None:
+        options = {"num_made": config.num_made, "seed": config.seed}
+        imitation = teachers.ask_teacher(config.teacher, loaded, **options)
+        notes += (teachers.describe(config.teacher, config.num_made, scaling),)
+    train, valid = (imitation or dataset)[:2]
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
-    notes = (*table.notes, *loaded.notes)
     if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     is_writer = files.is_writer()
     if is_writer:
         sys.stdout.write(_describe(loaded, notes))
-    check_same((config.search, config.time_budget, config.seed), *dataset[:2])
+    check_same((config.search, config.time_budget, config.seed), train, valid)
     begin = time.monotonic()
     with tqdm(unit="block", disable=None if is_writer else True) as bar:
         front = find_front(
             jax.random.key(config.seed),
-            dataset.train,
-            dataset.valid,
+            train,
+            valid,
             folds=loaded.folds,
             objective=objective,
             config=config.search,
@@ -143,7 +158,7 @@ def _search(config: SearchCommand) -> None:
     if not is_writer:
         return
     seconds = time.monotonic() - begin
-    outcome = _tabulate(front, loaded, config.search.activations)
+    outcome = _tabulate(front, loaded, config.search.activations, imitation)
     picked = _explain_pick(front, config.search.max_error)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
@@ -174,23 +189,30 @@ def _search(config: SearchCommand) -> None:
 
 def _load(config: SearchCommand) -> LoadedTable:
     """Read the table and split it."""
-    return load_parts(
-        config.data,
-        target=config.target,
-        features=config.features,
-        task=config.task,
-        weight=config.weight,
-        group=config.group,
-        seed=config.seed,
-        valid_share=config.valid_share,
-        test_share=config.test_share,
-        class_weight=config.class_weight,
-        split=config.split,
-    )
+    columns = {"features": config.features, "weight": config.weight}
+    columns["group"] = config.group
+    options = {
+        "seed": config.seed,
+        "valid_share": config.valid_share,
+        "test_share": config.test_share,
+        "class_weight": config.class_weight,
+        "split": config.split,
+    }
+    if config.teacher is not None and config.valid_share is None:
+        options["valid_share"] = LAST_SHARE  # without noise, folds are not needed
+    has_target = config.target is not None or config.data in NAMES
+    if config.teacher is not None and not has_target:
+        table = teachers.predict_target(config.data, config.teacher, **columns)
+        return divide_table(table, **options)
+    target = {"target": config.target, "task": config.task}
+    return load_parts(config.data, **target, **columns, **options)
 
 
 def _tabulate(
-    front: Front, loaded: LoadedTable, activations: tuple[str, ...]
+    front: Front,
+    loaded: LoadedTable,
+    activations: tuple[str, ...],
+    imitation: teachers.Imitation | None,
 ) -> evaluation.FrontTable:
     """Evaluate the front; on the sample if a large file cannot be read again."""
     tabulate = functools.partial(
@@ -199,6 +221,7 @@ def _tabulate(
         loaded.dataset,
         loaded.scaling,
         activations=activations,
+        imitated=None if imitation is None else imitation.dataset,
     )
     try:
         return tabulate(read_test=loaded.read_test)
