@@ -1,6 +1,5 @@
 """Tiny networks that imitate any model: `compress`."""
 
-import functools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -92,25 +91,27 @@ def compress(
     """
     check_range("num_made", num_made, minimum=0)
     config = config or SearchConfig()
+    x = x if isinstance(x, pd.DataFrame) else np.asarray(x)
     frame = _to_frame(x)
     raw = np.asarray(predict_fn(x))
     is_classes = bool(read_answers(raw, len(frame), task=task).classes)
-    labels = None if y is None else _check_labels(y, len(frame))
-    classes = find_classes(labels) if is_classes and y is not None else ()
+    labels = None if y is None else _read_labels(y, len(frame), is_classes=is_classes)
+    classes = () if labels is None or not is_classes else find_classes(labels)
     encoder, _ = fit_encoder(read_features(frame, list(frame), is_chosen=False)[0])
-    made = make_rows(frame, encode(encoder, frame), num_made, seed=seed)
     if num_made:
+        made = make_rows(frame, encode(encoder, frame), num_made, seed=seed)
         raw = np.concatenate([raw, np.asarray(predict_fn(_like(x, made)))])
-    every = pd.concat([frame, made], ignore_index=True)
-    answers = read_answers(raw, len(every), task=task, classes=classes)
+        frame = pd.concat([frame, made], ignore_index=True)
+    answers = read_answers(raw, len(frame), task=task, classes=classes)
     scaling = Scaling(encoder, *_fit_target(answers), answers.classes)
-    rows = Problem(
-        encode(encoder, every), answers.to_targets(scaling), np.ones(len(every))
+    targets = answers.to_targets(scaling)
+    rows = Problem(encode(encoder, frame), targets, np.ones(len(frame)))
+    given, made = (
+        take_rows(rows, part) for part in (slice(len(x)), slice(len(x), None))
     )
-    given = take_rows(rows, slice(len(frame)))
     front = find_front(
         jax.random.key(seed),
-        *add_made_rows(_divide(given, seed), take_rows(rows, slice(len(frame), None))),
+        *add_made_rows(_divide(given, seed), made),
         objective=choose_objective(answers.classes),
         config=config,
         time_budget=time_budget,
@@ -118,18 +119,16 @@ def compress(
         devices=devices,
         callback=callback,
     )
-    score_fn = functools.partial(
-        evaluation.score, front.network, scaling=scaling, activations=config.activations
+    shared = {"scaling": scaling, "activations": config.activations}
+    front = front._replace(
+        fidelity=evaluation.score(front.network, given, **shared),
+        models=_make_models(front.network, **shared),
     )
-    accuracy = None
-    if labels is not None:
-        codes = encode_labels(labels, classes) if classes else labels.astype(float)
-        accuracy = score_fn(given._replace(y=to_outputs(codes, scaling, "y")))
-    return front._replace(
-        fidelity=score_fn(given),
-        accuracy=accuracy,
-        models=_make_models(front.network, config.activations, scaling),
-    )
+    if labels is None:
+        return front
+    codes = encode_labels(labels, classes) if classes else labels
+    given = given._replace(y=to_outputs(codes, scaling, "y"))
+    return front._replace(accuracy=evaluation.score(front.network, given, **shared))
 
 
 def add_made_rows(parts: Sequence[Problem], made: Problem) -> tuple[Problem, Problem]:
@@ -153,40 +152,43 @@ def add_made_rows(parts: Sequence[Problem], made: Problem) -> tuple[Problem, Pro
     return joined[0], joined[1]
 
 
-def _to_frame(x: Any) -> pd.DataFrame:
-    """Return rows as a data frame with names of columns that are text.
+def _to_frame(x: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+    """Return rows as a data frame whose columns have text as names.
 
     Raises:
-      ValueError: there are few rows, or not two axes.
+      ValueError: there are few rows, other than two axes, or two columns of one name.
     """
-    if not isinstance(x, pd.DataFrame):
-        x = np.asarray(x)
-        if x.ndim != 2:
-            raise ValueError(f"x must be [N, I], got the shape {x.shape}")
-        x = pd.DataFrame(x, columns=[f"x{i}" for i in range(1, x.shape[1] + 1)])
+    if x.ndim != 2:
+        raise ValueError(f"x must be [N, I], got the shape {x.shape}")
     if len(x) < MIN_ROWS:
         raise ValueError(f"{len(x)} rows, at least {MIN_ROWS} are needed")
+    if not isinstance(x, pd.DataFrame):
+        x = pd.DataFrame(x, columns=[f"x{i}" for i in range(1, x.shape[1] + 1)])
     names = list(map(str, x.columns))
     if len(set(names)) < len(names):
         raise ValueError(f"a column name appears more than once: {listed(names)}")
     return x.set_axis(names, axis=1).reset_index(drop=True)
 
 
-def _like(x: Any, frame: pd.DataFrame) -> Any:
-    """Return rows in the form of `x`: a data frame or an array."""
+def _like(x: pd.DataFrame | np.ndarray, frame: pd.DataFrame) -> Any:
+    """Return rows in the form of `x`: a data frame, or an array of the same floats."""
     if isinstance(x, pd.DataFrame):
         return frame.set_axis(x.columns, axis=1)
-    return frame.to_numpy()
+    return frame.to_numpy(x.dtype if x.dtype.kind == "f" else None)
 
 
-def _check_labels(y: Any, num_rows: int) -> np.ndarray:
+def _read_labels(y: Any, num_rows: int, *, is_classes: bool) -> np.ndarray:
     labels = np.asarray(y)
     if labels.shape not in ((num_rows,), (num_rows, 1)):
         raise ValueError(f"y must have {num_rows} labels, got the shape {labels.shape}")
     labels = labels.reshape(-1)
     if pd.isna(labels).any():
         raise ValueError(f"y has no label in row {int(np.argmax(pd.isna(labels))) + 1}")
-    return labels
+    if is_classes:
+        return labels
+    if labels.dtype.kind not in "fiub":
+        raise ValueError(f"y must be numbers, as the predictions are, got {labels[0]}")
+    return labels.astype(np.float64)
 
 
 def _fit_target(answers: Answers) -> tuple[float, float]:
@@ -206,7 +208,7 @@ def _divide(rows: Problem, seed: int) -> list[Problem]:
 
 
 def _make_models(
-    networks: Network, activations: tuple[str, ...], scaling: Scaling
+    networks: Network, scaling: Scaling, activations: tuple[str, ...]
 ) -> tuple[Model, ...]:
     return tuple(
         Model(Network(*(leaf[k] for leaf in networks)), activations, scaling, TARGET)

@@ -49,7 +49,7 @@ def r2(truth, found):
 def test_a_function_is_imitated(front):
     assert front.fidelity[-1] > 0.999
     assert (np.diff(front.num_weights) > 0).all()
-    assert (front.accuracy < front.fidelity).all()
+    assert (front.accuracy[1:] < front.fidelity[1:]).all()
 
 
 def test_models_predict_in_the_units_of_the_function(front):
@@ -103,7 +103,7 @@ def test_made_up_rows_weigh_as_much_as_the_rows():
         (numbers, X, X[:9, 0], "y must have 40 labels"),
         (numbers, X, np.full(40, np.nan), "no label in row 1"),
         (numbers, X, np.full(40, "a"), "y must be numbers"),
-        (lambda x: x[:, 0] > 0, X, np.full(40, "a"), "'True' is no class: 'a'"),
+        (lambda x: x[:, 0] > 0, X, np.where(X[:, 0] > 0, "a", "b"), "is no class: 'a', 'b'"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

@@ -171,7 +171,7 @@ def test_missing_numbers_are_filled_for_the_teacher(folder, tmp_path):
         ({"teacher": "nan.onnx"}, "is not finite: nan"),
         ({"teacher": "wide.onnx"}, "must predict one number per row"),
         ({"target": "kind", "teacher": "nan.onnx"}, "is not finite: nan"),
-        ({"target": None, "features": None}, "the table has 4 features"),
+        ({"target": None, "features": None}, "the table has 5 features"),
         ({"num_made": -1}, "num_made must be >= 0"),
     ],
 )
