@@ -14,6 +14,7 @@ NUMPY_FNS = {
     "sin": np.sin,
     "square": lambda v: v**2,
     "gelu": lambda v: v / (1 + np.exp(-1.5957691216057308 * (v + 0.044715 * v**3))),
+    "relu": lambda v: np.where(v > 0, v, 0.0),
 }
 MIX = ("sigmoid", "linear", "tanh")
 
