@@ -3,12 +3,12 @@
     python -m figures.compress.teachers --folder TABLES
     python -m figures.compress.teachers --summarize
 
-One run per table, split and method, each of the same number of seconds, the fits of the
-teacher included. `labels` is the default search. The other methods fit the networks to
-predictions: of the teacher for the rows it was fitted to (`in-sample`), of teachers
-fitted without these rows (`out-of-fold`), to the means of these and the labels
-(`mixed`), or also to made-up rows (`made-up`). `file` is the search with a validation
-part that `python -m swajax.search --teacher` does.
+One run per table, split and method, all with the settings `SEARCH`. `labels` is the
+search without a teacher. The other methods fit the networks to predictions of a
+teacher: for the rows that it was fitted to (`in-sample`), for rows that it was not
+fitted to (`out-of-fold`), also for made-up rows (`made-up`), or the means of the labels
+and of the predictions out of the folds (`mixed`). `file` is the search with a
+validation part of `python -m swajax.search --teacher`.
 """
 
 import dataclasses
@@ -52,7 +52,15 @@ from swajax.search.run import find_front
 from swajax.search.teachers import imitate
 
 METHODS = ("labels", "in-sample", "out-of-fold", "mixed", "made-up", "file")
-SIZE, MARGIN = 40, 0.01
+SEARCH = SearchConfig(
+    max_weights=40,
+    num_starts=192,
+    num_rounds=0,
+    num_kept=8,
+    max_perturbed=8,
+    sources=("random", "linear"),
+)
+SIZE, MARGIN = 20, 0.01
 SCORES = {
     "score": "picked network",
     "small": f"best of at most {SIZE} weights by validation",
@@ -75,8 +83,9 @@ class TeachersCommand:
     """targets of the networks"""
     num_splits: int = 2
     """number of random test parts per table"""
-    time_budget: float = 20.0
-    """seconds of the process per run, the fits of the teacher included"""
+    time_budget: float | None = None
+    """seconds of the process per run, the fits of the teacher included [none: the
+    settings limit the effort]"""
     summarize: bool = False
     """do not fit; write the table again from existing runs"""
     quick: bool = False
@@ -130,8 +139,8 @@ def _plan(config: TeachersCommand, runs: RunFile) -> list:
     known = find_tables(config.folder)
     names = tuple(known) if config.tables is None else config.tables
     check_names("table", names, tuple(known))
-    search = QUICK_SEARCH if config.quick else SearchConfig()
-    wanted = {"config": configs.to_dict(search), "time_budget": config.time_budget}
+    search = QUICK_SEARCH if config.quick else SEARCH
+    wanted = {"config": configs.to_dict(search)}
     num = 1 if config.quick else config.num_splits
     planned = []
     for seed, name, method in itertools.product(range(num), names, config.methods):
@@ -148,7 +157,7 @@ def search_table(
     seed: int,
     method: str,
     config: SearchConfig,
-    time_budget: float,
+    time_budget: float | None,
 ) -> Run:
     """Search one table by the labels or by a teacher, and evaluate the front."""
     loaded = divide_table(
@@ -161,7 +170,8 @@ def search_table(
     )
     begin, teacher = time.process_time(), Teacher(loaded.scaling)
     train, valid, folds = _make_rows(loaded, teacher, method, seed)
-    spent = time.process_time() - begin
+    if time_budget is not None:
+        time_budget = max(time_budget + begin - time.process_time(), 1.0)
     front = find_front(
         jax.random.key(seed),
         train,
@@ -169,7 +179,7 @@ def search_table(
         folds=folds,
         objective=choose_objective(loaded.scaling.classes),
         config=config,
-        time_budget=max(time_budget - spent, 1.0),
+        time_budget=time_budget,
         clock=time.process_time,
     )
     seconds = time.process_time() - begin
@@ -187,7 +197,6 @@ def search_table(
         "table": name,
         "seed": seed,
         "method": method,
-        "time_budget": time_budget,
         "seconds": seconds,
         "config": configs.to_dict(config),
         "score": found.rows[front.pick][f"{measure}_test"],

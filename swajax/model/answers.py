@@ -134,16 +134,16 @@ def _read_scores(
 ) -> Answers:
     """Return probabilities, from probabilities, log-odds or logits."""
     if values.ndim == 1:
-        is_probability = ((values >= 0) & (values <= 1)).all()
+        is_share = ((values >= 0) & (values <= 1)).all()
         both = np.stack([1 - values, values], axis=1)
-        values = both if is_probability else to_probabilities(values[:, None])
-    totals = values.sum(axis=1, keepdims=True)
-    if (values < 0).any() or not np.allclose(totals, 1, atol=1e-3):
-        if task == "auto":
-            raise ValueError(
-                f"the teacher's predictions of the shape {values.shape} are no "
-                "probabilities, whose sum is 1 (task classification reads logits)"
-            )
+        values = both if is_share else to_probabilities(values[:, None])
+    totals, is_share = values.sum(axis=1), ((values >= 0) & (values <= 1)).all()
+    if task == "auto" and not (is_share and np.allclose(totals, 1, atol=1e-3)):
+        raise ValueError(
+            f"the teacher's predictions of the shape {values.shape} are no "
+            "probabilities, whose sum is 1 (task classification reads logits)"
+        )
+    if not (is_share and (totals > 0).all()):
         values = to_probabilities(values)
     classes = classes or tuple(map(str, range(values.shape[1])))
     if len(classes) != values.shape[1]:

@@ -15,6 +15,7 @@ ROOT = Path(figures.__file__).parent
 STUDIES = sorted(path.parent.name for path in ROOT.glob("*/__main__.py"))
 STUDIES += ["tangle"]
 COMMANDS = {
+    "compress.teachers": "TeachersCommand",
     "fronts": "FrontsCommand",
     "paper": "ReproductionCommand",
     "quality": "QualityCommand",

@@ -103,7 +103,12 @@ def test_made_up_rows_weigh_as_much_as_the_rows():
         (numbers, X, X[:9, 0], "y must have 40 labels"),
         (numbers, X, np.full(40, np.nan), "no label in row 1"),
         (numbers, X, np.full(40, "a"), "y must be numbers"),
-        (lambda x: x[:, 0] > 0, X, np.where(X[:, 0] > 0, "a", "b"), "is no class: 'a', 'b'"),
+        (
+            lambda x: x[:, 0] > 0,
+            X,
+            np.where(X[:, 0] > 0, "a", "b"),
+            "is no class: 'a', 'b'",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

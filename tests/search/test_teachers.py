@@ -165,7 +165,7 @@ def test_missing_numbers_are_filled_for_the_teacher(folder, tmp_path):
     [
         ({"teacher": "none.onnx"}, "none.onnx: no such file"),
         ({"teacher": "broken.onnx"}, "broken.onnx: no ONNX model"),
-        ({"teacher": "three.onnx"}, "shape ['N', 3]; the table has 2 features"),
+        ({"teacher": "three.onnx"}, "reads 3 inputs; the table has 2 features"),
         ({"teacher": "other.onnx"}, "reads the columns 'z'; the table has 2 features"),
         ({"features": ("u", "text")}, "these columns hold text: 'text'"),
         ({"teacher": "nan.onnx"}, "is not finite: nan"),
@@ -196,7 +196,11 @@ def test_bad_teachers_end_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_without_onnxruntime_the_package_is_named(folder, monkeypatch):
+def test_layers_are_read_without_onnxruntime(folder, monkeypatch):
+    frame = pd.DataFrame({"u": [1.0], "v": [0.5]})
+    with_it = OnnxTeacher(folder / "named.onnx", frame)(frame)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ValueError, match="pip install"):
-        OnnxTeacher(folder / "two.onnx", pd.DataFrame({"u": [1.0], "v": [1.0]}))
+    layers = OnnxTeacher(folder / "two.onnx", frame)(frame)
+    np.testing.assert_allclose(layers, with_it, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"one input .* pip install onnxruntime"):
+        OnnxTeacher(folder / "named.onnx", frame)
