@@ -47,17 +47,18 @@ from swajax.io import commands, configs
 from swajax.model import evaluation
 from swajax.model.front import Front
 from swajax.search.config import SearchConfig
-from swajax.search.imitation import NUM_MADE
+from swajax.search.imitation import NUM_MADE, pick_near
 from swajax.search.run import find_front
 from swajax.search.teachers import imitate
 
 METHODS = ("labels", "in-sample", "out-of-fold", "mixed", "made-up", "file")
 SEARCH = SearchConfig(
-    max_weights=40,
-    num_starts=192,
+    max_weights=20,
+    max_depth=2,
+    num_starts=64,
     num_rounds=0,
-    num_kept=8,
-    max_perturbed=8,
+    num_kept=4,
+    max_perturbed=0,
     sources=("random", "linear"),
 )
 SIZE, MARGIN = 20, 0.01
@@ -183,6 +184,8 @@ def search_table(
         clock=time.process_time,
     )
     seconds = time.process_time() - begin
+    if method == "file":
+        front = pick_near(front)
     parts = loaded.dataset
     found = evaluation.tabulate(
         _without_made_rows(front, len(parts.train.x)),

@@ -31,7 +31,7 @@ from swajax.search import pool as pools
 from swajax.search import teachers
 from swajax.search.config import SearchConfig
 from swajax.search.hosts import check_same
-from swajax.search.imitation import NUM_MADE
+from swajax.search.imitation import NEAR_LOSS, NUM_MADE, pick_near
 from swajax.search.pool import Pool
 from swajax.search.run import SearchProgress, find_front
 from swajax.search.sources.descent import BATCH_ROWS
@@ -158,8 +158,10 @@ def _search(config: SearchCommand) -> None:
     if not is_writer:
         return
     seconds = time.monotonic() - begin
+    if imitation is not None and config.search.max_error is None:
+        front = pick_near(front)
     outcome = _tabulate(front, loaded, config.search.activations, imitation)
-    picked = _explain_pick(front, config.search.max_error)
+    picked = _explain_pick(front, config.search.max_error, imitation)
     sys.stdout.write(
         f"{seconds:.0f} s\n"
         f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
@@ -310,8 +312,12 @@ def _format_first(seconds: float, pool: Pool) -> str:
     )
 
 
-def _explain_pick(front: Front, max_error: float | None) -> str:
+def _explain_pick(
+    front: Front, max_error: float | None, imitation: teachers.Imitation | None
+) -> str:
     """Explain the pick."""
+    if max_error is None and imitation is not None:
+        return f"smallest with a validation loss of at most {NEAR_LOSS} above the best"
     if max_error is None and front.held_rows is not None:
         return "small, and near the best; -: a smaller one is better"
     if max_error is None:

@@ -20,7 +20,7 @@ from swajax.io.configs import check_range
 from swajax.model import evaluation
 from swajax.model.answers import Answers, encode_labels, find_classes, read_answers
 from swajax.model.fitted import Model
-from swajax.model.front import Front
+from swajax.model.front import Front, pick_smallest
 from swajax.search.config import SearchConfig
 from swajax.search.progress import Callback
 from swajax.search.run import find_front
@@ -30,6 +30,7 @@ MIN_ROWS = 10
 NUM_MADE = 2000
 MADE_WEIGHT = 1.0  # of all made-up rows, relative to the rows given
 VALID_SHARE = 0.2
+NEAR_LOSS = 0.01  # above the smallest: a picked network may have it
 TARGET = "prediction"
 
 
@@ -68,7 +69,8 @@ def compress(
       callback: called after each block of work.
 
     Returns:
-      The front, with `fidelity`, `accuracy` if there are labels, and `models`.
+      The front, with `fidelity`, `accuracy` if there are labels, and `models`. Without
+      `max_error` the pick is that of `pick_near`.
 
     Raises:
       ValueError: rows, labels or predictions do not fit together, or a prediction is
@@ -119,6 +121,8 @@ def compress(
         devices=devices,
         callback=callback,
     )
+    if config.max_error is None:
+        front = pick_near(front)
     shared = {"scaling": scaling, "activations": config.activations}
     front = front._replace(
         fidelity=evaluation.score(front.network, given, **shared),
@@ -129,6 +133,16 @@ def compress(
     codes = encode_labels(labels, classes) if classes else labels
     given = given._replace(y=to_outputs(codes, scaling, "y"))
     return front._replace(accuracy=evaluation.score(front.network, given, **shared))
+
+
+def pick_near(front: Front) -> Front:
+    """Pick the smallest network with a loss of at most `NEAR_LOSS` above the smallest.
+
+    Without noise, larger networks are better for sure, however little.
+    """
+    limit = float(front.valid_loss.min()) + NEAR_LOSS
+    pick = pick_smallest(front.valid_loss, front.valid_loss_diff_se, limit)
+    return front._replace(pick=pick)
 
 
 def add_made_rows(parts: Sequence[Problem], made: Problem) -> tuple[Problem, Problem]:

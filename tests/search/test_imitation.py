@@ -8,7 +8,7 @@ import swajax
 from swajax.data.problem import Problem
 from swajax.export.formats import export
 from swajax.search.config import SearchConfig
-from swajax.search.imitation import MADE_WEIGHT, add_made_rows
+from swajax.search.imitation import MADE_WEIGHT, NEAR_LOSS, add_made_rows
 
 CONFIG = SearchConfig(
     max_weights=10,
@@ -50,6 +50,12 @@ def test_a_function_is_imitated(front):
     assert front.fidelity[-1] > 0.999
     assert (np.diff(front.num_weights) > 0).all()
     assert (front.accuracy[1:] < front.fidelity[1:]).all()
+
+
+def test_the_pick_is_small_and_near_the_best(front):
+    limit = front.valid_loss.min() + NEAR_LOSS
+    assert front.pick == np.argmax(front.valid_loss <= limit)
+    assert front.num_weights[front.pick] < front.num_weights[-1]
 
 
 def test_models_predict_in_the_units_of_the_function(front):
