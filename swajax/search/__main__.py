@@ -6,12 +6,10 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
-import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -27,13 +25,12 @@ from swajax.io.configs import check_range
 from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
-from swajax.search import pool as pools
 from swajax.search import teachers
 from swajax.search.config import SearchConfig
+from swajax.search.display import make_callback
 from swajax.search.hosts import check_same
 from swajax.search.imitation import NEAR_LOSS, NUM_MADE, pick_near
-from swajax.search.pool import Pool
-from swajax.search.run import SearchProgress, find_front
+from swajax.search.run import find_front
 from swajax.search.sources.descent import BATCH_ROWS
 
 NAME = "python -m swajax.search"
@@ -130,7 +127,6 @@ def _search(config: SearchCommand) -> None:
         options = {"num_made": config.num_made, "seed": config.seed}
         imitation = teachers.ask_teacher(config.teacher, loaded, **options)
         notes += (teachers.describe(config.teacher, config.num_made, scaling),)
-    train, valid = (imitation or dataset)[:2]
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
@@ -139,9 +135,11 @@ def _search(config: SearchCommand) -> None:
     is_writer = files.is_writer()
     if is_writer:
         sys.stdout.write(_describe(loaded, notes))
+    train, valid = (imitation or dataset)[:2]
     check_same((config.search, config.time_budget, config.seed), train, valid)
     begin = time.monotonic()
     with tqdm(unit="block", disable=None if is_writer else True) as bar:
+        show = make_callback(bar, folder, config.search.max_weights)
         front = find_front(
             jax.random.key(config.seed),
             train,
@@ -151,21 +149,31 @@ def _search(config: SearchCommand) -> None:
             config=config.search,
             time_budget=processes.remaining_time(config.time_budget),
             devices=devices,
-            callback=_make_callback(bar, folder, config.search.max_weights)
-            if is_writer
-            else None,
+            callback=show if is_writer else None,
         )
     if not is_writer:
         return
-    seconds = time.monotonic() - begin
     if imitation is not None and config.search.max_error is None:
         front = pick_near(front)
+    _report(config, front, loaded, imitation, notes, time.monotonic() - begin, folder)
+
+
+def _report(
+    config: SearchCommand,
+    front: Front,
+    loaded: LoadedTable,
+    imitation: teachers.Imitation | None,
+    notes: tuple[str, ...],
+    seconds: float,
+    folder: Path,
+) -> None:
+    """Evaluate the front, print its table and write all results."""
     outcome = _tabulate(front, loaded, config.search.activations, imitation)
-    picked = _explain_pick(front, config.search.max_error, imitation)
-    sys.stdout.write(
-        f"{seconds:.0f} s\n"
-        f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
-    )
+    is_imitation = imitation is not None
+    picked = _explain_pick(front, config.search.max_error, is_imitation=is_imitation)
+    target = loaded.table.target_name
+    text = evaluation.format_table(outcome, target=target, picked=picked)
+    sys.stdout.write(f"{seconds:.0f} s\n{text}\n")
     from swajax.report import run_folder  # matplotlib is slow to import
 
     run_folder.write(
@@ -173,9 +181,9 @@ def _search(config: SearchCommand) -> None:
         config,
         front,
         outcome,
-        table=table,
-        dataset=dataset,
-        scaling=scaling,
+        table=loaded.table,
+        dataset=loaded.dataset,
+        scaling=loaded.scaling,
         activations=config.search.activations,
         about={
             "notes": notes,
@@ -258,65 +266,11 @@ def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _make_callback(
-    bar: tqdm, folder: Path, max_weights: int
-) -> Callable[[SearchProgress], None]:
-    """Log each block of work, move the bar, and print the first networks found."""
-    is_first = is_logged = True
-    bar.set_postfix(stage="sources")
-
-    def callback(progress: SearchProgress) -> None:
-        nonlocal is_first, is_logged
-        pool = progress.pool
-        if pool is None:
-            bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
-            return
-        small = pool.take(pool.num_weights <= max_weights)
-        if is_first and len(small.loss):
-            tqdm.write(_format_first(progress.seconds, small))
-            is_first = False
-        best = float(pool.loss.min(initial=np.inf))
-        line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
-        line |= {"num_networks": len(pool.loss)}
-        is_logged = is_logged and _log(folder, line)
-        bar.total = progress.num_blocks
-        bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
-        bar.update()
-
-    return callback
-
-
-def _log(folder: Path, line: dict[str, Any]) -> bool:
-    """Append a line to the log; warn and return False if that fails, as on a full disk.
-
-    The search continues: the table of its front can still be printed.
-    """
-    try:
-        runlog.log_metrics(folder, line)
-    except OSError as error:
-        warnings.warn(f"the log ends: {commands.describe_error(error)}", stacklevel=2)
-        return False
-    return True
-
-
-def _format_first(seconds: float, pool: Pool) -> str:
-    """Format the first networks: sizes and training losses."""
-    front = pools.front_of(pool, pool.loss, np.zeros(len(pool.loss)))
-    cells = [
-        f"{size}: {loss:.3g}"
-        for size, loss in zip(front.num_weights, front.train_loss, strict=True)
-    ]
-    return (
-        f"after {seconds:.0f} s, weights: training loss of the networks found so far\n"
-        f"  {', '.join(cells)}"
-    )
-
-
 def _explain_pick(
-    front: Front, max_error: float | None, imitation: teachers.Imitation | None
+    front: Front, max_error: float | None, *, is_imitation: bool = False
 ) -> str:
     """Explain the pick."""
-    if max_error is None and imitation is not None:
+    if max_error is None and is_imitation:
         return f"smallest with a validation loss of at most {NEAR_LOSS} above the best"
     if max_error is None and front.held_rows is not None:
         return "small, and near the best; -: a smaller one is better"
