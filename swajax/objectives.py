@@ -63,6 +63,23 @@ def losses(
     return jax.nn.logsumexp(out, axis=0) - (out * y).sum(axis=0)
 
 
+def losses_on_host(
+    out: Float[np.ndarray, "*K N O"], y: Float[np.ndarray, "N O"], objective: Objective
+) -> Float[np.ndarray, "*K N"]:
+    """Compute `losses` with NumPy, in float64, for few outputs of many shapes.
+
+    Example:
+      >>> losses_on_host(np.array([[[3.0], [1.0]]]), np.ones((2, 1)), "squared")
+      array([[4., 0.]])
+    """
+    out, y = np.asarray(out, np.float64), np.asarray(y, np.float64)
+    if objective == "squared":
+        return np.square(out - y).mean(axis=-1)
+    if objective == "logistic":
+        return (np.logaddexp(out, 0) - y * out).sum(axis=-1)
+    return np.logaddexp.reduce(out, axis=-1) - (out * y).sum(axis=-1)
+
+
 def local_form(
     out: Float[Array, "O N"], y: Float[Array, "O N"], *, objective: Objective
 ) -> LocalForm:

@@ -1,12 +1,15 @@
-"""Time polish and whole searches on 1, 2, 4 and 8 CPU devices.
+"""Time polish and whole searches on one core, and on 1, 2, 4 and 8 CPU devices.
 
     python -m figures.speed.devices
 
 JAX has a fixed number of CPU devices per process, so that each number is measured in
 processes of its own, alternately. Where there are fewer cores than devices, the wall
-time cannot fall further; the CPU time then shows what the division costs.
+time cannot fall further; the CPU time then shows what the division costs. A search on
+one device uses other cores to compile programs and to train a supernet: the ratio to
+the search on one core is what all cores bring.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +28,7 @@ from figures.common import results
 from figures.speed.tasks import POLISH_POINTS, POLISHED
 from swajax import prior
 from swajax.data.problem import Problem
-from swajax.data.splits import split_table
+from swajax.data.splits import split_into_folds
 from swajax.data.tables import load_table
 from swajax.io import commands, runlog
 from swajax.refine import batches
@@ -49,36 +53,41 @@ class DevicesCommand:
     """numbers of devices"""
     repeats: int = 2
     """number of processes per number of devices; the fastest counts"""
-    measure: int | None = None
-    """measure this process, which has so many devices, and print one line of JSON"""
+    measure: bool = False
+    """measure this process and print one line of JSON"""
     quick: bool = False
     """run tiny searches on one and two devices to test the study"""
 
 
 def main(config: DevicesCommand) -> None:
     """Run a process per number of devices and repeat, then write the file."""
-    if config.measure is not None:
+    if config.measure:
         rows = measure_polish() | measure_search(is_quick=config.quick)
         sys.stdout.write(json.dumps(rows) + "\n")
         return
     folder = None if config.out is None else config.out.parent
     folder = results.choose_folder(folder, "speed", is_quick=config.quick)
     numbers = (1, 2) if config.quick else config.devices
+    cores = results.count_cores()
+    cases = [(1, 1), *((cores, num) for num in numbers)]
     repeats = 1 if config.quick else config.repeats
     with tempfile.TemporaryDirectory() as cache:
-        # The first process of each number compiles the programs.
+        # The first process of each case compiles the programs.
         found = [
-            {num: _run(num, cache, is_quick=config.quick) for num in numbers}
+            {case: _run(*case, cache, is_quick=config.quick) for case in cases}
             for _ in range(1 + repeats)
         ][1:]
-    rows = [{"devices": num} | _fastest([one[num] for one in found]) for num in numbers]
+    rows = [
+        {"cores": case[0], "devices": case[1]} | _fastest([one[case] for one in found])
+        for case in cases
+    ]
     for row in rows:
         row["polish_ratio"] = (
             row["network_steps_per_second"] / rows[0]["network_steps_per_second"]
         )
         row["search_ratio"] = rows[0]["search_seconds"] / row["search_seconds"]
         sys.stdout.write(f"{row}\n")
-    about = {"cores": results.count_cores(), "versions": runlog.find_versions()}
+    about = {"cores": cores, "versions": runlog.find_versions()}
     out = config.out or folder / "devices.json"
     runlog.write_json(out, about | {"rows": rows})
 
@@ -111,12 +120,12 @@ def measure_polish() -> dict[str, float]:
 
 def measure_search(*, is_quick: bool) -> dict[str, Any]:
     """Return the seconds of a whole search of `diabetes`, and its front."""
-    dataset, _, _ = split_table(load_table("diabetes"), seed=0)
+    dataset, folds, _, _ = split_into_folds(load_table("diabetes"), seed=0)
     begin, cpu = time.perf_counter(), time.process_time()
     front = find_front(
         jax.random.key(0),
         dataset.train,
-        dataset.valid,
+        folds=folds,
         config=TINY if is_quick else SearchConfig(),
     )
     return {
@@ -127,20 +136,36 @@ def measure_search(*, is_quick: bool) -> dict[str, Any]:
     }
 
 
-def _run(num: int, cache: str, *, is_quick: bool) -> dict[str, Any]:
-    command = [sys.executable, "-m", "figures.speed.devices", "--measure", str(num)]
+def _run(cores: int, num: int, cache: str, *, is_quick: bool) -> dict[str, Any]:
+    """Measure `num` devices in a process that may use so many cores."""
+    command = [sys.executable, "-m", "figures.speed.devices", "--measure"]
     environment = os.environ | {
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_CPU_DEVICES": str(num),
         "JAX_COMPILATION_CACHE_DIR": cache,
     }
-    done = subprocess.run(  # noqa: S603  # fixed command
-        [*command, *(["--quick"] if is_quick else [])],
-        env=environment,
-        stdout=subprocess.PIPE,
-        check=True,
-    )
+    with _on_cores(cores):
+        done = subprocess.run(  # noqa: S603  # fixed command
+            [*command, *(["--quick"] if is_quick else [])],
+            env=environment,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def _on_cores(num: int) -> Iterator[None]:
+    """Start processes on the first `num` cores, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:num])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _fastest(found: list[dict[str, Any]]) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LassoCV, LogisticRegressionCV, RidgeCV
+from sklearn.feature_selection import RFE
+from sklearn.linear_model import (
+    LassoCV,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    RidgeCV,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -20,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 DENSE = {"hidden_layer_sizes": (64, 64), "max_iter": 500, "random_state": 0}
 DECAYS = (1e-3, 1e-1, 1.0, 10.0)
+NUM_KEPT = 8  # inputs of the sparse linear model
 
 
 def _dense(kind: Callable[..., Any]) -> Any:
@@ -29,13 +37,28 @@ def _dense(kind: Callable[..., Any]) -> Any:
 
 
 def _operon() -> Any:
+    """Return symbolic regression with a step of Levenberg-Marquardt per expression."""
     kind = importlib.import_module("pyoperon.sklearn").SymbolicRegressor
-    return kind(max_evaluations=200_000, max_length=40, random_state=0, n_threads=1)
+    search = kind(
+        allowed_symbols="add,sub,mul,aq,sin,exp,tanh,constant,variable",
+        max_length=40,
+        optimizer_iterations=1,
+        max_evaluations=1_000_000,  # about 20 s on 400 rows
+        max_time=60,
+        n_threads=1,
+        random_state=0,
+    )
+    return make_pipeline(StandardScaler(), search)
 
 
 REGRESSORS = {
     "linear": lambda: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-4, 5, 37))),
     "lasso": lambda: make_pipeline(StandardScaler(), LassoCV(max_iter=20_000)),
+    "sparse": lambda: make_pipeline(
+        StandardScaler(),
+        RFE(LinearRegression(), n_features_to_select=NUM_KEPT),
+        RidgeCV(np.logspace(-4, 5, 37)),
+    ),
     "dense": lambda: _dense(MLPRegressor),
     "boosting": lambda: HistGradientBoostingRegressor(random_state=0),
     "operon": _operon,
@@ -43,6 +66,11 @@ REGRESSORS = {
 CLASSIFIERS = {
     "linear": lambda: make_pipeline(
         StandardScaler(), LogisticRegressionCV(Cs=10, max_iter=5000)
+    ),
+    "sparse": lambda: make_pipeline(
+        StandardScaler(),
+        RFE(LogisticRegression(max_iter=5000), n_features_to_select=NUM_KEPT),
+        LogisticRegressionCV(Cs=10, max_iter=5000),
     ),
     "dense": lambda: _dense(MLPClassifier),
     "boosting": lambda: HistGradientBoostingClassifier(random_state=0),
@@ -76,6 +104,7 @@ def score(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", FutureWarning)
+        warnings.filterwarnings("ignore", "Found n_features_to_select")
         model.fit(*train)
     return {"score": float(model.score(*test)), "num_weights": _count(model)}
 
@@ -85,6 +114,8 @@ def _count(model: Any) -> int | None:
     last = model[-1] if hasattr(model, "steps") else model
     if hasattr(last, "coefs_"):
         return int(sum(map(np.size, (*last.coefs_, *last.intercepts_))))
+    if hasattr(last, "stats_"):  # operon counts symbols
+        return int(last.stats_["model_length"])
     if hasattr(last, "coef_"):
         return int(np.count_nonzero(last.coef_) + np.size(last.intercept_))
     return None

@@ -1,5 +1,7 @@
 """Aims and scores of the study, from its runs."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float
 
@@ -8,16 +10,26 @@ from figures.common.results import RunFile
 
 MARGIN = 0.01  # of R2 or accuracy
 SIZE = 40
-COLUMNS = ("folds", "hold-out", "pysr", "linear", "lasso", "dense", "boosting")
+COLUMNS = (
+    "folds",
+    "hold-out",
+    "small",
+    "linear",
+    "lasso",
+    "sparse",
+    "dense",
+    "boosting",
+    "operon",
+)
+Rows = list[dict]
 Scores = dict[str, dict[tuple[str, int], float]]
 
 
 def find_scores(runs: RunFile) -> Scores:
     """Return the test score of each method by table and split.
 
-    Besides the methods of the runs: `pysr`, the rule of PySR on the cross-validated
-    front, and `small`, the best non-dominated network of at most 40 weights by the
-    cross-validation.
+    Besides the methods of the runs: other rules of choice on the cross-validated fronts
+    (`RULES`).
     """
     found: Scores = {}
     for run in runs.values():
@@ -27,19 +39,34 @@ def find_scores(runs: RunFile) -> Scores:
         found.setdefault(run["method"], {})[pair] = run["score"]
         if run["method"] == "folds":
             second = run["measures"][1]
-            for name, row in (("pysr", _pick_pysr(run)), ("small", _pick_small(run))):
+            for name, pick_fn in RULES.items():
+                row = pick_fn(run["front"])
                 found.setdefault(name, {})[pair] = row[f"{second}_test"]
     return found
 
 
-def _pick_small(run: dict) -> dict:
-    rows = [row for row in run["front"] if row["num_weights"] <= SIZE]
-    return min(rows or run["front"][:1], key=lambda row: row["valid_loss"])
+def _pick_best(front: Rows) -> dict:
+    return min(front, key=lambda row: row["valid_loss"])
 
 
-def _pick_pysr(run: dict) -> dict:
+def _pick_small(front: Rows) -> dict:
+    rows = [row for row in front if row["num_weights"] <= SIZE]
+    return _pick_best(rows or front[:1])
+
+
+def _pick_near(front: Rows, num_errors: float) -> dict:
+    """Pick the smallest within so many standard errors of the best."""
+    least = _pick_best(front)["valid_loss"]
+    return next(
+        row
+        for row in front
+        if row["valid_loss"] <= least + num_errors * row["valid_loss_diff_se"]
+    )
+
+
+def _pick_pysr(front: Rows) -> dict:
     """Pick the steepest fall of log loss per weight, within 1.5 times the best loss."""
-    rows = [row for row in run["front"] if not row["is_dominated"]]
+    rows = [row for row in front if not row["is_dominated"]]
     limit = 1.5 * min(row["valid_loss"] for row in rows)
     best, steepest = rows[-1], -1.0
     for before, row in zip([None, *rows], rows, strict=False):
@@ -51,6 +78,17 @@ def _pick_pysr(run: dict) -> dict:
         if row["valid_loss"] <= limit and fall > steepest:
             best, steepest = row, fall
     return best
+
+
+RULES = {
+    "best": _pick_best,
+    "half-se": functools.partial(_pick_near, num_errors=0.5),
+    "one-se": functools.partial(_pick_near, num_errors=1.0),
+    "pysr": _pick_pysr,
+    "small": _pick_small,
+}
+"""Rules of choice: the smallest loss; the smallest network within half or one standard
+error of it; the rule of PySR; the smallest loss of at most 40 weights."""
 
 
 def compare(scores: Scores, method: str, other: str) -> Float[np.ndarray, " P"]:
@@ -66,7 +104,7 @@ def format_aims(runs: RunFile) -> str:
     for method, other in (
         ("folds", "linear"),
         ("hold-out", "linear"),
-        ("pysr", "linear"),
+        *((rule, "linear") for rule in RULES),
         ("small", "dense"),
         ("folds", "dense"),
     ):

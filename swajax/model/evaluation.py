@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from swajax.data.messages import shown
-from swajax.data.problem import Problem, padded_rows, take_rows
+from swajax.data.problem import Problem, take_rows
 from swajax.data.splits import Dataset, Scaling
+from swajax.io.compilation import compile_for
 from swajax.model.front import Front
-from swajax.network import apply, count_neurons
+from swajax.network import apply
+from swajax.objectives import losses_on_host
 from swajax.types import Network
 
 REGRESSION, CLASSIFICATION = ("rmse", "r2"), ("log_loss", "accuracy")
@@ -23,7 +24,8 @@ TITLES = {
 }
 WIDTHS = (7, 7, 6, 19, 19, 19, 19)  # column widths of the text table
 
-_count_neurons = jax.jit(jax.vmap(count_neurons))
+LONG_TAIL = 4  # dominated networks at the end of a text table
+BLOCK = 32, 512  # networks and rows of one call
 
 
 class FrontTable(NamedTuple):
@@ -70,7 +72,7 @@ def tabulate(
         name: [part] for name, part in dataset._asdict().items() if part is not None
     }
     if read_test is not None and "test" in parts:
-        parts["test"] = map(_pad_rows, read_test())
+        parts["test"] = read_test()
     measures = CLASSIFICATION if scaling.classes else REGRESSION
     errors = {
         f"{measure}_{name}": values
@@ -95,7 +97,7 @@ def tabulate(
             ends = np.sqrt(ends) * scaling.target_scale
         names = (f"{measures[0]}_low", f"{measures[0]}_high")
         errors |= dict(zip(names, ends, strict=True))
-    neurons = np.asarray(_count_neurons(front.network))
+    neurons = _count_neurons(front.network)
     rows = [
         {
             "num_weights": int(front.num_weights[index]),
@@ -115,7 +117,8 @@ def tabulate(
 def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     """Format a table as text, with a mark at the picked network.
 
-    A dash marks networks that a smaller one beats.
+    A dash marks networks that a smaller one beats. The last of them share a line, so
+    that the others stay in sight.
 
     Args:
       table: the networks and their errors.
@@ -134,7 +137,8 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
         f"{TITLES[first].format(shown(target))}; >: picked, {picked}",
         _format_line(" ", "weights", "neurons", "layers", *heads),
     ]
-    for row in table.rows:
+    first_hidden = _find_tail(table.rows)
+    for row in table.rows[:first_hidden]:
         sizes = (row["num_weights"], row["num_neurons"], row["depth"])
         cells = [_format_errors(row, table.measures, part) for part in parts]
         if has_interval:
@@ -143,6 +147,12 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
             cells.append(f"{row[fidelity]:.3f}")
         mark = ">" if row["is_picked"] else "-" if row["is_dominated"] else " "
         lines.append(_format_line(mark, *map(str, sizes), *cells))
+    if first_hidden < len(table.rows):
+        num, row = len(table.rows) - first_hidden, table.rows[first_hidden]
+        lines.append(
+            f"- {row['num_weights']:>7} and more: {num} networks, each worse than a "
+            "smaller one"
+        )
     return "\n".join(lines)
 
 
@@ -156,12 +166,33 @@ def score(
     return _evaluate(networks, [part], scaling, activations)[1]
 
 
+def _find_tail(rows: list[dict[str, Any]]) -> int:
+    """Return the index of the first row of a long end of dominated networks."""
+    last = max(k for k, row in enumerate(rows) if not row["is_dominated"])
+    return last + 1 if len(rows) - last > LONG_TAIL else len(rows)
+
+
 def predict(
     networks: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "K N O"]:
-    """Compute the outputs of K networks, returned as float64."""
-    out = _apply(networks, jnp.asarray(x), activations=activations)
-    return np.asarray(out, np.float64)
+    """Compute the outputs of K networks, returned as float64.
+
+    In blocks of one shape: all fronts of a table share a compiled program.
+    """
+    num, num_rows = len(networks.depth), len(x)
+    networks = jax.tree.map(lambda leaf: _pad_first(leaf, BLOCK[0], "edge"), networks)
+    parts = np.split(
+        _pad_first(x, BLOCK[1], "constant"), range(BLOCK[1], num_rows, BLOCK[1])
+    )
+    apply_fn = _compile_apply(activations)
+    out = np.concatenate([apply_fn(networks, part) for part in parts], axis=1)
+    return np.float64(out[:num, :num_rows])
+
+
+def _count_neurons(networks: Network) -> Int[np.ndarray, " K"]:
+    """Count neurons like `swajax.network.count_neurons`, without compilation."""
+    used = np.arange(networks.mask.shape[1]) < np.asarray(networks.depth)[:, None]
+    return np.count_nonzero(networks.mask * used[..., None], axis=(1, 2))
 
 
 def _evaluate(
@@ -216,20 +247,10 @@ def _evaluate_classes(
     if outputs.shape[-1] == 1:  # the log-odds of the second class
         outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=-1)
         y = np.concatenate([1 - y, y], axis=-1)
-    log_total = np.logaddexp.reduce(outputs, axis=-1)
-    losses = log_total - (outputs * y[None]).sum(axis=-1)
+    losses = losses_on_host(outputs, y, "softmax")
     is_right = outputs.argmax(axis=-1) == y[None].argmax(axis=-1)
     average = functools.partial(np.average, axis=1, weights=part.weight)
     return np.stack([average(losses), average(is_right)])
-
-
-def _pad_rows(part: Problem) -> Problem:
-    """Pad with rows of weight 0, so that chunks share compiled programs."""
-    more = padded_rows(len(part.x)) - len(part.x)
-    return Problem(
-        *(np.pad(leaf, ((0, more), (0, 0))) for leaf in part[:2]),
-        np.pad(part.weight, (0, more)),
-    )
 
 
 def _format_errors(row: dict[str, Any], measures: tuple[str, str], part: str) -> str:
@@ -242,9 +263,17 @@ def _format_line(mark: str, *cells: str) -> str:
     return " ".join((mark, *(f"{cell:>{width}}" for cell, width in pairs)))
 
 
-@functools.partial(jax.jit, static_argnames="activations")
-def _apply(
-    networks: Network, x: Float[jax.Array, "N I"], *, activations: tuple[str, ...]
-) -> Float[jax.Array, "K N O"]:
-    one = functools.partial(apply, x=x, activations=activations)
-    return jax.vmap(one)(networks)
+def _pad_first(leaf: np.ndarray, multiple: int, mode: str) -> np.ndarray:
+    """Pad the first axis to a multiple."""
+    widths = [(0, -len(leaf) % multiple), *[(0, 0)] * (np.ndim(leaf) - 1)]
+    return np.pad(leaf, widths, mode=mode)
+
+
+@functools.cache
+def _compile_apply(activations: tuple[str, ...]) -> Callable[..., jax.Array]:
+    def apply_one(
+        network: Network, x: Float[jax.Array, "N I"]
+    ) -> Float[jax.Array, "N O"]:
+        return apply(network, x, activations=activations)
+
+    return compile_for("seldom", jax.vmap(apply_one, in_axes=(0, None)))

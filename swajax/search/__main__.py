@@ -34,6 +34,7 @@ from swajax.search.run import find_front
 from swajax.search.sources.descent import BATCH_ROWS
 
 NAME = "python -m swajax.search"
+REPORT_SECONDS, REPORT_SHARE = 1.5, 0.2  # of a time budget, at most, for the report
 MANY_ROWS = (
     f"networks are fitted and chosen on {MAX_ROWS:,} random rows per part; "
     f"descents use mini-batches of {BATCH_ROWS:,}; all test rows are evaluated"
@@ -147,7 +148,7 @@ def _search(config: SearchCommand) -> None:
             folds=loaded.folds,
             objective=objective,
             config=config.search,
-            time_budget=processes.remaining_time(config.time_budget),
+            time_budget=_search_seconds(config.time_budget),
             devices=devices,
             callback=show if is_writer else None,
         )
@@ -195,6 +196,14 @@ def _report(
     sys.stdout.write(
         f"report.html, networks, results.json and pictures are in {folder}\n"
     )
+
+
+def _search_seconds(time_budget: float | None) -> float | None:
+    """Return the seconds for the search, without those for the report."""
+    if time_budget is None:
+        return None
+    reserve = min(REPORT_SECONDS, REPORT_SHARE * time_budget)
+    return processes.remaining_time(time_budget - reserve)
 
 
 def _load(config: SearchCommand) -> LoadedTable:

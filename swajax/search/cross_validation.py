@@ -11,12 +11,11 @@ import dataclasses
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from swajax.data.problem import Problem
-from swajax.objectives import Objective, losses
+from swajax.objectives import Objective, losses_on_host
 from swajax.search.job import Job
 from swajax.search.pool import Pool
 from swajax.types import Network
@@ -117,7 +116,7 @@ def score_fold(
         squares = sum(
             np.square(leaf).reshape(num, -1).sum(axis=1) for leaf in networks[:5]
         )
-        loss = row_losses(out, job.train.y, job.fit.objective) @ job.train.weight
+        loss = losses_on_host(out, job.train.y, job.fit.objective) @ job.train.weight
         penalised.append(loss + decay / 2 * squares)
         outputs.append(out[:, :num_rows][:, is_held])
     return FoldSearch(
@@ -160,7 +159,7 @@ def make_curve(
     curves = []
     for index, decay in enumerate(decays):
         out = np.concatenate([_choose(one, index, sizes) for one in searches], axis=1)
-        loss = row_losses(out, y, objective)
+        loss = losses_on_host(out, y, objective)
         loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
         curves.append(Curve(sizes, out, loss, weight, held, float(decay)))
     return min(curves, key=lambda curve: curve.means.min())
@@ -174,17 +173,6 @@ def _choose(
     own, first = np.unique(search.sizes[order], return_index=True)
     best = order[first]
     return search.outputs[index][best[np.searchsorted(own, sizes, side="right") - 1]]
-
-
-def row_losses(
-    outputs: Float[np.ndarray, "R N O"], y: Float[np.ndarray, "N O"], objective: str
-) -> Float[np.ndarray, "R N"]:
-    """Return the losses of many networks on each row."""
-    num, num_rows, num_outputs = outputs.shape
-    out = jnp.asarray(outputs).reshape(-1, num_outputs).T
-    every = jnp.asarray(np.tile(y, (num, 1)), out.dtype).T
-    each = losses(out, every, objective=objective)
-    return np.asarray(each, np.float64).reshape(num, num_rows)
 
 
 def refit_candidates(
@@ -228,7 +216,7 @@ def refit_candidates(
         [out[:, row_fold == fold] for out, fold in zip(outputs, held, strict=True)],
         axis=1,
     )
-    loss = row_losses(own, job.train.y[: len(folds)][curve.held], fit.objective)
+    loss = losses_on_host(own, job.train.y[: len(folds)][curve.held], fit.objective)
     loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
     refitted = curve._replace(sizes=pool.num_weights, outputs=own, losses=loss)
     order = np.lexsort((refitted.means, pool.num_weights))

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from swajax.data.problem import Problem, thin
-from swajax.objectives import Objective
-from swajax.search.cross_validation import LARGEST_LOSS, Curve, row_losses
+from swajax.objectives import Objective, losses_on_host
+from swajax.search.cross_validation import LARGEST_LOSS, Curve
 from swajax.search.sources.linear import count, select_forward, to_network
 from swajax.types import Network, NetworkSpec
 
@@ -100,7 +100,7 @@ def _evaluate(
         x = rows.x[index[-1]]
         outputs.append(np.array([x @ weights[1:] + weights[0] for weights in own]))
     index, outputs = np.concatenate(index), np.concatenate(outputs, axis=1)
-    loss = row_losses(outputs, rows.y[index], objective)
+    loss = losses_on_host(outputs, rows.y[index], objective)
     loss = np.where(np.isfinite(loss), loss, LARGEST_LOSS)
     sizes = np.array([count(weights) for weights in path])
     weight = np.asarray(rows.weight)[index]

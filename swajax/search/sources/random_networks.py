@@ -17,6 +17,7 @@ from swajax.types import Key, Network, NetworkSpec
 SMALL_WEIGHTS = 16  # largest size of small starts
 LARGEST_START = 1.3  # size of the largest start, relative to that of the front
 UNIFORM_SHARE = 0.5  # an input without effect alone may have one beside another
+NUM_DRAWN = 64  # at a time: searches of any number of starts share a program
 TINY = 1e-12  # variances below count as zero
 
 
@@ -32,25 +33,27 @@ def draw_starts(key: Key, request: StartRequest) -> Starts:
     weights = sampling_weights(request.train)
     more = spec.num_inputs - num_inputs
     largest = LARGEST_START * request.max_weights
-    parts = [
-        _sample(request.num_starts, spec)(
-            own_key,
-            max_weights=float(size),  # one type: one compiled program
-            num_inputs=num_inputs,
-            sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
-        )
-        for own_key, size in zip(
-            jax.random.split(key), (min(SMALL_WEIGHTS, largest), largest), strict=True
-        )
-    ]
+    draw = functools.partial(
+        _sample(spec),
+        num_inputs=num_inputs,
+        sampling_weights=np.pad(weights, (0, more), constant_values=1.0),
+    )
+    parts = []
+    for own_key, size in zip(
+        jax.random.split(key), (min(SMALL_WEIGHTS, largest), largest), strict=True
+    ):
+        keys = jax.random.split(own_key, -(-request.num_starts // NUM_DRAWN))
+        drawn = [draw(one, max_weights=float(size)) for one in keys]
+        part = jax.tree.map(lambda *leaves: np.concatenate(leaves), *drawn)
+        parts.append(jax.tree.map(lambda leaf: leaf[: request.num_starts], part))
     networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return Starts(networks._replace(first=networks.first[:, :num_inputs]), 0)
 
 
 @functools.cache
-def _sample(num: int, spec: NetworkSpec) -> Callable[..., Network]:
-    """Return `swajax.prior.sample_starts` for a program that runs twice."""
-    fn = functools.partial(prior.sample_starts, num=num, spec=spec)
+def _sample(spec: NetworkSpec) -> Callable[..., Network]:
+    """Return `swajax.prior.sample_starts` as a program that compiles fast."""
+    fn = functools.partial(prior.sample_starts, num=NUM_DRAWN, spec=spec)
     return compile_for("once", fn)
 
 
