@@ -73,7 +73,7 @@ class OnnxTeacher:
         for one in inputs:
             fault = _find_fault(one, self._reads[one.name], features)
             if fault:
-                raise ValueError(f"{path}: {fault}")
+                raise ValueError(fault)
 
     def __call__(self, frame: pd.DataFrame) -> np.ndarray:
         """Return the predictions for rows without missing numbers.
@@ -108,13 +108,13 @@ def open_model(path: Path) -> OnnxModel:
         import onnxruntime
     except ImportError:
         raise ValueError(
-            f"{path}: not read as layers ({reason}); pip install onnxruntime to run it"
+            f"not read as layers ({reason}); pip install onnxruntime to run it"
         ) from None
     try:
         options = {"providers": ["CPUExecutionProvider"]}
         return _open_session(onnxruntime.InferenceSession(path, **options))
     except Exception as error:  # onnxruntime raises many kinds
-        raise ValueError(f"{path}: no ONNX model: {first_line(error)}") from None
+        raise ValueError(f"no ONNX model: {first_line(error)}") from None
 
 
 def _open_layers(network: LayeredNetwork) -> OnnxModel:

@@ -49,17 +49,18 @@ def ask_teacher(
     Raises:
       ValueError: the model does not fit the table; the message names the file.
     """
-    teacher, classes = OnnxTeacher(path, loaded.table.frame), loaded.table.classes
+    table = loaded.table
     try:
+        teacher, classes = OnnxTeacher(path, table.frame), table.classes
         if teacher.classes and teacher.classes != classes:
             raise ValueError(
                 f"predicts the classes {listed(teacher.classes)}, the target "
-                f"{shown(loaded.table.target_name)} has "
+                f"{shown(table.target_name)} has "
                 f"{listed(classes) if classes else 'numbers'}"
             )
         return imitate(loaded, teacher, num_made=num_made, seed=seed)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(_describe_fault(path, error, table.notes)) from error
 
 
 def imitate(
@@ -131,18 +132,22 @@ def predict_target(
       FileNotFoundError: a file is missing.
       ValueError: the table cannot be used, or the teacher does not fit it.
     """
+    if is_large(data):
+        raise ValueError(f"{data}: a large file needs a --target")
     source = read_source(data)
-    if is_large(data) or TARGET in source.frame:
-        reason = "is large" if is_large(data) else f"has a column {shown(TARGET)}"
-        raise ValueError(f"{data}: {reason}; choose a --target")
+    if TARGET in source.frame:
+        raise ValueError(f"{data}: has a column {shown(TARGET)}; choose a --target")
     frame = source.frame.assign(**{TARGET: 0.0})
     source = source._replace(frame=frame, target=TARGET)
     roles = {"target": TARGET, "weight": weight, "group": group}
     names = choose_features(source, roles, features)
     cells, _ = convert_columns(frame, names, decimal=source.decimal)
-    inputs, _ = read_features(cells, names, is_chosen=features is not None)
+    inputs, more = read_features(cells, names, is_chosen=features is not None)
     inputs = _fill(fit_encoder(inputs)[0], inputs)
-    answers = read_answers(OnnxTeacher(path, inputs)(inputs), len(inputs))
+    try:
+        answers = read_answers(OnnxTeacher(path, inputs)(inputs), len(inputs))
+    except ValueError as error:
+        raise ValueError(_describe_fault(path, error, more)) from error
     column = answers.values[:, 0]
     if answers.classes:
         column = np.array(answers.classes)[answers.values.argmax(axis=1)]
@@ -155,3 +160,9 @@ def _fill(encoder: TableEncoder, frame: pd.DataFrame) -> pd.DataFrame:
     """Fill missing numbers as the networks do."""
     columns = encoder.columns
     return frame.fillna({one.name: one.fill for one in columns if not one.categories})
+
+
+def _describe_fault(path: Path, error: ValueError, notes: tuple[str, ...]) -> str:
+    """Return a message that also names the columns that are no features."""
+    left_out = [note for note in notes if note.startswith("features left out")]
+    return "; ".join([f"{path}: {error}", *left_out])

@@ -67,6 +67,7 @@ def folder(tmp_path_factory):
     frame = pd.DataFrame({"u": x[:, 0], "v": x[:, 1], "y": y})
     frame["kind"] = np.where(y > 0, "high", "low")
     frame["text"] = rng.choice(["a", "b", "c"], 60)
+    frame["same"] = 1
     frame.to_csv(folder / "table.csv", index=False)
     layers = [node("MatMul", "x", "w", "a"), node("Tanh", "a", "out")]
     write_model(folder / "two.onnx", {"x": 2}, layers)
@@ -172,6 +173,7 @@ def test_missing_numbers_are_filled_for_the_teacher(folder, tmp_path):
         ({"teacher": "wide.onnx"}, "must predict one number per row"),
         ({"target": "kind", "teacher": "nan.onnx"}, "is not finite: nan"),
         ({"target": None, "features": None}, "the table has 5 features"),
+        ({"features": ("u", "same")}, "2 inputs; the table has 1 features: 'u'; feat"),
         ({"num_made": -1}, "num_made must be >= 0"),
     ],
 )
