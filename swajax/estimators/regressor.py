@@ -43,6 +43,10 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         of a cross-validation [None; 0.2 with split `last`]; the smallest network within
         one standard error of the best then predicts.
       split: `last`, for rows in time order: the last rows validate.
+      warm_start_from: a network of any size to start from, besides the sources: what
+        `swajax.network.from_sklearn`, `from_onnx` or `from_layers` return, or a fitted
+        estimator of this module, which scikit-learn's `clone` resets. It reads the
+        inputs of `X`; numbers that it predicts may have other units.
       time_budget: seconds after which the search stops, compilation included.
       n_jobs: number of cores that share the networks: -1 for all, None for 1. Within a
         pool of joblib (`cross_val_score(n_jobs=2)`), 1. JAX then has one CPU device per

@@ -86,7 +86,7 @@ class LayeredNetwork:
 
 
 def activate(
-    pre: Float[Array, "N J"], names: str | tuple[str, ...]
+    pre: Float[Any, "N J"], names: str | tuple[str, ...]
 ) -> Float[Array, "N J"]:
     """Apply the activation of a layer, or one of each neuron."""
     if isinstance(names, str):

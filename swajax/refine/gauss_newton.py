@@ -4,7 +4,7 @@ A network is a tuple of matrices [1 + fan_in, fan_out], the bias in row 0. Zero 
 stay zero. The Gauss-Newton matrix is never formed but for its diagonal.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ from swajax.objectives import local_form, losses
 from swajax.refine.levenberg_marquardt import DAMPING_FALL, DAMPING_RANGE, DAMPING_RISE
 from swajax.refine.quadratic import Fit
 
-Matrices = tuple[Float[Array, "_ _"], ...]
+Matrices = tuple[Float[Any, "_ _"], ...]
 Names = tuple[str | tuple[str, ...], ...]
 RIDGE = 1e-6  # relative to the largest diagonal entry of the Gauss-Newton matrix
 
@@ -26,11 +26,11 @@ RIDGE = 1e-6  # relative to the largest diagonal entry of the Gauss-Newton matri
 class Trace(NamedTuple):
     """What each layer reads, and how much the loss curves with what it computes."""
 
-    inputs: tuple[Float[Array, "N _"], ...]  # with a column of ones
-    curvatures: tuple[Float[Array, "N _"], ...]  # w.r.t. pre-activations, by row
+    inputs: tuple[Float[Any, "N _"], ...]  # with a column of ones
+    curvatures: tuple[Float[Any, "N _"], ...]  # w.r.t. pre-activations, by row
 
 
-def apply(matrices: Matrices, x: Float[Array, "N I"], names: Names) -> Array:
+def apply(matrices: Matrices, x: Float[Any, "N I"], names: Names) -> Array:
     """Compute the outputs of a network."""
     for matrix, name in zip(matrices[:-1], names, strict=True):
         x = activate(x @ matrix[1:] + matrix[:1], name)

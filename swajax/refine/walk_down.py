@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from swajax.data.problem import Problem
 from swajax.network.layered import LayeredNetwork
@@ -130,7 +130,11 @@ def _advance(stack: Stack, problem: Problem, fit: Fit) -> _State:
 
 @functools.partial(jax.jit, static_argnames="names")
 def _fit_and_trace(
-    matrices: Matrices, rows: Problem, names: Names, fit: Fit, num_steps: int
+    matrices: Matrices,
+    rows: Problem,
+    names: Names,
+    fit: Fit,
+    num_steps: int | Int[Array, ""],
 ) -> tuple[Matrices, Float[Array, ""], Trace]:
     matrices, loss = gauss_newton.refit(
         matrices, rows, names, fit=fit, num_steps=num_steps

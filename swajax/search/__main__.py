@@ -25,13 +25,17 @@ from swajax.io.configs import check_range
 from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
+from swajax.network import LayeredNetwork
+from swajax.objectives import Objective
 from swajax.search import teachers
 from swajax.search.config import SearchConfig
 from swajax.search.display import make_callback
+from swajax.search.given_starts import read_given
 from swajax.search.hosts import check_same
 from swajax.search.imitation import NEAR_LOSS, NUM_MADE, pick_near
 from swajax.search.run import find_front
 from swajax.search.sources.descent import BATCH_ROWS
+from swajax.search.start_files import load_starts
 
 NAME = "python -m swajax.search"
 REPORT_SECONDS, REPORT_SHARE = 1.5, 0.2  # of a time budget, at most, for the report
@@ -61,6 +65,10 @@ class SearchCommand:
     """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
     """balanced: all classes have the same total weight"""
+    start: Path | None = None
+    """network to start from besides the sources, of any size: an ONNX file whose inputs
+    are the features in order, or the folder of a search or its networks.safetensors, to
+    resume; its activations are added to those of the search"""
     teacher: Path | None = None
     """ONNX model that the networks imitate on the rows of the table and on made-up rows
     between them; its inputs are the features, in the order of the table or by name.
@@ -123,7 +131,11 @@ def _search(config: SearchCommand) -> None:
     table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
-    imitation, notes = None, (*table.notes, *loaded.notes)
+    starts, notes = None, (*table.notes, *loaded.notes)
+    if config.start is not None:
+        config, starts, note = _load_starts(config, loaded, objective)
+        notes += (note,)
+    imitation = None
     if config.teacher is not None:
         options = {"num_made": config.num_made, "seed": config.seed}
         imitation = teachers.ask_teacher(config.teacher, loaded, **options)
@@ -148,6 +160,7 @@ def _search(config: SearchCommand) -> None:
             folds=loaded.folds,
             objective=objective,
             config=config.search,
+            starts=starts,
             time_budget=_search_seconds(config.time_budget),
             devices=devices,
             callback=show if is_writer else None,
@@ -225,6 +238,17 @@ def _load(config: SearchCommand) -> LoadedTable:
         return divide_table(table, **options)
     target = {"target": config.target, "task": config.task}
     return load_parts(config.data, **target, **columns, **options)
+
+
+def _load_starts(
+    config: SearchCommand, loaded: LoadedTable, objective: Objective
+) -> tuple[SearchCommand, list[LayeredNetwork], str]:
+    """Return networks to start from, options with their activations, and a note."""
+    found, note = load_starts(config.start, loaded)
+    starts = read_given(found, loaded.dataset.train, objective)
+    kinds = (*config.search.activations, *(k for one in starts for k in one.kinds))
+    search = dataclasses.replace(config.search, activations=tuple(dict.fromkeys(kinds)))
+    return dataclasses.replace(config, search=search), starts, note
 
 
 def _tabulate(

@@ -2,16 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 
 from swajax.data.problem import Problem, thin
 from swajax.io import interrupts
-from swajax.network import from_layers, from_network, make_layered, resize
+from swajax.network import (
+    from_layers,
+    from_network,
+    from_sklearn,
+    make_layered,
+    resize,
+)
 from swajax.network.layered import LayeredNetwork
 from swajax.network.layers import Layers
-from swajax.objectives import Objective
+from swajax.objectives import Objective, losses
 from swajax.refine.quadratic import Fit
 from swajax.refine.walk_down import Goal, walk_down
 from swajax.search import stages
@@ -20,8 +27,7 @@ from swajax.search.folds import choose_unit
 from swajax.search.job import STAGE_ROWS
 from swajax.types import Network, NetworkSpec
 
-# One network, or several; a pair is what `from_layers` returns.
-Given = LayeredNetwork | Layers | tuple[Network, NetworkSpec] | list
+Given = Any  # what `to_layered` takes, or a list of it
 SMALLEST_SHARE = 0.25  # size of the smallest network of a walk, relative to the front
 SIMILAR = {  # activations of a start that a search does not allow
     "relu": ("leaky_relu", "gelu"),
@@ -39,20 +45,19 @@ def read_given(
     """Return networks whose outputs are those of the objective.
 
     Args:
-      given: one network or several: of `from_layers`, `make_layered`, `from_sklearn`
-        or `from_onnx`.
+      given: anything that `to_layered` takes, or a list of it.
       train: rows that they will be fitted to.
       objective: loss of a row.
 
     Raises:
       ValueError: a network reads or predicts other numbers than the rows have.
     """
-    is_one = isinstance(given, LayeredNetwork | Layers) or _is_pair(given)
-    networks = [_to_layered(one) for one in ([given] if is_one else given)]
+    every = given if isinstance(given, list) else [given]
+    networks = [to_layered(one) for one in every]
     if not networks:
         raise ValueError("starts must be at least one network")
     wanted = train.x.shape[1], train.y.shape[1]
-    return [_adapt(network, *wanted, objective) for network in networks]
+    return [adapt(network, *wanted, objective) for network in networks]
 
 
 def walk_starts(
@@ -85,12 +90,12 @@ def walk_starts(
     found = []
     for network in networks:
         allowed = _replace_activations(network, config.activations)
-        if _is_within(allowed, goal):
-            found.append(allowed)
+        start = match_outputs(allowed, rows, objective)
+        if _is_within(start, goal):
+            found.append(start)
             continue
-        matched = _match_outputs(allowed, rows) if objective == "squared" else allowed
         for stop in walk_down(
-            matched,
+            start,
             rows,
             fit=Fit(objective, weight_decay=decay),
             goal=goal,
@@ -109,17 +114,44 @@ def _is_pair(given: Given) -> bool:
     )
 
 
-def _to_layered(one: LayeredNetwork | Layers | tuple) -> LayeredNetwork:
-    if isinstance(one, LayeredNetwork):
-        return make_layered(one.weights, one.biases, one.activations, one.link)
-    if isinstance(one, Layers):
-        return make_layered(*one)
-    if _is_pair(one):
-        return from_network(one[0], one[1].activations)
-    raise ValueError(f"a start must be a network, got {type(one).__name__}")
+def to_layered(given: Any) -> LayeredNetwork:
+    """Return any kind of network as a checked `LayeredNetwork`.
+
+    Args:
+      given: what `make_layered`, `from_layers`, `to_layers`, `from_sklearn` or
+        `from_onnx` return; or a fitted model that `from_sklearn` reads, or an estimator
+        of this package.
+
+    Raises:
+      ValueError: it is no network, or holds NaN.
+    """
+    if isinstance(given, LayeredNetwork):
+        return make_layered(given.weights, given.biases, given.activations, given.link)
+    if isinstance(given, Layers):
+        return make_layered(*given)
+    if _is_pair(given):
+        return from_network(given[0], given[1].activations)
+    if hasattr(given, "to_model"):
+        return _from_estimator(given)
+    return from_sklearn(given)
 
 
-def _adapt(
+def _from_estimator(estimator: Any) -> LayeredNetwork:
+    """Return the network of an estimator of this package, for inputs in their units."""
+    model = estimator.to_model()
+    network = from_network(model.network, model.activations)
+    columns = model.scaling.encoder.columns
+    scale, offset = np.array([(one.scale, one.offset) for one in columns]).T
+    first = np.asarray(network.weights[0], np.float64)
+    bias = np.float32(network.biases[0] + offset @ first)
+    return dataclasses.replace(
+        network,
+        weights=(np.float32(scale[:, None] * first), *network.weights[1:]),
+        biases=(bias, *network.biases[1:]),
+    )
+
+
+def adapt(
     network: LayeredNetwork, num_inputs: int, num_outputs: int, objective: Objective
 ) -> LayeredNetwork:
     """Return a network with the outputs of an objective."""
@@ -174,8 +206,15 @@ def _is_within(network: LayeredNetwork, goal: Goal) -> bool:
     )
 
 
-def _match_outputs(network: LayeredNetwork, rows: Problem) -> LayeredNetwork:
-    """Scale the outputs to the targets by least squares: their units may differ."""
+def match_outputs(
+    network: LayeredNetwork, rows: Problem, objective: Objective
+) -> LayeredNetwork:
+    """Scale numbers to the targets by least squares: their units may differ.
+
+    The weights of the rows must sum to 1.
+    """
+    if objective != "squared":
+        return network
     out = np.asarray(network.apply(np.float32(rows.x)), np.float64)
     gap, mean = rows.weight @ out, rows.weight @ rows.y
     spread = rows.weight @ np.square(out - gap)
@@ -186,6 +225,14 @@ def _match_outputs(network: LayeredNetwork, rows: Problem) -> LayeredNetwork:
     return dataclasses.replace(
         network, weights=weights, biases=(*network.biases[:-1], bias)
     )
+
+
+def mean_loss(network: LayeredNetwork, rows: Problem, objective: Objective) -> float:
+    """Return the mean loss of a network; infinite where it overflows."""
+    out = network.apply(np.float32(rows.x)).T
+    each = losses(out, np.float32(rows.y).T, objective=objective)
+    loss = float(np.asarray(each, np.float64) @ rows.weight)
+    return loss if np.isfinite(loss) else np.inf
 
 
 def _stack(networks: list[LayeredNetwork], limits: NetworkSpec) -> Network:

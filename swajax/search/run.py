@@ -131,7 +131,6 @@ def find_front(
     if config.num_rounds is None and valid is None and len(train.x) < FEW_ROWS:
         config = dataclasses.replace(config, num_rounds=0)
     devices, left_out, reporter = all_devices(devices), [], Reporter(callback, clock)
-    begin = clock()
 
     def search_fn(
         key: Key,
@@ -151,9 +150,11 @@ def find_front(
     try:
         with interrupts.deferred():
             if given:
+                begin = clock()
                 end = begin + WALK_SHARE * (time_budget or np.inf)
-                options = objective, config, lambda: end - clock()
-                starts = walk_starts(given, train, *options)
+                starts = walk_starts(
+                    given, train, objective, config, lambda: end - clock()
+                )
                 if time_budget is not None:
                     time_budget = max(time_budget + begin - clock(), 1e-3)
             if valid is None:

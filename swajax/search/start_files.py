@@ -7,14 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from swajax.data import columns
 from swajax.data.encoding import Column, TableEncoder, input_names
 from swajax.data.loaded_table import LoadedTable
 from swajax.data.messages import listed, shown
+from swajax.data.problem import choose_objective, thin
 from swajax.data.splits import Scaling
 from swajax.model.results import load_front
 from swajax.network import from_network, from_onnx
 from swajax.network.layered import LayeredNetwork
+from swajax.search.given_starts import adapt, match_outputs, mean_loss
+
+MAX_ROWS = 1000  # that tell the units of the inputs
 
 
 class Reading(NamedTuple):
@@ -23,16 +26,24 @@ class Reading(NamedTuple):
     index: Int[np.ndarray, " J"]
     scale: Float[np.ndarray, " J"]
     offset: Float[np.ndarray, " J"]
+    kind: np.ndarray  # of each column, as in `swajax.data.encoding.Column`
 
 
-def load_starts(path: Path | str, loaded: LoadedTable) -> list[LayeredNetwork]:
+def load_starts(
+    path: Path | str, loaded: LoadedTable
+) -> tuple[list[LayeredNetwork], str]:
     """Load networks that read and predict what networks of this table do.
 
     Args:
-      path: an ONNX file, whose inputs are the features of the table, in order, in their
-        own units, and whose output is the target in its units, or logits; the folder of
-        a run of `python -m swajax.search`; or a safetensors file of networks.
+      path: an ONNX file, whose inputs are the features of the table, in order, and
+        whose output is the target, or logits; the folder of a run of `python -m
+        swajax.search`; or a safetensors file of networks. The inputs of an ONNX file
+        may be in the units of the table, standardised, or scaled to [-1, 1] or [0, 1]:
+        what predicts the training rows best is used.
       loaded: the table.
+
+    Returns:
+      The networks, and a note for the user.
 
     Raises:
       FileNotFoundError: there is no such path, or no finished run in the folder.
@@ -40,23 +51,47 @@ def load_starts(path: Path | str, loaded: LoadedTable) -> list[LayeredNetwork]:
         of columns or classes do not fit.
     """
     if Path(path).is_file() and Path(path).suffix != ".safetensors":
-        network = from_onnx(path)
-        reading = _read_columns(network, loaded, str(path))
-        return [_convert(network, reading, 1.0, 0.0, loaded.scaling)]
+        return _choose_units(from_onnx(path), loaded, str(path))
     models = load_front(path)
     scaling, target = models[0].scaling, models[0].target
     reading = _read_names(scaling.encoder, loaded.scaling.encoder, str(path))
     _check_target(scaling.classes, target, loaded, str(path))
     own = scaling.target_scale, scaling.target_offset
-    return [
-        _convert(
-            from_network(model.network, model.activations),
-            reading,
-            *own,
-            loaded.scaling,
+    networks = (from_network(model.network, model.activations) for model in models)
+    found = [_convert(one, reading, *own, loaded.scaling) for one in networks]
+    return found, f"starts: {len(found)} networks of {path}"
+
+
+def _choose_units(
+    network: LayeredNetwork, loaded: LoadedTable, source: str
+) -> tuple[list[LayeredNetwork], str]:
+    """Return the network with inputs in the units that predict best, and a note."""
+    own = _read_columns(network, loaded, source)
+    objective, train = choose_objective(loaded.scaling.classes), loaded.dataset.train
+    rows = thin(train, MAX_ROWS)
+    rows = rows._replace(weight=rows.weight / rows.weight.sum())
+    x = rows.x[:, own.index]
+    spread = np.where(own.scale == 0, 0, 1 / np.maximum(x.std(axis=0), 1e-6))
+    is_number = own.kind == "numeric"
+    best, note = np.inf, ""
+    for units, scale, offset in (
+        ("the units of the table", own.scale, own.offset),
+        ("standardised", spread, -x.mean(axis=0) * spread),
+        ("scaled to [-1, 1]", np.sign(own.scale), 0.0),
+        ("scaled to [0, 1]", 0.5 * np.sign(own.scale), 0.5),
+    ):
+        reading = own._replace(
+            scale=np.where(is_number, scale, own.scale),
+            offset=np.where(is_number, offset, own.offset),
         )
-        for model in models
-    ]
+        one = _convert(network, reading, 1.0, 0.0, loaded.scaling)
+        one = adapt(one, train.x.shape[1], train.y.shape[1], objective)
+        one = match_outputs(one, rows, objective)
+        loss = mean_loss(one, rows, objective)
+        if not note or loss < best:
+            best, found = loss, one
+            note = f"start: {source}, inputs {units}, loss {loss:.3g} in training"
+    return [found], note
 
 
 def _convert(
@@ -88,26 +123,25 @@ def _read_columns(network: LayeredNetwork, loaded: LoadedTable, source: str) -> 
     """Return the inputs of a network that reads all features in their own units."""
     encoder = loaded.scaling.encoder
     known = {column.name: column for column in encoder.columns}
-    names, index, scale, offset = list(input_names(encoder)), [], [], []
-    for name in loaded.table.frame:
+    names, entries = list(input_names(encoder)), []
+    for name, cells in loaded.table.frame.items():
         column = known.get(name)
         if column is None:  # constant in the training rows
-            cells, _ = columns.parse_cells(loaded.table.frame[name])
-            index, scale = [*index, 0], [*scale, 0.0]
-            offset.append(float(np.nan_to_num(cells[0])))
-        elif column.kind == "numeric":
-            index, scale = [*index, names.index(name)], [*scale, 1 / column.scale]
-            offset.append(-column.offset / column.scale)
-        else:
-            own = input_names(TableEncoder((column,)))
-            index += map(names.index, own)
-            scale, offset = scale + [1.0] * len(own), offset + [0.0] * len(own)
-    if network.num_inputs != len(index):
+            is_text = cells.dtype == object
+            value = 0.0 if is_text else float(np.nan_to_num(cells.iloc[0]))
+            entries.append((0, 0.0, value, "constant"))
+            continue
+        scale, offset = 1 / column.scale, -column.offset / column.scale
+        entries += [
+            (names.index(own), scale, offset, column.kind)
+            for own in input_names(TableEncoder((column,)))
+        ]
+    if network.num_inputs != len(entries):
         raise ValueError(
             f"{source}: the network reads {network.num_inputs} inputs, the table has "
-            f"{len(index)}: {listed(list(loaded.table.frame))}"
+            f"{len(entries)}: {listed(list(loaded.table.frame))}"
         )
-    return Reading(np.array(index), np.array(scale), np.array(offset))
+    return Reading(*map(np.array, zip(*entries, strict=True)))
 
 
 def _read_names(old: TableEncoder, new: TableEncoder, source: str) -> Reading:
@@ -123,7 +157,8 @@ def _read_names(old: TableEncoder, new: TableEncoder, source: str) -> Reading:
     pairs = [(column, ours[name]) for name, column in theirs.items()]
     scale = np.array([a.scale / b.scale for a, b in pairs])
     offset = np.array([a.offset - a.scale * b.offset / b.scale for a, b in pairs])
-    return Reading(np.array([*map(names.index, theirs)]), scale, offset)
+    kinds = np.array([column.kind for column in theirs.values()])
+    return Reading(np.array([*map(names.index, theirs)]), scale, offset, kinds)
 
 
 def _inputs(encoder: TableEncoder) -> dict[str, Column]:
