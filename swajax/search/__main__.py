@@ -14,10 +14,8 @@ import tyro
 from tqdm import tqdm
 
 from swajax.data.built_in import NAMES
-from swajax.data.encoding import input_names
 from swajax.data.loaded_table import LoadedTable
 from swajax.data.loading import LAST_SHARE, divide_table, load_parts
-from swajax.data.messages import listed, shown
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.io import commands, files, hosts, processes, runlog
@@ -29,7 +27,7 @@ from swajax.network import LayeredNetwork
 from swajax.objectives import Objective
 from swajax.search import teachers
 from swajax.search.config import SearchConfig
-from swajax.search.display import make_callback
+from swajax.search.display import describe, make_callback
 from swajax.search.given_starts import read_given
 from swajax.search.hosts import check_same
 from swajax.search.imitation import NEAR_LOSS, NUM_MADE, pick_near
@@ -147,7 +145,7 @@ def _search(config: SearchCommand) -> None:
         notes += (MANY_ROWS,)
     is_writer = files.is_writer()
     if is_writer:
-        sys.stdout.write(_describe(loaded, notes))
+        sys.stdout.write(describe(loaded, notes))
     train, valid = (imitation or dataset)[:2]
     check_same((config.search, config.time_budget, config.seed), train, valid)
     begin = time.monotonic()
@@ -282,21 +280,6 @@ def _tabulate(
 def _default_folder(config: SearchCommand) -> Path:
     stem = re.sub(r"[^\w-]+", "-", Path(config.data).stem).strip("-")
     return runlog.default_run_folder(f"search-{stem}")
-
-
-def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
-    table, names = loaded.table, input_names(loaded.scaling.encoder)
-    counts = loaded.num_rows
-    verbs = {"train": "train", "valid": "validate", "test": "test"}
-    classes = f" ({len(table.classes)} classes)" if table.classes else ""
-    lines = [
-        f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
-        f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, counts.values()))} rows to "
-        f"{'/'.join(verbs[part] for part in counts)}",
-        *(f"note: {note}" for note in notes),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _explain_pick(

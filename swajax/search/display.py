@@ -8,10 +8,29 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from swajax.data.encoding import input_names
+from swajax.data.loaded_table import LoadedTable
+from swajax.data.messages import listed, shown
 from swajax.io import commands, runlog
 from swajax.search import pool as pools
 from swajax.search.pool import Pool
 from swajax.search.progress import SearchProgress
+
+
+def describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
+    """Return the first lines on the screen: table, inputs, rows and notes."""
+    table, names = loaded.table, input_names(loaded.scaling.encoder)
+    counts = loaded.num_rows
+    verbs = {"train": "train", "valid": "validate", "test": "test"}
+    classes = f" ({len(table.classes)} classes)" if table.classes else ""
+    lines = [
+        f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
+        f"inputs: {listed(names, 8)}; "
+        f"{'/'.join(map(str, counts.values()))} rows to "
+        f"{'/'.join(verbs[part] for part in counts)}",
+        *(f"note: {note}" for note in notes),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def make_callback(
