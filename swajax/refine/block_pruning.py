@@ -18,7 +18,7 @@ from swajax.refine.matrices import Stack
 
 MAX_ROWS = 1024  # rows that the blocks are sums of
 RIDGE = 1e-3  # added to a block, relative to its largest diagonal entry
-Blocks = list[Float[np.ndarray, "J _ _"]]
+Blocks = list[Float[np.ndarray, "_ _ _"]]
 Kept = Sequence[Bool[np.ndarray, "_ _"]]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from swajax.data.problem import Problem, thin
@@ -230,7 +231,8 @@ def match_outputs(
 def mean_loss(network: LayeredNetwork, rows: Problem, objective: Objective) -> float:
     """Return the mean loss of a network; infinite where it overflows."""
     out = network.apply(np.float32(rows.x)).T
-    each = losses(out, np.float32(rows.y).T, objective=objective)
+    y = jnp.asarray(rows.y, out.dtype).T
+    each = losses(out, y, objective=objective)
     loss = float(np.asarray(each, np.float64) @ rows.weight)
     return loss if np.isfinite(loss) else np.inf
 

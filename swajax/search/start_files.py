@@ -148,10 +148,10 @@ def _read_names(old: TableEncoder, new: TableEncoder, source: str) -> Reading:
     """Return the inputs of a network of another search, by name."""
     theirs, ours = _inputs(old), _inputs(new)
     if set(theirs) != set(ours):
-        missing, more = set(theirs) - set(ours), set(ours) - set(theirs)
+        differ = sorted(set(theirs) ^ set(ours))
         raise ValueError(
-            f"{source}: its networks read {listed(sorted(missing)) or 'less'}, the "
-            f"table has {listed(sorted(more)) or 'less'} instead"
+            f"{source}: its networks and the table have different inputs; only one "
+            f"of them has {listed(differ)}"
         )
     names = list(ours)
     pairs = [(column, ours[name]) for name, column in theirs.items()]

@@ -1,6 +1,7 @@
 """Costs and corrections of blocks, against the quadratic form itself."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_copied_input_leaves_at_no_cost(linear):
     values[:, 5] = values[:, 4]
     blocks = find_blocks(traced._replace(inputs=(values,)))
     costs = find_costs((matrix,), blocks)[0]
-    assert (costs[4:] < 0.02 * costs[1:4].min()).all()
+    assert (costs[4:] < 0.05 * costs[1:4].min()).all()
     kept = np.ones(matrix.shape, bool)
     kept[5] = False
     changed = remove((matrix,), blocks, (kept,))[0]
@@ -81,7 +82,7 @@ def test_wide_layers_lose_inputs_that_others_replace():
         [np.concatenate([first, first], axis=1), last], [np.zeros(16), [0.5]], ["tanh"]
     )
     problem = Problem(x, RNG.normal(size=(NUM, 1)), np.full(NUM, 1 / NUM))
-    problem = jax.tree.map(np.float32, problem)
+    problem = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), problem)
     stack = to_stack(network)
     traced = trace(stack.matrices, problem, stack.short_names, fit=Fit())
     small = narrow(stack, jax.device_get(traced), 8)

@@ -1,6 +1,7 @@
 """Gauss-Newton steps by conjugate gradients, and the factors of the matrix."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
@@ -28,7 +29,7 @@ def make_problem(objective):
         out = np.float32(out > 0)
     elif objective == "softmax":
         out = np.float32(np.eye(3)[out.argmax(axis=1)])
-    return Problem(X, out, WEIGHT)
+    return Problem(*map(jnp.asarray, (X, out, WEIGHT)))
 
 
 @pytest.mark.parametrize("objective", ["squared", "logistic", "softmax"])
@@ -47,7 +48,9 @@ def test_one_step_solves_a_linear_least_squares_problem():
     matrices = (RNG.normal(size=(5, 1)).astype(np.float32),)
     y = RNG.normal(size=(60, 1)).astype(np.float32)
     fit = Fit(weight_decay=0.0, first_damping=1e-6)
-    fitted, _ = refit(matrices, Problem(X, y, WEIGHT), (), fit=fit, num_steps=1)
+    fitted, _ = refit(
+        matrices, Problem(*map(jnp.asarray, (X, y, WEIGHT))), (), fit=fit, num_steps=1
+    )
     wanted, *_ = np.linalg.lstsq(np.insert(X, 0, 1, axis=1), y)
     np.testing.assert_allclose(fitted[0], wanted, atol=1e-3)
 
