@@ -43,7 +43,7 @@ def trace(matrices: Matrices, problem: Problem, names: Names, *, fit: Fit) -> Tr
     With the inputs a and the curvatures q of a layer, the Gauss-Newton matrix of the
     weights into neuron j is sum_n q_nj a_n a_n'.
     """
-    one = jnp.ones_like(problem.weight)[:, None]  # there may be no inputs
+    one = jnp.ones_like(problem.x[:, :1])
 
     def forward(shifts: Matrices) -> tuple[Array, Matrices]:
         x, inputs = problem.x, []
