@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from swajax.data.splits import fit_target
 from swajax.estimators.base import BaseSparseMLP, check_rows
+from swajax.estimators.teaching import teach
 from swajax.model.front import Front
 from swajax.search.config import SearchConfig
 from swajax.types import Network
@@ -65,7 +66,13 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     """
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        teacher: Any = None,
     ) -> "SparseMLPRegressor":
         """Search networks that predict `y`, one number per row, from `X`.
 
@@ -74,6 +81,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
           y: numbers [N].
           sample_weight: weights [N] >= 0.
           groups: group of each row [N]; all rows of a group are held out together.
+          teacher: a regressor; networks are fitted to the means of `y` and of what
+            clones of it predict for rows that they were not fitted to.
         """
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weight, groups = check_rows(sample_weight, groups, x)
@@ -83,7 +92,10 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             self._fit_inputs(rows.x)
             config = self._config()
             return self._keep(_make_constant(x.shape[1], config), config)
-        y = (rows.y - self.target_offset_) / self.target_scale_
+        y = rows.y
+        if teacher is not None:
+            y = teach(teacher, rows, parts, y, "predict")
+        y = (y - self.target_offset_) / self.target_scale_
         return self._search(rows._replace(y=y), parts, "squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:

@@ -107,7 +107,10 @@ def walk_down(
         kept = choose(stack.matrices, state.costs, target, limits)
         matrices = remove(stack.matrices, state.blocks, kept)
         stack = simplify(stack._replace(matrices=matrices))
-        state = _advance(compact(stack, COMPACT_SHARE), problem, fit)
+        stack = compact(stack, COMPACT_SHARE)
+        if not len(stack.inputs):  # a constant is left
+            return
+        state = _advance(stack, problem, fit)
 
 
 class _State(NamedTuple):

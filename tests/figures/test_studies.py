@@ -16,6 +16,7 @@ STUDIES = sorted(path.parent.name for path in ROOT.glob("*/__main__.py"))
 STUDIES += ["tangle"]
 COMMANDS = {
     "compress": "CompressCommand",
+    "compress.teachers": "TeachersCommand",
     "fronts": "FrontsCommand",
     "learned": "LearnedCommand",
     "paper": "ReproductionCommand",
