@@ -172,16 +172,6 @@ def _find_tail(rows: list[dict[str, Any]]) -> int:
     return last + 1 if len(rows) - last > LONG_TAIL else len(rows)
 
 
-def score(
-    networks: Network,
-    part: Problem,
-    scaling: Scaling,
-    activations: tuple[str, ...],
-) -> Float[np.ndarray, " K"]:
-    """Return R2, or the share of right classes, of each network on some rows."""
-    return _evaluate(networks, [part], scaling, activations)[1]
-
-
 def predict(
     networks: Network, x: Float[np.ndarray, "N I"], *, activations: tuple[str, ...]
 ) -> Float[np.ndarray, "K N O"]:
