@@ -92,9 +92,9 @@ def walk_down(
     widths, pace = stack.widths, _Pace(seconds_left)
     while True:
         size = count(state.stack)
-        if size <= goal.largest and max(state.stack.widths) <= goal.max_width:
-            found = to_layered(state.stack, network.num_inputs)
-            yield Stop(found, size, state.loss)
+        small = compact(state.stack)  # without absent neurons
+        if size <= goal.largest and max(small.widths) <= goal.max_width:
+            yield Stop(to_layered(small, network.num_inputs), size, state.loss)
         if size <= goal.smallest:
             return
         target = max(goal.smallest, int(pace.share(size / goal.smallest) * size))
