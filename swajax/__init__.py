@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from swajax.estimators import SparseMLPRegressor as SparseMLPRegressor
     from swajax.model.results import load as load
     from swajax.search.config import SearchConfig as SearchConfig
+    from swajax.search.imitation import compress as compress
     from swajax.search.run import find_front as find_front
     from swajax.types import Network as Network
     from swajax.types import NetworkSpec as NetworkSpec
@@ -30,6 +31,7 @@ _HOMES = {
     "SearchConfig": "swajax.search.config",
     "SparseMLPClassifier": "swajax.estimators",
     "SparseMLPRegressor": "swajax.estimators",
+    "compress": "swajax.search.imitation",
     "find_front": "swajax.search.run",
     "load": "swajax.model.results",
 }

@@ -21,7 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 # The names of the records in `swajax.network.activations`.
-Activation = Literal["sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu"]
+Activation = Literal[
+    "sigmoid", "tanh", "leaky_relu", "linear", "sin", "square", "gelu", "relu"
+]
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 # Default activations of searches and of autoencoders of mixed networks.
 DEFAULT_ACTIVATIONS: tuple[str, ...] = ("sigmoid", "tanh", "leaky_relu", "linear")

@@ -60,10 +60,10 @@ def make_all(draw_network):
     network, eye = model.network, np.eye(len(ACTIVATIONS))
     network.first[0] = [0.5, -1.0, 1.5, 0.7, 2.0]
     network.bias[0] = [0.1, 0.2, -0.3, 0.4, -0.5]
-    network.hidden[0, :, :2] = np.linspace(-0.4, 0.5, 10).reshape(5, 2)
-    network.readout[:2, 0] = [0.3, -0.6]
-    network.mask[0], network.mask[1, :2] = 1.0, 1.0
-    network.activation[0], network.activation[1, :2] = eye[:5], eye[5:]
+    network.hidden[0, :, :3] = np.linspace(-0.4, 0.5, 15).reshape(5, 3)
+    network.readout[:3, 0] = [0.3, -0.6, 0.4]
+    network.mask[0], network.mask[1, :3] = 1.0, 1.0
+    network.activation[0], network.activation[1, :3] = eye[:5], eye[5:]
     return model
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit
 
 from swajax.types import Network, NetworkSpec
 
@@ -13,7 +14,8 @@ NUMPY_FNS = {
     "linear": lambda v: v,
     "sin": np.sin,
     "square": lambda v: v**2,
-    "gelu": lambda v: v / (1 + np.exp(-1.5957691216057308 * (v + 0.044715 * v**3))),
+    "gelu": lambda v: v * expit(1.5957691216057308 * (v + 0.044715 * v**3)),
+    "relu": lambda v: np.where(v > 0, v, 0.0),
 }
 MIX = ("sigmoid", "linear", "tanh")
 

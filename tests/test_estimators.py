@@ -18,6 +18,7 @@ from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -195,6 +196,40 @@ def test_groups_are_not_divided(searched, kind):
             kind(valid_share=0.2).fit(x, y, groups=wrong)
     with pytest.raises(ValueError, match="split last"):
         kind(split="last").fit(x, y, groups=groups)
+
+
+@pytest.mark.parametrize("share", [None, 0.2])
+def test_a_teacher_predicts_rows_that_it_has_not_seen(monkeypatch, share):
+    def record(key, train, valid, **options):
+        found[:] = train, valid
+        raise InterruptedError
+
+    found, x = [], np.arange(100.0)[:, None]
+    monkeypatch.setattr(base, "find_front", record)
+    model, nearest = SparseMLPRegressor(valid_share=share), KNeighborsRegressor(1)
+    y = np.random.default_rng(0).normal(size=100)
+    with pytest.raises(InterruptedError):
+        model.fit(x, y, teacher=nearest)
+    row = np.rint(found[0].x[:, 0] * model.input_range_ + model.input_center_)
+    own = y[row.astype(int)]
+    taught = found[0].y[:, 0] * model.target_scale_ + model.target_offset_
+    other = 2 * taught - own
+    assert not np.isclose(other, own).any()
+    assert np.isclose(other[:, None], y[None]).any(axis=1).all()
+    model, nearest = SparseMLPClassifier(valid_share=share), KNeighborsClassifier(9)
+    with pytest.raises(InterruptedError):
+        model.fit(x, y > 0, teacher=nearest)
+    assert (2 * found[0].y * 9 % 1).round(6).max() in (0, 1)
+    if share:  # the labels choose
+        assert set(np.unique(found[1].y)) == {0, 1}
+
+
+def test_what_cannot_teach_is_refused(table):
+    x, y = table
+    with pytest.raises(ValueError, match=r"with predict, got Standard"):
+        SparseMLPRegressor(**SMALL).fit(x, y, teacher=StandardScaler())
+    with pytest.raises(ValueError, match="with predict_proba"):
+        SparseMLPClassifier().fit(x, x[:, 0] > 0, teacher=KNeighborsRegressor())
 
 
 def test_a_class_that_cannot_be_learned_is_refused():

@@ -223,7 +223,7 @@ def _finish(
     more += (*filled, _note_sample(sampler.counts, parts, is_classes=is_classes))
     test = LargeTestRows(file, sampler.plan, scaling, class_of, factors)
     return LoadedTable(
-        table, dataset, scaling, more, num_rows, counts[0], read_test=test.read
+        table, dataset, scaling, more, num_rows, counts[0], parts, read_test=test.read
     )
 
 

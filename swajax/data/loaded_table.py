@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from swajax.data import partitions
 from swajax.data.problem import Problem
 from swajax.data.splits import Dataset, Scaling
 from swajax.data.tables import Table
@@ -25,6 +26,8 @@ class LoadedTable(NamedTuple):
     """numbers of all rows, by part"""
     class_counts: Int[np.ndarray, " C"]
     """numbers of all training rows, by class"""
+    rows: partitions.Parts
+    """index of each row of the parts in `table`"""
     folds: Int[np.ndarray, " N"] | None = None
     """fold of each training row, if there is no validation part"""
     read_test: Callable[[], Iterator[Problem]] | None = None

@@ -85,7 +85,7 @@ def split_table(
         groups, or the target or all features are constant in the training part.
     """
     check_shares(valid_share, test_share)
-    rows, notes = _split_rows(table, valid_share, test_share, seed, split)
+    rows, notes = split_rows(table, valid_share, test_share, seed, split)
     parts, scaling, more = _make_parts(table, rows, class_weight, seed)
     dataset = Dataset(*parts) if test_share else Dataset(*parts, None)
     return dataset, scaling, notes + more
@@ -134,7 +134,7 @@ def split_into_folds(
     """
     if not 0 <= test_share < 1:
         raise ValueError(f"test_share must be in [0, 1), got {test_share}")
-    rows, notes = _split_rows(table, None, test_share, seed, "random")
+    rows, notes = split_rows(table, None, test_share, seed, "random")
     parts, scaling, more = _make_parts(table, rows, class_weight, seed)
     is_classes = table.task == "classification"
     train = rows[0]
@@ -217,14 +217,28 @@ def fit_target(
     return 0.0 if columns.is_constant(values) else float(deviation), float(mean)
 
 
-def _split_rows(
+def split_rows(
     table: Table,
     valid_share: float | None,
     test_share: float | int,
     seed: int,
     split: SplitKind,
 ) -> tuple[partitions.Parts, tuple[str, ...]]:
-    """Return the row indices of the training part and of those with a share."""
+    """Return the row indices of the training part and of those with a share.
+
+    Args:
+      table: the table.
+      valid_share: share of the validation rows; None for no such part.
+      test_share: share of the test rows; 0 for no such part.
+      seed: seed of the split, in [0, 2^32).
+      split: as in `split_table`.
+
+    Returns:
+      The indices, and notes for the user.
+
+    Raises:
+      ValueError: as in `split_table`.
+    """
     num_rows = len(table.target)
     shares = [share for share in (valid_share, test_share) if share]
     held = [math.ceil(share * num_rows - 1e-9) for share in shares]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self, no_type_check
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator
@@ -32,8 +32,10 @@ from swajax.io.configs import check_range, convert_values
 from swajax.io.devices import start_devices
 from swajax.model.fitted import Model, evaluate
 from swajax.model.front import Front
+from swajax.network import LayeredNetwork
 from swajax.objectives import Objective
 from swajax.search.config import SearchConfig
+from swajax.search.given_starts import to_layered
 from swajax.search.run import find_front
 from swajax.search.sources import SourceName
 from swajax.types import DEFAULT_ACTIVATIONS, Activation, Network
@@ -76,6 +78,7 @@ class BaseSparseMLP(BaseEstimator):
     sources: tuple[SourceName, ...] | None = ("random", "linear")
     valid_share: float | None = None
     split: SplitKind = "random"
+    warm_start_from: Any = None
     time_budget: float | None = None
     n_jobs: int | None = -1
     random_state: int | np.random.RandomState | None = 0
@@ -158,6 +161,7 @@ class BaseSparseMLP(BaseEstimator):
         self._warn_of_constants()
         used = used if len(used) else np.zeros(1, int)
         rows = rows._replace(x=self._scale(rows.x)[:, used])
+        starts = self._starts(used)
         train = take_rows(rows, parts.train)
         valid = None if parts.valid is None else take_rows(rows, parts.valid)
         devices = _start_jobs(self.n_jobs)
@@ -169,6 +173,7 @@ class BaseSparseMLP(BaseEstimator):
                 folds=parts.folds,
                 objective=objective,
                 config=config,
+                starts=starts,
                 time_budget=self.time_budget,
                 devices=devices,
             )
@@ -184,6 +189,27 @@ class BaseSparseMLP(BaseEstimator):
         first[:, used] = few
         front = front._replace(network=front.network._replace(first=first))
         return self._keep(front, config)
+
+    def _starts(self, used: Int[np.ndarray, " _"]) -> LayeredNetwork | None:
+        """Return the network to start from, in the units of the search."""
+        given = self.warm_start_from
+        if given is None:
+            return None
+        network = to_layered(given)
+        if network.num_inputs != self.n_features_in_:
+            raise ValueError(
+                f"warm_start_from reads {network.num_inputs} inputs, X has "
+                f"{self.n_features_in_}"
+            )
+        old = np.asarray(network.weights[0], np.float64)
+        scale = np.where(np.isinf(self.input_range_), 0.0, self.input_range_)
+        first = np.float32((scale[:, None] * old)[used])
+        bias = np.float32(network.biases[0] + self.input_center_ @ old)
+        return dataclasses.replace(
+            network,
+            weights=(first, *network.weights[1:]),
+            biases=(bias, *network.biases[1:]),
+        )
 
     def _warn_of_constants(self) -> None:
         constant = np.flatnonzero(np.isinf(self.input_range_))

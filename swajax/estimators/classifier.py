@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from swajax.estimators.base import BaseSparseMLP, check_rows
+from swajax.estimators.teaching import teach
 
 
 @no_type_check
@@ -34,7 +35,13 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
     class_weight: Literal["balanced"] | Mapping[Any, float] | None = None
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        teacher: Any = None,
     ) -> Self:
         """Search networks that predict the classes `y`, one per row, from `X`.
 
@@ -43,6 +50,7 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
           y: classes [N].
           sample_weight: weights [N] >= 0; rows of weight 0 are ignored.
           groups: group of each row [N]; all rows of a group are held out together.
+          teacher: a classifier with `predict_proba`; see `SparseMLPRegressor.fit`.
         """
         x, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
@@ -62,10 +70,13 @@ class SparseMLPClassifier(ClassifierMixin, BaseSparseMLP):
             raise ValueError(f"class_weight must be above 0, got {self.class_weight}")
         weight = weight * factors[codes]
         rows, parts = self._divide(x, codes, weight, groups, is_classes=True)
-        if num_classes == 2:
-            return self._search(rows, parts, "logistic")
-        y = np.eye(num_classes)[rows.y[:, 0].astype(int)]
-        return self._search(rows._replace(y=y), parts, "softmax")
+        y, is_two = rows.y, num_classes == 2
+        if not is_two:
+            y = np.eye(num_classes)[y[:, 0].astype(int)]
+        if teacher is not None:
+            y = teach(teacher, rows, parts, y, "predict_proba")
+        objective = "logistic" if is_two else "softmax"
+        return self._search(rows._replace(y=y), parts, objective)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row."""

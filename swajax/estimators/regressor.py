@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from swajax.data.splits import fit_target
 from swajax.estimators.base import BaseSparseMLP, check_rows
+from swajax.estimators.teaching import teach
 from swajax.model.front import Front
 from swajax.search.config import SearchConfig
 from swajax.types import Network
@@ -42,6 +43,10 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
         of a cross-validation [None; 0.2 with split `last`]; the smallest network within
         one standard error of the best then predicts.
       split: `last`, for rows in time order: the last rows validate.
+      warm_start_from: a network of any size to start from, besides the sources: what
+        `swajax.network.from_sklearn`, `from_onnx` or `from_layers` return, or a fitted
+        estimator of this module, which scikit-learn's `clone` resets. It reads the
+        inputs of `X`; numbers that it predicts may have other units.
       time_budget: seconds after which the search stops, compilation included.
       n_jobs: number of cores that share the networks: -1 for all, None for 1. Within a
         pool of joblib (`cross_val_score(n_jobs=2)`), 1. JAX then has one CPU device per
@@ -61,7 +66,13 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
     """
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        teacher: Any = None,
     ) -> "SparseMLPRegressor":
         """Search networks that predict `y`, one number per row, from `X`.
 
@@ -70,6 +81,8 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
           y: numbers [N].
           sample_weight: weights [N] >= 0.
           groups: group of each row [N]; all rows of a group are held out together.
+          teacher: a regressor; networks are fitted to the means of `y` and of what
+            clones of it predict for rows that they were not fitted to.
         """
         x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         weight, groups = check_rows(sample_weight, groups, x)
@@ -79,7 +92,10 @@ class SparseMLPRegressor(RegressorMixin, BaseSparseMLP):
             self._fit_inputs(rows.x)
             config = self._config()
             return self._keep(_make_constant(x.shape[1], config), config)
-        y = (rows.y - self.target_offset_) / self.target_scale_
+        y = rows.y
+        if teacher is not None:
+            y = teach(teacher, rows, parts, y, "predict")
+        y = (y - self.target_offset_) / self.target_scale_
         return self._search(rows._replace(y=y), parts, "squared")
 
     def predict(self, X: Any) -> Float[np.ndarray, " N"]:

@@ -69,6 +69,15 @@ static inline {real} {prefix}_gelu({real} x)
 }}
 """,
     ),
+    "relu": CActivation(
+        "{prefix}_relu({sum})",
+        """\
+static inline {real} {prefix}_relu({real} x)
+{{
+    return x >= {zero} ? x : {zero};
+}}
+""",
+    ),
 }
 
 REGRESSION = """\

@@ -77,6 +77,7 @@ ACTIVATIONS = {
         r"\mathrm{gelu}(u) &= \frac{u}{2}\,(1 + \tanh(\sqrt{2/\pi}\,"
         rf"(u + {GELU_CUBIC}\,u^3)))",
     ),
+    "relu": Notation(lambda u: sympy.Max(u, 0), "Max({}, 0)", r"\max({}, 0)"),
 }
 
 

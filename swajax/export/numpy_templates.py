@@ -149,4 +149,5 @@ def _gelu(x):
     return 0.5 * x * (1.0 + np.tanh({GELU_SCALE!r} * u))
 """,
     ),
+    "relu": NumpyActivation("np.maximum({}, 0.0)"),
 }

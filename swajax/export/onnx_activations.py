@@ -35,4 +35,5 @@ ACTIVATIONS: dict[str, Callable[[Builder, str], str]] = {
     "sin": lambda builder, pre: builder.add("Sin", pre),
     "square": lambda builder, pre: builder.add("Mul", pre, pre),
     "gelu": _add_gelu,
+    "relu": lambda builder, pre: builder.add("Relu", pre),
 }

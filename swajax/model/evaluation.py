@@ -22,7 +22,7 @@ TITLES = {
     "rmse": "RMSE in the units of {} (R2)",
     "log_loss": "log loss of {} (accuracy)",
 }
-WIDTHS = (7, 7, 6, 19, 19, 19)  # column widths of the text table
+WIDTHS = (7, 7, 6, 19, 19, 19, 19)  # column widths of the text table
 
 LONG_TAIL = 4  # dominated networks at the end of a text table
 BLOCK = 32, 512  # networks and rows of one call
@@ -35,7 +35,7 @@ class FrontTable(NamedTuple):
     """num_weights, num_neurons, depth, valid_loss, valid_loss_diff_se, is_picked,
     is_dominated and, for each measure and part, `<measure>_<part>`, such as rmse_test;
     `<measure>_low` and `<measure>_high`, a 90 % interval of the first measure, if the
-    front has one"""
+    front has one; `fidelity_<part>`, the second measure against a teacher"""
     measures: tuple[str, str]
     """names of the two measures; the first one is minimised"""
     pick: int
@@ -52,6 +52,7 @@ def tabulate(
     *,
     activations: tuple[str, ...],
     read_test: Callable[[], Iterable[Problem]] | None = None,
+    imitated: Dataset | None = None,
 ) -> FrontTable:
     """Evaluate all networks of a front on all parts of a table, the test part included.
 
@@ -65,6 +66,7 @@ def tabulate(
       scaling: the scaling of the rows.
       activations: names of the activations of the networks.
       read_test: yields the test rows in chunks, where `dataset` has a sample of them.
+      imitated: the parts with the predictions of a teacher as targets.
     """
     parts = {
         name: [part] for name, part in dataset._asdict().items() if part is not None
@@ -81,6 +83,10 @@ def tabulate(
             strict=True,
         )
     }
+    for name, part in ({} if imitated is None else imitated._asdict()).items():
+        if part is not None:
+            own = score(front.network, part, scaling, activations)
+            errors[f"fidelity_{name}"] = own
     if dataset.valid is None:
         held = take_rows(dataset.train, front.held_rows)
         pair = _measure([(front.held_outputs, held)], scaling)
@@ -123,12 +129,13 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     parts = [p for p in ("valid", "test") if f"{first}_{p}" in table.rows[0]]
     names = {"valid": "cross-validated"} if table.is_cross_validated else {}
     has_interval = f"{first}_low" in table.rows[0]
+    fidelity = f"fidelity_{parts[-1]}"
+    has_fidelity = fidelity in table.rows[0]
     heads = [names.get(part, part) for part in parts]
+    heads += ["90 %"] * has_interval + ["fidelity"] * has_fidelity
     lines = [
         f"{TITLES[first].format(shown(target))}; >: picked, {picked}",
-        _format_line(
-            " ", "weights", "neurons", "layers", *heads, *["90 %"] * has_interval
-        ),
+        _format_line(" ", "weights", "neurons", "layers", *heads),
     ]
     first_hidden = _find_tail(table.rows)
     for row in table.rows[:first_hidden]:
@@ -136,6 +143,8 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
         cells = [_format_errors(row, table.measures, part) for part in parts]
         if has_interval:
             cells.append(f"{row[f'{first}_low']:.4g} to {row[f'{first}_high']:.4g}")
+        if has_fidelity:
+            cells.append(f"{row[fidelity]:.3f}")
         mark = ">" if row["is_picked"] else "-" if row["is_dominated"] else " "
         lines.append(_format_line(mark, *map(str, sizes), *cells))
     if first_hidden < len(table.rows):
@@ -147,12 +156,6 @@ def format_table(table: FrontTable, *, target: str, picked: str) -> str:
     return "\n".join(lines)
 
 
-def _find_tail(rows: list[dict[str, Any]]) -> int:
-    """Return the index of the first row of a long end of dominated networks."""
-    last = max(k for k, row in enumerate(rows) if not row["is_dominated"])
-    return last + 1 if len(rows) - last > LONG_TAIL else len(rows)
-
-
 def score(
     networks: Network,
     part: Problem,
@@ -161,6 +164,12 @@ def score(
 ) -> Float[np.ndarray, " K"]:
     """Return R2, or the share of right classes, of each network on some rows."""
     return _evaluate(networks, [part], scaling, activations)[1]
+
+
+def _find_tail(rows: list[dict[str, Any]]) -> int:
+    """Return the index of the first row of a long end of dominated networks."""
+    last = max(k for k, row in enumerate(rows) if not row["is_dominated"])
+    return last + 1 if len(rows) - last > LONG_TAIL else len(rows)
 
 
 def predict(

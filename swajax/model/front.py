@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from swajax.model.fitted import Model
 from swajax.types import Network
 
 
@@ -31,6 +32,12 @@ class Front(NamedTuple):
     """outputs for the rows of a cross-validation, by networks fitted without them"""
     held_rows: Int[np.ndarray, " H"] | None = None
     """indices of these rows among the training rows"""
+    fidelity: Float[np.ndarray, " K"] | None = None
+    """agreement with a teacher: R2 of numbers, or share of rows with the same class"""
+    accuracy: Float[np.ndarray, " K"] | None = None
+    """the same agreement with labels"""
+    models: tuple[Model, ...] | None = None
+    """the networks with the scaling of their table, to predict and export"""
 
     @property
     def is_best(self) -> Bool[np.ndarray, " K"]:

@@ -28,15 +28,35 @@ def load(path: Path | str, size: int | None = None) -> Model:
       FileNotFoundError: there is no such path, or no finished run in the folder.
       ValueError: the file is damaged or of another version, or all networks are larger.
     """
+    return _read_model(_find_file(path), size)
+
+
+def load_front(path: Path | str) -> list[Model]:
+    """Load all networks of a run, smallest first, or the network of a file.
+
+    The arguments and errors are those of `load`.
+    """
+    file = _find_file(path)
+    arrays, header = checkpoints.load(file)
+    if np.ndim(arrays.get("depth", 0)) == 0:
+        return [fitted.from_file(arrays, header, source=str(file))]
+    return [
+        _take(arrays, header, place, file)
+        for place in range(_check_front(arrays, header, file))
+    ]
+
+
+def _find_file(path: Path | str) -> Path:
+    """Return the file of networks in a folder, or the path itself."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such folder or file")
     if not path.is_dir():
-        return _read_model(path, size)
+        return path
     file = path / NETWORKS_FILE
     if not file.is_file():
         raise FileNotFoundError(f"{path}: {_describe_run(path)}")
-    return _read_model(file, size)
+    return file
 
 
 def _describe_run(path: Path) -> str:
@@ -92,18 +112,32 @@ def _read_model(path: Path, size: int | None) -> Model:
         model = fitted.from_file(arrays, header, source=str(path))
         _check_size([model.num_weights], size, path)
         return model
+    num, pick = _check_front(arrays, header, path), header["pick"]
+    if size is not None:
+        sizes = fitted.count_weights(Network(**arrays)).tolist()
+        _check_size(sizes, size, path)
+        pick = _choose(sizes, size, header.get("is_dominated"))
+    if not 0 <= pick < num:
+        raise ValueError(f"{path}: no network {pick} among {num}")
+    return _take(arrays, header, pick, path)
+
+
+def _check_front(
+    arrays: dict[str, np.ndarray], header: dict[str, Any], path: Path
+) -> int:
+    """Return the number of networks of a front."""
     depth, pick = arrays["depth"], header.get("pick")
     is_whole = set(arrays) == set(Network._fields) and type(pick) is int
     shapes = {leaf.shape[:1] for leaf in arrays.values()}
     if not is_whole or shapes != {depth.shape} or not len(depth):
         raise ValueError(f"{path}: not a front of networks of this version of swajax")
-    if size is not None:
-        sizes = fitted.count_weights(Network(**arrays)).tolist()
-        _check_size(sizes, size, path)
-        pick = _choose(sizes, size, header.get("is_dominated"))
-    if not 0 <= pick < len(depth):
-        raise ValueError(f"{path}: no network {pick} among {len(depth)}")
-    one = {name: leaf[pick] for name, leaf in arrays.items()}
+    return len(depth)
+
+
+def _take(
+    arrays: dict[str, np.ndarray], header: dict[str, Any], place: int, path: Path
+) -> Model:
+    one = {name: leaf[place] for name, leaf in arrays.items()}
     return fitted.from_file(one, header, source=str(path))
 
 

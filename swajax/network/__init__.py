@@ -6,7 +6,14 @@ many networks at once is `swajax.network.batched`, gates with declared gradients
 """
 
 from swajax.network.forward import apply
+from swajax.network.layered import (
+    LayeredNetwork,
+    from_network,
+    from_sklearn,
+    make_layered,
+)
 from swajax.network.layers import Layers, from_layers, to_layers
+from swajax.network.onnx_reader import from_onnx
 from swajax.network.packing import pack, unpack
 from swajax.network.structure import (
     count_neurons,
@@ -21,13 +28,18 @@ from swajax.network.structure import (
 )
 
 __all__ = [
+    "LayeredNetwork",
     "Layers",
     "apply",
     "count_neurons",
     "count_weights",
     "from_layers",
+    "from_network",
+    "from_onnx",
+    "from_sklearn",
     "make_dense",
     "make_family",
+    "make_layered",
     "mask_weights",
     "pack",
     "permute",

@@ -118,6 +118,12 @@ RECORDS: dict[str, ActivationRecord] = {
         slope_fn=_gelu_slope,
         needs_pre=True,
     ),
+    "relu": ActivationRecord(
+        fn=jax.nn.relu,
+        numpy_fn=lambda x: np.maximum(x, 0.0),
+        slope_fn=lambda _, y: jnp.where(y > 0, jnp.ones_like(y), jnp.zeros_like(y)),
+        tanh_form=TanhForm(0.0, 0.0, 0.0, 1.0, 0.0),
+    ),
 }
 
 

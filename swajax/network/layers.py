@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
+from swajax.io.memory import check_memory
 from swajax.types import Network, NetworkSpec, check_activations, check_single
 
 
@@ -51,13 +52,7 @@ def from_layers(
       >>> round(out.item(), 5)  # 2 * 2 - 0.1 * 3 * 2 + 0.5
       3.9
     """
-    matrices = [np.asarray(matrix, np.float32) for matrix in weights]
-    vectors = [np.asarray(vector, np.float32) for vector in biases]
-    _check_shapes(matrices, vectors, len(activations))
-    names = [
-        _names_of_layer(layer, entry, len(vector))
-        for layer, (entry, vector) in enumerate(zip(activations, vectors, strict=False))
-    ]
+    matrices, vectors, names = check_layers(weights, biases, activations)
     spec = NetworkSpec(
         num_inputs=len(matrices[0]),
         num_outputs=len(vectors[-1]),
@@ -65,6 +60,8 @@ def from_layers(
         max_depth=len(names),
         activations=tuple(dict.fromkeys(itertools.chain(*names))) or ("linear",),
     )
+    num_padded = (spec.num_inputs + spec.max_depth * spec.max_width) * spec.max_width
+    check_memory(4 * num_padded, f"a padded network of {num_padded:,} weights")
     return _fill(spec, matrices, vectors, names), spec
 
 
@@ -110,6 +107,26 @@ def to_layers(network: Network, *, activations: tuple[str, ...]) -> Layers:
         ],
         activations=[layer[0] if len(set(layer)) == 1 else layer for layer in names],
     )
+
+
+def check_layers(
+    weights: Sequence[ArrayLike],
+    biases: Sequence[ArrayLike],
+    activations: Sequence[str | Sequence[str]],
+) -> tuple[list[np.ndarray], list[np.ndarray], list[tuple[str, ...]]]:
+    """Return matrices and vectors in float32 and one name per neuron of each layer.
+
+    Raises:
+      ValueError: as in `from_layers`.
+    """
+    matrices = [np.asarray(matrix, np.float32) for matrix in weights]
+    vectors = [np.asarray(vector, np.float32) for vector in biases]
+    _check_shapes(matrices, vectors, len(activations))
+    names = [
+        _names_of_layer(layer, entry, len(vector))
+        for layer, (entry, vector) in enumerate(zip(activations, vectors, strict=False))
+    ]
+    return matrices, vectors, names
 
 
 def _check_shapes(

@@ -24,9 +24,11 @@ from swajax.report.facts import make_facts
 from swajax.report.markup import Markup, join, show, tag
 from swajax.report.panels import make_panel
 from swajax.report.results_file import (
+    FIDELITY,
     MEASURES,
     PARTS,
     find_parts,
+    has_fidelity,
     name_part,
     read_results,
 )
@@ -211,10 +213,16 @@ def _cover(size: int, x: float, y: float) -> Markup:
 
 
 def _tabulate(results: Mapping[str, Any]) -> Markup:
-    measures, parts = results["measures"], find_parts(results)
+    parts = find_parts(results)
+    measures = [*results["measures"], *[FIDELITY] * has_fidelity(results)]
     keys = [(measure, part) for measure in measures for part in parts]
     groups = [
-        tag("th", MEASURES[measure], scope="colgroup", colspan=len(parts))
+        tag(
+            "th",
+            MEASURES.get(measure, measure),
+            scope="colgroup",
+            colspan=len(parts),
+        )
         for measure in measures
     ]
     heads = [
@@ -258,6 +266,6 @@ def _tabulate_row(row: Mapping[str, Any], keys: list[tuple[str, str]]) -> Markup
 def _format(number: float | None, measure: str) -> str:
     if number is None:  # R2 of a constant target
         return "\N{EN DASH}"
-    if measure in ("r2", "accuracy"):
+    if measure in ("r2", "accuracy", FIDELITY):
         return f"{number:.3f}"
     return f"{number:#.4g}".rstrip(".")

@@ -14,6 +14,7 @@ MEASURES = {
     "log_loss": "log loss",
     "accuracy": "accuracy",
 }
+FIDELITY = "fidelity"  # the measure of the agreement with a teacher
 FIELDS = {
     "source": str,
     "target": str,
@@ -56,6 +57,11 @@ def find_parts(results: Mapping[str, Any]) -> list[str]:
     return [p for p in ("valid", "test") if f"{first}_{p}" in results["front"][0]]
 
 
+def has_fidelity(results: Mapping[str, Any]) -> bool:
+    """Return whether the networks imitate a teacher."""
+    return f"{FIDELITY}_valid" in results["front"][0]
+
+
 def name_part(part: str, is_cross_validated: bool) -> str:
     """Return the name of a part; validation is by folds after a cross-validation."""
     return CROSS if part == "valid" and is_cross_validated else PARTS[part]
@@ -82,7 +88,9 @@ def _check_values(results: Mapping[str, Any]) -> None:
     for part in find_parts(results):
         for row in results["front"]:
             first, second = (row.get(f"{m}_{part}", math.nan) for m in measures)
-            is_read = _is_number(first) and (second is None or _is_number(second))
+            is_read = _is_number(first) and _is_number_or_none(second)
+            if has_fidelity(results):
+                is_read &= _is_number_or_none(row.get(f"{FIDELITY}_{part}", math.nan))
             _require(is_read, f"an error of front is not a number ({part})")
 
 
@@ -101,6 +109,10 @@ def _is_count(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_number_or_none(value: Any) -> bool:
+    return value is None or _is_number(value)
 
 
 def _require(is_true: Any, message: str) -> None:

@@ -6,19 +6,16 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import jax
-import numpy as np
 import tyro
 from tqdm import tqdm
 
-from swajax.data.encoding import input_names
+from swajax.data.built_in import NAMES
 from swajax.data.loaded_table import LoadedTable
-from swajax.data.loading import load_parts
-from swajax.data.messages import listed, shown
+from swajax.data.loading import LAST_SHARE, divide_table, load_parts
 from swajax.data.partitions import SplitKind
 from swajax.data.problem import MAX_ROWS, choose_objective
 from swajax.io import commands, files, hosts, processes, runlog
@@ -26,12 +23,17 @@ from swajax.io.configs import check_range
 from swajax.io.devices import choose_devices
 from swajax.model import evaluation
 from swajax.model.front import Front
-from swajax.search import pool as pools
+from swajax.network import LayeredNetwork
+from swajax.objectives import Objective
+from swajax.search import teachers
 from swajax.search.config import SearchConfig
+from swajax.search.display import describe, make_callback
+from swajax.search.given_starts import read_given
 from swajax.search.hosts import check_same
-from swajax.search.pool import Pool
-from swajax.search.run import SearchProgress, find_front
+from swajax.search.imitation import NEAR_LOSS, NUM_MADE, pick_near
+from swajax.search.run import find_front
 from swajax.search.sources.descent import BATCH_ROWS
+from swajax.search.start_files import load_starts
 
 NAME = "python -m swajax.search"
 REPORT_SECONDS, REPORT_SHARE = 1.5, 0.2  # of a time budget, at most, for the report
@@ -61,13 +63,23 @@ class SearchCommand:
     """column with the weights of the rows"""
     class_weight: Literal["balanced"] | None = None
     """balanced: all classes have the same total weight"""
+    start: Path | None = None
+    """network to start from besides the sources, of any size: an ONNX file whose inputs
+    are the features in order, or the folder of a search or its networks.safetensors, to
+    resume; its activations are added to those of the search"""
+    teacher: Path | None = None
+    """ONNX model that the networks imitate on the rows of the table and on made-up rows
+    between them; its inputs are the features, in the order of the table or by name.
+    Without a target its prediction is the target"""
+    num_made: int = NUM_MADE
+    """number of made-up rows"""
     search: Annotated[SearchConfig, tyro.conf.arg(name="")] = dataclasses.field(
         default_factory=SearchConfig
     )
     """limits of the networks, effort and sources"""
     valid_share: float | None = None
     """share of the rows that choose networks instead of a cross-validation
-    [none; 0.2 with split last]"""
+    [none; 0.2 with split last or a teacher]"""
     test_share: float = 0.2
     """share of the rows for the test error"""
     split: SplitKind = "random"
@@ -97,6 +109,7 @@ class SearchCommand:
         hosts.check_options(self.coordinator, self.num_processes, self.process_id)
         commands.check_seed_and_budget(self.seed, self.time_budget)
         check_range("devices", self.devices, minimum=1)
+        check_range("num_made", self.num_made, minimum=0)
 
 
 def main(config: SearchCommand) -> None:
@@ -116,40 +129,63 @@ def _search(config: SearchCommand) -> None:
     table, dataset, scaling = loaded.table, loaded.dataset, loaded.scaling
     objective = choose_objective(scaling.classes)
     config.search.check(dataset.train.x.shape[1], objective)
+    starts, notes = None, (*table.notes, *loaded.notes)
+    if config.start is not None:
+        config, starts, note = _load_starts(config, loaded, objective)
+        notes += (note,)
+    imitation = None
+    if config.teacher is not None:
+        options = {"num_made": config.num_made, "seed": config.seed}
+        imitation = teachers.ask_teacher(config.teacher, loaded, **options)
+        notes += (teachers.describe(config.teacher, config.num_made, scaling),)
     folder = runlog.make_run_folder(
         config.out or _default_folder(config), config, is_resumable=False
     )
-    notes = (*table.notes, *loaded.notes)
     if max(loaded.num_rows.values()) > MAX_ROWS:
         notes += (MANY_ROWS,)
     is_writer = files.is_writer()
     if is_writer:
-        sys.stdout.write(_describe(loaded, notes))
-    check_same((config.search, config.time_budget, config.seed), *dataset[:2])
+        sys.stdout.write(describe(loaded, notes))
+    train, valid = (imitation or dataset)[:2]
+    check_same((config.search, config.time_budget, config.seed), train, valid)
     begin = time.monotonic()
     with tqdm(unit="block", disable=None if is_writer else True) as bar:
+        show = make_callback(bar, folder, config.search.max_weights)
         front = find_front(
             jax.random.key(config.seed),
-            dataset.train,
-            dataset.valid,
+            train,
+            valid,
             folds=loaded.folds,
             objective=objective,
             config=config.search,
+            starts=starts,
             time_budget=_search_seconds(config.time_budget),
             devices=devices,
-            callback=_make_callback(bar, folder, config.search.max_weights)
-            if is_writer
-            else None,
+            callback=show if is_writer else None,
         )
     if not is_writer:
         return
-    seconds = time.monotonic() - begin
-    outcome = _tabulate(front, loaded, config.search.activations)
-    picked = _explain_pick(front, config.search.max_error)
-    sys.stdout.write(
-        f"{seconds:.0f} s\n"
-        f"{evaluation.format_table(outcome, target=table.target_name, picked=picked)}\n"
-    )
+    if imitation is not None and config.search.max_error is None:
+        front = pick_near(front)
+    _report(config, front, loaded, imitation, notes, time.monotonic() - begin, folder)
+
+
+def _report(
+    config: SearchCommand,
+    front: Front,
+    loaded: LoadedTable,
+    imitation: teachers.Imitation | None,
+    notes: tuple[str, ...],
+    seconds: float,
+    folder: Path,
+) -> None:
+    """Evaluate the front, print its table and write all results."""
+    outcome = _tabulate(front, loaded, config.search.activations, imitation)
+    is_imitation = imitation is not None
+    picked = _explain_pick(front, config.search.max_error, is_imitation=is_imitation)
+    target = loaded.table.target_name
+    text = evaluation.format_table(outcome, target=target, picked=picked)
+    sys.stdout.write(f"{seconds:.0f} s\n{text}\n")
     from swajax.report import run_folder  # matplotlib is slow to import
 
     run_folder.write(
@@ -157,9 +193,9 @@ def _search(config: SearchCommand) -> None:
         config,
         front,
         outcome,
-        table=table,
-        dataset=dataset,
-        scaling=scaling,
+        table=loaded.table,
+        dataset=loaded.dataset,
+        scaling=loaded.scaling,
         activations=config.search.activations,
         about={
             "notes": notes,
@@ -183,23 +219,41 @@ def _search_seconds(time_budget: float | None) -> float | None:
 
 def _load(config: SearchCommand) -> LoadedTable:
     """Read the table and split it."""
-    return load_parts(
-        config.data,
-        target=config.target,
-        features=config.features,
-        task=config.task,
-        weight=config.weight,
-        group=config.group,
-        seed=config.seed,
-        valid_share=config.valid_share,
-        test_share=config.test_share,
-        class_weight=config.class_weight,
-        split=config.split,
-    )
+    columns = {"features": config.features, "weight": config.weight}
+    columns["group"] = config.group
+    options = {
+        "seed": config.seed,
+        "valid_share": config.valid_share,
+        "test_share": config.test_share,
+        "class_weight": config.class_weight,
+        "split": config.split,
+    }
+    if config.teacher is not None and config.valid_share is None:
+        options["valid_share"] = LAST_SHARE  # without noise, folds are not needed
+    has_target = config.target is not None or config.data in NAMES
+    if config.teacher is not None and not has_target:
+        table = teachers.predict_target(config.data, config.teacher, **columns)
+        return divide_table(table, **options)
+    target = {"target": config.target, "task": config.task}
+    return load_parts(config.data, **target, **columns, **options)
+
+
+def _load_starts(
+    config: SearchCommand, loaded: LoadedTable, objective: Objective
+) -> tuple[SearchCommand, list[LayeredNetwork], str]:
+    """Return networks to start from, options with their activations, and a note."""
+    found, note = load_starts(config.start, loaded)
+    starts = read_given(found, loaded.dataset.train, objective)
+    kinds = (*config.search.activations, *(k for one in starts for k in one.kinds))
+    search = dataclasses.replace(config.search, activations=tuple(dict.fromkeys(kinds)))
+    return dataclasses.replace(config, search=search), starts, note
 
 
 def _tabulate(
-    front: Front, loaded: LoadedTable, activations: tuple[str, ...]
+    front: Front,
+    loaded: LoadedTable,
+    activations: tuple[str, ...],
+    imitation: teachers.Imitation | None,
 ) -> evaluation.FrontTable:
     """Evaluate the front; on the sample if a large file cannot be read again."""
     tabulate = functools.partial(
@@ -208,6 +262,7 @@ def _tabulate(
         loaded.dataset,
         loaded.scaling,
         activations=activations,
+        imitated=None if imitation is None else imitation.dataset,
     )
     try:
         return tabulate(read_test=loaded.read_test)
@@ -227,77 +282,12 @@ def _default_folder(config: SearchCommand) -> Path:
     return runlog.default_run_folder(f"search-{stem}")
 
 
-def _describe(loaded: LoadedTable, notes: tuple[str, ...]) -> str:
-    table, names = loaded.table, input_names(loaded.scaling.encoder)
-    counts = loaded.num_rows
-    verbs = {"train": "train", "valid": "validate", "test": "test"}
-    classes = f" ({len(table.classes)} classes)" if table.classes else ""
-    lines = [
-        f"{table.source}: {shown(table.target_name)}{classes} from {len(names)} "
-        f"inputs: {listed(names, 8)}; "
-        f"{'/'.join(map(str, counts.values()))} rows to "
-        f"{'/'.join(verbs[part] for part in counts)}",
-        *(f"note: {note}" for note in notes),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _make_callback(
-    bar: tqdm, folder: Path, max_weights: int
-) -> Callable[[SearchProgress], None]:
-    """Log each block of work, move the bar, and print the first networks found."""
-    is_first = is_logged = True
-    bar.set_postfix(stage="sources")
-
-    def callback(progress: SearchProgress) -> None:
-        nonlocal is_first, is_logged
-        pool = progress.pool
-        if pool is None:
-            bar.set_postfix(stage=progress.stage, network_steps=progress.network_steps)
-            return
-        small = pool.take(pool.num_weights <= max_weights)
-        if is_first and len(small.loss):
-            tqdm.write(_format_first(progress.seconds, small))
-            is_first = False
-        best = float(pool.loss.min(initial=np.inf))
-        line = {"stage": progress.stage, "seconds": progress.seconds, "loss": best}
-        line |= {"num_networks": len(pool.loss)}
-        is_logged = is_logged and _log(folder, line)
-        bar.total = progress.num_blocks
-        bar.set_postfix(stage=progress.stage, loss=f"{best:.4g}", refresh=False)
-        bar.update()
-
-    return callback
-
-
-def _log(folder: Path, line: dict[str, Any]) -> bool:
-    """Append a line to the log; warn and return False if that fails, as on a full disk.
-
-    The search continues: the table of its front can still be printed.
-    """
-    try:
-        runlog.log_metrics(folder, line)
-    except OSError as error:
-        warnings.warn(f"the log ends: {commands.describe_error(error)}", stacklevel=2)
-        return False
-    return True
-
-
-def _format_first(seconds: float, pool: Pool) -> str:
-    """Format the first networks: sizes and training losses."""
-    front = pools.front_of(pool, pool.loss, np.zeros(len(pool.loss)))
-    cells = [
-        f"{size}: {loss:.3g}"
-        for size, loss in zip(front.num_weights, front.train_loss, strict=True)
-    ]
-    return (
-        f"after {seconds:.0f} s, weights: training loss of the networks found so far\n"
-        f"  {', '.join(cells)}"
-    )
-
-
-def _explain_pick(front: Front, max_error: float | None) -> str:
+def _explain_pick(
+    front: Front, max_error: float | None, *, is_imitation: bool = False
+) -> str:
     """Explain the pick."""
+    if max_error is None and is_imitation:
+        return f"smallest with a validation loss of at most {NEAR_LOSS} above the best"
     if max_error is None and front.held_rows is not None:
         return "expected to predict best; -: a smaller one is better"
     if max_error is None:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Hashable
 
 import jax
 
+from swajax.io import processes
 from swajax.io.devices import count_cores
 
 MAX_THREADS = 4
+MAX_MAPS = 0.5  # share of the memory maps, before the next search
 
 _requested: dict[Hashable, concurrent.futures.Future] = {}
 
@@ -46,6 +48,17 @@ def is_ready(key: Hashable, *, seconds: float = math.inf) -> bool:
     timeout = None if seconds == math.inf else max(seconds, 0.0)
     done, _ = concurrent.futures.wait([_requested[key]], timeout=timeout)
     return bool(done)
+
+
+def make_room() -> None:
+    """Drop all compiled programs if they take too many of the process's memory maps.
+
+    So that one process can search any number of tables.
+    """
+    if processes.share_of_maps() > MAX_MAPS:
+        jax.clear_caches()
+        for key in [key for key, future in _requested.items() if future.done()]:
+            del _requested[key]
 
 
 def drop_waiting() -> None:

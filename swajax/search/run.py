@@ -12,6 +12,7 @@ switched on; only the front is polished in float64.
 """
 
 import dataclasses
+import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ from swajax.objectives import Objective
 from swajax.search import hosts, programs, stages
 from swajax.search.config import SearchConfig
 from swajax.search.folds import check_folds, find_front_by_folds
+from swajax.search.given_starts import Given, read_given, walk_starts
 from swajax.search.job import Job, make_job
 from swajax.search.last_polish import is_small, request_last_programs, select
 from swajax.search.pool import Pool
@@ -44,6 +46,7 @@ from swajax.search.starts import find_starts_in_time
 from swajax.types import Key, Network, NetworkSpec, check_key
 
 FEW_ROWS = 1000  # with fewer, a cross-validated search only prunes once
+WALK_SHARE = 0.3  # of a time budget, to walk given networks down
 FIRST_SHARE = 0.5  # of the remaining time, for the first prune pass
 
 
@@ -55,7 +58,7 @@ def find_front(
     folds: Int[np.ndarray, " N"] | None = None,
     objective: Objective = "squared",
     config: SearchConfig | None = None,
-    starts: Network | None = None,
+    starts: Network | Given | None = None,
     time_budget: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     devices: Sequence[jax.Device] | None = None,
@@ -77,7 +80,10 @@ def find_front(
         or 1) or "softmax" (y one-hot).
       config: limits, effort and sources; by default `SearchConfig()`.
       starts: networks within the limits of `config`, leaves [R, ...], instead of those
-        of the sources.
+        of the sources; or a network of any size, or several, from
+        `swajax.network.from_layers`, `from_sklearn` or `from_onnx`, for inputs and
+        targets as those of `train`: it is walked down to the limits, and joins the
+        sources. Errors on rows that it has seen are too optimistic.
       time_budget: seconds, compilation included. The last 15 % of it are for the polish
         of the front. A warning names what it did not allow.
       clock: returns seconds. With another than the default, programs are waited for.
@@ -95,7 +101,8 @@ def find_front(
 
     Raises:
       ValueError: rows do not fit together, the objective is unknown, the time budget
-        is not above 0, a source does not apply, or no network has a finite loss.
+        is not above 0, a source does not apply, a start has other inputs or outputs,
+        or no network has a finite loss.
       KeyboardInterrupt: Ctrl-C came before the first networks. Later it ends the work
         after the current block and the front so far is returned, as it is if the
         callback raises this exception; a second Ctrl-C skips the last polish.
@@ -126,13 +133,16 @@ def find_front(
         raise ValueError("folds choose networks only without validation rows")
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
-    if starts is None:
+    is_batch = isinstance(starts, Network)
+    given = [] if is_batch or starts is None else read_given(starts, train, objective)
+    if not is_batch:
         config.check(train.x.shape[1], objective)
     else:
         _check_starts(starts, config.make_spec(train.x.shape[1], train.y.shape[1]))
     train = normalise_weights(train)
     if config.num_rounds is None and valid is None and len(train.x) < FEW_ROWS:
         config = dataclasses.replace(config, num_rounds=0)
+    programs.make_room()
     devices, left_out, reporter = all_devices(devices), [], Reporter(callback, clock)
 
     def search_fn(
@@ -147,10 +157,19 @@ def find_front(
         job = make_job(rows, sources[1], objective, config, seconds, clock, devices)
         job.left_out = left_out
         watch = reporter.begin_search(stage)
-        return _search(key, job, sources, starts, watch), job
+        has_sources = not is_batch
+        return _search(key, job, sources, starts, watch, has_sources=has_sources), job
 
     try:
         with interrupts.deferred():
+            if given:
+                begin = clock()
+                end = begin + WALK_SHARE * (time_budget or np.inf)
+                starts = walk_starts(
+                    given, train, objective, config, lambda: end - clock()
+                )
+                if time_budget is not None:
+                    time_budget = max(time_budget + begin - clock(), 1e-3)
             if valid is None:
                 more = (objective, config, time_budget, clock, search_fn)
                 front = find_front_by_folds(key, train, folds, *more)
@@ -192,6 +211,8 @@ def _search(
     sources: tuple[Problem, Problem],
     starts: Network | None,
     callback: Callback | None,
+    *,
+    has_sources: bool,
 ) -> Pool:
     """Find starts by the rows of the sources, and networks of all sizes."""
     stages.request_programs(job)
@@ -199,10 +220,12 @@ def _search(
         with jax.enable_x64(True):
             request_last_programs(job)
     source_key, key = jax.random.split(key)
-    if starts is None:
-        found = find_starts_in_time(source_key, *sources, job, callback)
-    else:
-        found = iter([Starts(hosts.own_networks(starts), 0)])
+    found = []
+    if starts is not None:
+        found.append([Starts(hosts.own_networks(starts), 0)])
+    if has_sources:
+        found.append(find_starts_in_time(source_key, *sources, job, callback))
+    found = itertools.chain(*found)
     return find_pool(key, job, found, callback=callback)
 
 

@@ -15,6 +15,8 @@ ROOT = Path(figures.__file__).parent
 STUDIES = sorted(path.parent.name for path in ROOT.glob("*/__main__.py"))
 STUDIES += ["tangle"]
 COMMANDS = {
+    "compress": "CompressCommand",
+    "compress.teachers": "TeachersCommand",
     "fronts": "FrontsCommand",
     "learned": "LearnedCommand",
     "paper": "ReproductionCommand",

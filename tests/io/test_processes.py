@@ -49,3 +49,8 @@ def test_the_start_of_a_command_is_part_of_its_time_budget(monkeypatch):
     now[0] += 5
     assert processes.remaining_time(10.0) == 2.0
     assert processes.remaining_time(5.0) == processes.MIN_SECONDS
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux only")
+def test_memory_maps_are_counted():
+    assert 0 < processes.share_of_maps() < 0.9

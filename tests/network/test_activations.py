@@ -65,7 +65,7 @@ def test_the_tanh_form_is_the_function(name):
 def test_prediction_in_numpy_equals_jax(x64, draw_network):
     spec = NetworkSpec(3, 2, 8, 3, ACTIVATIONS)
     network = draw_network(0, spec=spec, depth=2)
-    kinds = np.eye(7)[np.arange(24).reshape(3, 8) % 7]  # all take part
+    kinds = np.eye(8)[np.arange(24).reshape(3, 8) % 8]  # all take part
     network = network._replace(activation=jnp.asarray(kinds), mask=jnp.ones((3, 8)))
     x = jax.random.normal(jax.random.key(0), (9, 3))
     wanted = apply(network, x, activations=ACTIVATIONS)

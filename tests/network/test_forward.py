@@ -117,7 +117,7 @@ def test_padding_changes_nothing(key, x):
 
 WRONG_ARGUMENTS = {
     "columns": ({"x": jnp.zeros((5, 4))}, r"x must have the shape \[N, 3\].*\(5, 4\)"),
-    "name": ({"activations": ("relu",)}, r"activations must be among .*'relu'"),
+    "name": ({"activations": ("swish",)}, r"activations must be among .*'swish'"),
     "one string": ({"activations": "tanh"}, r"activations must be among .*'tanh'"),
     "number": ({"activations": ("tanh", "sin")}, "mixes 1 activations, got 2 names"),
     "depth 0": ({"depth": 0}, r"depth must be in 1\.\.3, got 0"),

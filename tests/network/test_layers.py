@@ -90,7 +90,7 @@ BAD = {
         (GOOD[0], [np.ones(3), np.ones(2)], GOOD[2]),
         r"biases\[1\] must have the shape \[1\], got \(2,\)",
     ),
-    "name": ((*GOOD[:2], ["relu"]), r"activations\[0\]: .* got \('relu'"),
+    "name": ((*GOOD[:2], ["swish"]), r"activations\[0\]: .* got \('swish'"),
     "names": ((*GOOD[:2], [["tanh", "sin"]]), r"activations\[0\] .* or 3, got 2"),
     "NaN": (([np.full((2, 3), np.nan), GOOD[0][1]], *GOOD[1:]), r"weights\[0\] holds"),
     "inf": (
@@ -116,7 +116,7 @@ def test_what_does_not_fit_together_is_named(case):
     ("changes", "activations", "message"),
     [
         ({}, ("tanh", "sin"), "has 1 activations, got 2 names"),
-        ({}, ("relu",), "activations must be among"),
+        ({}, ("swish",), "activations must be among"),
         ({"mask": jnp.full((1, 3), 0.5)}, ("tanh",), "masks must be 0 or 1"),
         ({"activation": jnp.full((1, 3, 1), 0.5)}, ("tanh",), "no mixtures"),
     ],

@@ -73,7 +73,7 @@ def test_the_expansion_is_that_of_automatic_derivatives(x64, draw_network, name)
 
 def test_the_expansion_of_all_activations_in_one_network(x64, draw_network):
     spec = NetworkSpec(2, 1, 4, 2, ACTIVATIONS)
-    kinds = np.eye(7)[[[0, 1, 2, 3], [4, 5, 6, 4]]]
+    kinds = np.eye(8)[[[0, 1, 2, 3], [4, 5, 6, 7]]]
     network = draw_network(1, spec=spec, depth=2)
     network = network._replace(activation=jnp.asarray(kinds))
     compare_with_jax(network, make_problem(), ACTIVATIONS)

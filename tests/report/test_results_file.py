@@ -71,6 +71,13 @@ def test_wrong_values(run, damage, change, message):
     damage(json.dumps(_read(run) | change), message)
 
 
+@pytest.mark.parametrize("value", ["x", float("nan")])
+def test_a_fidelity_is_a_number_in_all_rows(run, damage, value):
+    results = _read(run)
+    results["front"][0] |= {"fidelity_valid": 0.5, "fidelity_test": value}
+    damage(json.dumps(results), "an error of front is not a number")
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
 def test_truncated_files(run, damage, share):
     text = (run / "results.json").read_bytes()

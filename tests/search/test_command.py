@@ -30,6 +30,7 @@ from swajax.search.config import (
     SearchConfig,
     SupernetSourceConfig,
 )
+from swajax.search.display import make_callback
 from swajax.search.pool import Pool, make_pool
 from swajax.search.run import SearchProgress
 from swajax.tangle.train.optimizers import SupernetConfig
@@ -299,7 +300,7 @@ def test_the_first_answer_has_no_network_above_the_limit(folder, capsys):
     flags = np.zeros(3, bool)
     pool = Pool(network, np.array([19, 20, 22]), losses, np.arange(3), flags, flags)
     with tqdm(disable=True) as bar:
-        callback = search_command._make_callback(bar, folder, max_weights=20)
+        callback = make_callback(bar, folder, max_weights=20)
         large = pool.take(pool.num_weights > 20)
         for seconds, found in (1.0, large), (2.0, pool), (3.0, pool):
             callback(SearchProgress("polish", seconds, found, 1, 9))

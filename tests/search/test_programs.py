@@ -86,3 +86,17 @@ def test_a_requested_program_is_not_compiled_again_when_it_is_called():
 def test_a_compilation_that_fails_is_left_to_the_call():
     programs.request("bad", lambda: 1 / 0)
     assert programs.is_ready("bad", seconds=60.0)
+
+
+@pytest.mark.parametrize(("share", "num_kept"), [(0.4, 1), (0.6, 0)])
+def test_programs_are_dropped_before_the_memory_maps_run_out(
+    share, num_kept, monkeypatch
+):
+    program = jax.jit(lambda x: x + 1)
+    program(1.0)
+    programs.request("done", lambda: None)
+    assert programs.is_ready("done", seconds=60.0)
+    monkeypatch.setattr(programs.processes, "share_of_maps", lambda: share)
+    programs.make_room()
+    assert program._cache_size() == num_kept
+    assert ("done" in programs._requested) == bool(num_kept)

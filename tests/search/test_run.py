@@ -751,7 +751,7 @@ def test_a_configuration_takes_whole_floats_and_single_names():
         (DescentConfig, {"num_steps": 8.0}, {"num_steps": 8.5}),
         (DescentConfig, {"sparsity_weights": [0, 1]}, {"sparsity_weights": "few"}),
         (DescentConfig, {"decay": "constant"}, {"decay": "linear"}),
-        (DescentSourceConfig, {"activation": "tanh"}, {"activation": "relu"}),
+        (DescentSourceConfig, {"activation": "tanh"}, {"activation": "swish"}),
         (DescentSourceConfig, {"preset": "compact"}, {"descent": {"num_steps": 8}}),
         (SupernetSourceConfig, {"num_drawn": 3.0}, {"num_drawn": "3"}),
         (SupernetSourceConfig, {}, {"training": DescentConfig()}),

@@ -52,7 +52,7 @@ def test_the_smallest_vision_transformer_has_the_weights_it_should():
         ("mlp", {"widths": (0, 3)}, "widths must be >= 1"),
         ("mlp", {"widths": (2, 2.5)}, r"width(?s:.*)\(2, 2\.5\)"),
         ("mlp", {"depths": (0, 1)}, "'depth': options of kind depth do not nest"),
-        ("mlp", {"activations": ("relu", "tanh")}, r"got \('relu', 'tanh'\)"),
+        ("mlp", {"activations": ("swish", "tanh")}, r"got \('swish', 'tanh'\)"),
         ("mlp", {"masking": "out"}, "masking(?s:.*)'out'"),
         ("digits-macro", {"kernels": ((1, 3),)}, "for the same number of convolutions"),
         ("digits-macro", {"kernels": ((1,), (1, 3), (1, 2))}, "kernels must be odd"),

@@ -1,0 +1,1 @@
+"""How small can a given network, or any model, be made?"""
