@@ -92,8 +92,11 @@ def main(config: FlowCommand) -> None:
     state = init(jax.random.key(config.seed), config=config, optimizer=optimizer)
     if config.resume is None:
         runlog.make_run_folder(folder, config)
-    elif (folder / STATE_FILE).exists():
-        state = checkpoints.restore(folder / STATE_FILE, jax.eval_shape(lambda: state))
+    else:
+        if (folder / STATE_FILE).exists():
+            like = jax.eval_shape(lambda: state)
+            state = checkpoints.restore(folder / STATE_FILE, like)
+        runlog.truncate_metrics(folder, int(state.step))
     _train(state, folder, train, valid, config=config)
 
 

@@ -98,7 +98,10 @@ def test_training_learns_and_resumes_to_the_same_numbers(shards, tmp_path):
     assert [line["step"] for line in lines] == [30, 60]
     assert lines[1]["loss"] < 0.8 * lines[0]["loss"]
     main(dataclasses.replace(config, out=tmp_path / "cut", time_budget=1e-3))
+    runlog.log_metrics(tmp_path / "cut", {"step": 20})  # killed before it was saved
     main(FlowCommand((shards,), resume=tmp_path / "cut"))
+    steps = [line["step"] for line in runlog.read_metrics(tmp_path / "cut")]
+    assert steps == [10, 30, 60]
     whole, cut = (
         checkpoints.load(tmp_path / name / STATE_FILE)[0] for name in ("all", "cut")
     )
