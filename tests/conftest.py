@@ -14,6 +14,7 @@ if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -24,6 +25,8 @@ import pytest
 from swajax.types import Key, Network, NetworkSpec
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# A job in the background ignores Ctrl-C, and so would the processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CACHE_BYTES = 2**30  # the cache of compiled programs is emptied above this size
 

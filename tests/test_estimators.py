@@ -72,7 +72,13 @@ def _size(model):
     return sum(np.count_nonzero(leaf) for leaf in weights)
 
 
-@parametrize_with_checks([SparseMLPRegressor(**SMALL), SparseMLPClassifier(**SMALL)])
+# One validation part: a cross-validation takes six times as many fits.
+@parametrize_with_checks(
+    [
+        kind(**SMALL, valid_share=0.25)
+        for kind in (SparseMLPRegressor, SparseMLPClassifier)
+    ]
+)
 def test_scikit_learn_check(estimator, check, monkeypatch):
     # Fewer steps of the same programs.
     race = [heat._replace(num_steps=10) for heat in stages.RACE]
