@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
@@ -172,16 +172,18 @@ class _LastingPipe(io.FileIO):
             return len(data)
 
 
-def _outlive_pipe(stream: TextIO) -> TextIO:
+def _outlive_pipe(stream: Any) -> Any:
     """Return a stream to the same file whose writes do not fail if a pipe closes."""
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.flush()
+    raw = _LastingPipe(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
-        io.BufferedWriter(_LastingPipe(stream.fileno(), "w", closefd=False)),
+        raw if stream.write_through else io.BufferedWriter(raw),  # as `python -u`
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
     )
 
 

@@ -1,6 +1,7 @@
 """What the commands share: one clear line and an exit code for each ending."""
 
 import dataclasses
+import io
 import os
 import re
 import subprocess
@@ -211,3 +212,13 @@ def test_a_closed_pipe_does_not_end_the_work(tmp_path):
     result = subprocess.run(command, stdout=writer, stderr=writer)
     os.close(writer)
     assert result.returncode == 0 and (tmp_path / "out").read_text() == "done"
+
+
+def test_unbuffered_output_stays_unbuffered():
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb", buffering=0) as file:
+        original = io.TextIOWrapper(io.FileIO(writer, "w"), write_through=True)
+        commands._outlive_pipe(original).write("first answer\n")
+        os.set_blocking(reader, False)
+        assert file.read(100) == b"first answer\n"
+        original.close()
