@@ -40,7 +40,7 @@ def refused(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--activation relu", "'relu'"),
+        ("--activation elu", "'elu'"),
         ("--batch-size 15", "batch_size must be a positive multiple of 2"),
         ("--chunk-steps 0", "chunk_steps must be >= 1, got 0"),
         ("--validation-networks 0", "validation_networks must be >= 1, got 0"),
