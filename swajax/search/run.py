@@ -32,6 +32,7 @@ from swajax.io.configs import check_range
 from swajax.io.devices import all_devices
 from swajax.model.front import Front
 from swajax.network import resize
+from swajax.network.layered import LayeredNetwork
 from swajax.objectives import Objective
 from swajax.search import hosts, programs, stages
 from swajax.search.config import SearchConfig
@@ -122,15 +123,9 @@ def find_front(
       >>> int(front.num_weights[front.pick])
       2
     """
-    processes.check_not_forked()
-    check_key(key)
-    if not isinstance(config, SearchConfig | None):
-        raise ValueError(f"config must be a SearchConfig, got {config!r}")
-    check_parts(train, train if valid is None else valid, objective)
+    _check_arguments(key, train, valid, folds, objective, config)
     if valid is None:
         folds = check_folds(key, train, folds, objective)
-    elif folds is not None:
-        raise ValueError("folds choose networks only without validation rows")
     check_range("time_budget", time_budget, above=0, unit="s")
     config = config or SearchConfig()
     is_batch = isinstance(starts, Network)
@@ -163,13 +158,8 @@ def find_front(
     try:
         with interrupts.deferred():
             if given:
-                begin = clock()
-                end = begin + WALK_SHARE * (time_budget or np.inf)
-                starts = walk_starts(
-                    given, train, objective, config, lambda: end - clock()
-                )
-                if time_budget is not None:
-                    time_budget = max(time_budget + begin - clock(), 1e-3)
+                more = (objective, config, time_budget, clock)
+                starts, time_budget = _walk_in_time(given, train, *more)
             if valid is None:
                 more = (objective, config, time_budget, clock, search_fn)
                 front = find_front_by_folds(key, train, folds, *more)
@@ -185,6 +175,41 @@ def find_front(
             f"the time budget did not suffice for {', '.join(left_out)}", stacklevel=2
         )
     return front
+
+
+def _check_arguments(
+    key: Key,
+    train: Problem,
+    valid: Problem | None,
+    folds: Int[np.ndarray, " N"] | None,
+    objective: Objective,
+    config: SearchConfig | None,
+) -> None:
+    """Check the arguments of `find_front` that depend on nothing else."""
+    processes.check_not_forked()
+    check_key(key)
+    if not isinstance(config, SearchConfig | None):
+        raise ValueError(f"config must be a SearchConfig, got {config!r}")
+    check_parts(train, train if valid is None else valid, objective)
+    if valid is not None and folds is not None:
+        raise ValueError("folds choose networks only without validation rows")
+
+
+def _walk_in_time(
+    given: list[LayeredNetwork],
+    train: Problem,
+    objective: Objective,
+    config: SearchConfig,
+    time_budget: float | None,
+    clock: Callable[[], float],
+) -> tuple[Network | None, float | None]:
+    """Walk given networks down; return starts and the time that is left."""
+    begin = clock()
+    end = begin + WALK_SHARE * (time_budget or np.inf)
+    starts = walk_starts(given, train, objective, config, lambda: end - clock())
+    if time_budget is not None:
+        time_budget = max(time_budget + begin - clock(), 1e-3)
+    return starts, time_budget
 
 
 def _check_starts(starts: Network, limits: NetworkSpec) -> None:
