@@ -61,15 +61,19 @@ def test_every_table_is_searched_without_and_with_programs(tmp_path, monkeypatch
     calls = []
 
     def search(folder, arguments, name):
-        calls.append((arguments[0], name))
+        calls.append((arguments[0], "--time-budget" in arguments, name))
         return {"first_answer_seconds": 1.0, "seconds": 2.0}
 
     monkeypatch.setattr(first_run, "_search", search)
     first_run.main(FirstRunCommand(out=tmp_path / "found.json"))
     found = json.loads((tmp_path / "found.json").read_bytes())
-    assert [row["programs_kept"] for row in found["rows"]] == [False, True] * 2
-    assert [name for name, _ in calls[:2]] == ["diabetes"] * 2
-    assert len({call for call in calls}) == 4
+    # The small table without a budget and with three, and two made tables.
+    assert [row["programs_kept"] for row in found["rows"]] == [False, True] * 6
+    assert [table for table, *_ in calls[:8]] == ["diabetes"] * 8
+    assert [has_budget for _, has_budget, _ in calls[::2]] == [
+        row["time_budget"] is not None for row in found["rows"][::2]
+    ]
+    assert len(set(calls)) == 2 + 2 + 4
 
 
 def test_a_search_that_fails_is_reported(tmp_path):
